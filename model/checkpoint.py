@@ -1,0 +1,217 @@
+"""The checkpoint folder: everything serving needs, readable, verified, never half written.
+
+    manifest.json       format version, sha256 and size of every other file; written last
+    config.json         the architecture and the calibration
+    words.txt           one word a line, in the order of the vector table
+    features.json       the values each feature table knows, in the order of its rows
+    weights.safetensors the numbers
+    …                   whatever else the maker wants to keep with it: scores, the job, a model card
+
+Nothing in it can run code when it is opened: JSON, text and safetensors only.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from model.calibration import Calibration
+from model.config import ModelConfig
+from model.errors import CheckpointError, ConfigError, StorageError
+from model.lexicon import Lexicon
+from model.network import WindowTagger
+from model.vectors import VectorTable
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+_NEEDED = ("config.json", "words.txt", "features.json", "weights.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model in memory, with all that belongs to it."""
+
+    config: ModelConfig
+    lexicon: Lexicon
+    network: WindowTagger
+    calibration: Calibration
+    version: str = ""
+    """The first twelve hex digits of the sha256 of the manifest; empty before it is saved."""
+
+
+def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] | None = None) -> None:
+    """Write a checkpoint to a folder that does not exist or is empty: all of it, or nothing.
+
+    Args:
+        checkpoint: what to write.
+        folder: where to.
+        extra: more files to keep beside the model, name → content.
+
+    Raises:
+        StorageError: the disk refused; names the path, the bytes needed and the bytes free.
+    """
+    weights = {name: tensor.contiguous() for name, tensor in checkpoint.network.state_dict().items()}
+    settings = {"model": checkpoint.config.to_json(), "calibration": checkpoint.calibration.to_json()}
+    by_row = {name: list(rows) for name, rows in checkpoint.lexicon.field_rows.items()}
+    files: dict[str, bytes] = {
+        "config.json": _json(settings),
+        "words.txt": "".join(f"{word}\n" for word in checkpoint.lexicon.vector_rows).encode(),
+        "features.json": _json(by_row),
+        "weights.safetensors": safetensors.torch.save(weights),
+    }
+    files |= {
+        name: content.encode() if isinstance(content, str) else content for name, content in (extra or {}).items()
+    }
+    write_folder(files, folder)
+
+
+def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files and their manifest into a folder beside the goal, force them to disk, then rename.
+
+    Raises:
+        StorageError: as :func:`save`.
+    """
+    listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
+    manifest = _json({"format": "fenestra checkpoint", "format_version": FORMAT_VERSION, "files": listed})
+    needed = len(manifest) + sum(map(len, files.values()))
+    draft: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        draft.chmod(0o755)
+        for name, data in (*files.items(), (MANIFEST, manifest)):
+            write_durably(draft / name, data)
+        sync_folder(draft)
+        draft.rename(folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        if draft:
+            shutil.rmtree(draft, ignore_errors=True)
+        raise storage_error(folder, needed, error) from error
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the folder's list of names."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def storage_error(path: Path, needed: int, error: OSError) -> StorageError:
+    """Say which path could not be written, how much it needs and how much is free."""
+    place = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    reason = error.strerror or type(error).__name__
+    return StorageError(f"{path}: {reason}; needed {needed:,} bytes, free {free:,} bytes")
+
+
+def load(folder: Path) -> Checkpoint:
+    """Open a checkpoint folder after checking every file against the manifest.
+
+    Raises:
+        CheckpointError: names the folder and what is wrong: a missing or altered file, another format,
+            weights that do not fit the configuration, a number that is not finite.
+    """
+    manifest, version = _read_manifest(folder)
+    files = _verified(folder, manifest)
+    try:
+        settings = json.loads(files["config.json"])
+        config = ModelConfig.from_json(settings["model"])
+        calibration = Calibration.from_json(settings["calibration"])
+        words = files["words.txt"].decode().split("\n")[:-1]
+        lexicon = Lexicon.of(config.features, words, json.loads(files["features.json"]))
+        weights = safetensors.torch.load(files["weights.safetensors"])
+        network = _assemble(config, lexicon, weights)
+    except (ConfigError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{folder}: the parts do not fit together: {_first_line(error)}") from error
+    return Checkpoint(config, lexicon, network, calibration, version)
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Read a checkpoint's manifest without loading the model.
+
+    Raises:
+        CheckpointError: as :func:`load`.
+    """
+    return _read_manifest(folder)[0]
+
+
+def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Tensor]) -> WindowTagger:
+    """Build the network around the stored weights, refusing any that are not finite."""
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name} holds a value that is not finite")
+    vectors = VectorTable(weights["vectors.codes"], weights["vectors.scale"])
+    rows = len(lexicon.vector_rows) + 1
+    if config.features.vectors and vectors.codes.shape[0] != rows:
+        raise ValueError(f"vectors.codes has {vectors.codes.shape[0]} rows, expected {rows}: one a word, and one more")
+    with torch.device("meta"):
+        network = WindowTagger(config, lexicon, vectors)
+    network.load_state_dict(weights, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def _read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
+    """The manifest, and the version that follows from it."""
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{folder}: not a checkpoint: cannot read {MANIFEST} ({error.strerror})") from error
+    try:
+        manifest = json.loads(raw)
+        found, listed = manifest["format_version"], manifest["files"]
+        names = {name: (entry["sha256"], entry["bytes"]) for name, entry in listed.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{folder / MANIFEST}: expected format_version and files, each with sha256, bytes"
+        ) from error
+    if found != FORMAT_VERSION:
+        raise CheckpointError(f"{folder}: format version {found!r}, this program reads version {FORMAT_VERSION}")
+    if missing := [name for name in _NEEDED if name not in names]:
+        raise CheckpointError(f"{folder / MANIFEST}: does not list {', '.join(missing)}")
+    if strays := [name for name in names if Path(name).name != name]:
+        raise CheckpointError(f"{folder / MANIFEST}: {strays[0]!r} is not a plain file name")
+    return manifest, hashlib.sha256(raw).hexdigest()[:12]
+
+
+def _verified(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """Check every listed file, and return the contents of those that a model needs."""
+    contents = {}
+    for name, entry in manifest["files"].items():
+        try:
+            data = (folder / name).read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"{folder / name}: cannot be read ({error.strerror})") from error
+        if len(data) != entry["bytes"]:
+            raise CheckpointError(f"{folder / name}: {len(data)} bytes, expected {entry['bytes']}")
+        if (digest := hashlib.sha256(data).hexdigest()) != entry["sha256"]:
+            raise CheckpointError(f"{folder / name}: sha256 {digest[:12]}…, expected {entry['sha256'][:12]}…")
+        if name in _NEEDED:
+            contents[name] = data
+    return contents
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,106 @@
+"""What a model is: features, window, network, tags. Frozen, plain, stored in the checkpoint as JSON."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+from model.errors import ConfigError
+from model.iob import Scheme
+
+Activation = Literal["sigmoid", "tanh", "relu", "gelu", "silu"]
+Storage = Literal["float32", "float16", "int8"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureConfig:
+    """The parts of e(w), the row of a word. A width of 0 switches a part off."""
+
+    vectors: bool = True
+    """The pretrained vector of the word."""
+    storage: Storage = "float32"
+    """Number type of the vectors in the checkpoint; int8 keeps one scale for each word."""
+    word: int = 0
+    """Width of a learned row for each word seen often enough in training."""
+    case: int = 8
+    """Width of the learned row of the word's capitalisation class."""
+    shape: int = 0
+    """Width of the learned row of the word's shape (``Xxx-dd``)."""
+    affix: int = 0
+    """Width of the learned row of each prefix and suffix."""
+    prefixes: tuple[int, ...] = (2, 3, 4)
+    """Prefix lengths, in characters."""
+    suffixes: tuple[int, ...] = (2, 3, 4)
+    """Suffix lengths, in characters."""
+    ngram: int = 0
+    """Width of the mean of the learned rows of the word's character n-grams."""
+    ngram_sizes: tuple[int, ...] = (3, 4, 5)
+    """Lengths of the n-grams, in characters, counting the marks of the word's two ends."""
+    ngram_buckets: int = 20_000
+    """Rows that the n-grams are hashed into."""
+
+    def widths(self) -> dict[str, int]:
+        """Width of each one-valued field that is switched on, by name."""
+        sizes = {"word": self.word, "case": self.case, "shape": self.shape}
+        sizes |= {f"prefix{size}": self.affix for size in self.prefixes}
+        sizes |= {f"suffix{size}": self.affix for size in self.suffixes}
+        return {name: width for name, width in sizes.items() if width}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """The whole architecture. With the defaults: the lecture's window of vectors, one hidden layer, a softmax."""
+
+    labels: tuple[str, ...]
+    """Entity labels, such as PER."""
+    scheme: Scheme = "IOB2"
+    """How the network writes spans as tags inside. Outside it is always IOB2."""
+    context: int = 2
+    """C, the words seen on each side of the one that is tagged."""
+    hidden: tuple[int, ...] = (300,)
+    """Units of each hidden layer."""
+    activation: Activation = "tanh"
+    """The hidden units' nonlinearity."""
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+
+    def __post_init__(self) -> None:
+        features = self.features
+        rules = {
+            "context": (0 <= self.context <= 50, "between 0 and 50"),
+            "hidden": (len(self.hidden) >= 1 and min(self.hidden) >= 1, "one or more layers of at least one unit"),
+            "labels": (len(set(self.labels)) == len(self.labels) >= 1, "one or more different labels"),
+            "features": (
+                features.vectors or features.ngram > 0 or bool(features.widths()),
+                "at least one feature switched on",
+            ),
+            "features.ngram_buckets": (features.ngram_buckets >= 1, "at least 1"),
+        }
+        for name in ("word", "case", "shape", "affix", "ngram"):
+            rules[f"features.{name}"] = (getattr(features, name) >= 0, "a width of 0 or more")
+        for name in ("prefixes", "suffixes", "ngram_sizes"):
+            sizes = getattr(features, name)
+            rules[f"features.{name}"] = (all(1 <= size <= 12 for size in sizes), "lengths between 1 and 12")
+        for name, (holds, expected) in rules.items():
+            if not holds:
+                raise ConfigError(f"model.{name}: expected {expected}")
+
+    def to_json(self) -> dict[str, object]:
+        """As plain values for ``config.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Read back what :meth:`to_json` wrote.
+
+        Raises:
+            ConfigError: a field is unknown or missing, or a value is out of range.
+        """
+
+        def frozen(value: Any) -> Any:
+            return tuple(value) if isinstance(value, list) else value
+
+        try:
+            rest = {name: frozen(value) for name, value in values.items() if name != "features"}
+            parts: Any = values["features"]
+            features = FeatureConfig(**{name: frozen(value) for name, value in parts.items()})
+            return cls(**rest, features=features)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ConfigError(f"model configuration: {error}") from error

@@ -1,0 +1,43 @@
+"""What Fenestra raises on purpose, so that callers can tell a wrong input from a broken run.
+
+FenestraError
+├── InputError              what was given is wrong; nothing was changed (exit code 2)
+│   ├── CheckpointError     a checkpoint folder is missing, damaged or of another format
+│   ├── ConfigError         a configuration names an unknown field or a value out of range
+│   └── DataError           a corpus or vector file is malformed; says ``path:line``
+└── RunError                the work itself failed (exit code 1)
+├── StorageError        a file could not be written
+└── TrainingDiverged    a loss or gradient stopped being a number
+"""
+
+
+class FenestraError(Exception):
+    """The root of everything raised on purpose."""
+
+
+class InputError(FenestraError):
+    """What was given is wrong; nothing was changed."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint folder is missing, damaged or of another format."""
+
+
+class ConfigError(InputError):
+    """A configuration names an unknown field or a value out of range."""
+
+
+class DataError(InputError):
+    """A corpus or vector file is malformed."""
+
+
+class RunError(FenestraError):
+    """The work itself failed."""
+
+
+class StorageError(RunError):
+    """A file could not be written."""
+
+
+class TrainingDiverged(RunError):
+    """A loss or gradient stopped being a number."""

@@ -1,0 +1,98 @@
+"""From words to numbers: which pretrained vector, and which row of each feature table, a word has.
+
+U distinct words · F one-valued fields · G n-grams of the longest word, 0 fills up
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from model import surface
+from model.config import FeatureConfig
+
+UNKNOWN = 0
+
+
+class Rows(NamedTuple):
+    """The features of U distinct words as indices; what the network turns into e(w)."""
+
+    vector_U: Tensor
+    field_UF: Tensor
+    ngram_UG: Tensor
+
+    def __getitem__(self, chosen: Tensor) -> "Rows":  # type: ignore[override]
+        """The rows of some of the words."""
+        return Rows(self.vector_U[chosen], self.field_UF[chosen], self.ngram_UG[chosen])
+
+    def to(self, device: torch.device) -> "Rows":
+        """The same rows on another device."""
+        return Rows(self.vector_U.to(device), self.field_UF.to(device), self.ngram_UG.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Everything the model knows by name. Row 0 of every table stands for whatever is not in it."""
+
+    features: FeatureConfig
+    vector_rows: Mapping[str, int]
+    """Word → row of the vector table, counted from 1."""
+    field_rows: Mapping[str, Mapping[str, int]]
+    """Field → value → row of that field's table, counted from 1."""
+
+    @classmethod
+    def build(cls, features: FeatureConfig, vector_words: Sequence[str], corpus: Iterable[str], min_count: int) -> Self:
+        """Number the vectors' words, and the feature values that occur at least ``min_count`` times in a corpus."""
+        counts: dict[str, Counter[str]] = {name: Counter() for name in features.widths()}
+        for word, count in Counter(corpus).items():
+            values = surface.fields(word, prefixes=features.prefixes, suffixes=features.suffixes)
+            for name, counter in counts.items():
+                counter[values[name]] += count
+        known = {
+            name: [value for value in sorted(counter) if counter[value] >= min_count]
+            for name, counter in counts.items()
+        }
+        return cls.of(features, vector_words, known)
+
+    @classmethod
+    def of(cls, features: FeatureConfig, vector_words: Sequence[str], known: Mapping[str, Sequence[str]]) -> Self:
+        """Number words and values in the order given."""
+
+        def numbered(values: Sequence[str]) -> dict[str, int]:
+            return {value: row for row, value in enumerate(values, start=1)}
+
+        return cls(features, numbered(vector_words), {name: numbered(known[name]) for name in features.widths()})
+
+    def vector_row(self, word: str) -> int:
+        """The word's vector: as it is written, else lower-cased, else row 0."""
+        row = self.vector_rows.get(word)
+        return row if row is not None else self.vector_rows.get(word.lower(), UNKNOWN)
+
+    def rows(self, words: Sequence[str]) -> Rows:
+        """Look up every feature of some distinct words."""
+        config = self.features
+        vectors = [self.vector_row(word) for word in words] if config.vectors else [UNKNOWN] * len(words)
+        names = list(self.field_rows)
+        values = [surface.fields(w, prefixes=config.prefixes, suffixes=config.suffixes) for w in words] if names else []
+        fields = [[self.field_rows[name].get(value[name], UNKNOWN) for name in names] for value in values]
+        grams = [surface.ngrams(w, config.ngram_sizes, config.ngram_buckets) for w in words] if config.ngram else []
+        longest = max(map(len, grams), default=0)
+        return Rows(
+            torch.tensor(vectors, dtype=torch.int64),
+            torch.tensor(fields, dtype=torch.int64).reshape(len(words), len(names)),
+            torch.tensor([g + [0] * (longest - len(g)) for g in grams], dtype=torch.int64).reshape(len(words), longest),
+        )
+
+
+def number_words(words: Iterable[str]) -> tuple[list[str], list[int]]:
+    """List the distinct words in order of appearance, and say for every word which one it is.
+
+    >>> number_words(["to", "be", "or", "not", "to", "be"])
+    (['to', 'be', 'or', 'not'], [0, 1, 2, 3, 0, 1])
+    """
+    ids: dict[str, int] = {}
+    places = [ids.setdefault(word, len(ids)) for word in words]
+    return list(ids), places

@@ -1,0 +1,214 @@
+"""Text in, entities out: a trained model with everything it needs, safe to call from several threads."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model import checkpoint
+from model.checkpoint import Checkpoint
+from model.decoding import best_paths
+from model.device import resolve_device
+from model.errors import InputError
+from model.iob import Span, convert, spans, tag_set
+from model.lexicon import number_words
+from model.sentences import sentence_lengths
+from model.tokens import Token, tokenize
+from model.window import sentence_bounds, window_ids
+
+_BATCH_TOKENS = 4096
+
+
+class Entity(NamedTuple):
+    """A named thing. With texts, ``text[start:end]`` in code points; with given tokens, token indices."""
+
+    start: int
+    end: int
+    label: str
+    text: str
+    score: float
+
+
+class TaggedToken(NamedTuple):
+    """A token with its IOB2 tag and the probability of that tag; offsets as in :class:`Entity`."""
+
+    text: str
+    start: int
+    end: int
+    tag: str
+    score: float
+
+
+class Analysis(NamedTuple):
+    """What the model says of one text or sentence."""
+
+    entities: list[Entity]
+    tokens: list[TaggedToken]
+
+
+class Prediction(NamedTuple):
+    """What the model says of one sentence: a tag and a score per token, and the spans with theirs."""
+
+    tags: list[str]
+    token_scores: list[float]
+    spans: list[Span]
+    span_scores: list[float]
+
+
+class Tagger:
+    """A trained model that tags texts. Nothing in it changes after loading, so threads may share one."""
+
+    def __init__(self, model: Checkpoint, *, device: str = "auto") -> None:
+        self.config = model.config
+        self.version = model.version
+        self.labels = model.config.labels
+        self.lexicon = model.lexicon
+        self.calibration = model.calibration
+        self.device = resolve_device(device)
+        self.network = model.network.eval().to(self.device)
+        self._tags = tag_set(self.labels, self.config.scheme)
+
+    @classmethod
+    def load(cls, folder: Path | str, *, device: str = "auto", threads: int | None = None) -> Self:
+        """Open a checkpoint folder.
+
+        Args:
+            folder: what ``fenestra train`` wrote.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            threads: CPU threads that torch may use from now on, in this whole process; as it is, when omitted.
+
+        Raises:
+            CheckpointError: the folder is damaged or of another format.
+            InputError: there is no such device.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return cls(checkpoint.load(Path(folder)), device=device)
+
+    def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
+        """Find the entities of every text, ordered by start, with ``text[e.start:e.end] == e.text``.
+
+        ``e.score`` is a calibrated probability that span and label are right.
+        """
+        return [analysis.entities for analysis in self.analyse(texts)]
+
+    def tag_tokens(self, sentences: Sequence[Sequence[str]]) -> list[list[Entity]]:
+        """Find the entities of sentences that are words already; ``start`` and ``end`` count words."""
+        return [analysis.entities for analysis in self.analyse_tokens(sentences)]
+
+    def analyse(self, texts: Sequence[str]) -> list[Analysis]:
+        """As :meth:`tag`, with every token, its tag and its score.
+
+        Raises:
+            InputError: ``texts`` is a single string.
+        """
+        if isinstance(texts, str):
+            raise InputError("texts: expected a list of strings, got one string")
+        tokens = [tokenize(text) for text in texts]
+        lengths = [sentence_lengths(text, found) for text, found in zip(texts, tokens, strict=True)]
+        pieces = (
+            [token.text for token in found[end - length : end]]
+            for found, sizes in zip(tokens, lengths, strict=True)
+            for length, end in zip(sizes, accumulate(sizes), strict=True)
+        )
+        predictions = self.predict(pieces)
+        return [
+            _analysis(text, found, [next(predictions) for _ in sizes])
+            for text, found, sizes in zip(texts, tokens, lengths, strict=True)
+        ]
+
+    def analyse_tokens(self, sentences: Sequence[Sequence[str]]) -> list[Analysis]:
+        """As :meth:`tag_tokens`, with every token, its tag and its score.
+
+        Raises:
+            InputError: a sentence is a single string, or a word is empty.
+        """
+        for number, sentence in enumerate(sentences):
+            if isinstance(sentence, str):
+                raise InputError(f"sentences[{number}]: expected a list of words, got one string")
+            if not all(sentence):
+                raise InputError(f"sentences[{number}]: holds an empty word")
+        return [
+            _token_analysis(sentence, prediction)
+            for sentence, prediction in zip(sentences, self.predict(sentences), strict=True)
+        ]
+
+    def predict(self, sentences: Iterable[Sequence[str]]) -> Iterator[Prediction]:
+        """Tag sentences in batches of bounded size, in order, reading no further ahead than a batch."""
+        for batch in _batches(sentences):
+            yield from self._predict(batch)
+
+    @torch.inference_mode()
+    def log_probabilities(self, sentences: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """Natural logarithm of P(tag | window) for every token of the sentences, end to end; shape (T, K)."""
+        words, places = number_words(chain.from_iterable(sentences))
+        ids_T = torch.tensor(places, dtype=torch.int64, device=self.device) + 1
+        bounds_2T = sentence_bounds([len(sentence) for sentence in sentences]).to(self.device)
+        windows_TW = window_ids(ids_T, bounds_2T, self.config.context)
+        logits_TK = self.network(self.lexicon.rows(words).to(self.device), windows_TW)
+        scaled_TK = torch.log_softmax(logits_TK / self.calibration.temperature, dim=1)
+        result: NDArray[np.float32] = scaled_TK.cpu().numpy()
+        return result
+
+    def _predict(self, sentences: Sequence[Sequence[str]]) -> Iterator[Prediction]:
+        lengths = [len(sentence) for sentence in sentences]
+        if not sum(lengths):
+            yield from (Prediction([], [], [], []) for _ in sentences)
+            return
+        log_probability_TK = self.log_probabilities(sentences)
+        best_T = best_paths(log_probability_TK, lengths, self._tags, self.config.scheme)
+        chosen_T = log_probability_TK[np.arange(len(best_T)), best_T]
+        for length, end in zip(lengths, accumulate(lengths), strict=True):
+            columns, chosen = best_T[end - length : end], chosen_T[end - length : end]
+            tags = convert([self._tags[column] for column in columns], "IOB2")
+            found = spans(tags)
+            products = np.array([chosen[span.start : span.end].sum() for span in found], dtype=np.float32)
+            yield Prediction(tags, np.exp(chosen).tolist(), found, self.calibration.entity_scores(products).tolist())
+
+
+def _batches(sentences: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
+    """Group sentences until a batch is full; a sentence is never cut."""
+    batch: list[Sequence[str]] = []
+    tokens = 0
+    for sentence in sentences:
+        if batch and tokens + len(sentence) > _BATCH_TOKENS:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(sentence)
+        tokens += len(sentence)
+    if batch:
+        yield batch
+
+
+def _analysis(text: str, tokens: Sequence[Token], predictions: Sequence[Prediction]) -> Analysis:
+    """Put the sentences of a text back where they stand in it."""
+    entities: list[Entity] = []
+    tagged: list[TaggedToken] = []
+    for prediction in predictions:
+        first = len(tagged)
+        for span, score in zip(prediction.spans, prediction.span_scores, strict=True):
+            start, end = tokens[first + span.start].start, tokens[first + span.end - 1].end
+            entities.append(Entity(start, end, span.label, text[start:end], score))
+        for tag, score in zip(prediction.tags, prediction.token_scores, strict=True):
+            tagged.append(TaggedToken(*tokens[len(tagged)], tag, score))
+    return Analysis(entities, tagged)
+
+
+def _token_analysis(words: Sequence[str], prediction: Prediction) -> Analysis:
+    """Name places by word index."""
+    return Analysis(
+        [
+            Entity(span.start, span.end, span.label, " ".join(words[span.start : span.end]), score)
+            for span, score in zip(prediction.spans, prediction.span_scores, strict=True)
+        ],
+        [
+            TaggedToken(word, place, place + 1, tag, score)
+            for place, (word, tag, score) in enumerate(
+                zip(words, prediction.tags, prediction.token_scores, strict=True)
+            )
+        ],
+    )

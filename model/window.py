@@ -1,0 +1,51 @@
+"""Windows over a flat stream of tokens: which 2C+1 rows surround each token.
+
+Sentences of any length lie end to end in one stream; a window that reaches over the end of its
+sentence sees the row PAD there. So a batch is a bag of windows: no padding to the longest sentence, no mask.
+
+    T tokens in the stream · W window width, 2C+1
+"""
+
+import torch
+from torch import Tensor
+
+PAD = 0
+
+
+def sentence_bounds(lengths: list[int]) -> Tensor:
+    """For every token of sentences laid end to end, where its sentence starts and ends.
+
+    >>> sentence_bounds([2, 1])
+    tensor([[0, 0, 2],
+            [2, 2, 3]])
+
+    Returns:
+        bounds_2T, int64: row 0 the start, row 1 the end (exclusive) of each token's sentence.
+    """
+    length_S = torch.tensor(lengths, dtype=torch.int64)
+    end_S = length_S.cumsum(0)
+    return torch.stack([end_S - length_S, end_S]).repeat_interleave(length_S, dim=1)
+
+
+def window_ids(ids_T: Tensor, bounds_2T: Tensor, context: int) -> Tensor:
+    """Centre a window on every token, with PAD outside its sentence.
+
+    >>> window_ids(torch.tensor([5, 6, 7]), sentence_bounds([2, 1]), context=1)
+    tensor([[0, 5, 6],
+            [5, 6, 0],
+            [0, 7, 0]])
+
+    Args:
+        ids_T: row of every token of the stream, int64.
+        bounds_2T: from :func:`sentence_bounds`.
+        context: C, the tokens seen on each side, ≥ 0.
+
+    Returns:
+        ids_TW, int64, W = 2C + 1.
+    Source: the window approach of Collobert et al., JMLR 12 (2011), section 3.3.1.
+    """
+    here_T1 = torch.arange(ids_T.numel(), device=ids_T.device)[:, None]
+    place_TW = here_T1 + torch.arange(-context, context + 1, device=ids_T.device)
+    start_T, end_T = bounds_2T
+    outside_TW = (place_TW < start_T[:, None]) | (place_TW >= end_T[:, None])
+    return ids_T[place_TW.clamp(0, max(ids_T.numel() - 1, 0))].masked_fill(outside_TW, PAD)

@@ -94,7 +94,7 @@ class ModelConfig:
             ConfigError: a field is unknown or missing, or a value is out of range.
         """
 
-        def frozen(value: Any) -> Any:
+        def frozen(value: Any) -> Any:  # noqa: ANN401 - JSON
             return tuple(value) if isinstance(value, list) else value
 
         try:

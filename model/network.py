@@ -33,6 +33,21 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 }
 
 
+_QUIET = 0.1  # standard deviation of untrained feature rows; that of the standardised vectors is 1
+
+
+def xavier_uniform_(weight: Tensor, *, fan_in: int, fan_out: int) -> None:
+    """U(−a, a) with variance 2 / (fan_in + fan_out), for sigmoid and tanh (Glorot & Bengio, AISTATS 2010)."""
+    bound = math.sqrt(6 / (fan_in + fan_out))
+    nn.init.uniform_(weight, -bound, bound)
+
+
+def he_uniform_(weight: Tensor, *, fan_in: int, fan_out: int) -> None:
+    """U(−a, a) with variance 2 / fan_in, for ReLU and its kin (He et al., ICCV 2015); fan_out plays no part."""
+    bound = math.sqrt(6 / fan_in)
+    nn.init.uniform_(weight, -bound, bound)
+
+
 class WindowTagger(nn.Module):
     """Score every tag for the token in the middle of a window.
 
@@ -52,28 +67,35 @@ class WindowTagger(nn.Module):
         entry = (vectors.width if features.vectors else 0) + sum(sizes.values()) + features.ngram
         self.pad = nn.Parameter(torch.zeros(1, entry))
         first, *rest = config.hidden
-        self.first = nn.Linear(self.width * entry, first)
+        self.project = nn.Linear(entry, self.width * first, bias=False)
+        self.bias = nn.Parameter(torch.zeros(first))
         self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(config.hidden, rest, strict=False))
         self.activation = ACTIVATIONS[config.activation]()
         self.output = nn.Linear(config.hidden[-1], len(tag_set(config.labels, config.scheme)))
         self.input_dropout = nn.Dropout(0.0)
         self.hidden_dropout = nn.Dropout(0.0)
+        self.field_dropout = 0.0
         self.initialise(config.activation)
 
     def initialise(self, activation: Activation) -> None:
-        """Draw the weights: He for the ReLU family, Xavier otherwise; zero biases; output small."""
-        for layer in (self.first, *self.rest):
-            if activation == "tanh" or activation == "sigmoid":
-                nn.init.xavier_uniform_(layer.weight, gain=nn.init.calculate_gain(activation))
-            else:
-                nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        """Draw the weights: He's rule for the ReLU family, Xavier's otherwise; biases start at 0.
+
+        Rows of features start small: one that training hardly touches must stay silent, not noise.
+        """
+        draw = he_uniform_ if activation in ("relu", "gelu", "silu") else xavier_uniform_
+        hidden = self.bias.numel()
+        draw(self.project.weight, fan_in=self.project.in_features * self.width, fan_out=hidden)
+        for layer in (*self.layers(), self.output):
+            draw(layer.weight, fan_in=layer.in_features, fan_out=layer.out_features)
             nn.init.zeros_(layer.bias)
-        nn.init.xavier_uniform_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
         for weight in (*self.fields.parameters(), self.ngrams.weight):
-            nn.init.uniform_(weight, -math.sqrt(3.0), math.sqrt(3.0))  # unit variance, as the vectors have
+            nn.init.normal_(weight, std=_QUIET)
         with torch.no_grad():
             self.ngrams.weight[0].zero_()
+
+    def layers(self) -> list[nn.Linear]:
+        """The hidden layers after the first."""
+        return [layer for layer in self.rest if isinstance(layer, nn.Linear)]
 
     def encode(self, rows: Rows) -> Tensor:
         """e(w) of every distinct word, after the row PAD.
@@ -82,29 +104,37 @@ class WindowTagger(nn.Module):
             e_VE, V = U + 1: row 0 is PAD, row u + 1 is word u.
         """
         parts = [self.vectors(rows.vector_U)] if self.vectors.width else []
-        parts += [table(rows.field_UF[:, column]) for column, table in enumerate(self.fields.values())]
+        for column, (name, table) in enumerate(self.fields.items()):
+            field_UE = table(rows.field_UF[:, column])
+            parts.append(field_UE if name == "case" else self.forget(field_UE))
         if self.ngrams.embedding_dim:
-            parts.append(self.ngrams(rows.ngram_UG))
+            parts.append(self.forget(self.ngrams(rows.ngram_UG)))
         return torch.cat([self.pad, torch.cat(parts, dim=1)])
 
-    def project(self, e_VE: Tensor) -> Tensor:
-        """W₁⁽ʲ⁾ e(w) for every word and position: what a cache may keep.
+    def forget(self, field_UE: Tensor) -> Tensor:
+        """In training, silence a whole field of some words, so that the others learn to do without it."""
+        if not self.training or not self.field_dropout:
+            return field_UE
+        kept_U1 = torch.rand(len(field_UE), 1, device=field_UE.device) >= self.field_dropout
+        return field_UE * kept_U1 / (1 - self.field_dropout)
+
+    def mix(self, projection_VM: Tensor, ids_NW: Tensor) -> Tensor:
+        """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁ for every window.
+
+        Args:
+            projection_VM: ``self.project`` of every row, M = W·H: one vector for each position.
+            ids_NW: windows over the V rows.
 
         Returns:
-            projection_VWH.
+            preactivation_NH.
         """
-        weight_HWE = self.first.weight.view(-1, self.width, e_VE.shape[1])
-        return torch.einsum("ve,hwe->vwh", e_VE, weight_HWE)
-
-    def mix(self, projection_VWH: Tensor, ids_NW: Tensor) -> Tensor:
-        """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁ for every window; returns preactivation_NH."""
         place_NW = ids_NW * self.width + torch.arange(self.width, device=ids_NW.device)
-        return functional.embedding_bag(place_NW, projection_VWH.flatten(0, 1), mode="sum") + self.first.bias
+        return functional.embedding_bag(place_NW, projection_VM.view(-1, self.bias.numel()), mode="sum") + self.bias
 
     def classify(self, preactivation_NH: Tensor) -> Tensor:
         """The layers after the sum; returns logits_NK."""
         hidden_NH = self.hidden_dropout(self.activation(preactivation_NH))
-        for layer in self.rest:
+        for layer in self.layers():
             hidden_NH = self.hidden_dropout(self.activation(layer(hidden_NH)))
         logits_NK: Tensor = self.output(hidden_NH)
         return logits_NK

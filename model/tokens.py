@@ -21,9 +21,9 @@ class Token(NamedTuple):
 
 
 def _combining_marks() -> str:
-    """Code points of the first two planes that modify the character before them, as ranges of a regex class.
+    r"""Code points of the first two planes that modify the character before them, as ranges of a regex class.
 
-    Python's ``\\w`` leaves them out, which would cut Hindi words and decomposed accents to pieces.
+    Python's ``\w`` leaves them out, which would cut Hindi words and decomposed accents to pieces.
     """
     marks = (code for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M")
     ranges = []

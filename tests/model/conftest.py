@@ -1,0 +1,37 @@
+"""A small untrained model, every feature on."""
+
+import pytest
+import torch
+
+from model.calibration import Calibration
+from model.checkpoint import Checkpoint
+from model.config import FeatureConfig, ModelConfig
+from model.lexicon import Lexicon
+from model.network import WindowTagger
+from model.vectors import VectorTable
+
+WORDS = ["ada", "lovelace", "met", "siemens", "in", "munich", "."]
+
+
+def small_model(*, activation="relu", hidden=(16,), context=2, scheme="IOB2", storage="float32", **features):
+    """Random weights over seven words with vectors of width 6."""
+    parts = {"word": 4, "case": 3, "shape": 3, "affix": 3, "ngram": 4, "ngram_buckets": 50, "storage": storage}
+    config = ModelConfig(
+        labels=("LOC", "ORG", "PER"), scheme=scheme, context=context, hidden=hidden, activation=activation,
+        features=FeatureConfig(**{**parts, **features}),
+    )  # fmt: skip
+    rng = torch.Generator().manual_seed(3)
+    lexicon = Lexicon.build(config.features, WORDS if config.features.vectors else [], ["Ada", "met", "Munich", "."], 1)
+    table = torch.randn(len(lexicon.vector_rows), 6 if config.features.vectors else 0, generator=rng)
+    torch.manual_seed(5)
+    network = WindowTagger(config, lexicon, VectorTable.pack(table, storage))
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.normal_(std=0.5)
+        network.ngrams.weight[0] = 0
+    return Checkpoint(config, lexicon, network.eval(), Calibration(1.5, 0.8, 0.1))
+
+
+@pytest.fixture
+def model():
+    return small_model()

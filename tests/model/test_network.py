@@ -1,0 +1,114 @@
+"""The network: the regrouped sum is the lecture's product, and every part of it learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from model.config import FeatureConfig, ModelConfig
+from model.lexicon import Lexicon
+from model.network import ACTIVATIONS, WindowTagger
+from model.vectors import VectorTable
+from model.window import sentence_bounds, window_ids
+from tests.model.conftest import small_model
+
+SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
+
+
+def run(checkpoint, words, context):
+    rows = checkpoint.lexicon.rows(words)
+    ids = torch.arange(1, len(words) + 1)
+    return checkpoint.network(rows, window_ids(ids, sentence_bounds([len(words)]), context))
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize("hidden", [(16,), (16, 8), (12, 10, 6)])
+@pytest.mark.parametrize("context", [0, 1, 3])
+def test_the_sum_over_positions_is_the_product_with_the_concatenated_window(activation, hidden, context):
+    """W₁ [e₁; …; e_W] + b₁ by numpy, one window after another, and then layer by layer."""
+    checkpoint = small_model(activation=activation, hidden=hidden, context=context)
+    network = checkpoint.network
+    with torch.inference_mode():
+        e_VE = network.encode(checkpoint.lexicon.rows(SENTENCE)).double().numpy()
+        actual = run(checkpoint, SENTENCE, context).numpy()
+    width, first = 2 * context + 1, hidden[0]
+    # One matrix for each position, side by side: the lecture's W₁ of shape (H, W·E).
+    W1 = np.concatenate(np.split(network.project.weight.detach().double().numpy(), width), axis=1)
+    assert W1.shape == (first, width * e_VE.shape[1])
+    padded = [0] * context + list(range(1, len(SENTENCE) + 1)) + [0] * context
+    for place in range(len(SENTENCE)):
+        x = np.concatenate([e_VE[v] for v in padded[place : place + width]])
+        h = apply(activation, W1 @ x + network.bias.detach().double().numpy())
+        for layer in (*network.layers(),):
+            h = apply(activation, layer.weight.detach().double().numpy() @ h + layer.bias.detach().double().numpy())
+        z = network.output.weight.detach().double().numpy() @ h + network.output.bias.detach().double().numpy()
+        np.testing.assert_allclose(actual[place], z, atol=1e-4)
+
+
+def apply(activation, z):
+    return ACTIVATIONS[activation]()(torch.from_numpy(z)).numpy()
+
+
+def test_a_word_beyond_the_window_changes_nothing():
+    """Bit for bit: the model promises that only 2C+1 words matter."""
+    checkpoint = small_model(context=2)
+    with torch.inference_mode():
+        one, other = (run(checkpoint, ["Ada", "met", "in", last], 2) for last in ("Munich", "Siemens"))
+    assert torch.equal(one[0], other[0])
+    assert not torch.equal(one[1], other[1])
+
+
+def test_every_weight_gets_a_gradient():
+    checkpoint = small_model(hidden=(16, 8))
+    checkpoint.network.requires_grad_(True)
+    run(checkpoint, ["Ada", "met", "Munich", "Nemo", "."], 2).logsumexp(1).sum().backward()
+    silent = [name for name, weight in checkpoint.network.named_parameters() if not weight.grad.abs().sum() > 0]
+    assert silent == []
+
+
+def test_with_a_zeroed_output_layer_all_tags_are_equally_likely():
+    checkpoint = small_model()
+    torch.nn.init.zeros_(checkpoint.network.output.weight)
+    torch.nn.init.zeros_(checkpoint.network.output.bias)
+    loss = torch.nn.functional.cross_entropy(run(checkpoint, SENTENCE, 2), torch.zeros(len(SENTENCE), dtype=torch.long))
+    assert loss.item() == pytest.approx(np.log(7))
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"word": 0, "case": 0, "shape": 0, "affix": 0, "ngram": 0},
+        {"vectors": False, "word": 0},
+        {"ngram": 0},
+        {"case": 0},
+    ],
+)
+def test_features_can_be_switched_off(features):
+    """With all but the vectors off, e(w) is the vector: the lecture's window."""
+    checkpoint = small_model(**features)
+    e_VE = checkpoint.network.encode(checkpoint.lexicon.rows(["ada", "in"]))
+    widths = {"vectors": 6, "word": 4, "case": 3, "shape": 3, "affix": 18, "ngram": 4}
+    off = sum(widths[name] for name in features)
+    assert e_VE.shape == (3, sum(widths.values()) - off)
+    if off == sum(widths.values()) - 6:
+        assert torch.equal(e_VE[1], checkpoint.network.vectors(torch.tensor(1)))
+    assert run(checkpoint, ["ada", "in"], 2).shape == (2, 7)
+
+
+@pytest.mark.parametrize(("activation", "variance"), [("relu", 2 / 1050), ("tanh", 2 / (1050 + 2000))])
+def test_initial_weights_have_the_variance_of_he_or_xavier(activation, variance):
+    config = ModelConfig(
+        labels=("X",), hidden=(2000,), context=1, activation=activation, features=FeatureConfig(case=0)
+    )
+    network = WindowTagger(
+        config, Lexicon.of(config.features, [], {}), VectorTable.pack(torch.zeros(1, 350), "float32")
+    )
+    assert network.project.weight.var().item() == pytest.approx(variance, rel=0.02)
+
+
+@pytest.mark.parametrize(("storage", "tolerance"), [("float32", 0), ("float16", 1e-3), ("int8", 1 / 127)])
+def test_stored_vectors_are_as_near_as_their_number_type_allows(storage, tolerance):
+    vectors = torch.randn(50, 20, generator=torch.Generator().manual_seed(1))
+    table = VectorTable.pack(vectors, storage)
+    error = (table(torch.arange(1, 51)) - vectors).abs().amax(1) / vectors.abs().amax(1)
+    assert error.max() <= tolerance
+    assert torch.equal(table(torch.tensor([0])), torch.zeros(1, 20))

@@ -1,0 +1,174 @@
+"""Fit the three numbers of :class:`model.calibration.Calibration` on development data.
+
+The order matters. The temperature makes the probabilities of tokens honest; the entities' scores are products
+of those, so their two numbers are fitted last, on what the first one left to mend. No tag changes.
+
+    T tokens · K tags · M entities that the tagger found
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.calibration import Calibration
+from model.config import ModelConfig
+from model.decoding import best_paths
+from model.iob import convert, spans, tag_set
+from model.tagger import Tagger
+from training.corpus import Sentence
+
+Floats = NDArray[np.float64]
+
+_COLDEST, _HOTTEST = 0.1, 10.0  # a corpus with no mistake in it would ask for a temperature of 0
+_FLATTEST = 0.05  # the score must go on rising with the product, even where the data say nothing
+_PRIOR = 1.0  # weight of "no correction" beside the data, in entities
+_SENTENCES = 512  # tagged at a time, so that memory does not grow with the corpus
+
+
+def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence]) -> Calibration:
+    """Fit all three numbers for a tagger; whatever calibration it has already makes no difference.
+
+    Args:
+        tagger: its labels must include those of the sentences.
+        sentences: development data, not seen in training.
+    """
+    if not any(len(sentence.words) for sentence in sentences):
+        return Calibration()
+    logits_TK = np.concatenate(list(_logits(tagger, sentences)))
+    return calibration_of(logits_TK, [sentence.tags for sentence in sentences], tagger.config)
+
+
+def calibration_of(logits_TK: NDArray[np.float32], gold: Sequence[Sequence[str]], config: ModelConfig) -> Calibration:
+    """Fit all three numbers to the network's output for sentences end to end.
+
+    Args:
+        logits_TK: unnormalised; a constant per token makes no difference.
+        gold: IOB2 tags of each sentence.
+        config: of the model; says what the K columns mean.
+    """
+    tags = tag_set(config.labels, config.scheme)
+    column = {tag: number for number, tag in enumerate(tags)}
+    gold_T = np.array([column[tag] for sentence in gold for tag in convert(sentence, config.scheme)], dtype=np.int64)
+    temperature = fit_temperature(logits_TK, gold_T)
+    log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
+    log_product_M, right_M = _entities(log_probability_TK, gold, config)
+    slope, offset = fit_platt(log_product_M, right_M)
+    return Calibration(temperature, slope, offset)
+
+
+def fit_temperature(logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64]) -> float:
+    """Find the temperature that minimises the mean negative log-likelihood of the gold tags.
+
+    The loss is convex in β = 1 / temperature, and its slope there is the expected logit minus the gold one,
+
+        ∂L/∂β = mean over t of  Σₖ softmax(β z)ₖ zₖ − z_gold
+
+    so halving an interval finds where it crosses 0. Without a token the answer is 1; where the slope does not
+    cross, as with no mistake in the data, it is the nearer end of [0.1, 10].
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+    if not len(gold_T):
+        return 1.0
+    z_TK = logits_TK.astype(np.float64)
+    z_TK -= z_TK.max(axis=1, keepdims=True)
+    gold_mean = float(z_TK[np.arange(len(gold_T)), gold_T].mean())
+
+    def slope(beta: float) -> float:
+        weight_TK = np.exp(beta * z_TK)
+        expected_T = (weight_TK * z_TK).sum(axis=1) / weight_TK.sum(axis=1)
+        return float(expected_T.mean()) - gold_mean
+
+    low, high = 1 / _HOTTEST, 1 / _COLDEST
+    if slope(low) >= 0:
+        return _HOTTEST
+    if slope(high) <= 0:
+        return _COLDEST
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return 2 / (low + high)
+
+
+def fit_platt(log_product_M: NDArray[np.float32], right_M: NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit P(entity is right) = sigmoid(slope · logit(product) + offset) by Newton's method.
+
+    A Gaussian prior of weight 1 around (1, 0), no correction, keeps the answer finite when all entities are
+    right or there are none; hundreds of entities overrule it. The slope stays above 0, so the order of scores does.
+
+    Args:
+        log_product_M: Σ log p over the tokens of each entity found.
+        right_M: whether label, start and end were right.
+
+    Returns:
+        slope, offset.
+    Source: Platt, Probabilistic Outputs for Support Vector Machines, 1999.
+    """
+    product_M = Calibration().entity_scores(log_product_M)  # clipped as it will be in use
+    logit_M: Floats = np.log(product_M / (1 - product_M))
+    target_M = right_M.astype(np.float64)
+    slope, offset = _newton(np.stack([logit_M, np.ones_like(logit_M)], axis=1), target_M, np.array([1.0, 0.0]))
+    if slope < _FLATTEST:
+        slope = _FLATTEST
+        fixed_M = slope * logit_M
+        (offset,) = _newton(np.ones((len(logit_M), 1)), target_M, np.array([0.0]), fixed_M)
+    return float(slope), float(offset)
+
+
+def _newton(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Floats | float = 0.0) -> Floats:
+    """Logistic regression with a Gaussian prior; halves a step that would raise the loss."""
+
+    def loss(weights_P: Floats) -> float:
+        z_M = inputs_MP @ weights_P + fixed_M
+        misfit = np.logaddexp(0, z_M) - target_M * z_M
+        return float(misfit.sum() + _PRIOR / 2 * ((weights_P - prior_P) ** 2).sum())
+
+    weights_P = prior_P.copy()
+    for _ in range(50):
+        p_M = 1 / (1 + np.exp(-(inputs_MP @ weights_P + fixed_M)))
+        gradient_P = inputs_MP.T @ (p_M - target_M) + _PRIOR * (weights_P - prior_P)
+        curvature_PP = (inputs_MP * (p_M * (1 - p_M))[:, None]).T @ inputs_MP + _PRIOR * np.eye(len(prior_P))
+        step_P = np.linalg.solve(curvature_PP, gradient_P)
+        now, share = loss(weights_P), 1.0
+        while loss(weights_P - share * step_P) > now and share > 1e-6:
+            share /= 2
+        weights_P = weights_P - share * step_P
+        if np.abs(step_P).max() < 1e-9:
+            break
+    return weights_P
+
+
+def _logits(tagger: Tagger, sentences: Sequence[Sentence]) -> Iterator[NDArray[np.float32]]:
+    """What the network says of every token, up to a constant per token, undoing the tagger's temperature."""
+    for start in range(0, len(sentences), _SENTENCES):
+        words = [sentence.words for sentence in sentences[start : start + _SENTENCES]]
+        if any(words):
+            yield tagger.log_probabilities(words) * np.float32(tagger.calibration.temperature)
+
+
+def _entities(
+    log_probability_TK: NDArray[np.float32], gold: Sequence[Sequence[str]], config: ModelConfig
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Decode as the tagger does: Σ log p of each entity found, and whether it is right."""
+    tags = tag_set(config.labels, config.scheme)
+    lengths = [len(sentence) for sentence in gold]
+    best_T = best_paths(log_probability_TK, lengths, tags, config.scheme)
+    chosen_T = log_probability_TK[np.arange(len(best_T)), best_T]
+    products: list[float] = []
+    right: list[bool] = []
+    for sentence, end in zip(gold, accumulate(lengths), strict=True):
+        begin = end - len(sentence)
+        wanted = set(spans(sentence))
+        for span in spans(convert([tags[column] for column in best_T[begin:end]], "IOB2")):
+            products.append(chosen_T[begin + span.start : begin + span.end].sum())
+            right.append(span in wanted)
+    return np.array(products, dtype=np.float32), np.array(right, dtype=bool)
+
+
+def _log_softmax(logits_TK: NDArray[np.float32]) -> Floats:
+    z_TK = logits_TK.astype(np.float64)
+    z_TK -= z_TK.max(axis=1, keepdims=True)
+    result: Floats = z_TK - np.log(np.exp(z_TK).sum(axis=1, keepdims=True))
+    return result

@@ -1,0 +1,179 @@
+"""The model card of a checkpoint: its ``README.md``, written from the report alone."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_SPLITS = {"dev": "Development", "test": "Test"}
+
+
+def render_card(report: Mapping[str, Any]) -> str:
+    """Write what a model is, what it learnt from, how good it is, and what not to use it for, in Markdown.
+
+    The description in the run's configuration is taken as Markdown; it is the place for licences.
+    """
+    sections = (
+        _introduction(report),
+        _architecture(report),
+        _data(report),
+        _scores(report),
+        _calibration(report),
+        _use(report),
+        _loading(report),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _introduction(report: Mapping[str, Any]) -> str:
+    labels = _listed(f"`{label}`" for label in report["config"]["model"]["labels"])
+    description = str(report["config"]["description"]).strip()
+    return (
+        f"# {_plain(report['name'])}\n\n"
+        f"A named-entity tagger for Fenestra, made by Fenestra {report['fenestra']} on {report['created'][:10]}. "
+        f"It finds {labels} in text." + (f"\n\n{description}" if description else "")
+    )
+
+
+def _architecture(report: Mapping[str, Any]) -> str:
+    model, vectors = report["config"]["model"], report["vectors"]
+    features = model["features"]
+    parts = [f"a pretrained vector ({vectors['width']} wide)"] if features["vectors"] and vectors["width"] else []
+    names = {
+        "word": "the word",
+        "case": "its case",
+        "shape": "its shape",
+        "affix": "its affixes",
+        "ngram": "its n-grams",
+    }
+    parts += [f"a learned row for {name} ({features[key]} wide)" for key, name in names.items() if features[key]]
+    layers = " and ".join(f"{units:,}" for units in model["hidden"])
+    licence = f" {_plain(vectors['licence'])}." if vectors["licence"] else ""
+    return (
+        "## What it is\n\n"
+        f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
+        f"({model['activation']}), a softmax over {model['scheme']} tags, and the most probable legal sequence "
+        f"of them. Each word brings {_listed(parts)}.\n\n"
+        f"Vectors: {_plain(vectors['name'])}, {vectors['words']:,} words.{licence} "
+        "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
+    )
+
+
+def _data(report: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            split,
+            _plain(corpus["name"]),
+            f"{corpus['sentences']:,}",
+            f"{corpus['tokens']:,}",
+            _plain(", ".join(f"{label} {count:,}" for label, count in corpus["entities"].items())),
+            f"`{corpus['sha256'][:12]}`",
+        )
+        for split, corpus in report["corpora"].items()
+    ]
+    table = _table(("split", "corpus", "sentences", "tokens", "entities", "sha256"), rows)
+    return f"## Training data\n\n{table}\n\nDevelopment data decided which epoch was kept, and the calibration."
+
+
+def _scores(report: Mapping[str, Any]) -> str:
+    parts = ["## Scores\n\nEntities are right if label, start and end are; words as the corpus splits them."]
+    for split, title in _SPLITS.items():
+        if split not in report["scores"]:
+            continue
+        evaluation, baseline = report["scores"][split], report["baseline"].get(split)
+        scores = evaluation["scores"]
+        rows = [_score_row(label, values) for label, values in scores["labels"].items()]
+        rows.append(_score_row("**all (micro)**", scores["micro"]))
+        if baseline:
+            rows.append(_score_row("most frequent tag of each word", baseline["micro"]))
+        table = _table(("label", "precision", "recall", "F1", "entities"), rows)
+        accuracy = f"Token accuracy {scores['token_accuracy']:.2%}."
+        parts.append(f"### {title}\n\n{table}\n\n{accuracy} Made with\n\n    {_command(report['config'], split)}")
+    return "\n\n".join(parts)
+
+
+def _score_row(name: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+    cells = (f"{100 * values[key]:.2f}" for key in ("precision", "recall", "f1"))
+    return (name if name.startswith("**") else _plain(name), *cells, f"{values['support']:,}")
+
+
+def _command(config: Mapping[str, Any], split: str) -> str:
+    """The command that measures the same again."""
+    data = config["data"]
+    words = ["fenestra", "evaluate", "--model", ".", *data[split]]
+    words += [f"--rename={label}={target}" for label, target in data["rename"].items()]
+    words += ["--drop-mentions"] if data["drop_mentions"] else []
+    words += [] if data["scheme"] == "auto" else [f"--scheme={data['scheme']}"]
+    return shlex.join(words)
+
+
+def _calibration(report: Mapping[str, Any]) -> str:
+    numbers = report["calibration"]
+    errors = _listed(
+        f"{evaluation['reliability']['expected_calibration_error']:.4f} on {split}"
+        for split, evaluation in report["scores"].items()
+    )
+    return (
+        "## Calibration\n\n"
+        "An entity's `score` is the probability that label, start and end are right, fitted on development data: "
+        f"temperature {numbers['temperature']:.4f}, slope {numbers['slope']:.4f}, offset {numbers['offset']:.4f}. "
+        f"Expected calibration error over ten bins: {errors}."
+    )
+
+
+def _use(report: Mapping[str, Any]) -> str:
+    """What the figures allow, and what follows from how the model works."""
+    split = "test" if "test" in report["scores"] else "dev"
+    familiarity = report["scores"][split]["familiarity"]
+    context = report["config"]["model"]["context"]
+    limits = [
+        f"It sees {context} words to either side and nothing beyond: what the rest of the text says of a name is lost.",
+        f"Of the {split} entities that training had with the same text and label it finds "
+        f"{familiarity['seen']['recall']:.1%}, of the others {familiarity['unseen']['recall']:.1%}.",
+        "Text of another kind, time or language than the training data will be tagged worse than the figures say, "
+        "and the scores will be less honest there.",
+        "Entities do not nest or overlap, and each has one label.",
+        "Names that are rare in the training data and vectors are missed more often, and whose names are rare is "
+        "not chance: measure it on your own text before people depend on it.",
+    ]
+    return (
+        "## Intended use and limits\n\n"
+        "For finding names in text like the training data, where mistakes can be seen and mended: search, indexing, "
+        "pre-annotation. Not for decisions about people, and not as the only means of removing personal data.\n\n"
+        + "\n".join(f"- {limit}" for limit in limits)
+    )
+
+
+def _loading(report: Mapping[str, Any]) -> str:
+    label = report["config"]["model"]["labels"][0]
+    return (
+        "## How to load it\n\n"
+        "    fenestra serve --model .\n"
+        "    fenestra tag --model . TEXT.txt\n\n"
+        "```python\n"
+        "from model import Tagger\n\n"
+        'tagger = Tagger.load(".")\n'
+        'tagger.tag(["…"])  # [[Entity(start=…, end=…, '
+        f"label={label!r}, text=…, score=…), …]]\n"
+        "```"
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes as it is, also inside a table."""
+    flat = " ".join(str(text).split())
+    return "".join(f"\\{character}" if character in "\\`*_[]<>|#" else character for character in flat)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Join names as a sentence does.
+
+    >>> _listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *most, last = list(names) or ["nothing"]
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,238 @@
+"""The description of a training job: TOML and ``section.key=value`` → one frozen, validated RunConfig.
+
+A misspelt key or a value out of range stops the job before any work, with the field's dotted name.
+The configuration is stored in the checkpoint it made.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from model.config import ModelConfig
+from model.errors import ConfigError
+
+Loss = Literal["cross_entropy", "focal"]
+ClassWeights = Literal["none", "balanced", "sqrt_balanced"]
+Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
+Schedule = Literal["constant", "cosine", "step"]
+ReadScheme = Literal["auto", "IOB1", "IOB2", "BIOES"]
+VectorFormat = Literal["auto", "word2vec", "word2vec-text", "glove", "fasttext", "kv"]
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(config=_STRICT, kw_only=True, frozen=True)
+class DataConfig:
+    """Which sentences to learn from, and how their labels are read."""
+
+    train: tuple[str, ...]
+    """Corpora to learn from: files, or NAME:SPLIT of a corpus that `fenestra data fetch NAME` brought."""
+    dev: tuple[str, ...]
+    """Corpora that decide: early stopping, calibration."""
+    test: tuple[str, ...] = ()
+    """Corpora that are only reported on, once, at the end."""
+    root: str = ""
+    """Folder that relative file names start from; the folder of the configuration file when empty."""
+    scheme: ReadScheme = "auto"
+    """How the files write spans as tags; auto finds out for each file."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """Label → label, applied while reading; O drops it. Other labels that the model has not are errors."""
+    drop_mentions: bool = False
+    """Leave out user names of social media: `@name`, or `@` and the token after it."""
+
+
+@dataclass(config=_STRICT, kw_only=True, frozen=True)
+class VectorsConfig:
+    """Where the pretrained word vectors come from."""
+
+    source: str = "glove"
+    """`none`, a fetched set (`glove`), `gensim:NAME` (gensim's downloader), `checkpoint:FOLDER`, or a file."""
+    format: VectorFormat = "auto"
+    """Format of a file; auto goes by name and first bytes."""
+    limit: Whole = 0
+    """Keep this many words: those of the training corpus first, then in the order of the source; 0 keeps all."""
+    standardise: bool = True
+    """Shift and scale every dimension to mean 0, variance 1 over the words of the training corpus."""
+    allow_pickle: bool = False
+    """Open gensim's `.kv` files. They are pickles: opening one runs whatever code is in it."""
+
+
+@dataclass(config=_STRICT, kw_only=True, frozen=True)
+class TrainingConfig:
+    """How the weights are found."""
+
+    epochs: Count = 20
+    """Passes over the training corpus at most."""
+    patience: Whole = 0
+    """Stop after this many epochs without a better dev F1; 0 never stops early."""
+    batch_tokens: Count = 300
+    """Windows in a batch: whole sentences, until there are this many tokens."""
+    min_count: Count = 2
+    """Occurrences in the training corpus from which a feature value gets a row of its own."""
+    join_sentences: Fraction = 0.0
+    """Share of sentence ends inside a batch that windows look through, as where a break in raw text is missed."""
+    loss: Loss = "cross_entropy"
+    """The loss of a window."""
+    focal_gamma: NotNegative = 2.0
+    """γ of the focal loss: how much less a window counts that is already right."""
+    label_smoothing: Fraction = 0.0
+    """Share of the target that is spread over all tags."""
+    class_weights: ClassWeights = "none"
+    """Weights of the tags in the loss against their imbalance, by (the root of) inverse frequency."""
+    oversample: Annotated[float, Field(ge=1, le=100)] = 1.0
+    """How often a sentence with an entity is seen in an epoch, for each time that one without is."""
+    optimizer: Optimizer = "adamw"
+    """The update rule."""
+    learning_rate: Positive = 1e-3
+    """Largest step size of the schedule."""
+    momentum: Fraction = 0.9
+    """Momentum of SGD and RMSProp."""
+    weight_decay: NotNegative = 0.01
+    """L2 penalty; decoupled from the gradient in AdamW (Loshchilov & Hutter 2019)."""
+    clip_norm: NotNegative = 0.0
+    """Largest norm of the gradient of all weights together; 0 does not clip."""
+    schedule: Schedule = "cosine"
+    """How the step size falls: not at all, along a cosine to 0, or by step_factor every step_epochs."""
+    warmup_steps: Whole = 300
+    """Updates over which the step size rises from 0 first."""
+    step_epochs: Count = 5
+    """Epochs between the drops of the step schedule."""
+    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Factor of each drop of the step schedule."""
+    input_dropout: Fraction = 0.3
+    """Share of the components of e(w) that are silenced in training."""
+    field_dropout: Fraction = 0.0
+    """Share of words that lose a whole learned field but case in training: what it would be to meet an unseen one."""
+    hidden_dropout: Fraction = 0.5
+    """Share of the hidden units that are silenced in training."""
+    average: Fraction = 0.999
+    """Decay of the moving average of the weights that is evaluated and kept; 0 keeps the last weights."""
+
+
+@dataclass(config=_STRICT, kw_only=True, frozen=True)
+class RunConfig:
+    """One training job."""
+
+    data: DataConfig
+    model: ModelConfig
+    vectors: VectorsConfig = field(default_factory=VectorsConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    """Same seed, machine, thread count and torch: same weights."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    """CPU threads."""
+    device: str = "auto"
+    """Where to train: auto, cpu, cuda, cuda:N."""
+    name: str = ""
+    """Title of the model card."""
+    description: str = ""
+    """What the model card says of the model, in Markdown."""
+
+
+_ADAPTER = TypeAdapter(RunConfig)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a TOML file, apply overrides, and validate.
+
+    Relative corpus and vector files start at the folder of the configuration file, or at ``data.root``;
+    those that an override names start at the current folder.
+
+    Raises:
+        ConfigError: names the file and line, or the dotted field, and what was expected.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    _anchor(values, path.parent)
+    for override in overrides:
+        _apply(values, override)
+    return parse_config(values)
+
+
+def parse_config(values: Mapping[str, Any]) -> RunConfig:
+    """Validate plain values.
+
+    Raises:
+        ConfigError: one line that names each wrong field.
+    """
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_complaint(detail) for detail in error.errors()[:5])) from error
+
+
+def dump_config(config: RunConfig) -> dict[str, Any]:
+    """As plain JSON values; :func:`parse_config` reads them back."""
+    dumped: dict[str, Any] = _ADAPTER.dump_python(config, mode="json")
+    return dumped
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """List the dotted fields in which two dumped configurations differ, as ``field: old → new``."""
+    found = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key}: {old} → {new}")
+    return found
+
+
+def _anchor(values: dict[str, Any], folder: Path) -> None:
+    """Make the file names of a configuration file independent of the current folder."""
+    data = values.get("data")
+    if isinstance(data, dict):
+        data["root"] = str(folder / str(data.get("root", "")))
+    vectors = values.get("vectors")
+    source = vectors.get("source") if isinstance(vectors, dict) else None
+    if isinstance(source, str) and isinstance(vectors, dict):
+        kind, colon, rest = source.rpartition(":")
+        if kind == "checkpoint" or (not colon and "/" in rest):
+            vectors["source"] = f"{kind}{colon}{folder / rest}"
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Set one ``section.key=value``; the value is TOML, or a bare string."""
+    dotted, equals, text = override.partition("=")
+    if not equals or not all(dotted.split(".")):
+        raise ConfigError(f"{override!r}: expected section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, key = dotted.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{dotted}: {section} is not a section")
+    if isinstance(value, str) and key in ("train", "dev", "test"):
+        value = [value]
+    values[key] = value
+
+
+def _complaint(detail: Any) -> str:  # noqa: ANN401 - pydantic's own record
+    where = ".".join(str(part) for part in detail["loc"] if part != "__init__")
+    if detail["type"] == "unexpected_keyword_argument":
+        return f"{where}: unknown field"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return (
+        f"{where}: {message}, got {detail['input']!r}"[:300]
+        if detail["type"] != "missing_argument"
+        else f"{where}: missing"
+    )

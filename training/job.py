@@ -1,0 +1,230 @@
+"""One training job from a configuration to a checkpoint: plain wiring, in the order things happen.
+
+    OUTPUT.partial/     while the job runs: a lock, the state to resume from, TensorBoard events
+    OUTPUT/             appears when all is done, complete; never before, never half
+"""
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model import checkpoint
+from model.calibration import Calibration
+from model.checkpoint import Checkpoint
+from model.device import resolve_device
+from model.errors import CheckpointError, InputError
+from model.lexicon import Lexicon
+from model.network import WindowTagger
+from model.tagger import Tagger
+from model.vectors import VectorTable
+from training import baseline, report
+from training.batches import Stream
+from training.calibrate import fit_calibration
+from training.config import RunConfig, differences, dump_config
+from training.corpus import Corpus, Sentence, read_corpora
+from training.epoch import Epoch
+from training.evaluation import Evaluation, evaluate, known_entities
+from training.loop import Progress, fit
+from training.score import score
+from training.state import STATE, restore_state, save_state
+from training.vectors import Coverage, WordVectors, coverage, load_vectors, standardise
+
+EVENTS = "tensorboard"
+JOB = "job.json"
+
+Watch = Callable[[Epoch], None]
+Observe = Callable[[Path, int], AbstractContextManager[Watch]]
+"""Called with the folder the job works in and the epochs done already; what it gives is told of each epoch."""
+
+
+def unobserved(_work: Path, _done: int) -> AbstractContextManager[Watch]:
+    """Tell nobody."""
+    return nullcontext(lambda _epoch: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything a job reads, and the untrained network that fits it."""
+
+    corpora: dict[str, Corpus]
+    vectors: WordVectors
+    coverage: Coverage
+    lexicon: Lexicon
+    network: WindowTagger
+
+    def fingerprint(self, config: RunConfig) -> dict[str, Any]:
+        """What the result depends on, as JSON: a resumed run must have the same."""
+        read = {split: corpus.sha256 for split, corpus in self.corpora.items()}
+        return {"config": dump_config(config), "corpora": read, "vectors": self.vectors.sha256}
+
+
+def train(
+    config: RunConfig, output: Path, *, resume: bool = False, overwrite: bool = False, observe: Observe = unobserved
+) -> Path:
+    """Run a training job.
+
+    Args:
+        config: the job.
+        output: folder of the checkpoint to be; must not hold anything yet.
+        resume: go on where an earlier run into the same folder was stopped, if there was one.
+        overwrite: if ``output`` holds a checkpoint already, put the new one in its place when it is complete.
+        observe: is told of every epoch.
+
+    Returns:
+        ``output``.
+
+    Raises:
+        InputError: configuration, corpora or vectors are wrong, or the folder is taken.
+        RunError: training diverged, or the disk refused.
+    """
+    torch.set_num_threads(config.threads)
+    device = resolve_device(config.device)
+    with claimed(output, resume=resume, overwrite=overwrite) as work:
+        if resume and not overwrite and (output / checkpoint.MANIFEST).exists():
+            _same_job(config, output)
+            return output
+        begun = time.perf_counter()
+        inputs = prepare(config)
+        progress = Progress.begin(inputs.network.to(device), config.training)
+        fingerprint = inputs.fingerprint(config)
+        if resume:
+            restore_state(progress, fingerprint, work)
+        train_stream, dev_stream = (
+            Stream.build(inputs.corpora[split].sentences, inputs.lexicon, config.model) for split in ("train", "dev")
+        )
+        with observe(work, len(progress.epochs)) as watch:
+            for epoch in fit(progress, train_stream, dev_stream, config, device):
+                save_state(progress, fingerprint, work)
+                watch(epoch)
+        before = sum(epoch.seconds for epoch in progress.epochs)
+        publish(config, inputs, progress, work, output, seconds=max(before, time.perf_counter() - begun))
+    shutil.rmtree(work)
+    return output
+
+
+def prepare(config: RunConfig) -> Inputs:
+    """Read corpora and vectors, number words and features, draw the initial weights."""
+    corpora = {
+        split: read_corpora(names, config.data, config.model.labels)
+        for split in ("train", "dev", "test")
+        if (names := getattr(config.data, split))
+    }
+    words = [word for sentence in corpora["train"].sentences for word in sentence.words]
+    features = config.model.features
+    vectors = load_vectors(config.vectors if features.vectors else replace(config.vectors, source="none"), set(words))
+    lexicon = Lexicon.build(features, vectors.words, words, config.training.min_count)
+    table_VD = vectors.vectors_VD
+    if config.vectors.standardise and len(table_VD):
+        table_VD = standardise(table_VD, sorted({row - 1 for word in set(words) if (row := lexicon.vector_row(word))}))
+    torch.manual_seed(config.seed)
+    table = VectorTable.pack(torch.from_numpy(table_VD), features.storage)
+    network = WindowTagger(config.model, lexicon, table)
+    return Inputs(corpora, vectors, coverage(lexicon, words), lexicon, network)
+
+
+def publish(
+    config: RunConfig, inputs: Inputs, progress: Progress, work: Path, output: Path, *, seconds: float
+) -> None:
+    """Calibrate and evaluate the best weights, write the report, and put the checkpoint in its place."""
+    network = progress.network
+    network.load_state_dict({**network.state_dict(), **progress.best})
+    plain = Checkpoint(config.model, inputs.lexicon, network.eval(), Calibration())
+    calibration = fit_calibration(Tagger(plain, device=config.device), inputs.corpora["dev"].sentences)
+    final = replace(plain, calibration=calibration)
+    tagger = Tagger(final, device=config.device)
+    evaluations, floors = {}, {}
+    known = known_entities(inputs.corpora["train"].sentences)
+    frequent = baseline.fit(inputs.corpora["train"].sentences)
+    for split in ("dev", "test"):
+        if split in inputs.corpora:
+            sentences = inputs.corpora[split].sentences
+            evaluations[split] = measure(tagger, sentences, known)
+            gold, words = [s.tags for s in sentences], [s.words for s in sentences]
+            floors[split] = score(gold, frequent.predict(words))
+    facts = report.build_report(
+        config=config,
+        corpora=inputs.corpora,
+        vectors=inputs.vectors,
+        coverage=inputs.coverage,
+        epochs=progress.epochs,
+        evaluations=evaluations,
+        baselines=floors,
+        calibration=calibration,
+        device=str(tagger.device),
+        seconds=seconds,
+    )
+    extra = {
+        JOB: json.dumps(dump_config(config), ensure_ascii=False, indent=1) + "\n",
+        "report.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
+        "report.html": report.render_html(facts),
+        "README.md": report.render_card(facts),
+    }
+    _make_room(work, output)
+    checkpoint.save(replace(final, network=network.cpu()), output, extra)
+    if (work / EVENTS).exists():
+        shutil.move(work / EVENTS, output / EVENTS)
+
+
+def measure(tagger: Tagger, sentences: Sequence[Sentence], known: frozenset[tuple[str, str]]) -> Evaluation:
+    """Evaluate a tagger on the words of annotated sentences."""
+    predictions = tagger.predict([sentence.words for sentence in sentences])
+    return evaluate(sentences, predictions, known, labels=tagger.labels)
+
+
+@contextmanager
+def claimed(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Path]:
+    """Hold the folder that the job works in, so that no other job writes to the same output.
+
+    Raises:
+        InputError: the output is taken, an unfinished run lies there, or another job holds it.
+    """
+    work = output.with_name(f"{output.name}.partial")
+    if not output.name:
+        raise InputError(f"--output {output}: expected the name of a new folder")
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file, expected a folder that does not exist yet")
+    if output.is_dir() and any(output.iterdir()) and not (resume or overwrite):
+        raise InputError(f"{output}: holds files already; choose another --output, or say --overwrite")
+    if output.is_dir() and any(output.iterdir()) and not (output / checkpoint.MANIFEST).exists():
+        raise InputError(f"{output}: holds files that are not a checkpoint; choose another --output")
+    if work.exists() and not resume and (work / STATE).exists():
+        raise InputError(f"{work}: an unfinished run is there; go on with --resume, or delete it")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = (work / "lock").open("w")
+    except OSError as error:
+        raise checkpoint.storage_error(work, 0, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"{output}: another training job is writing there") from error
+        yield work
+
+
+def _same_job(config: RunConfig, output: Path) -> None:
+    """Refuse to call another job's checkpoint the result of this one.
+
+    Raises:
+        InputError: the checkpoint there was made by another configuration; lists what differs.
+    """
+    try:
+        made_by = json.loads((output / JOB).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{output / JOB}: cannot be read ({error})") from error
+    if changed := differences(made_by, dump_config(config)):
+        raise InputError(f"{output}: was made by another job: " + "; ".join(changed))
+
+
+def _make_room(work: Path, output: Path) -> None:
+    """Move an older checkpoint out of the way; it is deleted with the work folder."""
+    if output.exists() and any(output.iterdir()):
+        output.rename(work / "replaced")

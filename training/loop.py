@@ -1,0 +1,203 @@
+"""The training loop: one pass over the corpus after another, as a generator of what each achieved.
+
+It prints nothing and writes no file. The caller looks at each epoch, saves what it wants, and stops when it likes.
+"""
+
+import hashlib
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.config import ModelConfig
+from model.decoding import best_paths
+from model.errors import TrainingDiverged
+from model.iob import Span, spans, tag_set
+from model.network import WindowTagger
+from training.batches import Batch, Stream
+from training.config import RunConfig, TrainingConfig
+from training.epoch import Epoch
+from training.losses import LossFunction, make_loss
+from training.optimise import Average, make_optimizer, step_size
+from training.score import f1_of_spans
+
+
+@dataclass
+class Progress:
+    """Everything that moves while training; what a resumed run needs to go on as if it had never stopped."""
+
+    network: WindowTagger
+    optimizer: torch.optim.Optimizer
+    average: Average
+    steps: int = 0
+    epochs: list[Epoch] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """The weights of the best epoch so far, by name."""
+
+    @classmethod
+    def begin(cls, network: WindowTagger, config: TrainingConfig) -> "Progress":
+        """Nothing is learned yet."""
+        return cls(network, make_optimizer(network, config), Average(network, config.average))
+
+    @property
+    def best_epoch(self) -> Epoch | None:
+        """The epoch with the best dev F1; of equals, the earliest."""
+        return next((epoch for epoch in reversed(self.epochs) if epoch.is_best), None)
+
+    def finished(self, config: TrainingConfig) -> bool:
+        """Whether all epochs are done, or patience has run out."""
+        done = len(self.epochs)
+        waited = done - self.best_epoch.number if self.best_epoch else 0
+        return done >= config.epochs or bool(config.patience and waited >= config.patience)
+
+
+class Steps:
+    """One pass over the corpus, and what it adds up to."""
+
+    def __init__(self, progress: Progress, config: TrainingConfig, loss: LossFunction, device: torch.device) -> None:
+        self.progress, self.config, self.loss, self.device = progress, config, loss, device
+        self.nats = self.right = self.norm = 0.0
+        self.windows = 0
+        self.rate = 0.0
+
+    def take(self, batch: Batch, epoch_progress: float) -> None:
+        """Make one update.
+
+        Raises:
+            TrainingDiverged: the loss or the gradient is not finite; names epoch and step.
+        """
+        progress, network = self.progress, self.progress.network
+        self.rate = step_size(self.config, progress.steps, epoch_progress)
+        for group in progress.optimizer.param_groups:
+            group["lr"] = self.rate
+        gold_N = batch.gold_N.to(self.device)
+        logits_NK = network(batch.rows.to(self.device), batch.windows_NW.to(self.device))
+        loss = self.loss(logits_NK, gold_N)
+        progress.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_norm or math.inf).item()
+        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
+            raise TrainingDiverged(
+                f"epoch {len(progress.epochs) + 1}, step {progress.steps + 1}: loss {loss.item()}, "
+                f"norm of the gradient {norm}, in a batch of {len(gold_N)} windows; "
+                "try a smaller training.learning_rate, or training.clip_norm=5"
+            )
+        progress.optimizer.step()
+        progress.steps += 1
+        progress.average.update(network, progress.steps)
+        self.nats += loss.item() * len(gold_N)
+        self.right += (logits_NK.argmax(dim=1) == gold_N).sum().item()
+        self.norm += norm * len(gold_N)
+        self.windows += len(gold_N)
+
+
+def fit(progress: Progress, train: Stream, dev: Stream, config: RunConfig, device: torch.device) -> Iterator[Epoch]:
+    """Train from where ``progress`` stands, yielding one Epoch a pass, until :meth:`Progress.finished`.
+
+    Randomness is drawn anew from the seed and the epoch's number, so an epoch is the same whether the run
+    was interrupted before it or not.
+
+    Raises:
+        TrainingDiverged: a loss or a gradient is not finite.
+    """
+    options = config.training
+    tags = len(tag_set(config.model.labels, config.model.scheme))
+    loss = make_loss(options, torch.bincount(train.gold_T, minlength=tags).to(device))
+    progress.network.input_dropout.p = options.input_dropout
+    progress.network.hidden_dropout.p = options.hidden_dropout
+    progress.network.field_dropout = options.field_dropout
+    gold = gold_spans(dev, config.model)
+    windows = max(sum(train.lengths), 1)
+    while not progress.finished(options):
+        number = len(progress.epochs) + 1
+        rng = seed_epoch(config.seed, number)
+        begun = time.perf_counter()
+        progress.network.train()
+        steps = Steps(progress, options, loss, device)
+        for batch in train.shuffled(
+            options.batch_tokens, rng, oversample=options.oversample, join=options.join_sentences
+        ):
+            steps.take(batch, number - 1 + min(steps.windows / windows, 1.0))
+        kept = progress.average.network if options.average else progress.network.eval()
+        yield record(progress, steps, kept, dev, gold, config.model, begun)
+
+
+def record(
+    progress: Progress,
+    steps: Steps,
+    kept: WindowTagger,
+    dev: Stream,
+    gold: list[list[Span]],
+    model: ModelConfig,
+    begun: float,
+) -> Epoch:
+    """Evaluate on dev, note the epoch, and keep the weights if they are the best so far."""
+    trained = time.perf_counter()
+    logits_TK = score_stream(kept, dev, steps.device)
+    gold_T = dev.gold_T
+    micro = f1_of_spans(gold, predicted_spans(logits_TK, dev, model))
+    before = progress.best_epoch
+    epoch = Epoch(
+        number=len(progress.epochs) + 1,
+        train_loss=steps.nats / steps.windows,
+        train_accuracy=steps.right / steps.windows,
+        dev_loss=functional.cross_entropy(logits_TK, gold_T).item(),
+        dev_accuracy=(logits_TK.argmax(dim=1) == gold_T).float().mean().item(),
+        dev_precision=micro.precision,
+        dev_recall=micro.recall,
+        dev_f1=micro.f1,
+        learning_rate=steps.rate,
+        gradient_norm=steps.norm / steps.windows,
+        seconds=time.perf_counter() - begun,
+        tokens_per_second=steps.windows / (trained - begun),
+        is_best=before is None or micro.f1 > before.dev_f1,
+    )
+    if epoch.is_best:
+        progress.best = {name: weight.detach().clone() for name, weight in kept.named_parameters()}
+    progress.epochs.append(epoch)
+    return epoch
+
+
+@torch.inference_mode()
+def score_stream(network: WindowTagger, stream: Stream, device: torch.device) -> Tensor:
+    """Logits of every token of a corpus, in order, on the CPU: logits_TK."""
+    parts = [
+        network(batch.rows.to(device), batch.windows_NW.to(device)).cpu() for batch in stream.in_order(_EVALUATION_BATCH)
+    ]
+    return torch.cat(parts)
+
+
+def predicted_spans(logits_TK: Tensor, stream: Stream, model: ModelConfig) -> list[list[Span]]:
+    """Decode a corpus with the function that the service decodes with."""
+    tags = tag_set(model.labels, model.scheme)
+    columns_T = best_paths(torch.log_softmax(logits_TK, dim=1).numpy(), stream.lengths, tags, model.scheme)
+    return _spans(columns_T, stream, tags)
+
+
+def gold_spans(stream: Stream, model: ModelConfig) -> list[list[Span]]:
+    """The true spans of every sentence of a corpus."""
+    return _spans(stream.gold_T.numpy(), stream, tag_set(model.labels, model.scheme))
+
+
+def seed_epoch(seed: int, number: int) -> random.Random:
+    """Set torch's generators for dropout and return the one that shuffles, from seed and epoch alone."""
+    digest = int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:8], "big")
+    torch.manual_seed(digest % 2**63)
+    return random.Random(digest)
+
+
+_EVALUATION_BATCH = 8192
+
+
+def _spans(columns_T: NDArray[np.int64], stream: Stream, tags: tuple[str, ...]) -> list[list[Span]]:
+    return [
+        spans([tags[column] for column in columns_T[start : start + length]])
+        for start, length in zip(stream.starts, stream.lengths, strict=True)
+    ]

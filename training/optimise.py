@@ -1,0 +1,72 @@
+"""How the weights move: update rules, the size of their steps, and the average that is kept.
+
+    SGD       v ← μ v + g                 θ ← θ − η v
+    RMSProp   s ← ρ s + (1−ρ) g²          θ ← θ − η g / √s
+    Adam      both of the above, corrected for their start at 0       (Kingma & Ba, ICLR 2015)
+    AdamW     the same, with weight decay apart from the gradient     (Loshchilov & Hutter, ICLR 2019)
+"""
+
+import copy
+import math
+
+import torch
+from torch import nn
+
+from model.network import WindowTagger
+from training.config import TrainingConfig
+
+
+def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Build the update rule; biases are not decayed."""
+    weights = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [w for w in weights if w.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    rate = config.learning_rate
+    match config.optimizer:
+        case "sgd":
+            return torch.optim.SGD(groups, lr=rate, momentum=config.momentum)
+        case "rmsprop":
+            return torch.optim.RMSprop(groups, lr=rate, momentum=config.momentum)
+        case "adam":
+            return torch.optim.Adam(groups, lr=rate, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=rate, fused=True)
+
+
+def step_size(config: TrainingConfig, step: int, progress: float) -> float:
+    """The learning rate of one update.
+
+    Args:
+        config: learning_rate, schedule, warmup_steps, step_epochs, step_factor.
+        step: updates made so far.
+        progress: epochs made so far, with their fraction.
+    """
+    warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    match config.schedule:
+        case "constant":
+            shape = 1.0
+        case "cosine":
+            shape = 0.5 * (1 + math.cos(math.pi * min(progress / config.epochs, 1.0)))
+        case "step":
+            shape = config.step_factor ** (progress // config.step_epochs)
+    return config.learning_rate * warm * shape
+
+
+class Average:
+    """The exponential moving average of the weights (Polyak & Juditsky 1992): calmer than the last step.
+
+    The decay rises with the updates made, (1 + n) / (10 + n), so that a short training is not held at its start.
+    """
+
+    def __init__(self, network: WindowTagger, decay: float) -> None:
+        self.decay = decay
+        # The vectors never change: the copy may share them.
+        self.network = copy.deepcopy(network, {id(network.vectors): network.vectors}).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, network: WindowTagger, step: int) -> None:
+        """Move towards the weights after update number ``step``, counted from 1."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)

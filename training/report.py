@@ -1,0 +1,119 @@
+"""What a run leaves for people to read: ``report.json``, a page that shows it, and the checkpoint's model card.
+
+The page (:mod:`training.page`) and the card (:mod:`training.card`) are functions of the report alone, so the same
+report always gives the same bytes.
+"""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+
+from model.calibration import Calibration
+from training.card import render_card
+from training.config import RunConfig, dump_config
+from training.corpus import Corpus
+from training.epoch import Epoch
+from training.evaluation import Evaluation
+from training.page import render_html
+from training.score import Scores
+from training.vectors import Coverage, WordVectors
+from training.verdict import verdict
+
+__all__ = ["Report", "build_report", "render_card", "render_html"]
+
+Report = dict[str, Any]
+
+
+def build_report(
+    *,
+    config: RunConfig,
+    device: str,
+    corpora: Mapping[str, Corpus],
+    vectors: WordVectors,
+    coverage: Coverage,
+    epochs: Sequence[Epoch],
+    baselines: Mapping[str, Scores],
+    evaluations: Mapping[str, Evaluation],
+    calibration: Calibration,
+    seconds: float,
+    created: datetime | None = None,
+) -> Report:
+    """Gather everything about a run as plain JSON values.
+
+    Args:
+        config: of the run.
+        device: what it ran on, such as ``cpu`` or the name of a GPU.
+        corpora: by split: train, dev and, where there is one, test.
+        vectors: the pretrained vectors that the run started from.
+        coverage: how many words of the training corpus have one.
+        epochs: of the run, from the first on; one or more.
+        baselines: scores of the most-frequent-tag baseline by split.
+        evaluations: of the finished tagger by split.
+        calibration: of the finished tagger.
+        seconds: wall clock of the whole run.
+        created: moment of the report; now, when omitted.
+    """
+    best = max(epochs, key=lambda epoch: (epoch.dev_f1, -epoch.number))
+    return {
+        "name": config.name or "A Fenestra model",
+        "created": (created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
+        "fenestra": _version(),
+        "config": dump_config(config),
+        "environment": _environment(config, device),
+        "corpora": {split: _corpus(corpus) for split, corpus in corpora.items()},
+        "vectors": _vectors(vectors, coverage),
+        "epochs": [asdict(epoch) for epoch in epochs],
+        "best_epoch": best.number,
+        "baseline": {split: asdict(scores) for split, scores in baselines.items()},
+        "scores": {split: evaluation.as_dict() for split, evaluation in evaluations.items()},
+        "calibration": calibration.to_json(),
+        "verdict": asdict(verdict(epochs)),
+        "seconds": seconds,
+    }
+
+
+def _version() -> str:
+    """The installed version; a source tree that is only on the path has none."""
+    try:
+        return version("fenestra")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _environment(config: RunConfig, device: str) -> dict[str, Any]:
+    """What the run's speed and last digits depend on; nothing that names the machine or its user."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "threads": config.threads,
+        "device": device,
+    }
+
+
+def _corpus(corpus: Corpus) -> dict[str, Any]:
+    return {
+        "name": corpus.name,
+        "sentences": len(corpus.sentences),
+        "tokens": corpus.tokens,
+        "entities": corpus.label_counts(),
+        "sha256": corpus.sha256,
+    }
+
+
+def _vectors(vectors: WordVectors, coverage: Coverage) -> dict[str, Any]:
+    return {
+        "name": vectors.name,
+        "words": len(vectors.words),
+        "width": vectors.width,
+        "licence": vectors.licence,
+        "sha256": vectors.sha256,
+        "coverage": asdict(coverage),
+    }

@@ -1,0 +1,260 @@
+"""Pretrained word vectors: from any source that gensim reads → words and one float32 table.
+
+Only words and numbers pass this door. Formats that can carry code, gensim's own ``.kv`` among them, are refused unless
+the configuration says otherwise. How the files are read stands in ``training/vector_files.py``.
+
+V words · D width of a vector · N rows that are measured
+"""
+
+import difflib
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gensim.models import KeyedVectors
+from numpy.typing import NDArray
+
+from model import checkpoint
+from model.errors import DataError, InputError
+from model.lexicon import UNKNOWN, Lexicon
+from training import sources
+from training.config import VectorsConfig
+from training.vector_files import keyed_vectors, load_file, load_from_gensim
+
+Table = NDArray[np.float32]
+
+_MISSING_SHOWN = 20
+_SPELLINGS = 100_000  # words, the most frequent first, among which near spellings are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class WordVectors:
+    """Words and their vectors, as they are before they are standardised."""
+
+    name: str
+    words: list[str]
+    vectors_VD: Table
+    sha256: str
+    """Fingerprint of the words and the numbers; the same whatever format they came in."""
+    licence: str = ""
+    """Licence and origin, where they are known."""
+
+    @property
+    def width(self) -> int:
+        """D, the width of a vector."""
+        return int(self.vectors_VD.shape[1])
+
+
+class Found(NamedTuple):
+    """How many words have a vector as they are written, when lower-cased, or not at all."""
+
+    as_written: int
+    lowered: int
+    missing: int
+
+    @property
+    def total(self) -> int:
+        """How many words there are."""
+        return sum(self)
+
+    @property
+    def share(self) -> float:
+        """The share of words that have a vector, in [0, 1]; 0 if there are no words."""
+        return (self.as_written + self.lowered) / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a text the vectors know. 40 % is the bug you are about to spend a day on: print it."""
+
+    tokens: Found
+    types: Found
+    missing: tuple[tuple[str, int], ...]
+    """The most frequent words without a vector, with their counts."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "tokens": self.tokens._asdict() | {"share": self.tokens.share},
+            "types": self.types._asdict() | {"share": self.types.share},
+            "missing": [{"word": word, "count": count} for word, count in self.missing],
+        }
+
+    def __str__(self) -> str:
+        lines = [
+            f"{name}: {found.share:.1%} of {found.total:,} have a vector "
+            f"({found.as_written:,} as written, {found.lowered:,} lower-cased, {found.missing:,} missing)"
+            for name, found in (("tokens", self.tokens), ("distinct words", self.types))
+        ]
+        if self.missing:
+            lines.append("missing most often: " + " ".join(f"{word} {count:,}," for word, count in self.missing)[:-1])
+        return "\n".join(lines)
+
+
+def load_vectors(config: VectorsConfig, first: Iterable[str] = ()) -> WordVectors:
+    """Load the vectors that a configuration names.
+
+    Args:
+        config: source, format, how many words to keep.
+        first: words of the training corpus. With ``limit``, the vectors they will be looked up by (as written, else
+            lower-cased) are kept before all others.
+
+    Returns:
+        The words in the order of the source, those of ``first`` in front if ``limit`` cut anything off.
+        A word that occurs twice has its first vector.
+
+    Raises:
+        ConfigError: the source or the format is none that is known, or is a pickle and ``allow_pickle`` is off.
+        DataError: a file is missing, truncated or malformed, ``path:line: …`` in the text formats.
+        CheckpointError: the source is a checkpoint and it cannot be loaded.
+        InputError: the source is a known set that has not been fetched.
+        RunError: gensim's downloader failed.
+    """
+    found, licence = _read(config)
+    words: list[str] = found.index_to_key
+    kept = _writable(words)
+    if 0 < config.limit < len(kept):
+        kept = _order(words, kept, first)[: config.limit]
+    vectors_VD = np.ascontiguousarray(found.vectors, dtype=np.float32)
+    if kept != list(range(len(words))):
+        words, vectors_VD = [words[row] for row in kept], vectors_VD[kept]
+    return WordVectors(config.source, words, vectors_VD, fingerprint(words, vectors_VD), licence)
+
+
+def fingerprint(words: Sequence[str], vectors_VD: Table) -> str:
+    """The sha256 of words and numbers, as hex digits."""
+    digest = hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass"))
+    digest.update(f"\n{vectors_VD.shape}\n".encode())
+    digest.update(np.ascontiguousarray(vectors_VD, dtype="<f4").data)
+    return digest.hexdigest()
+
+
+def standardise(vectors_VD: Table, rows: Sequence[int] | NDArray[np.integer[Any]]) -> Table:
+    """Shift and scale every dimension to mean 0 and variance 1 over some rows.
+
+    Args:
+        vectors_VD: the table.
+        rows: which rows to measure, counted from 0; a row named twice counts twice. All of them if none is named.
+
+    Returns:
+        A new table of shape (V, D), float32. A dimension that is constant over the rows is shifted and not scaled.
+    """
+    measured_ND = vectors_VD[np.asarray(rows, dtype=np.int64)] if len(rows) else vectors_VD
+    if not measured_ND.size:
+        return vectors_VD.copy()
+    mean_D = measured_ND.mean(axis=0, dtype=np.float64)
+    deviation_D = measured_ND.std(axis=0, dtype=np.float64)
+    # rounding leaves a constant dimension a deviation of about 1e-8 of its value
+    constant_D = deviation_D <= 1e-6 * np.abs(measured_ND).max(axis=0)
+    scale_D = np.where(constant_D, 1.0, deviation_D)
+    standard_VD: Table = (vectors_VD - mean_D.astype(np.float32)) / scale_D.astype(np.float32)
+    return standard_VD
+
+
+def coverage(lexicon: Lexicon, words: Iterable[str]) -> Coverage:
+    """Look up every word of a text as the tagger will, and count.
+
+    Args:
+        lexicon: knows which words have a vector.
+        words: all tokens, repetitions included.
+    """
+    counts = Counter(words)
+    missing = {word: count for word, count in counts.items() if lexicon.vector_row(word) == UNKNOWN}
+    written = [word for word in counts if word in lexicon.vector_rows]
+    types = Found(len(written), len(counts) - len(written) - len(missing), len(missing))
+    tokens, exact, lost = counts.total(), sum(counts[word] for word in written), sum(missing.values())
+    often = sorted(missing.items(), key=lambda item: (-item[1], item[0]))[:_MISSING_SHOWN]
+    return Coverage(Found(exact, tokens - exact - lost, lost), types, tuple(often))
+
+
+def neighbours(vectors: WordVectors | KeyedVectors, word: str, n: int = 10) -> list[tuple[str, float]]:
+    """Find the words whose vectors point most nearly the same way.
+
+    The measure is cosine similarity, cos(a, b) = a·b / (‖a‖ ‖b‖), in [-1, 1]; a vector of zeros is at 0 from all.
+
+    Args:
+        vectors: where to look.
+        word: looked up as it is written, else lower-cased.
+        n: how many, at most.
+
+    Returns:
+        Words and similarities, the nearest first; the word itself is not among them.
+
+    Raises:
+        InputError: the word has no vector; names words of a similar spelling.
+    """
+    if isinstance(vectors, KeyedVectors):
+        words, vectors_VD = vectors.index_to_key, vectors.vectors
+    else:
+        words, vectors_VD = vectors.words, vectors.vectors_VD
+    row = _find_row(words, word)
+    length_V = np.linalg.norm(vectors_VD, axis=1)
+    length_V[length_V == 0] = np.inf
+    cosine_V = (vectors_VD @ vectors_VD[row]) / (length_V * length_V[row])
+    cosine_V[row] = -np.inf
+    nearest = np.argsort(-cosine_V, kind="stable")[: max(0, min(n, len(words) - 1))]
+    return [(words[place], float(cosine_V[place])) for place in nearest]
+
+
+def _read(config: VectorsConfig) -> tuple[KeyedVectors, str]:
+    """Everything the source holds, and its licence where that is known."""
+    kind, _, rest = config.source.partition(":")
+    if config.source == "none":
+        return keyed_vectors([], np.zeros((0, 0), dtype=np.float32)), ""
+    if config.source in sources.available("vectors"):
+        return _read_fetched(config.source)
+    if kind == "gensim" and rest:
+        return load_from_gensim(rest, config.format, allow_pickle=config.allow_pickle), ""
+    if kind == "checkpoint" and rest:
+        return _read_checkpoint(Path(rest)), ""
+    return load_file(Path(config.source), config.format, allow_pickle=config.allow_pickle), ""
+
+
+def _read_fetched(name: str) -> tuple[KeyedVectors, str]:
+    folder = sources.cached(name)
+    if folder is None:
+        raise InputError(f"vectors.source: {name} is not fetched yet; run: fenestra data fetch {name}")
+    described = sources.provenance(folder)
+    try:
+        vectors = keyed_vectors(*sources.read_vector_set(folder))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: damaged ({error}); run: fenestra data fetch {name} --force") from error
+    return vectors, f"{described['title']}. {described['licence']}"
+
+
+def _read_checkpoint(folder: Path) -> KeyedVectors:
+    """The vectors of a trained model: as standardised as they were, rounded as its storage rounds them."""
+    loaded = checkpoint.load(folder)
+    words = list(loaded.lexicon.vector_rows)
+    with torch.inference_mode():
+        vectors_VD = loaded.network.vectors(torch.arange(1, len(words) + 1))
+    return keyed_vectors(words, vectors_VD.numpy())
+
+
+def _writable(words: Sequence[str]) -> list[int]:
+    """Rows of the words that a checkpoint's list can hold, one a line; no token equals the others."""
+    return [row for row, word in enumerate(words) if word and "\n" not in word]
+
+
+def _order(words: Sequence[str], rows: Sequence[int], first: Iterable[str]) -> list[int]:
+    """Put the rows in front that ``first`` will be looked up by; both parts keep the order of the source."""
+    known = set(words)
+    wanted = {word if word in known else word.lower() for word in first}
+    return sorted(rows, key=lambda row: words[row] not in wanted)
+
+
+def _find_row(words: Sequence[str], word: str) -> int:
+    for form in (word, word.lower()):
+        try:
+            return words.index(form)
+        except ValueError:
+            continue
+    lowered = word.lower()
+    candidates = [near for near in words[:_SPELLINGS] if abs(len(near) - len(word)) <= 2 and near[:1] == lowered[:1]]
+    near = difflib.get_close_matches(lowered, candidates, n=5)
+    raise InputError(f"{word!r} has no vector" + (f"; there are {', '.join(near)}" if near else ""))

@@ -1,0 +1,1 @@
+"""The service: HTTP around a tagger. No tensor is seen here."""

@@ -1,0 +1,72 @@
+"""Puts the service together: ``uvicorn --factory app.main:create_app``."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+
+from app import pages, problems, routes
+from app.inference import TagsText
+from app.limits import BodyLimit, RequestId
+from app.service import Service
+from app.settings import Settings
+from app.startup import BriefStartFailure
+from app.watch import Watch
+
+
+def create_app(settings: Settings | None = None, *, tagger: TagsText | None = None) -> FastAPI:
+    """Build the service. No file is read and no model is loaded until the lifespan starts.
+
+    Args:
+        settings: from the environment when omitted.
+        tagger: what tags; tests pass a stub. When omitted, the lifespan loads the one that the settings name,
+            and a bad folder stops the start.
+
+    Raises:
+        InputError: the environment holds a setting that is unknown or out of range.
+    """
+    service = Service(settings or Settings.read(), tagger)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    app = FastAPI(
+        title="Fenestra",
+        summary="A windowed named-entity tagger.",
+        version=_version(),
+        lifespan=lifespan,
+        description=_limits(service.settings),
+        openapi_url=None,  # app.pages serves the document, and draws it: the framework's own page loads its
+        docs_url=None,  # scripts from a third party
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would be an answer outside the contract
+    )
+    app.state.service = service
+    app.include_router(routes.router)
+    app.include_router(pages.router)
+    problems.install(app)
+    # The last one added stands outermost.
+    app.add_middleware(BodyLimit, max_bytes=service.settings.max_body_bytes)
+    app.add_middleware(Watch, metrics=service.metrics)
+    app.add_middleware(RequestId)
+    app.add_middleware(BriefStartFailure)
+    return app
+
+
+def _limits(settings: Settings) -> str:
+    """How much one request may hold here, for the OpenAPI document."""
+    return (
+        f"One request holds at most {settings.max_body_bytes:,} bytes, {settings.max_texts:,} texts or sentences, "
+        f"{settings.max_chars:,} characters in a text and {settings.max_tokens:,} words in all sentences together."
+    )
+
+
+def _version() -> str:
+    """The installed version; a source tree that is only on the path has none."""
+    try:
+        return version("fenestra")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,62 @@
+"""The pages for people, and the files they are made of. They load nothing from anywhere else."""
+
+from functools import cache
+from importlib.resources import files
+
+from fastapi import APIRouter, Request
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from app.problems import Problem
+
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "html": "text/html"}
+ASSETS = frozenset({"base.css", "page.css", "page.js", "docs.css", "docs.js", "icon.svg"})
+"""All that ``/static/`` serves. A name is looked up here, so no path from outside reaches the disk."""
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+@cache
+def asset(name: str) -> bytes:
+    """Read a file that comes with the package, once."""
+    return files("app").joinpath("static", name).read_bytes()
+
+
+def _file(name: str) -> Response:
+    return Response(asset(name), headers=PAGE_HEADERS, media_type=_TYPES[name.rpartition(".")[2]])
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def page() -> Response:
+    """A page to try the tagger."""
+    return _file("page.html")
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs() -> Response:
+    """The interface, drawn from the OpenAPI document."""
+    return _file("docs.html")
+
+
+@router.api_route("/openapi.json", methods=["GET", "HEAD"])
+async def openapi(request: Request) -> Response:
+    """The interface, for programs."""
+    return Response(to_json(request.app.openapi()), media_type="application/json")
+
+
+@router.api_route("/static/{name}", methods=["GET", "HEAD"])
+async def static(name: str) -> Response:
+    """A file of the pages."""
+    if name not in ASSETS:
+        raise Problem("not_found", "no such file")
+    return _file(name)

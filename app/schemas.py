@@ -1,0 +1,226 @@
+"""What may be asked and what is answered: the contract, as types.
+
+Requests are strict: no field is guessed, no type is bent. A refusal names fields of ours and positions only,
+because everything else in it would be the client's own input.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+
+from app.offsets import Unit
+from app.problems import Problem
+from app.settings import Settings
+from app.sizes import check_size
+
+MAX_DETAILS = 20
+"""Most errors that one refusal spells out; it counts the others."""
+
+Word = Annotated[str, Field(min_length=1)]
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def _one_or_many(value: object) -> str:
+    """Whether a value is meant as one text or as a list of them."""
+    return "many" if isinstance(value, list) else "one"
+
+
+def _flat_or_nested(value: object) -> str:
+    """Whether a list is meant as one sentence of words or as a list of sentences. An empty list: no sentences."""
+    flat = isinstance(value, list) and value and not isinstance(value[0], list)
+    return "one" if flat else "many"
+
+
+Text = Annotated[Annotated[str, Tag("one")] | Annotated[list[str], Tag("many")], Discriminator(_one_or_many)]
+Tokens = Annotated[
+    Annotated[list[Word], Tag("one")] | Annotated[list[list[Word]], Tag("many")], Discriminator(_flat_or_nested)
+]
+
+
+class TagRequest(BaseModel):
+    """What to tag, and what of the result is wanted. Give exactly one of ``text`` and ``tokens``."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "oneOf": [{"required": ["text"]}, {"required": ["tokens"]}],
+            "examples": [
+                {"text": "Ada Lovelace met Charles Babbage in London."},
+                {"text": ["Siemens is based in Munich.", "Paris"], "labels": ["LOC"], "min_score": 0.5},
+                {"tokens": [["Ada", "Lovelace", "met", "Babbage", "."]], "details": True},
+            ],
+        },
+    )
+
+    text: Text | None = None
+    """Raw text, or a list of texts."""
+    tokens: Tokens | None = None
+    """A sentence that is words already, or a list of such sentences."""
+    labels: list[str] | None = None
+    """Keep entities of these labels only."""
+    min_score: Score = 0.0
+    """Drop entities with a lower score."""
+    details: bool = False
+    """Also return every token with its tag and score."""
+    offsets: Unit = "codepoint"
+    """Unit of ``start`` and ``end``. With ``tokens``, they are token indices whatever is said here."""
+    model: str | None = None
+    """Name of the model to use, one of ``GET /models``."""
+
+    @model_validator(mode="after")
+    def _one_input(self) -> Self:
+        if (self.text is None) == (self.tokens is None):
+            raise ValueError("give exactly one of text and tokens")
+        return self
+
+    @property
+    def texts(self) -> list[str] | None:
+        """The raw texts as a list; None if the request is of tokens."""
+        return [self.text] if isinstance(self.text, str) else self.text
+
+    @property
+    def sentences(self) -> list[list[str]]:
+        """The sentences of words as a list."""
+        tokens: Any = self.tokens or []
+        return [tokens] if tokens and isinstance(tokens[0], str) else tokens
+
+    @classmethod
+    def read(cls, value: object, settings: Settings) -> Self:
+        """Check a parsed body.
+
+        Raises:
+            Problem: ``unknown_or_duplicate_field`` or ``invalid_request``, saying where and what.
+        """
+        check_size(value, settings)
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise _refusal(error) from None
+
+
+class Answer(BaseModel):
+    """What all parts of an answer have in common: their fields are documented where they stand."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class EntityOut(Answer):
+    """A named thing, at ``[start, end)``."""
+
+    start: int
+    """Where it begins, in the unit asked for."""
+    end: int
+    """Where it ends; this place is no longer part of it."""
+    label: str
+    """What kind of thing it is."""
+    text: str
+    """The text from start to end; with `tokens`, the words with a space between them."""
+    score: float
+    """Calibrated probability that place and label are right."""
+
+
+class TokenOut(Answer):
+    """A token with its IOB2 tag, at ``[start, end)``."""
+
+    text: str
+    """The word or sign."""
+    start: int
+    """Where it begins, as for entities."""
+    end: int
+    """Where it ends, as for entities."""
+    tag: str
+    """`O`, or `B-` or `I-` and a label."""
+    score: float
+    """Probability of the tag."""
+
+
+class Result(Answer):
+    """What was found in one text or sentence."""
+
+    entities: list[EntityOut]
+    """The named things, by their start."""
+    tokens: list[TokenOut] | None = None
+    """Every token. Only there when `details` was asked for."""
+
+
+class ModelName(Answer):
+    """Which model answered."""
+
+    name: str
+    """What requests call it."""
+    version: str
+    """What changes with any of its weights."""
+
+
+class TagResponse(Answer):
+    """One result for each text or sentence, in order."""
+
+    model: ModelName
+    """The model that answered."""
+    results: list[Result]
+    """One for each text or sentence, in order."""
+
+
+class ModelInfo(ModelName):
+    """A model that can be asked for."""
+
+    labels: list[str]
+    """The labels it can give."""
+    default: bool
+    """Whether it answers requests that name no model."""
+
+
+class ModelsResponse(Answer):
+    """The models that can be asked for."""
+
+    models: list[ModelInfo]
+    """One for each."""
+
+
+class Health(Answer):
+    """The state of the process."""
+
+    status: Literal["alive", "ready"]
+    """What was asked after."""
+
+
+class ErrorBody(Answer):
+    """What went wrong, for the program, for the reader and for the log."""
+
+    code: str
+    """One of a fixed set, for programs."""
+    message: str
+    """What is wrong and where, for people. It never repeats what was sent."""
+    request_id: str
+    """What the log calls this request; also the header `X-Request-ID`."""
+
+
+class ErrorResponse(Answer):
+    """Every answer that is not 2xx."""
+
+    error: ErrorBody
+    """What went wrong."""
+
+
+def _refusal(error: ValidationError) -> Problem:
+    """Say what is wrong in one line: up to :data:`MAX_DETAILS` places, and how many there are."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(entry["type"] == "extra_forbidden" for entry in found):
+        known = ", ".join(TagRequest.model_fields)
+        return Problem("unknown_or_duplicate_field", f"the request has an unknown field; the known ones are {known}")
+    details = "; ".join(f"{_place(entry['loc'])}{_reason(entry['msg'])}" for entry in found[:MAX_DETAILS])
+    more = f"{len(found)} errors, the first {MAX_DETAILS}: " if len(found) > MAX_DETAILS else ""
+    return Problem("invalid_request", more + details)
+
+
+def _place(path: tuple[int | str, ...]) -> str:
+    """Write a path as ``tokens[0][3]: ``, leaving out the names that only the schema's inside knows."""
+    names = "".join(f"[{part}]" if isinstance(part, int) else part for part in path if part not in ("one", "many"))
+    return f"{names}: " if names else ""
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should", "should")

@@ -1,0 +1,116 @@
+// Draws the OpenAPI document. Text nodes only, never markup.
+"use strict";
+
+const at = (id) => document.getElementById(id);
+
+/** Make an element with a class and children; strings become text nodes. */
+function make(tag, className, ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}
+
+/** Text in which `backticks` mark code. */
+function prose(text) {
+  return (text ?? "").replaceAll("``", "`").split("`").map((piece, place) => (place % 2 ? make("code", "", piece) : piece));
+}
+
+/** Follow a reference inside the document. */
+function resolve(api, schema) {
+  if (!schema?.$ref) return schema ?? {};
+  return schema.$ref.slice(2).split("/").reduce((node, key) => node[key], api);
+}
+
+/** A schema's type in words: "text or list of text", "number 0 … 1". */
+function type(api, given) {
+  const schema = resolve(api, given);
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
+  if ("const" in schema) return JSON.stringify(schema.const);
+  const options = schema.anyOf ?? schema.oneOf;
+  if (options) return options.filter((option) => option.type !== "null").map((option) => type(api, option)).join(", or ");
+  if (schema.type === "array") return `list of ${type(api, schema.items)}`;
+  const range = "minimum" in schema && "maximum" in schema ? ` ${schema.minimum} … ${schema.maximum}` : "";
+  return (schema.type ?? "any") + range;
+}
+
+/** A table with one row for each field; fields of objects inside follow, with their path. */
+function fields(api, given, prefix = "") {
+  const schema = resolve(api, given);
+  return Object.entries(schema.properties ?? {}).flatMap(([key, field]) => {
+    const inner = resolve(api, field);
+    const item = inner.items ?? inner.anyOf?.find((option) => option.items)?.items;
+    const path = `${prefix}${key}${item && resolve(api, item).properties ? "[]" : ""}`;
+    const note = "default" in field ? ` Default: \`${JSON.stringify(field.default)}\`.` : "";
+    const row = make("tr", "",
+      make("td", "", make("code", "", path)),
+      make("td", "", type(api, field)),
+      make("td", "", ...prose((field.description ?? "") + note)),
+    );
+    return [row, ...fields(api, item ?? inner, `${path}.`)];
+  });
+}
+
+function table(api, schema) {
+  const rows = fields(api, schema);
+  if (!rows.length) return [];
+  const head = make("tr", "", ...["Field", "Type", "Meaning"].map((title) => {
+    const cell = make("th", "", title);
+    cell.scope = "col";
+    return cell;
+  }));
+  return [make("table", "", make("thead", "", head), make("tbody", "", ...rows))];
+}
+
+const contentOf = (part) => Object.entries(part?.content ?? {})[0] ?? [];
+
+function requestPart(api, path, body) {
+  const [media, { schema } = {}] = contentOf(body);
+  if (!schema) return [];
+  const address = new URL(path.slice(1), document.baseURI).href;
+  const examples = (resolve(api, schema).examples ?? []).map((example) =>
+    make("pre", "", make("code", "", `curl ${address} -H 'Content-Type: ${media}' -d '${JSON.stringify(example)}'`)));
+  return [make("h3", "", "Request, ", make("code", "", media)), ...table(api, schema), make("h3", "", "Examples"), ...examples];
+}
+
+function responsePart(api, responses) {
+  const [media, { schema } = {}] = contentOf(responses["200"]);
+  const refusals = Object.entries(responses).filter(([status]) => status !== "200");
+  const parts = [make("h3", "", "Answer 200, ", make("code", "", media ?? "")), ...table(api, schema)];
+  if (refusals.length) {
+    const [, { schema: error } = {}] = contentOf(refusals[0][1]);
+    parts.push(make("h3", "", `Otherwise ${refusals.map(([status]) => status).join(", ")}`), ...table(api, error));
+  }
+  return parts;
+}
+
+function operation(api, path, method, details) {
+  const heading = make("h2", "", make("span", "method", method.toUpperCase()), make("code", "", path));
+  const section = make("section", "card operation", heading,
+    make("p", "", ...prose(details.description)),
+    ...requestPart(api, path, details.requestBody),
+    ...responsePart(api, details.responses),
+  );
+  section.id = `${method}-${path.slice(1)}`;
+  return section;
+}
+
+async function draw() {
+  try {
+    const api = await (await fetch("openapi.json")).json();
+    at("about").replaceChildren(...prose(`${api.info.summary} Version ${api.info.version}. ${api.info.description ?? ""}`));
+    for (const [path, methods] of Object.entries(api.paths)) {
+      for (const [method, details] of Object.entries(methods)) {
+        const section = operation(api, path, method, details);
+        const link = make("a", "", `${method.toUpperCase()} ${path}`);
+        link.href = `#${section.id}`;
+        at("paths").append(make("li", "", link));
+        at("operations").append(section);
+      }
+    }
+  } catch {
+    at("about").textContent = "The service cannot be reached. Is it running?";
+  }
+}
+
+draw();

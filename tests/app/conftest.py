@@ -1,0 +1,132 @@
+"""The real application behind a stub that needs no weights: every capitalised word is a PER."""
+
+import asyncio
+import os
+import re
+
+import httpx
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from model import Analysis, Entity, TaggedToken
+
+
+class StubTagger:
+    """Tags words that begin with a capital. Its scores grow with the length of the word, up to 0.99."""
+
+    labels = ("PER", "LOC")
+    version = "stub-1"
+
+    def analyse(self, texts):
+        return [self._analysis([(m.group(), *m.span()) for m in re.finditer(r"\w+|[^\w\s]", text)]) for text in texts]
+
+    def analyse_tokens(self, sentences):
+        return [self._analysis([(word, i, i + 1) for i, word in enumerate(sentence)]) for sentence in sentences]
+
+    def _analysis(self, words):
+        tokens = [
+            TaggedToken(word, start, end, "B-PER" if word[0].isupper() else "O", min(len(word) / 10, 0.99))
+            for word, start, end in words
+        ]
+        entities = [Entity(t.start, t.end, "PER", t.text, t.score) for t in tokens if t.tag == "B-PER"]
+        return Analysis(entities, tokens)
+
+
+class Client:
+    """A client in the application's own process, which also runs its lifespan. Everything is synchronous outside."""
+
+    def __init__(self, app):
+        self.app = app
+        self.runner = asyncio.Runner()
+        self.lifespan = app.router.lifespan_context(app)
+        transport = httpx.ASGITransport(app=app)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://fenestra.test")
+
+    def __enter__(self):
+        try:
+            self.run(self.lifespan.__aenter__())
+        except BaseException:
+            self.runner.close()
+            raise
+        return self
+
+    def __exit__(self, *error):
+        self.run(self.http.aclose())
+        self.run(self.lifespan.__aexit__(None, None, None))
+        self.runner.close()
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+    def request(self, method, path, **options):
+        return self.run(self.http.request(method, path, **options))
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def tag(self, body, **headers):
+        """Post a body to /tag: bytes as they are, anything else as JSON."""
+        content = {"content": body} if isinstance(body, bytes) else {"json": body}
+        return self.request("POST", "/tag", headers={"content-type": "application/json", **headers}, **content)
+
+    def results(self, **body):
+        answer = self.tag(body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["results"]
+
+
+def assert_refused(answer, status, code):
+    """The one shape of every refusal."""
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+    assert len(answer.content) <= 8000
+    assert set(answer.json()) == {"error"}
+    error = answer.json()["error"]
+    assert set(error) == {"code", "message", "request_id"}
+    assert error["code"] == code
+    assert error["message"]
+    assert error["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch):
+    """The developer's own FENESTRA_* variables are not part of the tests."""
+    for name in [name for name in os.environ if name.upper().startswith("FENESTRA_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def stub():
+    return StubTagger()
+
+
+@pytest.fixture
+def serve():
+    """Start the service: ``serve(tagger=…, max_chars=10)`` gives a client; it stops with the test."""
+    started = []
+
+    def start(tagger=None, **settings):
+        app = create_app(Settings(**settings), tagger=StubTagger() if tagger is None else tagger)
+        client = Client(app)
+        started.append(client.__enter__())
+        return client
+
+    yield start
+    for client in reversed(started):
+        client.__exit__()
+
+
+@pytest.fixture
+def client(serve):
+    return serve()
+
+
+@pytest.fixture
+def new_client():
+    """For a test that starts and stops the application itself."""
+    return Client
+
+
+@pytest.fixture
+def refused():
+    return assert_refused

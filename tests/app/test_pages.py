@@ -1,0 +1,91 @@
+"""The pages for people: served whole, from here alone, under a policy that lets nothing else in."""
+
+import re
+
+import pytest
+
+from app.pages import ASSETS, asset
+
+PAGES = ["/", "/docs"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_forbids_every_other_host_and_inline_code(client, path):
+    answer = client.get(path)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert "*" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_loads_only_files_that_are_served_here(client, path):
+    html = client.get(path).text
+    references = re.findall(r'(?:src|href)="([^"]+)"', html)
+    assert len(references) > 4
+    for reference in references:
+        assert client.get("/" + reference.removeprefix("./")).status_code == 200, reference
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_holds_no_inline_script_style_or_handler(client, path):
+    html = client.get(path).text
+    assert not re.search(r"<script(?![^>]* src=)|<style|\son\w+=|\sstyle=|javascript:", html)
+
+
+@pytest.mark.parametrize("name", sorted(ASSETS))
+def test_a_file_of_the_pages_names_no_other_host(client, name):
+    answer = client.get(f"/static/{name}")
+    assert answer.status_code == 200
+    assert answer.content == asset(name)
+    assert not re.search(r"(?<!xmlns=\")https?://", answer.text)
+
+
+@pytest.mark.parametrize("name", ["page.js", "docs.js"])
+def test_scripts_never_turn_text_into_markup(name):
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b", asset(name).decode())
+
+
+def test_the_page_asks_for_offsets_in_the_unit_that_its_language_slices_by(client):
+    assert 'offsets: "utf16"' in client.get("/static/page.js").text
+
+
+def test_pages_answer_head_without_a_fault(client):
+    assert client.request("HEAD", "/").status_code == 200
+
+
+@pytest.fixture
+def document(client):
+    return client.get("/openapi.json").json()
+
+
+def test_the_openapi_document_describes_the_request_as_it_is_checked(document):
+    body = document["paths"]["/tag"]["post"]["requestBody"]
+    schema = body["content"]["application/json"]["schema"]
+    assert body["required"] is True
+    assert set(schema["properties"]) == {"text", "tokens", "labels", "min_score", "details", "offsets", "model"}
+    assert schema["additionalProperties"] is False
+    assert all(field["description"] for field in schema["properties"].values())
+
+
+def test_the_examples_in_the_document_are_accepted(client, document):
+    examples = document["paths"]["/tag"]["post"]["requestBody"]["content"]["application/json"]["schema"]["examples"]
+    assert len(examples) == 3
+    for example in examples:
+        assert client.tag(example).status_code == 200
+
+
+def test_every_path_but_the_pages_is_in_the_document_with_its_refusals(document):
+    assert set(document["paths"]) == {"/tag", "/models", "/livez", "/readyz", "/metrics"}
+    refusals = {status for status in document["paths"]["/tag"]["post"]["responses"] if status != "200"}
+    assert refusals == {"400", "404", "413", "415", "422", "500", "503", "504"}
+
+
+def test_the_document_states_the_limits_in_force(serve):
+    description = serve(max_texts=7).get("/openapi.json").json()["info"]["description"]
+    assert "7 texts" in description

@@ -1,0 +1,89 @@
+"""Settings come from FENESTRA_* and nowhere else; what is wrong with them fits in a line."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app import settings as settings_module
+from app.settings import Settings, bundled_model
+from model import InputError
+
+
+def test_settings_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("FENESTRA_PORT", "9000")
+    monkeypatch.setenv("FENESTRA_MODEL", "runs/mine")
+    settings = Settings.read()
+    assert (settings.port, settings.model, settings.name) == (9000, Path("runs/mine"), "mine")
+
+
+def test_what_the_caller_gives_wins_and_none_counts_as_not_given(monkeypatch):
+    monkeypatch.setenv("FENESTRA_PORT", "9000")
+    monkeypatch.setenv("FENESTRA_HOST", "::1")
+    settings = Settings.read(port=1234, host=None)
+    assert (settings.port, settings.host) == (1234, "::1")
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch):
+    monkeypatch.setenv("FENESTRA_MODEL", "")
+    monkeypatch.setenv("FENESTRA_PORT", "")
+    assert (Settings.read().model, Settings.read().port) == (None, 8000)
+
+
+def test_the_variable_of_the_training_commands_is_let_pass(monkeypatch):
+    monkeypatch.setenv("FENESTRA_CACHE", "/cache")
+    assert Settings.read().port == 8000
+
+
+WRONG = {
+    ("FENESTRA_PROT", "1"): "FENESTRA_PROT: unknown setting; did you mean FENESTRA_PORT?",
+    ("fenestra_max_char", "1"): "fenestra_max_char: unknown setting; did you mean FENESTRA_MAX_CHARS?",
+    ("FENESTRA_ZZZ", "1"): "FENESTRA_ZZZ: unknown setting",
+    ("FENESTRA_PORT", "http"): "FENESTRA_PORT: ",
+    ("FENESTRA_PORT", "70000"): "FENESTRA_PORT: ",
+    ("FENESTRA_THREADS", "0"): "FENESTRA_THREADS: ",
+    ("FENESTRA_DEVICE", "tpu"): "FENESTRA_DEVICE: ",
+    ("FENESTRA_DEADLINE_SECONDS", "nan"): "FENESTRA_DEADLINE_SECONDS: ",
+    ("FENESTRA_DEADLINE_SECONDS", "inf"): "FENESTRA_DEADLINE_SECONDS: ",
+    ("FENESTRA_MODEL_NAME", "my model"): "FENESTRA_MODEL_NAME: ",
+    ("FENESTRA_LOG_LEVEL", "loud"): "FENESTRA_LOG_LEVEL: ",
+}
+
+
+@pytest.mark.parametrize("variable", WRONG, ids="=".join)
+def test_a_wrong_setting_is_refused_in_one_line_that_names_it(monkeypatch, variable):
+    monkeypatch.setenv(*variable)
+    with pytest.raises(InputError) as caught:
+        Settings.read()
+    assert str(caught.value).startswith(WRONG[variable])
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_are_frozen_and_know_no_other_fields():
+    with pytest.raises(ValidationError):
+        Settings().port = 1
+    with pytest.raises(ValidationError):
+        Settings(prot=1)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name):
+    assert Settings.model_fields[name].description
+
+
+@pytest.fixture
+def tree(monkeypatch, tmp_path):
+    """An installation with no model yet."""
+    monkeypatch.setattr(settings_module, "__file__", str(tmp_path / "app" / "settings.py"))
+    return tmp_path
+
+
+def test_the_bundled_model_is_looked_for_in_the_package_before_the_source_tree(tree):
+    for place in ("data/models/english", "app/bundled/english"):
+        (tree / place).mkdir(parents=True)
+        assert bundled_model() == tree / place
+
+
+def test_an_installation_without_a_model_says_so(tree):
+    with pytest.raises(InputError, match="FENESTRA_MODEL"):
+        bundled_model()

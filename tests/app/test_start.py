@@ -1,0 +1,163 @@
+"""From the start to being ready, and what happens when there is no model."""
+
+import asyncio
+import logging
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from app import service as service_module
+from app.main import create_app
+from app.settings import Settings
+from model import CheckpointError, InputError
+
+
+@pytest.fixture
+def loader(monkeypatch):
+    """Put another loader in place of the checkpoint's."""
+
+    def use(load):
+        monkeypatch.setattr(service_module, "load_tagger", load)
+
+    return use
+
+
+def test_while_the_model_loads_the_process_is_alive_and_not_ready(loader, new_client, stub, refused):
+    gate = threading.Event()
+
+    def load(settings):
+        gate.wait(30)
+        return stub
+
+    loader(load)
+    with new_client(create_app(Settings(start_wait_seconds=0))) as client:
+        assert client.get("/livez").json() == {"status": "alive"}
+        for answer in (client.get("/readyz"), client.get("/models"), client.tag({"text": "Ada"})):
+            refused(answer, 503, "not_ready")
+            assert answer.headers["retry-after"]
+        gate.set()
+
+        async def ready():
+            while (await client.http.get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.005)
+
+        client.run(asyncio.wait_for(ready(), 10))
+        assert client.get("/readyz").json() == {"status": "ready"}
+        assert client.tag({"text": "Ada"}).status_code == 200
+
+
+def test_a_model_that_loads_at_once_is_there_for_the_first_request(loader, new_client, stub):
+    loader(lambda settings: stub)
+    with new_client(create_app(Settings())) as client:
+        assert client.get("/readyz").status_code == 200
+
+
+def test_after_the_stop_nothing_is_ready(loader, new_client, stub):
+    with new_client(create_app(Settings(), tagger=stub)) as client:
+        service = client.app.state.service
+        service.model()
+    with pytest.raises(service_module.Problem):
+        service.model()
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty", "file"])
+def test_a_bad_folder_stops_the_start(new_client, tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    app = create_app(Settings(model=tmp_path / folder))
+    with pytest.raises(CheckpointError, match=folder), new_client(app):
+        pass
+
+
+def test_a_device_that_is_not_there_stops_the_start(new_client, loader):
+    def load(settings):
+        raise InputError("device 'cuda:7': this machine offers 0 CUDA devices")
+
+    loader(load)
+    with pytest.raises(InputError, match="cuda:7"), new_client(create_app(Settings())):
+        pass
+
+
+def test_a_failed_start_is_told_to_the_server_in_one_line(tmp_path):
+    app = create_app(Settings(model=tmp_path / "missing"))
+    sent = []
+
+    async def receive():
+        return {"type": "lifespan.startup"}
+
+    async def send(message):
+        sent.append(message)
+
+    with pytest.raises(CheckpointError):
+        asyncio.run(app({"type": "lifespan", "state": {}}, receive, send))
+    assert sent[0]["type"] == "lifespan.startup.failed"
+    assert sent[0]["message"].startswith(f"{tmp_path / 'missing'}: not a checkpoint")
+    assert "\n" not in sent[0]["message"]
+
+
+def test_an_error_of_ours_keeps_its_traceback(loader):
+    def load(settings):
+        raise ZeroDivisionError
+
+    loader(load)
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "lifespan.startup"}
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(create_app(Settings())({"type": "lifespan", "state": {}}, receive, send))
+    assert "Traceback" in sent[0]["message"]
+
+
+def test_a_model_that_turns_out_bad_after_the_start_stops_the_server(loader, new_client, monkeypatch, caplog):
+    gate, stopped = threading.Event(), []
+
+    def load(settings):
+        gate.wait(30)
+        raise CheckpointError("models/x: sha256 differs")
+
+    loader(load)
+    monkeypatch.setattr(signal, "getsignal", lambda number: print)
+    monkeypatch.setattr(signal, "raise_signal", stopped.append)
+    with new_client(create_app(Settings(start_wait_seconds=0))) as client:
+        gate.set()
+
+        async def until_stopped():
+            while not stopped:
+                await asyncio.sleep(0.005)
+
+        client.run(asyncio.wait_for(until_stopped(), 10))
+        assert client.get("/readyz").status_code == 503
+        assert client.app.state.service.failure == "models/x: sha256 differs"
+    assert stopped == [signal.SIGTERM]
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert line == "the model cannot be loaded: models/x: sha256 differs"
+
+
+def test_making_the_application_reads_no_file(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a model was loaded before the lifespan")
+
+    monkeypatch.setattr(service_module, "load_tagger", refuse)
+    monkeypatch.setattr(service_module, "bundled_model", refuse)
+    create_app()
+
+
+WITHOUT_TRAINING = """
+import sys
+for name in ("gensim", "seqeval", "matplotlib", "training", "tensorboard", "pyarrow"):
+    sys.modules[name] = None
+from app.main import create_app
+create_app()
+"""
+
+
+def test_the_service_needs_nothing_of_the_training_package():
+    subprocess.run([sys.executable, "-c", WITHOUT_TRAINING], check=True, timeout=120)

@@ -4,10 +4,11 @@ Nothing heavy is imported before a verb runs, so ``--help`` and ``--version`` an
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.cli import CommandParser, Verbs, add_verb, add_verbs, new_parser, run
+from training.cli import CommandParser, Verbs, add_verb, add_verbs, new_parser, output_file, run, say, whole_number
 
 _EXAMPLES = """\
   echo "Ada Lovelace met Charles Babbage in London." | fenestra tag -
@@ -80,7 +81,7 @@ def _add_tag(verbs: Verbs) -> None:
         help="one text a line, one token a line, or one JSON object a line; by the file's name unless given",
     )  # fmt: skip
     parser.add_argument("--output-format", choices=["jsonl", "conll"], default="jsonl", help="(default: %(default)s)")
-    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="file to write, complete or not at all")
+    parser.add_argument("-o", "--output", metavar="OUT", type=output_file, help="file to write, complete or not at all")
     _add_computing(parser)
 
 
@@ -90,7 +91,7 @@ def _add_bench(verbs: Verbs) -> None:
         "bench",
         _bench,
         "measure tokens per second, latency and load time of a model",
-        examples="  fenestra bench data/sample/test.conll\n  fenestra bench --model runs/sample notes.txt --json out.json",
+        examples="  fenestra bench data/sample/test.conll\n  fenestra bench --model runs/sample notes.txt --json b",
     )
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="sentences: one token a line (.conll), or one text a line"
@@ -99,15 +100,17 @@ def _add_bench(verbs: Verbs) -> None:
         "--model", metavar="DIR", type=Path, help="checkpoint folder; the bundled English model if none"
     )
     parser.add_argument(
-        "--repeats", metavar="N", type=int, default=5, help="passes over the file (default: %(default)s)"
+        "--repeats", metavar="N", type=whole_number, default=5, help="passes over the file (default: %(default)s)"
     )
-    parser.add_argument("--json", metavar="OUT", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--json", metavar="OUT", type=output_file, help="also write the figures as JSON")
     _add_computing(parser)
 
 
 def _add_computing(parser: CommandParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--threads", metavar="N", type=_threads, default=1, help="CPU threads (default: %(default)s)")
+    parser.add_argument(
+        "--threads", metavar="N", type=whole_number, default=1, help="of the CPU (default: %(default)s)"
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -138,4 +141,13 @@ def _bench(options: argparse.Namespace) -> None:
     from app.bench import bench, render
     from app.settings import bundled_model
 
-    ...
+    figures = bench(
+        options.model or bundled_model(),
+        options.file,
+        repeats=options.repeats,
+        device=options.device,
+        threads=options.threads,
+    )
+    say(render(figures))
+    if options.json:
+        options.json.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -46,10 +46,8 @@ def serve(settings: Settings) -> int:
             )
         )
         log.info("%s answers as soon as the start is complete", _url(listener))
-        try:
+        with suppress(SystemExit):  # after SIGTERM, and when the start failed
             server.run(sockets=[listener])
-        except SystemExit:  # after SIGTERM, and when the start failed
-            pass
         service: Service = app.state.service
         return 0 if server.started and service.failure is None else 2
 

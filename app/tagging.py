@@ -14,8 +14,9 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO
 
@@ -44,6 +45,10 @@ class Item:
 
     content: str | Sequence[str]
     record: dict[str, Any]
+    place: str
+    """Where it came from, as ``path:line``; the path alone for a CoNLL file."""
+    document: int
+    """The same for neighbouring sentences of one document."""
 
     @property
     def size(self) -> int:
@@ -75,7 +80,7 @@ def tag_files(
     write = _write_jsonl if output_format == "jsonl" else _write_conll
     with opened(output) as stream, Meter(quiet=output is None and sys.stdout.isatty()) as meter:
         for name in files:
-            with closing(sys.stdin.buffer if name == STDIN else open_bytes(Path(name))) as source:
+            with nullcontext(sys.stdin.buffer) if name == STDIN else open_bytes(Path(name)) as source:
                 for batch in batches(items(source, name, input_format or guess_format(name))):
                     analyses = analyse(tagger, batch)
                     write(stream, batch, analyses)
@@ -98,25 +103,38 @@ def items(source: IO[bytes], name: str, form: InputFormat) -> Iterator[Item]:
         DataError: as :func:`tag_files`.
     """
     if form == "conll":
-        for words in iter_conll_words(source, name):
-            yield Item(words, {"tokens": words})
+        yield from _conll_items(source, name)
         return
     for number, text, fault in read_lines(source):
         if fault:
-            raise DataError(f"{name}:{number}: {fault}")
+            raise DataError(f"{name}:{number}: {fault.partition(';')[0]}")
         if form == "text":
-            yield Item(text, {"text": text})
+            yield Item(text, {"text": text}, f"{name}:{number}", number)
         elif text.strip():
-            yield _parse(text, f"{name}:{number}")
+            yield _parse(text, f"{name}:{number}", number)
+
+
+def _conll_items(source: IO[bytes], name: str) -> Iterator[Item]:
+    """Sentences of a CoNLL file; those behind a ``-DOCSTART-`` belong together, those before the first do not."""
+    document, marked = 0, False
+    for words in iter_conll_words(source, name):
+        opens = words == [DOCSTART]
+        if opens or not marked:
+            document += 1
+        yield Item(words, {"tokens": words}, name, document)
+        if opens:
+            marked = True
+            document += 1
 
 
 def batches(found: Iterable[Item]) -> Iterator[list[Item]]:
-    """Group neighbouring items of one kind, texts or words, until a batch is full."""
+    """Group neighbouring items of one kind, texts or words, until a batch is full; documents stay together."""
     batch: list[Item] = []
     size = 0
     for item in found:
         other = bool(batch) and isinstance(item.content, str) != isinstance(batch[0].content, str)
-        if batch and (other or size + item.size > _BATCH_CHARACTERS or len(batch) == _BATCH_ITEMS):
+        full = size + item.size > _BATCH_CHARACTERS or len(batch) >= _BATCH_ITEMS
+        if batch and (other or (full and item.document != batch[-1].document)):
             yield batch
             batch, size = [], 0
         batch.append(item)
@@ -130,7 +148,8 @@ def analyse(tagger: Tagger, batch: Sequence[Item]) -> list[Analysis]:
     texts = [item.content for item in batch if isinstance(item.content, str)]
     if texts:
         return tagger.analyse(texts)
-    return tagger.analyse_tokens([item.content for item in batch])
+    documents = [[item.content for item in group] for _, group in groupby(batch, key=lambda item: item.document)]
+    return list(chain.from_iterable(tagger.analyse_documents(documents)))
 
 
 @contextmanager
@@ -157,7 +176,8 @@ def opened(output: Path | None) -> Iterator[TextIO]:
         raise storage_error(output, 0, error) from error
     finally:
         if draft != target:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink()
 
 
 class Meter:
@@ -195,15 +215,11 @@ class Meter:
         )
 
 
-def _parse(line: str, place: str) -> Item:
+def _parse(line: str, place: str, number: int) -> Item:
     """Read one object of a JSON-lines file."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
-
     try:
-        record = json.loads(line, parse_constant=refuse)
-        line.encode() if "\\u" not in line else json.dumps(record, ensure_ascii=False).encode()
+        record = json.loads(line)
+        json.dumps(record, ensure_ascii=False, allow_nan=False).encode()  # it has to go out as it came in
     except UnicodeEncodeError as error:
         raise DataError(f"{place}: holds half of a surrogate pair, which is no character") from error
     except (ValueError, RecursionError) as error:
@@ -215,7 +231,7 @@ def _parse(line: str, place: str) -> Item:
         raise DataError(f"{place}: text: expected a string")
     if "tokens" in record and not _are_words(content):
         raise DataError(f"{place}: tokens: expected a list of words, none of them empty")
-    return Item(content, record)
+    return Item(content, record, place, number)
 
 
 def _are_words(value: object) -> bool:
@@ -234,11 +250,13 @@ def _write_conll(stream: TextIO, batch: Sequence[Item], analyses: Sequence[Analy
     """One token a line; a text falls into the sentences that the tagger saw in it."""
     for item, analysis in zip(batch, analyses, strict=True):
         tokens = analysis.tokens
-        lengths = [len(tokens)]
+        lengths = [len(tokens)] if tokens else []
         if isinstance(item.content, str):
             lengths = sentence_lengths(item.content, [Token(token.text, token.start, token.end) for token in tokens])
         start = 0
         for length in lengths:
             sentence = tokens[start : start + length]
+            if any(character in token.text for token in sentence for character in "\t\r\n"):
+                raise DataError(f"{item.place}: a word holds a tab or a line break, which conll output cannot")
             write_conll(stream, [[token.text for token in sentence]], [[token.tag for token in sentence]])
             start += length

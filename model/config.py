@@ -36,6 +36,10 @@ class FeatureConfig:
     """Lengths of the n-grams, in characters, counting the marks of the word's two ends."""
     ngram_buckets: int = 20_000
     """Rows that the n-grams are hashed into."""
+    elsewhere: bool = False
+    """A row of its own for how the rest of the document writes the word: small, capitalised, in capitals."""
+    topic: bool = False
+    """The mean vector of the document's words, seen by every window in it. Needs vectors."""
 
     def widths(self) -> dict[str, int]:
         """Width of each one-valued field that is switched on, by name."""
@@ -71,6 +75,7 @@ class ModelConfig:
                 features.vectors or features.ngram > 0 or bool(features.widths()),
                 "at least one feature switched on",
             ),
+            "features.topic": (features.vectors or not features.topic, "vectors, which it is the mean of"),
             "features.ngram_buckets": (features.ngram_buckets >= 1, "at least 1"),
         }
         for name in ("word", "case", "shape", "affix", "ngram"):

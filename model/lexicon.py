@@ -24,7 +24,7 @@ class Rows(NamedTuple):
     field_UF: Tensor
     ngram_UG: Tensor
 
-    def __getitem__(self, chosen: Tensor) -> "Rows":  # type: ignore[override]
+    def pick(self, chosen: Tensor) -> "Rows":
         """The rows of some of the words."""
         return Rows(self.vector_U[chosen], self.field_UF[chosen], self.ngram_UG[chosen])
 

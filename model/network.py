@@ -10,7 +10,8 @@ The same product, regrouped by position, is a sum of 2C+1 vectors that each depe
 
     z = Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁
 
-which is how it is computed here, once for each distinct word and not once for each window.
+which is how it is computed here, once for each distinct word and not once for each window. What is known of the
+document around the window (``model/document.py``) adds summands of the same width.
 """
 
 import math
@@ -20,9 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.config import Activation, ModelConfig
+from model.document import ELSEWHERE_CLASSES
 from model.iob import tag_set
 from model.lexicon import Lexicon, Rows
 from model.vectors import VectorTable
+from model.window import Windows
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
@@ -34,6 +37,7 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 
 
 _QUIET = 0.1  # standard deviation of untrained feature rows; that of the standardised vectors is 1
+_FAINT = 0.01  # the same of untrained summands of the first layer
 
 
 def xavier_uniform_(weight: Tensor, *, fan_in: int, fan_out: int) -> None:
@@ -69,6 +73,12 @@ class WindowTagger(nn.Module):
         first, *rest = config.hidden
         self.project = nn.Linear(entry, self.width * first, bias=False)
         self.bias = nn.Parameter(torch.zeros(first))
+        self.elsewhere = nn.Parameter(torch.zeros((ELSEWHERE_CLASSES + 1) * self.width * features.elsewhere, first))
+        self.topic = nn.Parameter(torch.zeros(first, vectors.width * features.topic))
+        self.topic_mean: Tensor
+        self.topic_scale: Tensor
+        self.register_buffer("topic_mean", torch.zeros(self.topic.shape[1]))
+        self.register_buffer("topic_scale", torch.ones(self.topic.shape[1]))
         self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(config.hidden, rest, strict=False))
         self.activation = ACTIVATIONS[config.activation]()
         self.output = nn.Linear(config.hidden[-1], len(tag_set(config.labels, config.scheme)))
@@ -85,6 +95,8 @@ class WindowTagger(nn.Module):
         draw = he_uniform_ if activation in ("relu", "gelu", "silu") else xavier_uniform_
         hidden = self.bias.numel()
         draw(self.project.weight, fan_in=self.project.in_features * self.width, fan_out=hidden)
+        for summand in (self.elsewhere, self.topic):
+            nn.init.normal_(summand, std=_FAINT)
         for layer in (*self.layers(), self.output):
             draw(layer.weight, fan_in=layer.in_features, fan_out=layer.out_features)
             nn.init.zeros_(layer.bias)
@@ -118,18 +130,28 @@ class WindowTagger(nn.Module):
         kept_U1 = torch.rand(len(field_UE), 1, device=field_UE.device) >= self.field_dropout
         return field_UE * kept_U1 / (1 - self.field_dropout)
 
-    def mix(self, projection_VM: Tensor, ids_NW: Tensor) -> Tensor:
-        """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁ for every window.
+    def mix(self, projection_VM: Tensor, windows: Windows) -> Tensor:
+        """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁ for every window, and what its document adds.
 
         Args:
             projection_VM: ``self.project`` of every row, M = W·H: one vector for each position.
-            ids_NW: windows over the V rows.
+            windows: over the V rows.
 
         Returns:
             preactivation_NH.
         """
+        total_NH = self.add_up(projection_VM.view(-1, self.bias.numel()), windows.word_NW) + self.bias
+        if self.elsewhere.numel():
+            total_NH = total_NH + self.add_up(self.elsewhere, windows.elsewhere_NW)
+        if self.topic.numel():
+            topic_PD = self.input_dropout((windows.topic_PD - self.topic_mean) * self.topic_scale)
+            total_NH = total_NH + functional.linear(topic_PD, self.topic)[windows.document_N]
+        return total_NH
+
+    def add_up(self, table_RH: Tensor, ids_NW: Tensor) -> Tensor:
+        """Look up one row for each word and position, and add up those of a window."""
         place_NW = ids_NW * self.width + torch.arange(self.width, device=ids_NW.device)
-        return functional.embedding_bag(place_NW, projection_VM.view(-1, self.bias.numel()), mode="sum") + self.bias
+        return functional.embedding_bag(place_NW, table_RH, mode="sum")
 
     def classify(self, preactivation_NH: Tensor) -> Tensor:
         """The layers after the sum; returns logits_NK."""
@@ -139,15 +161,15 @@ class WindowTagger(nn.Module):
         logits_NK: Tensor = self.output(hidden_NH)
         return logits_NK
 
-    def forward(self, rows: Rows, ids_NW: Tensor) -> Tensor:
+    def forward(self, rows: Rows, windows: Windows) -> Tensor:
         """Score all tags for the middle of every window.
 
         Args:
             rows: features of U distinct words.
-            ids_NW: windows over ``0 … U``: 0 is PAD, u + 1 is word u.
+            windows: over ``0 … U``: 0 is PAD, u + 1 is word u.
 
         Returns:
             logits_NK, unnormalised: softmax over K gives P(tag | window).
         """
         e_VE = self.input_dropout(self.encode(rows))
-        return self.classify(self.mix(self.project(e_VE), ids_NW))
+        return self.classify(self.mix(self.project(e_VE), windows))

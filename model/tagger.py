@@ -1,7 +1,7 @@
 """Text in, entities out: a trained model with everything it needs, safe to call from several threads."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -15,10 +15,9 @@ from model.decoding import best_paths
 from model.device import resolve_device
 from model.errors import InputError
 from model.iob import Span, convert, spans, tag_set
-from model.lexicon import number_words
 from model.sentences import sentence_lengths
+from model.stream import Sentences, Stream
 from model.tokens import Token, tokenize
-from model.window import sentence_bounds, window_ids
 
 _BATCH_TOKENS = 4096
 
@@ -70,6 +69,7 @@ class Tagger:
         self.calibration = model.calibration
         self.device = resolve_device(device)
         self.network = model.network.eval().to(self.device)
+        self._vectors = self.network.vectors
         self._tags = tag_set(self.labels, self.config.scheme)
 
     @classmethod
@@ -97,7 +97,10 @@ class Tagger:
         return [analysis.entities for analysis in self.analyse(texts)]
 
     def tag_tokens(self, sentences: Sequence[Sequence[str]]) -> list[list[Entity]]:
-        """Find the entities of sentences that are words already; ``start`` and ``end`` count words."""
+        """Find the entities of sentences that are words already; ``start`` and ``end`` count words.
+
+        Every sentence stands for itself, as if it were a document of its own.
+        """
         return [analysis.entities for analysis in self.analyse_tokens(sentences)]
 
     def analyse(self, texts: Sequence[str]) -> list[Analysis]:
@@ -110,15 +113,16 @@ class Tagger:
             raise InputError("texts: expected a list of strings, got one string")
         tokens = [tokenize(text) for text in texts]
         lengths = [sentence_lengths(text, found) for text, found in zip(texts, tokens, strict=True)]
-        pieces = (
-            [token.text for token in found[end - length : end]]
+        documents = (
+            [
+                [token.text for token in found[end - size : end]]
+                for size, end in zip(sizes, accumulate(sizes), strict=True)
+            ]
             for found, sizes in zip(tokens, lengths, strict=True)
-            for length, end in zip(sizes, accumulate(sizes), strict=True)
         )
-        predictions = self.predict(pieces)
         return [
-            _analysis(text, found, [next(predictions) for _ in sizes])
-            for text, found, sizes in zip(texts, tokens, lengths, strict=True)
+            _analysis(text, found, predictions)
+            for text, found, predictions in zip(texts, tokens, self.predict(documents), strict=True)
         ]
 
     def analyse_tokens(self, sentences: Sequence[Sequence[str]]) -> list[Analysis]:
@@ -132,34 +136,40 @@ class Tagger:
                 raise InputError(f"sentences[{number}]: expected a list of words, got one string")
             if not all(sentence):
                 raise InputError(f"sentences[{number}]: holds an empty word")
+        return [analysis for (analysis,) in self.analyse_documents([[sentence] for sentence in sentences])]
+
+    def analyse_documents(self, documents: Sequence[Sentences]) -> list[list[Analysis]]:
+        """Tag documents whose sentences are words already: one analysis for each sentence of each document."""
         return [
-            _token_analysis(sentence, prediction)
-            for sentence, prediction in zip(sentences, self.predict(sentences), strict=True)
+            [_token_analysis(words, prediction) for words, prediction in zip(document, predictions, strict=True)]
+            for document, predictions in zip(documents, self.predict(documents), strict=True)
         ]
 
-    def predict(self, sentences: Iterable[Sequence[str]]) -> Iterator[Prediction]:
-        """Tag sentences in batches of bounded size, in order, reading no further ahead than a batch."""
-        for batch in _batches(sentences):
-            yield from self._predict(batch)
+    def predict(self, documents: Iterable[Sentences]) -> Iterator[list[Prediction]]:
+        """Tag documents of sentences of words, in order, reading no further ahead than a batch.
+
+        What a document says of a word counts in all its sentences, if the model looks at documents;
+        sentences that have nothing to do with each other are documents of one sentence.
+        """
+        for batch in _batches(documents):
+            predictions = self._predict(batch)
+            yield from ([next(predictions) for _ in document] for document in batch)
 
     @torch.inference_mode()
-    def log_probabilities(self, sentences: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        """Natural logarithm of P(tag | window) for every token of the sentences, end to end; shape (T, K)."""
-        words, places = number_words(chain.from_iterable(sentences))
-        ids_T = torch.tensor(places, dtype=torch.int64, device=self.device) + 1
-        bounds_2T = sentence_bounds([len(sentence) for sentence in sentences]).to(self.device)
-        windows_TW = window_ids(ids_T, bounds_2T, self.config.context)
-        logits_TK = self.network(self.lexicon.rows(words).to(self.device), windows_TW)
-        scaled_TK = torch.log_softmax(logits_TK / self.calibration.temperature, dim=1)
-        result: NDArray[np.float32] = scaled_TK.cpu().numpy()
+    def log_probabilities(self, documents: Sequence[Sentences]) -> NDArray[np.float32]:
+        """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K)."""
+        stream = Stream.read(documents, self.lexicon, self._vectors, self.config)
+        parts = [torch.zeros(0, len(self._tags))]
+        for rows, windows in stream.bags(self.config.context, _BATCH_TOKENS):
+            logits_NK = self.network(rows.to(self.device), windows.to(self.device))
+            parts.append(torch.log_softmax(logits_NK / self.calibration.temperature, dim=1).cpu())
+        result: NDArray[np.float32] = torch.cat(parts).numpy()
         return result
 
-    def _predict(self, sentences: Sequence[Sequence[str]]) -> Iterator[Prediction]:
-        lengths = [len(sentence) for sentence in sentences]
-        if not sum(lengths):
-            yield from (Prediction([], [], [], []) for _ in sentences)
-            return
-        log_probability_TK = self.log_probabilities(sentences)
+    def _predict(self, documents: Sequence[Sentences]) -> Iterator[Prediction]:
+        """The predictions for all sentences of a batch of documents, end to end."""
+        lengths = [len(sentence) for document in documents for sentence in document]
+        log_probability_TK = self.log_probabilities(documents)
         best_T = best_paths(log_probability_TK, lengths, self._tags, self.config.scheme)
         chosen_T = log_probability_TK[np.arange(len(best_T)), best_T]
         for length, end in zip(lengths, accumulate(lengths), strict=True):
@@ -170,16 +180,17 @@ class Tagger:
             yield Prediction(tags, np.exp(chosen).tolist(), found, self.calibration.entity_scores(products).tolist())
 
 
-def _batches(sentences: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
-    """Group sentences until a batch is full; a sentence is never cut."""
-    batch: list[Sequence[str]] = []
+def _batches(documents: Iterable[Sentences]) -> Iterator[list[Sentences]]:
+    """Group documents until a batch is full; a document is never cut."""
+    batch: list[Sentences] = []
     tokens = 0
-    for sentence in sentences:
-        if batch and tokens + len(sentence) > _BATCH_TOKENS:
+    for document in documents:
+        size = sum(map(len, document))
+        if batch and tokens + size > _BATCH_TOKENS:
             yield batch
             batch, tokens = [], 0
-        batch.append(sentence)
-        tokens += len(sentence)
+        batch.append(document)
+        tokens += size
     if batch:
         yield batch
 

@@ -6,13 +6,38 @@ sentence sees the row PAD there. So a batch is a bag of windows: no padding to t
     T tokens in the stream · W window width, 2C+1
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 PAD = 0
 
 
-def sentence_bounds(lengths: list[int]) -> Tensor:
+class Windows(NamedTuple):
+    """N windows of W words, and what is known of the documents they stand in.
+
+    ``word_NW`` counts the words of a batch from 1, ``elsewhere_NW`` the classes of ``model/document.py`` from 1;
+    0 is PAD in both. ``document_N`` says which row of ``topic_PD`` belongs to a window. For a model that does not
+    look at documents ``elsewhere_NW`` and ``topic_PD`` hold nothing.
+    """
+
+    word_NW: Tensor
+    elsewhere_NW: Tensor
+    topic_PD: Tensor
+    document_N: Tensor
+
+    def part(self, chosen: slice) -> "Windows":
+        """Some of the windows."""
+        return Windows(self.word_NW[chosen], self.elsewhere_NW[chosen], self.topic_PD, self.document_N[chosen])
+
+    def to(self, device: torch.device) -> "Windows":
+        """The same windows on another device."""
+        return Windows(*(part.to(device) for part in self))
+
+
+def sentence_bounds(lengths: Sequence[int]) -> Tensor:
     """For every token of sentences laid end to end, where its sentence starts and ends.
 
     >>> sentence_bounds([2, 1])
@@ -22,7 +47,7 @@ def sentence_bounds(lengths: list[int]) -> Tensor:
     Returns:
         bounds_2T, int64: row 0 the start, row 1 the end (exclusive) of each token's sentence.
     """
-    length_S = torch.tensor(lengths, dtype=torch.int64)
+    length_S = torch.tensor(list(lengths), dtype=torch.int64)
     end_S = length_S.cumsum(0)
     return torch.stack([end_S - length_S, end_S]).repeat_interleave(length_S, dim=1)
 

@@ -1,0 +1,1 @@
+"""A corpus and pretrained vectors become a checkpoint."""

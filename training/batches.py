@@ -1,12 +1,12 @@
 """A corpus as the network sees it: one flat stream of tokens, cut into bags of windows as they are asked for.
 
-    T tokens of the corpus · N windows of a batch · W window width
+T tokens of the corpus · N windows of a batch · W window width
 """
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -14,81 +14,112 @@ from torch import Tensor
 
 from model.config import ModelConfig
 from model.iob import OUTSIDE, convert, tag_set
-from model.lexicon import Lexicon, Rows, number_words
-from model.window import sentence_bounds, window_ids
-from training.corpus import Sentence
+from model.lexicon import Lexicon, Rows
+from model.stream import Stream, only_words_of
+from model.vectors import VectorTable
+from model.window import Windows, sentence_bounds, window_ids
+from training.corpus import Sentence, documents_of
 
 
 class Batch(NamedTuple):
     """What a step of training takes: the rows of the words that occur in it, its windows, and their tags."""
 
     rows: Rows
-    windows_NW: Tensor
+    windows: Windows
     gold_N: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A corpus whose words were looked up once; windows are gathered from it on the fly."""
+class Cut(NamedTuple):
+    """How sentences are met in an epoch."""
 
-    rows: Rows
-    word_T: Tensor
+    oversample: float = 1.0
+    """How often a sentence with an entity comes, on average."""
+    join: float = 0.0
+    """Share of the sentence ends within a batch that windows see through."""
+    isolate: float = 0.0
+    """Share of the sentences that are met as if they were a whole document."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedStream:
+    """An annotated corpus whose words were looked up once; windows are gathered from it on the fly."""
+
+    stream: Stream
+    alone: Stream
+    """The same, every sentence a document of its own."""
     gold_T: Tensor
-    lengths: tuple[int, ...]
     starts: tuple[int, ...]
     has_entity: tuple[bool, ...]
     context: int
 
     @classmethod
-    def build(cls, sentences: Sequence[Sentence], lexicon: Lexicon, config: ModelConfig) -> "Stream":
+    def build(
+        cls, sentences: Sequence[Sentence], lexicon: Lexicon, vectors: VectorTable, config: ModelConfig
+    ) -> "TaggedStream":
         """Number the words and tags of a corpus."""
         column = {tag: number for number, tag in enumerate(tag_set(config.labels, config.scheme))}
-        words, places = number_words(chain.from_iterable(sentence.words for sentence in sentences))
         gold = [column[tag] for sentence in sentences for tag in convert(sentence.tags, config.scheme)]
-        lengths = tuple(len(sentence.words) for sentence in sentences)
+        stream = Stream.read(documents_of(sentences), lexicon, vectors, config)
         return cls(
-            lexicon.rows(words),
-            torch.tensor(places, dtype=torch.int64),
+            stream,
+            Stream.read([[sentence.words] for sentence in sentences], lexicon, vectors, config),
             torch.tensor(gold, dtype=torch.int64),
-            lengths,
-            tuple(accumulate(lengths, initial=0))[:-1],
+            tuple(accumulate(stream.lengths, initial=0))[:-1],
             tuple(any(tag != OUTSIDE for tag in sentence.tags) for sentence in sentences),
             config.context,
         )
 
-    def batch(self, chosen: Sequence[int], lengths: Sequence[int] | None = None) -> Batch:
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens of each sentence."""
+        return self.stream.lengths
+
+    def batch(self, chosen: Sequence[int], lengths: Sequence[int], lonely: Sequence[bool]) -> Batch:
         """Gather the windows of some sentences.
 
         Args:
             chosen: indices of sentences.
-            lengths: where sentences end for the windows, if not where they end in the corpus.
+            lengths: where sentences end for the windows; may join neighbours.
+            lonely: whether a sentence is met without its document.
         """
-        pieces = [torch.arange(self.starts[s], self.starts[s] + self.lengths[s]) for s in chosen]
-        token_N = torch.cat(pieces)
-        word_U, place_N = torch.unique(self.word_T[token_N], return_inverse=True)
-        bounds_2N = sentence_bounds(list(lengths or [self.lengths[s] for s in chosen]))
-        return Batch(self.rows[word_U], window_ids(place_N + 1, bounds_2N, self.context), self.gold_T[token_N])
+        token_N = torch.cat([torch.arange(self.starts[s], self.starts[s] + self.lengths[s]) for s in chosen])
+        bounds_2N = sentence_bounds(lengths)
+        size_S = torch.tensor([self.lengths[s] for s in chosen])
+        lonely_S = torch.tensor(lonely)
+        first_S = torch.tensor([self.starts[s] for s in chosen])
+        topic_SD = torch.where(
+            lonely_S[:, None], self.alone.topic_PD[list(chosen)], self.stream.topic_PD[self.stream.document_T[first_S]]
+        )
+        rows, windows = only_words_of(
+            self.stream.rows,
+            Windows(
+                window_ids(self.stream.word_T[token_N] + 1, bounds_2N, self.context),
+                self._elsewhere(token_N, lonely_S.repeat_interleave(size_S), bounds_2N),
+                topic_SD,
+                torch.arange(len(chosen)).repeat_interleave(size_S),
+            ),
+        )
+        return Batch(rows, windows, self.gold_T[token_N])
 
-    def in_order(self, batch_tokens: int) -> Iterator[Batch]:
-        """All windows once, in the order of the corpus."""
-        for chosen in packed(range(len(self.lengths)), self.lengths, batch_tokens):
-            yield self.batch(chosen)
-
-    def shuffled(
-        self, batch_tokens: int, rng: random.Random, *, oversample: float = 1.0, join: float = 0.0
-    ) -> Iterator[Batch]:
+    def shuffled(self, batch_tokens: int, rng: random.Random, cut: Cut = Cut()) -> Iterator[Batch]:  # noqa: B008 - frozen
         """One epoch: every sentence in a new order, whole sentences to a batch.
 
         Args:
             batch_tokens: tokens from which a batch is full.
             rng: decides everything that is random here.
-            oversample: how often a sentence with an entity comes, on average.
-            join: share of the sentence ends within a batch that windows see through.
+            cut: what is random besides the order.
         """
-        order = [s for s in range(len(self.lengths)) for _ in range(self._repeats(s, oversample, rng))]
+        order = [s for s in range(len(self.lengths)) for _ in range(self._repeats(s, cut.oversample, rng))]
         rng.shuffle(order)
         for chosen in packed(order, self.lengths, batch_tokens):
-            yield self.batch(chosen, joined([self.lengths[s] for s in chosen], join, rng))
+            lengths = joined([self.lengths[s] for s in chosen], cut.join, rng)
+            yield self.batch(chosen, lengths, [rng.random() < cut.isolate for _ in chosen])
+
+    def _elsewhere(self, token_N: Tensor, lonely_N: Tensor, bounds_2N: Tensor) -> Tensor:
+        if not self.stream.elsewhere_T.numel():
+            return self.stream.elsewhere_T
+        class_N = torch.where(lonely_N, self.alone.elsewhere_T[token_N], self.stream.elsewhere_T[token_N])
+        return window_ids(class_N + 1, bounds_2N, self.context)
 
     def _repeats(self, sentence: int, oversample: float, rng: random.Random) -> int:
         """How often a sentence comes in this epoch: the whole part always, the fraction by chance."""

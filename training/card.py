@@ -35,27 +35,35 @@ def _introduction(report: Mapping[str, Any]) -> str:
 
 
 def _architecture(report: Mapping[str, Any]) -> str:
-    model, vectors = report["config"]["model"], report["vectors"]
-    features = model["features"]
-    parts = [f"a pretrained vector ({vectors['width']} wide)"] if features["vectors"] and vectors["width"] else []
-    names = {
-        "word": "the word",
-        "case": "its case",
-        "shape": "its shape",
-        "affix": "its affixes",
-        "ngram": "its n-grams",
-    }
-    parts += [f"a learned row for {name} ({features[key]} wide)" for key, name in names.items() if features[key]]
+    model = report["config"]["model"]
     layers = " and ".join(f"{units:,}" for units in model["hidden"])
-    licence = f" {_plain(vectors['licence'])}." if vectors["licence"] else ""
     return (
         "## What it is\n\n"
         f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
         f"({model['activation']}), a softmax over {model['scheme']} tags, and the most probable legal sequence "
-        f"of them. Each word brings {_listed(parts)}.\n\n"
-        f"Vectors: {_plain(vectors['name'])}, {vectors['words']:,} words.{licence} "
+        f"of them. What it knows of a word: {_features(model['features'], report['vectors'])}. "
         "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
     )
+
+
+def _features(features: Mapping[str, Any], vectors: Mapping[str, Any]) -> str:
+    """The parts of e(w) with their widths."""
+    parts = []
+    if features["vectors"] and vectors["width"]:
+        source = f"{_plain(vectors['name'])}, {vectors['words']:,} words"
+        parts.append(f"a pretrained vector ({vectors['width']} wide; {source})")
+    kinds = {
+        "word": "the word",
+        "case": "its case",
+        "shape": "its shape",
+        "affix": "each affix",
+        "ngram": "its n-grams",
+    }
+    learned = [f"{kind} ({features[key]})" for key, kind in kinds.items() if features[key]]
+    if learned:
+        parts.append(f"learned rows for {_listed(learned)}")
+    licence = f". Vectors: {_plain(vectors['licence'])}" if vectors["licence"] else ""
+    return f"{_listed(parts)}{licence}"
 
 
 def _data(report: Mapping[str, Any]) -> str:

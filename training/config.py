@@ -82,6 +82,8 @@ class TrainingConfig:
     """Occurrences in the training corpus from which a feature value gets a row of its own."""
     join_sentences: Fraction = 0.0
     """Share of sentence ends inside a batch that windows look through, as where a break in raw text is missed."""
+    isolate_sentences: Fraction = 0.0
+    """Share of the sentences that are met without their document, as a single sentence that is posted."""
     loss: Loss = "cross_entropy"
     """The loss of a window."""
     focal_gamma: NotNegative = 2.0

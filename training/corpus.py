@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, groupby, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -34,7 +34,7 @@ class Sentence(NamedTuple):
     words: tuple[str, ...]
     tags: tuple[str, ...]
     document: int
-    """Number of the document in its corpus, from 0; all 0 where the file marks none."""
+    """The same for sentences of one document; where the file marks none, every sentence is its own."""
     line: int
     """Line of the first word in the file, from 1."""
 
@@ -199,6 +199,11 @@ def join_corpora(name: str, corpora: Sequence[Corpus]) -> Corpus:
     return Corpus(name, tuple(sentences), sha256)
 
 
+def documents_of(sentences: Sequence[Sentence]) -> list[list[tuple[str, ...]]]:
+    """The words of a corpus, sentences of one document together."""
+    return [[s.words for s in group] for _, group in groupby(sentences, key=lambda sentence: sentence.document)]
+
+
 def find_corpus(name: str, root: Path) -> Path:
     """Find the file of a corpus: ``NAME:SPLIT`` in the cache of fetched corpora, anything else from ``root`` on.
 
@@ -245,7 +250,7 @@ def list_problems(problems: Sequence[tuple[str, Problem]]) -> str:
 def _parse(found: Inspection) -> None:
     """Fill in what the lines of the file say, and which of them are malformed."""
     sentence: RawSentence | None = None
-    document, used = 0, False
+    document: int | None = None
     width_line = 0
     with open_bytes(found.path) as stream:
         for number, text, fault in read_lines(stream):
@@ -254,12 +259,11 @@ def _parse(found: Inspection) -> None:
                 sentence = None
                 if cells:
                     found.documents += 1
-                    document, used = document + used, False
+                    document = len(found.raw)
                 continue
             if sentence is None:
-                sentence = RawSentence(document, number)
+                sentence = RawSentence(len(found.raw) if document is None else document, number)
                 found.raw.append(sentence)
-                used = True
             fault = fault or _column_fault(cells, found.columns, width_line) or _tag_fault(cells[-1])
             if not found.columns and len(cells) > 1:
                 found.columns, width_line = len(cells), number

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from model.iob import OUTSIDE, Span, spans, split_tag
-from model.tagger import Prediction
-from training.corpus import Sentence
+from model.tagger import Prediction, Tagger
+from training.corpus import Sentence, documents_of
 from training.score import LabelScore, Scores, from_counts, score
 
 ErrorKind = Literal["missed", "spurious", "wrong label", "wrong boundary"]
@@ -154,6 +155,12 @@ def evaluate(
         reliability=_reliability(pairs),
         loss=loss,
     )
+
+
+def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[str, str]]) -> Evaluation:
+    """Tag the words of annotated sentences, document by document, and hold the answers against the tags."""
+    predictions = chain.from_iterable(tagger.predict(documents_of(gold)))
+    return evaluate(gold, predictions, known, labels=tagger.labels)
 
 
 class Pair(NamedTuple):

@@ -1,14 +1,14 @@
 """One training job from a configuration to a checkpoint: plain wiring, in the order things happen.
 
-    OUTPUT.partial/     while the job runs: a lock, the state to resume from, TensorBoard events
-    OUTPUT/             appears when all is done, complete; never before, never half
+OUTPUT.partial/     while the job runs: a lock, the state to resume from, TensorBoard events
+OUTPUT/             appears when all is done, complete; never before, never half
 """
 
 import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,22 +23,25 @@ from model.device import resolve_device
 from model.errors import CheckpointError, InputError
 from model.lexicon import Lexicon
 from model.network import WindowTagger
+from model.stream import Stream
 from model.tagger import Tagger
 from model.vectors import VectorTable
 from training import baseline, report
-from training.batches import Stream
+from training.batches import TaggedStream
 from training.calibrate import fit_calibration
 from training.config import RunConfig, differences, dump_config
-from training.corpus import Corpus, Sentence, read_corpora
+from training.corpus import Corpus, read_corpora
 from training.epoch import Epoch
-from training.evaluation import Evaluation, evaluate, known_entities
+from training.evaluation import Evaluation, known_entities, measure
 from training.loop import Progress, fit
-from training.score import score
+from training.score import Scores, score
 from training.state import STATE, restore_state, save_state
 from training.vectors import Coverage, WordVectors, coverage, load_vectors, standardise
 
 EVENTS = "tensorboard"
 JOB = "job.json"
+
+_LEAST = 1e-3  # of a spread: a dimension in which no two documents differ is not blown up
 
 Watch = Callable[[Epoch], None]
 Observe = Callable[[Path, int], AbstractContextManager[Watch]]
@@ -93,13 +96,15 @@ def train(
             return output
         begun = time.perf_counter()
         inputs = prepare(config)
+        train_stream, dev_stream = (
+            TaggedStream.build(inputs.corpora[split].sentences, inputs.lexicon, inputs.network.vectors, config.model)
+            for split in ("train", "dev")
+        )
+        standardise_topics(inputs.network, train_stream.stream)
         progress = Progress.begin(inputs.network.to(device), config.training)
         fingerprint = inputs.fingerprint(config)
         if resume:
             restore_state(progress, fingerprint, work)
-        train_stream, dev_stream = (
-            Stream.build(inputs.corpora[split].sentences, inputs.lexicon, config.model) for split in ("train", "dev")
-        )
         with observe(work, len(progress.epochs)) as watch:
             for epoch in fit(progress, train_stream, dev_stream, config, device):
                 save_state(progress, fingerprint, work)
@@ -130,9 +135,14 @@ def prepare(config: RunConfig) -> Inputs:
     return Inputs(corpora, vectors, coverage(lexicon, words), lexicon, network)
 
 
-def publish(
-    config: RunConfig, inputs: Inputs, progress: Progress, work: Path, output: Path, *, seconds: float
-) -> None:
+def standardise_topics(network: WindowTagger, stream: Stream) -> None:
+    """Give the topics of the training documents mean 0 and variance 1 in every dimension."""
+    if network.topic.numel():
+        network.topic_mean.copy_(stream.topic_PD.mean(0))
+        network.topic_scale.copy_(1 / stream.topic_PD.std(0, correction=0).clamp_min(_LEAST))
+
+
+def publish(config: RunConfig, inputs: Inputs, progress: Progress, work: Path, output: Path, *, seconds: float) -> None:
     """Calibrate and evaluate the best weights, write the report, and put the checkpoint in its place."""
     network = progress.network
     network.load_state_dict({**network.state_dict(), **progress.best})
@@ -140,7 +150,8 @@ def publish(
     calibration = fit_calibration(Tagger(plain, device=config.device), inputs.corpora["dev"].sentences)
     final = replace(plain, calibration=calibration)
     tagger = Tagger(final, device=config.device)
-    evaluations, floors = {}, {}
+    evaluations: dict[str, Evaluation] = {}
+    floors: dict[str, Scores] = {}
     known = known_entities(inputs.corpora["train"].sentences)
     frequent = baseline.fit(inputs.corpora["train"].sentences)
     for split in ("dev", "test"):
@@ -171,12 +182,6 @@ def publish(
     checkpoint.save(replace(final, network=network.cpu()), output, extra)
     if (work / EVENTS).exists():
         shutil.move(work / EVENTS, output / EVENTS)
-
-
-def measure(tagger: Tagger, sentences: Sequence[Sentence], known: frozenset[tuple[str, str]]) -> Evaluation:
-    """Evaluate a tagger on the words of annotated sentences."""
-    predictions = tagger.predict([sentence.words for sentence in sentences])
-    return evaluate(sentences, predictions, known, labels=tagger.labels)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from model.decoding import best_paths
 from model.errors import TrainingDiverged
 from model.iob import Span, spans, tag_set
 from model.network import WindowTagger
-from training.batches import Batch, Stream
+from training.batches import Batch, Cut, TaggedStream
 from training.config import RunConfig, TrainingConfig
 from training.epoch import Epoch
 from training.losses import LossFunction, make_loss
@@ -78,7 +78,7 @@ class Steps:
         for group in progress.optimizer.param_groups:
             group["lr"] = self.rate
         gold_N = batch.gold_N.to(self.device)
-        logits_NK = network(batch.rows.to(self.device), batch.windows_NW.to(self.device))
+        logits_NK = network(batch.rows.to(self.device), batch.windows.to(self.device))
         loss = self.loss(logits_NK, gold_N)
         progress.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -98,7 +98,9 @@ class Steps:
         self.windows += len(gold_N)
 
 
-def fit(progress: Progress, train: Stream, dev: Stream, config: RunConfig, device: torch.device) -> Iterator[Epoch]:
+def fit(
+    progress: Progress, train: TaggedStream, dev: TaggedStream, config: RunConfig, device: torch.device
+) -> Iterator[Epoch]:
     """Train from where ``progress`` stands, yielding one Epoch a pass, until :meth:`Progress.finished`.
 
     Randomness is drawn anew from the seed and the epoch's number, so an epoch is the same whether the run
@@ -115,15 +117,14 @@ def fit(progress: Progress, train: Stream, dev: Stream, config: RunConfig, devic
     progress.network.field_dropout = options.field_dropout
     gold = gold_spans(dev, config.model)
     windows = max(sum(train.lengths), 1)
+    cut = Cut(options.oversample, options.join_sentences, options.isolate_sentences)
     while not progress.finished(options):
         number = len(progress.epochs) + 1
         rng = seed_epoch(config.seed, number)
         begun = time.perf_counter()
         progress.network.train()
         steps = Steps(progress, options, loss, device)
-        for batch in train.shuffled(
-            options.batch_tokens, rng, oversample=options.oversample, join=options.join_sentences
-        ):
+        for batch in train.shuffled(options.batch_tokens, rng, cut):
             steps.take(batch, number - 1 + min(steps.windows / windows, 1.0))
         kept = progress.average.network if options.average else progress.network.eval()
         yield record(progress, steps, kept, dev, gold, config.model, begun)
@@ -133,7 +134,7 @@ def record(
     progress: Progress,
     steps: Steps,
     kept: WindowTagger,
-    dev: Stream,
+    dev: TaggedStream,
     gold: list[list[Span]],
     model: ModelConfig,
     begun: float,
@@ -166,22 +167,20 @@ def record(
 
 
 @torch.inference_mode()
-def score_stream(network: WindowTagger, stream: Stream, device: torch.device) -> Tensor:
+def score_stream(network: WindowTagger, stream: TaggedStream, device: torch.device) -> Tensor:
     """Logits of every token of a corpus, in order, on the CPU: logits_TK."""
-    parts = [
-        network(batch.rows.to(device), batch.windows_NW.to(device)).cpu() for batch in stream.in_order(_EVALUATION_BATCH)
-    ]
-    return torch.cat(parts)
+    bags = stream.stream.bags(stream.context, _EVALUATION_BAG)
+    return torch.cat([network(rows.to(device), windows.to(device)).cpu() for rows, windows in bags])
 
 
-def predicted_spans(logits_TK: Tensor, stream: Stream, model: ModelConfig) -> list[list[Span]]:
+def predicted_spans(logits_TK: Tensor, stream: TaggedStream, model: ModelConfig) -> list[list[Span]]:
     """Decode a corpus with the function that the service decodes with."""
     tags = tag_set(model.labels, model.scheme)
     columns_T = best_paths(torch.log_softmax(logits_TK, dim=1).numpy(), stream.lengths, tags, model.scheme)
     return _spans(columns_T, stream, tags)
 
 
-def gold_spans(stream: Stream, model: ModelConfig) -> list[list[Span]]:
+def gold_spans(stream: TaggedStream, model: ModelConfig) -> list[list[Span]]:
     """The true spans of every sentence of a corpus."""
     return _spans(stream.gold_T.numpy(), stream, tag_set(model.labels, model.scheme))
 
@@ -193,10 +192,10 @@ def seed_epoch(seed: int, number: int) -> random.Random:
     return random.Random(digest)
 
 
-_EVALUATION_BATCH = 8192
+_EVALUATION_BAG = 8192
 
 
-def _spans(columns_T: NDArray[np.int64], stream: Stream, tags: tuple[str, ...]) -> list[list[Span]]:
+def _spans(columns_T: NDArray[np.int64], stream: TaggedStream, tags: tuple[str, ...]) -> list[list[Span]]:
     return [
         spans([tags[column] for column in columns_T[start : start + length]])
         for start, length in zip(stream.starts, stream.lengths, strict=True)

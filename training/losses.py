@@ -40,6 +40,7 @@ def make_loss(config: TrainingConfig, count_K: Tensor) -> LossFunction:
     Args:
         config: loss, focal_gamma, label_smoothing, class_weights.
         count_K: windows of each tag in the training corpus.
+
     Returns:
         A function of logits_NK and gold_N (int64) to the mean over the windows, in nats.
     """

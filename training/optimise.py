@@ -1,9 +1,9 @@
 """How the weights move: update rules, the size of their steps, and the average that is kept.
 
-    SGD       v ← μ v + g                 θ ← θ − η v
-    RMSProp   s ← ρ s + (1−ρ) g²          θ ← θ − η g / √s
-    Adam      both of the above, corrected for their start at 0       (Kingma & Ba, ICLR 2015)
-    AdamW     the same, with weight decay apart from the gradient     (Loshchilov & Hutter, ICLR 2019)
+SGD       v ← μ v + g                 θ ← θ − η v
+RMSProp   s ← ρ s + (1−ρ) g²          θ ← θ − η g / √s
+Adam      both of the above, corrected for their start at 0       (Kingma & Ba, ICLR 2015)
+AdamW     the same, with weight decay apart from the gradient     (Loshchilov & Hutter, ICLR 2019)
 """
 
 import copy

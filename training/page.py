@@ -29,7 +29,7 @@ def render_html(report: Mapping[str, Any]) -> str:
         "curves": _curves(report["epochs"], best),
         "splits": "".join(_split(report, split, open_=number == 0) for number, split in enumerate(_shown(report))),
         "corpora": _corpora_table(report["corpora"]),
-        "vectors": _pairs(flatten(report["vectors"])),
+        "vectors": _vectors(report["vectors"]),
         "epochs": _epochs_table(report["epochs"], best),
         "config": _pairs(flatten(report["config"])),
         "environment": _pairs(flatten({**report["environment"], "fenestra": report["fenestra"]})),
@@ -164,7 +164,7 @@ def _reliability(reliability: Mapping[str, Any]) -> str:
     picture = reliability_chart("How often entities of a score are right", bins)
     return (
         f'{picture}<p class="note">Share of entities that are right by their score; on the dashed line, a score is a '
-        f"probability. Darker bars stand on more entities. Expected calibration error "
+        f"probability. Stronger bars stand on more entities. Expected calibration error "
         f"{reliability['expected_calibration_error']:.2%}.</p>"
     )
 
@@ -207,6 +207,31 @@ def _corpora_table(corpora: Mapping[str, Any]) -> str:
         for split, corpus in corpora.items()
     ]
     return _table(("split", "corpus", "sentences", "tokens", "entities", "sha256"), rows, numbers=0)
+
+
+def _vectors(vectors: Mapping[str, Any]) -> str:
+    if not vectors["width"]:
+        return '<p class="note">None: the model learnt all it knows of words from the training corpus.</p>'
+    coverage = vectors["coverage"]
+    rows = [
+        (
+            "",
+            [
+                name,
+                f"{found['share']:.1%}",
+                *(f"{found[key]:,}" for key in ("as_written", "lowered", "missing")),
+            ],
+        )
+        for name, found in (("tokens", coverage["tokens"]), ("distinct words", coverage["types"]))
+    ]
+    missing = ", ".join(f"{entry['word']} ({entry['count']:,})" for entry in coverage["missing"])
+    about = {key: vectors[key] for key in ("name", "words", "width", "licence", "sha256") if vectors[key]}
+    return (
+        _pairs(flatten(about))
+        + "<h3>What of the training corpus has a vector</h3>"
+        + _table(("of the", "covered", "as written", "lower-cased", "missing"), rows, numbers=4)
+        + (f'<p class="note">Most frequent words without one: {escape(missing)}.</p>' if missing else "")
+    )
 
 
 def _epochs_table(epochs: Sequence[Mapping[str, Any]], best: int) -> str:

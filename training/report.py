@@ -8,7 +8,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from training.epoch import Epoch
 from training.evaluation import Evaluation
 from training.page import render_html
 from training.score import Scores
+from training.shell import version
 from training.vectors import Coverage, WordVectors
 from training.verdict import verdict
 
@@ -63,7 +63,7 @@ def build_report(
     return {
         "name": config.name or "A Fenestra model",
         "created": (created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
-        "fenestra": _version(),
+        "fenestra": version(),
         "config": dump_config(config),
         "environment": _environment(config, device),
         "corpora": {split: _corpus(corpus) for split, corpus in corpora.items()},
@@ -76,14 +76,6 @@ def build_report(
         "verdict": asdict(verdict(epochs)),
         "seconds": seconds,
     }
-
-
-def _version() -> str:
-    """The installed version; a source tree that is only on the path has none."""
-    try:
-        return version("fenestra")
-    except PackageNotFoundError:
-        return "0"
 
 
 def _environment(config: RunConfig, device: str) -> dict[str, Any]:
@@ -115,5 +107,5 @@ def _vectors(vectors: WordVectors, coverage: Coverage) -> dict[str, Any]:
         "width": vectors.width,
         "licence": vectors.licence,
         "sha256": vectors.sha256,
-        "coverage": asdict(coverage),
+        "coverage": coverage.as_dict(),
     }

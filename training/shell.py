@@ -16,9 +16,12 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 Verb = Callable[[argparse.Namespace], int | None]
 """Does the work of a verb; returns its exit code, or None for 0."""
@@ -27,17 +30,77 @@ _OURS = ("app", "model", "training")
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser that complains in one line, and takes positional arguments after options too."""
-
-    def __init__(self, *args: object, **options: object) -> None:
-        super().__init__(
-            *args,  # type: ignore[arg-type]
-            **{"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **options},  # type: ignore[arg-type]
-        )
+    """An argument parser that complains in one line."""
 
     def error(self, message: str) -> NoReturn:
         """End with code 2."""
         self.exit(2, f"fenestra: {message}; see {self.prog} --help\n")
+
+
+Verbs: TypeAlias = "argparse._SubParsersAction[CommandParser]"
+
+
+def new_parser(prog: str, description: str, examples: str) -> tuple[CommandParser, Verbs]:
+    """A parser whose verbs are still to be added, and where to add them."""
+    parser = CommandParser(
+        prog=prog,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"fenestra {version()}")
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    return parser, parser.add_subparsers(title="verbs", metavar="VERB")
+
+
+def add_verb(verbs: Verbs, name: str, run: Verb, summary: str, *, examples: str, collect: str = "") -> CommandParser:
+    """Add a verb.
+
+    Args:
+        verbs: where to.
+        name: of the verb.
+        run: what it does.
+        summary: one line.
+        examples: of its use, one a line.
+        collect: the positional argument that takes several values; argparse stops at the first option, so what
+            comes after one is put there by :func:`run`.
+    """
+    parser = verbs.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run, parser=parser, collect=collect)
+    return parser
+
+
+def output_file(text: str) -> Path:
+    """The type of an argument that names a file to write: refused before the work, not after it."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder, expected a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: there is no folder {path.parent}")
+    return path
+
+
+def whole_number(text: str) -> int:
+    """The type of an argument that counts something."""
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1 to 1000000")
+    return int(text)
+
+
+def version() -> str:
+    """The installed version; a source tree that is only on the path has none."""
+    try:
+        return metadata.version("fenestra")
+    except metadata.PackageNotFoundError:
+        return "0"
 
 
 def run(parser: CommandParser, argv: Sequence[str] | None) -> int:
@@ -46,29 +109,35 @@ def run(parser: CommandParser, argv: Sequence[str] | None) -> int:
     A verb is a sub-command with ``set_defaults(run=…)``; without one, the help is printed.
     """
     _speak_utf8()
-    options: argparse.Namespace | None = None
+    options = argparse.Namespace(debug=False)
     try:
         options = _parse(parser, argv)
-        _interrupt_once()
-        code = options.run(options) or 0
-        sys.stdout.flush()
+        with _second_interrupt_ends():
+            code = options.run(options) or 0
+            sys.stdout.flush()
         return int(code)
-    except SystemExit as stop:  # argparse and uvicorn end so
+    except SystemExit as stop:  # how argparse ends
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except KeyboardInterrupt:
         return complain("interrupted", code=130)
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        return _explain(error, debug=bool(options and options.debug))
+        return _explain(error, debug=options.debug)
+    finally:
+        _give_up_unwritable_output()
 
 
 def complain(message: str, *, code: int) -> int:
     """Print every line of a message on standard error behind the program's name, and return ``code``."""
     for line in message.splitlines():
-        print(f"fenestra: {line}", file=sys.stderr)
+        sys.stderr.write(f"fenestra: {line}\n")
     return code
+
+
+def say(text: str) -> None:
+    """Print a result on standard output."""
+    sys.stdout.write(f"{text}\n")
 
 
 def _parse(parser: CommandParser, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -103,19 +172,34 @@ def _explain(error: Exception, *, debug: bool) -> int:
     return complain(f"unexpected {type(error).__name__}: {reason}{hint}", code=1)
 
 
-def _interrupt_once() -> None:
+@contextmanager
+def _second_interrupt_ends() -> Iterator[None]:
     """Let the first Ctrl-C end the work in good order, and the second one the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def first(_number: int, _frame: FrameType | None) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         raise KeyboardInterrupt
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, first)
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _speak_utf8() -> None:
     """Write UTF-8 and plain line ends whatever the locale says."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream, errors in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+            stream.reconfigure(encoding="utf-8", errors=errors, newline="\n")
+
+
+def _give_up_unwritable_output() -> None:
+    """Where standard output is full or closed, keep Python from trying again, and complaining, at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

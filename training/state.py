@@ -6,7 +6,6 @@ Randomness needs no saving: it follows from the seed and the number of the epoch
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +41,7 @@ def save_state(progress: Progress, inputs: Mapping[str, Any], folder: Path) -> N
     draft = folder / f"{STATE}.new"
     try:
         write_durably(draft, data)
-        os.replace(draft, folder / STATE)
+        draft.replace(folder / STATE)
         sync_folder(folder)
     except OSError as error:
         draft.unlink(missing_ok=True)
@@ -62,7 +61,7 @@ def restore_state(progress: Progress, inputs: Mapping[str, Any], folder: Path) -
     if not path.exists():
         return False
     try:
-        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safetensors.safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
@@ -80,8 +79,8 @@ def _tensors(progress: Progress) -> Iterator[tuple[str, Tensor]]:
     for prefix, network in (("network", progress.network), ("average", progress.average.network)):
         for name, weight in network.named_parameters():
             yield f"{prefix}/{name}", weight.detach().cpu().contiguous()
-    for name, weight in progress.best.items():
-        yield f"best/{name}", weight.cpu().contiguous()
+    for name, kept in progress.best.items():
+        yield f"best/{name}", kept.cpu().contiguous()
     for number, memory in progress.optimizer.state_dict()["state"].items():
         for name, value in memory.items():
             if value is not None:

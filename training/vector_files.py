@@ -6,7 +6,7 @@
     fasttext        fastText's .bin
     kv              gensim's own; a pickle, so opening one runs whatever code is in it
 
-All but the last may be compressed, as ``NAME.gz``.
+The first three may be compressed, as ``NAME.gz``.
 
 V words · D width of a vector
 """
@@ -18,6 +18,7 @@ import pickle
 import re
 import struct
 import sys
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,16 +31,17 @@ from numpy.typing import NDArray
 
 from model.conll import open_bytes
 from model.errors import ConfigError, DataError, RunError
+from training import fasttext_files
 from training.config import VectorFormat
 
-_FASTTEXT = struct.pack("<i", 793712314)  # the first four bytes of every fastText model
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t\r]*\n")
 _NUMBER = re.compile(rb"[-+0-9.einfaEINFA]+")
 _SUFFIXES: dict[str, VectorFormat] = {".kv": "kv", ".model": "kv", ".wordvectors": "kv"}
 _PEEK = 4096  # bytes
+_LARGEST = float(np.finfo(np.float32).max)
 _DEFLATE = 1032  # times smaller at best
-_DAMAGED = (ValueError, EOFError, OSError, struct.error, zlib.error, AssertionError, MemoryError, OverflowError)
+_DAMAGED = (ValueError, EOFError, OSError, struct.error, zlib.error, AssertionError, MemoryError, ArithmeticError)
 
 
 def load_file(path: Path, form: VectorFormat = "auto", *, allow_pickle: bool = False) -> KeyedVectors:
@@ -59,7 +61,7 @@ def load_file(path: Path, form: VectorFormat = "auto", *, allow_pickle: bool = F
         try:
             head = stream.read(_PEEK)
         except _DAMAGED as error:
-            raise DataError(f"{path}: cannot be read ({error})") from error
+            raise DataError(f"{path}: truncated or damaged ({error})") from error
     form = _detect(path, head) if form == "auto" else form
     if form == "kv":
         found = _load_pickle(path, allow_pickle=allow_pickle)
@@ -113,7 +115,7 @@ def _detect(path: Path, head: bytes) -> VectorFormat:
     last = suffixes[-1] if suffixes else ""
     if last in _SUFFIXES or _PICKLE.match(head):
         return "kv"
-    if head.startswith(_FASTTEXT):
+    if head.startswith(fasttext_files.MAGIC):
         return "fasttext"
     header = _HEADER.match(head)
     if not header:
@@ -145,13 +147,20 @@ def _load_binary(path: Path, head: bytes, form: VectorFormat) -> KeyedVectors:
     try:
         with _quiet(), np.errstate(all="ignore"):
             if form == "fasttext":
-                return load_facebook_vectors(str(path.absolute()))
+                return _load_fasttext(path)
             _check_size(path, head)
             return KeyedVectors.load_word2vec_format(str(path.absolute()), binary=True)
     except DataError:
         raise
     except (NotImplementedError, LookupError, TypeError, *_DAMAGED) as error:
         raise DataError(f"{path}: truncated or damaged {form} file ({error})") from error
+
+
+def _load_fasttext(path: Path) -> KeyedVectors:
+    if path.suffix.lower() == ".gz":
+        raise DataError(f"{path}: a compressed fastText model, expected it uncompressed (gunzip)")
+    fasttext_files.check_fasttext(path)
+    return load_facebook_vectors(str(path.absolute()))
 
 
 def _check_size(path: Path, head: bytes) -> None:
@@ -166,63 +175,59 @@ def _check_size(path: Path, head: bytes) -> None:
 
 
 def _load_text(path: Path, head: bytes, *, header: bool) -> KeyedVectors:
-    """Load a text format; gensim reads it once the lines are known to have the right number of columns."""
+    """Load a text format; gensim reads it once every line is known to be right."""
     if header and not _HEADER.match(head):
         raise DataError(f"{path}:1: expected the number of words and the width of their vectors")
+    _check_text(path, header=header)
     try:
-        _check_columns(path, header=header)
-        with _quiet(), np.errstate(all="ignore"):
-            found = KeyedVectors.load_word2vec_format(str(path.absolute()), binary=False, no_header=not header)
-    except DataError:
-        raise
+        with _quiet(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # gensim leaves a file without a first line open
+            return KeyedVectors.load_word2vec_format(str(path.absolute()), binary=False, no_header=not header)
     except _DAMAGED as error:
-        _find_bad_number(path, header=header)
         raise DataError(f"{path}: cannot be read ({error})") from error
-    if not np.isfinite(found.vectors).all():
-        _find_bad_number(path, header=header)
-    return found
 
 
-def _check_columns(path: Path, *, header: bool) -> None:
-    """Compare the width of every line with the first; a quick look that parses no number.
+def _check_text(path: Path, *, header: bool) -> None:
+    """Read every line of a text format: gensim would not say which is wrong, or fill a vector with a single number.
 
-    gensim would not notice a line with a single number: it fills the vector with it.
+    Raises:
+        DataError: names the first line that is not a word and as many finite numbers as the others have.
     """
-    width, promised, number = 0, 0, 0
+    promised, width, number = 0, 0, 0
     for number, line in _lines(path):
         if header and number == 1:
             promised, width = (int(value) for value in line.split())
             continue
-        found = line.rstrip().count(b" ")
+        try:
+            found = _count_numbers(line)
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}") from error
         width = width or found
         if found != width or not width:
-            expected = f"{width:,} as {'the first line says' if header else 'in line 1'}" if width else "1 or more"
+            expected = f"{width:,} as {'the first line says' if header else 'in line 1'}" if width else "at least 1"
             raise DataError(f"{path}:{number}: a word with {found:,} numbers, expected {expected}")
     words = number - header
-    if header and words != promised:
-        raise DataError(f"{path}:{number}: the file ends after {words:,} words, the first line promises {promised:,}")
-    if not number:
-        raise DataError(f"{path}: empty, expected a word and its vector on each line")
+    if words < 1 or (header and words != promised):
+        expected = f"{promised:,} as the first line says" if header else "at least 1"
+        raise DataError(f"{path}:{number}: the file ends after {max(0, words):,} words, expected {expected}")
 
 
-def _find_bad_number(path: Path, *, header: bool) -> None:
-    """Raise DataError for the first line that is not UTF-8, or holds something that is no finite float32."""
-    for number, line in _lines(path):
-        if header and number == 1:
-            continue
-        try:
-            word, *values = line.rstrip().decode("utf-8").split(" ")
-            with np.errstate(all="ignore"):
-                finite = np.isfinite(np.array([float(value) for value in values], dtype=np.float32))
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}:{number}: {error.reason}, expected UTF-8") from error
-        except ValueError as error:
-            raise DataError(f"{path}:{number}: {error}, expected a word and numbers") from error
-        if not finite.all():
-            column = int(np.argmin(finite))
-            raise DataError(
-                f"{path}:{number}: number {column + 1} of {word[:40]!r} is {values[column]}, expected finite"
-            )
+def _count_numbers(line: bytes) -> int:
+    """How many numbers follow the word, parted as gensim parts them.
+
+    Raises:
+        ValueError: the line is not UTF-8, or holds something that is no finite float32.
+    """
+    try:
+        word, *values = line.rstrip().decode("utf-8").split(" ")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1} of the line is 0x{line[error.start]:02x}, expected UTF-8") from error
+    numbers = np.array([float(value) for value in values], dtype=np.float64)
+    finite = np.abs(numbers) <= _LARGEST
+    if not finite.all():
+        place = int(np.argmin(finite))
+        raise ValueError(f"number {place + 1} of {word[:40]!r} is {values[place][:40]}, expected a finite float32")
+    return len(values)
 
 
 def _check_table(path: Path, found: KeyedVectors) -> None:

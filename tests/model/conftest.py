@@ -13,8 +13,11 @@ from model.vectors import VectorTable
 WORDS = ["ada", "lovelace", "met", "siemens", "in", "munich", "."]
 
 
-def small_model(*, activation="relu", hidden=(16,), context=2, scheme="IOB2", storage="float32", **features):
+def small_model(
+    *, activation="relu", hidden=(16,), context=2, scheme="IOB2", storage="float32", documents=False, **features
+):
     """Random weights over seven words with vectors of width 6."""
+    features |= {"elsewhere": documents, "topic": documents}
     parts = {"word": 4, "case": 3, "shape": 3, "affix": 3, "ngram": 4, "ngram_buckets": 50, "storage": storage}
     config = ModelConfig(
         labels=("LOC", "ORG", "PER"), scheme=scheme, context=context, hidden=hidden, activation=activation,

@@ -22,7 +22,7 @@ def test_values_below_the_least_count_share_the_unknown_row():
 
 def test_the_rows_of_chosen_words_are_the_rows_of_those_words():
     lexicon = Lexicon.build(FEATURES, ["b"], ["a", "b"], 1)
-    chosen = lexicon.rows(["a", "b", "ccc"])[torch.tensor([1, 2])]
+    chosen = lexicon.rows(["a", "b", "ccc"]).pick(torch.tensor([1, 2]))
     alone = lexicon.rows(["b", "ccc"])
     assert all(torch.equal(x, y) for x, y in zip(chosen, alone, strict=True))
 

@@ -7,17 +7,16 @@ import torch
 from model.config import FeatureConfig, ModelConfig
 from model.lexicon import Lexicon
 from model.network import ACTIVATIONS, WindowTagger
+from model.stream import Stream
 from model.vectors import VectorTable
-from model.window import sentence_bounds, window_ids
 from tests.model.conftest import small_model
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
 
 
 def run(checkpoint, words, context):
-    rows = checkpoint.lexicon.rows(words)
-    ids = torch.arange(1, len(words) + 1)
-    return checkpoint.network(rows, window_ids(ids, sentence_bounds([len(words)]), context))
+    stream = Stream.read([[words]], checkpoint.lexicon, checkpoint.network.vectors, checkpoint.config)
+    return checkpoint.network(stream.rows, stream.windows(context))
 
 
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
@@ -58,11 +57,34 @@ def test_a_word_beyond_the_window_changes_nothing():
 
 
 def test_every_weight_gets_a_gradient():
-    checkpoint = small_model(hidden=(16, 8))
+    checkpoint = small_model(hidden=(16, 8), documents=True)
     checkpoint.network.requires_grad_(True)
     run(checkpoint, ["Ada", "met", "Munich", "Nemo", "."], 2).logsumexp(1).sum().backward()
-    silent = [name for name, weight in checkpoint.network.named_parameters() if not weight.grad.abs().sum() > 0]
-    assert silent == []
+    gradients = {name: weight.grad for name, weight in checkpoint.network.named_parameters()}
+    assert [name for name, gradient in gradients.items() if gradient is None or not gradient.any()] == []
+
+
+def test_a_document_adds_its_rows_to_the_sum():
+    """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + Σⱼ E⁽ʲ⁾[class of wⱼ] + T · standardised topic + b₁, by numpy."""
+    checkpoint = small_model(documents=True, context=1)
+    network = checkpoint.network
+    network.topic_mean.fill_(0.25)
+    network.topic_scale.fill_(3.0)
+    stream = Stream.read(
+        [[SENTENCE[:4], SENTENCE[4:]], [["Ada"]]], checkpoint.lexicon, network.vectors, checkpoint.config
+    )
+    windows = stream.windows(1)
+    with torch.inference_mode():
+        projection = network.project(network.encode(stream.rows))
+        actual = network.mix(projection, windows).numpy()
+        table = projection.view(-1, 3, 16).numpy()
+    classes, topic = network.elsewhere.detach().view(17, 3, 16).numpy(), network.topic.detach().numpy()
+    for n in range(8):
+        expected = network.bias.detach().numpy().copy()
+        for j in range(3):
+            expected += table[windows.word_NW[n, j], j] + classes[windows.elsewhere_NW[n, j], j]
+        mean = windows.topic_PD[windows.document_N[n]].numpy()
+        np.testing.assert_allclose(actual[n], expected + topic @ ((mean - 0.25) * 3), atol=1e-5)
 
 
 def test_with_a_zeroed_output_layer_all_tags_are_equally_likely():

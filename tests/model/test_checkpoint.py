@@ -1,0 +1,194 @@
+"""The checkpoint folder: what is saved comes back, what is damaged is refused, nothing in it can run."""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+
+import pytest
+import torch
+
+from model import checkpoint
+from model.errors import CheckpointError, StorageError
+from model.tagger import Tagger
+from tests.model.conftest import small_model
+
+SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    checkpoint.save(model, tmp_path / "saved", {"README.md": "A card"})
+    return tmp_path / "saved"
+
+
+def rewrite(folder, name, data):
+    """Replace a file and list it rightly in the manifest: damage that the sums do not show."""
+    (folder / name).write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
+def test_a_saved_model_says_the_same_bit_for_bit(storage, scheme, tmp_path):
+    model = small_model(storage=storage, scheme=scheme, documents=True)
+    checkpoint.save(model, tmp_path / "saved")
+    before, after = Tagger(model, device="cpu"), Tagger.load(tmp_path / "saved", device="cpu")
+    assert (before.log_probabilities([SENTENCE]) == after.log_probabilities([SENTENCE])).all()
+    assert before.analyse_tokens([SENTENCE]) == after.analyse_tokens([SENTENCE])
+    assert after.config == model.config
+    assert after.calibration == model.calibration
+
+
+def test_the_version_follows_the_content(model, folder, tmp_path):
+    checkpoint.save(model, tmp_path / "again", {"README.md": "A card"})
+    checkpoint.save(model, tmp_path / "other", {"README.md": "Another card"})
+    versions = [checkpoint.load(place).version for place in (folder, tmp_path / "again", tmp_path / "other")]
+    assert versions[0] == versions[1] != versions[2]
+    assert len(versions[0]) == 12
+
+
+def test_the_manifest_lists_every_file_with_its_sum(folder):
+    listed = json.loads((folder / "manifest.json").read_text())["files"]
+    assert set(listed) | {"manifest.json"} == {path.name for path in folder.iterdir()}
+    for name, entry in listed.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
+
+
+def test_saving_into_a_folder_with_files_is_refused_and_leaves_them(model, tmp_path):
+    (tmp_path / "kept.txt").write_text("precious")
+    with pytest.raises(StorageError, match="needed .* bytes, free .* bytes"):
+        checkpoint.save(model, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), OSError(13, "Permission denied"),
+                                   OSError(5, "Input/output error")])  # fmt: skip
+def test_a_disk_that_refuses_leaves_nothing_behind_and_is_named(fault, model, tmp_path, monkeypatch):
+    written = []
+
+    def refuse(handle):
+        written.append(handle)
+        if len(written) == 3:
+            raise fault
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match=f"saved: {fault.strerror}; needed [0-9,]+ bytes, free [0-9,]+ bytes"):
+        checkpoint.save(model, tmp_path / "saved")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flipped_bit_is_found(folder):
+    path = folder / "weights.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: sha256 .* expected"):
+        checkpoint.load(folder)
+
+
+def test_a_truncated_file_is_found(folder):
+    path = folder / "words.txt"
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(CheckpointError, match=r"words\.txt: \d+ bytes, expected \d+"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "manifest.json", "README.md"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=name):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("version", [0, 2, None, "1"])
+def test_another_format_version_is_refused_by_name(folder, version):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["format_version"] = version
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match=f"format version {version!r}, this program reads version 1"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format_version": 1}', '{"format_version": 1, "files": []}'])
+def test_a_manifest_of_another_shape_is_refused(folder, content):
+    (folder / "manifest.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"manifest\.json"):
+        checkpoint.load(folder)
+
+
+def test_a_manifest_cannot_reach_outside_its_folder(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["../secret"] = {"sha256": "", "bytes": 0}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match="plain file name"):
+        checkpoint.load(folder)
+
+
+def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
+    model.network.bias.data[0] = float("nan")
+    checkpoint.save(model, tmp_path / "saved")
+    with pytest.raises(CheckpointError, match="bias holds a value that is not finite"):
+        checkpoint.load(tmp_path / "saved")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("words.txt", b"one\nword\n"),
+        ("features.json", b"{}"),
+        ("config.json", b'{"model": {}}'),
+        ("config.json", b"\xff"),
+        ("weights.safetensors", b"\x00" * 40),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused_even_with_right_sums(folder, name, data):
+    rewrite(folder, name, data)
+    with pytest.raises(CheckpointError, match="do not fit together"):
+        checkpoint.load(folder)
+
+
+def test_a_configuration_from_the_future_is_refused_by_field(folder):
+    settings = json.loads((folder / "config.json").read_text())
+    settings["model"]["attention"] = True
+    rewrite(folder, "config.json", json.dumps(settings).encode())
+    with pytest.raises(CheckpointError, match="attention"):
+        checkpoint.load(folder)
+
+
+class Sentinel:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("place", ["folder", "weights.safetensors", "manifest.json"])
+def test_a_pickle_is_refused_and_never_run(place, folder, tmp_path):
+    sentinel = tmp_path / "executed"
+    payload = pickle.dumps(Sentinel(sentinel))
+    if place == "folder":
+        shutil.rmtree(folder)
+        folder.write_bytes(payload)
+    elif place == "manifest.json":
+        (folder / place).write_bytes(payload)
+    else:
+        rewrite(folder, place, payload)
+    with pytest.raises(CheckpointError):
+        checkpoint.load(folder)
+    assert not sentinel.exists()
+
+
+def test_a_legacy_torch_file_is_refused(folder, tmp_path):
+    torch.save({"a": torch.ones(1)}, tmp_path / "old.pt")
+    rewrite(folder, "weights.safetensors", (tmp_path / "old.pt").read_bytes())
+    with pytest.raises(CheckpointError):
+        checkpoint.load(folder)
+    with pytest.raises(CheckpointError):
+        checkpoint.load(tmp_path / "old.pt")

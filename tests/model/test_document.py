@@ -1,0 +1,33 @@
+"""What the rest of the document says."""
+
+import pytest
+import torch
+
+from model.document import elsewhere, topics
+from model.vectors import VectorTable
+
+
+def test_a_word_whose_case_is_forced_learns_from_where_it_is_free():
+    sentences = [["TURKEY", "SOUP"], ["Turkey", "is", "dear"], ["A", "turkey", "in", "Turkey"]]
+    # seen small (1) and capitalised (2); in a headline or at the head of a sentence case means nothing (8)
+    assert elsewhere(sentences) == [1 + 2 + 8, 8, 1 + 2 + 8, 1, 1, 8, 1 + 2, 1, 1 + 2]
+
+
+def test_capitals_are_told_from_a_capital():
+    assert elsewhere([["the", "EU", "and", "Eu", "x", "I"]]) == [1, 2 + 4, 1, 2 + 4, 1, 2]
+
+
+def test_headlines_are_no_evidence():
+    assert elsewhere([["EU", "BANS", "BEEF"]]) == [8, 8, 8]
+
+
+def test_no_word_has_no_class():
+    assert elsewhere([]) == elsewhere([[]]) == []
+
+
+def test_a_topic_is_the_mean_of_known_words_drawn_to_zero_where_they_are_few():
+    table = VectorTable.pack(torch.tensor([[2.0, 4.0], [6.0, 0.0]]), "float32")
+    found = topics(table, torch.tensor([1, 2, 0, 1]), [3, 0, 1])
+    assert found[0].tolist() == pytest.approx([8 / 22, 4 / 22])
+    assert found[1].tolist() == [0, 0]
+    assert found[2].tolist() == pytest.approx([2 / 21, 4 / 21])

@@ -1,0 +1,124 @@
+"""Streams and batches: every window once, in whole sentences, the same from the same seed."""
+
+import random
+from collections import Counter
+
+import pytest
+import torch
+
+from model.config import FeatureConfig, ModelConfig
+from model.lexicon import Lexicon
+from model.vectors import VectorTable
+from training.batches import Cut, TaggedStream, joined, packed
+from training.corpus import Sentence
+
+CONFIG = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3))
+NO_VECTORS = VectorTable.pack(torch.zeros(0, 0), "float32")
+SENTENCES = [
+    Sentence(("in", "Kiel", "."), ("O", "B-LOC", "O"), 0, 1),
+    Sentence(("no", "name"), ("O", "O"), 0, 5),
+    Sentence(("New", "York"), ("B-LOC", "I-LOC"), 0, 8),
+]
+
+
+@pytest.fixture
+def stream():
+    return TaggedStream.build(SENTENCES, Lexicon.build(CONFIG.features, [], WORDS, 1), NO_VECTORS, CONFIG)
+
+
+def surfaces(batch):
+    """Windows of a batch as words, by way of the rows."""
+    names = {row: word for word, row in Lexicon.build(CONFIG.features, [], WORDS, 1).field_rows["word"].items()}
+    rows = [None, *(names[row] for row in batch.rows.field_UF[:, 0].tolist())]
+    return [tuple(rows[i] for i in window) for window in batch.windows.word_NW.tolist()]
+
+
+WORDS = [word for sentence in SENTENCES for word in sentence.words]
+
+
+def test_a_batch_has_every_window_of_its_sentences_and_its_tag(stream):
+    batch = stream.batch([0, 2], [3, 2], [False, False])
+    assert surfaces(batch) == [
+        (None, "in", "kiel"), ("in", "kiel", "."), ("kiel", ".", None),
+        (None, "new", "york"), ("new", "york", None),
+    ]  # fmt: skip
+    assert batch.gold_N.tolist() == [0, 1, 0, 1, 2]
+
+
+def test_an_epoch_has_every_window_once_in_another_order(stream):
+    def epoch(seed):
+        return [w for batch in stream.shuffled(3, random.Random(seed)) for w in surfaces(batch)]
+
+    orders = {tuple(epoch(seed)) for seed in range(20)}
+    assert len(orders) > 1
+    assert len({frozenset(Counter(order).items()) for order in orders}) == 1
+    assert epoch(5) == epoch(5)
+
+
+def test_oversampling_repeats_sentences_with_an_entity_only(stream):
+    counts = Counter()
+    for seed in range(400):
+        for batch in stream.shuffled(100, random.Random(seed), Cut(oversample=2.5)):
+            counts.update(window[1] for window in surfaces(batch))
+    assert counts["no"] == 400
+    assert counts["kiel"] / 400 == pytest.approx(2.5, abs=0.1)
+
+
+def test_joining_lets_windows_see_the_next_sentence(stream):
+    seen = {
+        window
+        for seed in range(50)
+        for batch in stream.shuffled(100, random.Random(seed), Cut(join=0.5))
+        for window in surfaces(batch)
+    }
+    assert ("kiel", ".", "no") in seen
+    assert ("kiel", ".", None) in seen
+
+
+def test_joined_keeps_every_token():
+    rng = random.Random(1)
+    assert all(sum(joined([3, 4, 5], 0.5, rng)) == 12 for _ in range(50))
+    assert joined([3, 4, 5], 0.0, rng) == [3, 4, 5]
+    assert joined([], 0.5, rng) == []
+
+
+def test_packed_batches_are_whole_sentences():
+    assert list(packed([2, 0, 1], [3, 4, 5], 8)) == [[2, 0], [1]]
+    assert list(packed([], [], 8)) == []
+
+
+DOCUMENTS = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(word=3, elsewhere=True, topic=True))
+REPORT = [
+    Sentence(("Rose", "grew"), ("O", "O"), 0, 1),
+    Sentence(("a", "rose"), ("O", "O"), 0, 4),
+    Sentence(("Rose", "grew"), ("O", "O"), 1, 7),
+]
+
+
+def test_a_sentence_is_met_with_its_document_or_as_a_document_of_its_own():
+    """The small rose of the second sentence says something of the first one's Rose, but only if it is met with it."""
+    lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
+    vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
+    stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS)
+    together, lonely, another = (
+        stream.batch([sentence], [2], [alone]) for sentence, alone in ((0, False), (0, True), (2, False))
+    )
+    assert together.windows.elsewhere_NW[0, 1] - 1 == 1 + 8
+    assert lonely.windows.elsewhere_NW[0, 1] - 1 == 8
+    assert together.windows.topic_PD.tolist() == [pytest.approx([2 / 23, 1 / 23])]
+    assert lonely.windows.topic_PD.tolist() == [pytest.approx([1 / 21, 0])]
+    for ours, other in zip(lonely.windows, another.windows, strict=True):
+        assert torch.equal(ours, other)
+
+
+def test_the_share_of_lonely_sentences_is_kept():
+    lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
+    vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
+    stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS)
+    topics = [
+        tuple(batch.windows.topic_PD[0].tolist())
+        for seed in range(300)
+        for batch in stream.shuffled(1, random.Random(seed), Cut(isolate=0.25))
+    ]
+    assert len(set(topics)) == 3
+    assert topics.count((pytest.approx(2 / 23), pytest.approx(1 / 23))) / 600 == pytest.approx(0.75, abs=0.05)

@@ -1,0 +1,118 @@
+"""Calibration, on data whose true probabilities are known."""
+
+import numpy as np
+import pytest
+
+from model.calibration import Calibration
+from model.config import ModelConfig
+from training.calibrate import calibration_of, fit_platt, fit_temperature
+
+RNG = np.random.default_rng(7)
+
+
+def draw(probability_TK):
+    """One outcome for each row of probabilities."""
+    return (probability_TK.cumsum(axis=1) > RNG.random((len(probability_TK), 1))).argmax(axis=1)
+
+
+def softmax(z_TK):
+    weight_TK = np.exp(z_TK - z_TK.max(axis=1, keepdims=True))
+    return weight_TK / weight_TK.sum(axis=1, keepdims=True)
+
+
+def calibration_error(score_M, right_M):
+    place_M = np.minimum((score_M * 10).astype(int), 9)
+    gaps = [
+        abs(score_M[place_M == b].mean() - right_M[place_M == b].mean()) * (place_M == b).mean() for b in set(place_M)
+    ]
+    return sum(gaps)
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 2.5])
+def test_the_temperature_that_made_the_data_is_found(true):
+    logits_TK = RNG.normal(scale=3, size=(20_000, 5)).astype(np.float32)
+    gold_T = draw(softmax(logits_TK / true))
+    assert fit_temperature(logits_TK, gold_T) == pytest.approx(true, rel=0.05)
+
+
+def test_the_temperature_minimises_the_loss():
+    logits_TK = RNG.normal(scale=4, size=(2_000, 4)).astype(np.float32)
+    gold_T = draw(softmax(logits_TK / 1.7))
+    best = fit_temperature(logits_TK, gold_T)
+
+    def loss(temperature):
+        return -np.log(softmax(logits_TK.astype(float) / temperature)[np.arange(2_000), gold_T]).mean()
+
+    assert loss(best) < min(loss(best * 1.02), loss(best / 1.02))
+
+
+def test_a_shift_of_each_tokens_logits_changes_nothing():
+    """Log-probabilities serve as logits: that is what a tagger hands out."""
+    logits_TK = RNG.normal(scale=2, size=(500, 4))
+    gold_T = draw(softmax(logits_TK / 2))
+    shifted_TK = logits_TK + RNG.normal(size=(500, 1))
+    assert fit_temperature(logits_TK, gold_T) == pytest.approx(fit_temperature(shifted_TK, gold_T))
+
+
+def test_without_a_mistake_or_without_sense_the_temperature_stays_in_bounds():
+    logits_TK = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]] * 5
+    assert fit_temperature(logits_TK, np.array([0, 1, 2, 0])) == 0.1
+    assert fit_temperature(logits_TK, np.array([1, 2, 0, 1])) == 10.0
+    assert fit_temperature(np.zeros((0, 3), np.float32), np.zeros(0, np.int64)) == 1.0
+    assert 0.1 <= fit_temperature(np.zeros((2, 3), np.float32), np.array([0, 1])) <= 10.0
+
+
+def test_slope_and_offset_that_made_the_data_are_found():
+    logit_M = RNG.normal(loc=1, scale=2, size=20_000)
+    right_M = RNG.random(20_000) < 1 / (1 + np.exp(-(0.6 * logit_M - 0.4)))
+    slope, offset = fit_platt(np.log(1 / (1 + np.exp(-logit_M))).astype(np.float32), right_M)
+    assert (slope, offset) == (pytest.approx(0.6, abs=0.05), pytest.approx(-0.4, abs=0.06))
+
+
+def test_fitted_scores_are_honest():
+    product_M = RNG.uniform(0.3, 1, size=5_000)
+    right_M = RNG.random(5_000) < product_M**3  # far less often right than the product says
+    log_M = np.log(product_M).astype(np.float32)
+    before = calibration_error(Calibration().entity_scores(log_M), right_M)
+    after = calibration_error(Calibration(1.0, *fit_platt(log_M, right_M)).entity_scores(log_M), right_M)
+    assert after < before / 4
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_entities_that_are_all_right_or_all_wrong_give_finite_numbers(right):
+    log_M = np.log(RNG.uniform(0.5, 1, size=50)).astype(np.float32)
+    slope, offset = fit_platt(log_M, np.full(50, right))
+    assert np.isfinite([slope, offset]).all()
+    assert slope > 0
+    scores = Calibration(1.0, slope, offset).entity_scores(log_M)
+    assert (scores > 0.8).all() if right else (scores < 0.2).all()
+
+
+def test_no_entity_means_no_correction():
+    assert fit_platt(np.zeros(0, np.float32), np.zeros(0, bool)) == (1.0, 0.0)
+
+
+def test_scores_keep_their_order_where_the_data_speak_against_it():
+    log_M = np.log(RNG.uniform(0.2, 1, size=500)).astype(np.float32)
+    slope, offset = fit_platt(log_M, log_M < np.median(log_M))
+    assert slope == 0.05
+    assert Calibration(1.0, slope, offset).entity_scores(log_M).mean() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
+def test_the_whole_fit_reads_the_columns_of_every_scheme(scheme):
+    """A network that is right but far too unsure is made surer; its entities are found by the service's decoder."""
+    config = ModelConfig(labels=("PER", "LOC"), scheme=scheme)
+    from model.iob import convert, tag_set
+
+    tags = tag_set(config.labels, scheme)
+    gold = [("B-PER", "I-PER", "O"), ("O", "B-LOC"), ("B-PER", "O", "O")] * 20
+    columns = [tags.index(tag) for sentence in gold for tag in convert(sentence, scheme)]
+    found = calibration_of(np.eye(len(tags), dtype=np.float32)[columns], gold, config)
+    assert found.temperature == pytest.approx(0.1)
+    assert found.offset > 0
+
+
+def test_no_sentence_leaves_the_scores_as_they_are():
+    config = ModelConfig(labels=("PER",))
+    assert calibration_of(np.zeros((0, 3), np.float32), [], config) == Calibration()

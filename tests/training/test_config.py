@@ -1,0 +1,89 @@
+"""Configuration: what is wrong is named, before any work."""
+
+from pathlib import Path
+
+import pytest
+
+from model.errors import ConfigError
+from training.config import differences, dump_config, load_config, parse_config
+
+GOOD = {"data": {"train": ["a"], "dev": ["b"]}, "model": {"labels": ["PER"]}}
+SHIPPED = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))
+
+
+def with_(section, **values):
+    return {**GOOD, section: {**GOOD.get(section, {}), **values}}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({**GOOD, "modle": {}}, "modle: unknown field"),
+        (with_("model", hiden=[3]), "model.hiden: unknown field"),
+        (with_("model", features={"cas": 3}), "model.features.cas: unknown field"),
+        (with_("model", context=-1), "model.context: expected between 0 and 50"),
+        (with_("model", hidden=[]), "model.hidden: expected one or more layers"),
+        (with_("model", labels=[]), "model.labels: expected one or more different labels"),
+        (with_("model", labels=["A", "A"]), "model.labels: expected one or more different labels"),
+        (with_("model", activation="relux"), "model.activation: .*'relu'"),
+        (with_("model", features={"vectors": False, "case": 0}), "model.features: expected at least one feature"),
+        (with_("training", learning_rate="fast"), "training.learning_rate: .*number"),
+        (with_("training", learning_rate=float("inf")), "training.learning_rate"),
+        (with_("training", epochs=0), "training.epochs: .*greater than or equal to 1"),
+        (with_("training", input_dropout=1.0), "training.input_dropout: .*less than 1"),
+        ({"model": GOOD["model"]}, "data: .*required"),
+        ({**GOOD, "seed": -1}, "seed"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_was_expected(values, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config(values)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_configurations_are_valid_and_survive_a_round_trip(path):
+    config = load_config(path)
+    assert parse_config(dump_config(config)) == config
+
+
+def test_an_override_wins_and_is_read_as_toml(tmp_path):
+    file = tmp_path / "job.toml"
+    file.write_text('[data]\ntrain = ["a"]\ndev = ["b"]\n[model]\nlabels = ["PER"]\n')
+    config = load_config(file, ["model.hidden=[5, 4]", "training.learning_rate=0.5", "name=Mine", "data.test=c.conll"])
+    assert config.model.hidden == (5, 4)
+    assert config.training.learning_rate == 0.5
+    assert config.name == "Mine"
+    assert config.data.test == ("c.conll",)
+
+
+@pytest.mark.parametrize("override", ["seed", "=3", "model..context=3", "seed.x=1"])
+def test_an_override_of_another_form_is_refused(override, tmp_path):
+    file = tmp_path / "job.toml"
+    file.write_text('seed = 1\n[data]\ntrain = ["a"]\ndev = ["b"]\n[model]\nlabels = ["PER"]\n')
+    with pytest.raises(ConfigError):
+        load_config(file, [override])
+
+
+def test_broken_toml_and_missing_files_are_named(tmp_path):
+    (tmp_path / "bad.toml").write_text("[data\n")
+    with pytest.raises(ConfigError, match=r"bad\.toml: not valid TOML: .*line 1"):
+        load_config(tmp_path / "bad.toml")
+    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_files_named_in_a_configuration_lie_beside_it(tmp_path):
+    file = tmp_path / "job.toml"
+    file.write_text(
+        '[data]\nroot = "corpora"\ntrain = ["a"]\ndev = ["b"]\n[model]\nlabels = ["PER"]\n'
+        '[vectors]\nsource = "checkpoint:../model"\n'
+    )
+    config = load_config(file)
+    assert config.data.root == str(tmp_path / "corpora")
+    assert config.vectors.source == f"checkpoint:{tmp_path / '../model'}"
+
+
+def test_differences_are_listed_by_dotted_field():
+    before, after = dump_config(parse_config(GOOD)), dump_config(parse_config(with_("training", epochs=7)))
+    assert differences(before, after) == ["training.epochs: 20 → 7"]
+    assert differences(before, before) == []

@@ -1,0 +1,134 @@
+"""What an evaluation counts, on sentences small enough to count by hand."""
+
+import json
+
+import pytest
+
+from model.errors import DataError
+from model.iob import spans
+from model.tagger import Prediction
+from training.corpus import Sentence
+from training.evaluation import evaluate, known_entities
+
+
+def sentence(text, line=1):
+    """``word/TAG`` pairs as a sentence."""
+    words, tags = zip(*(pair.rsplit("/", 1) for pair in text.split()))
+    return Sentence(words, tags, 0, line)
+
+
+def said(tags, scores=()):
+    """A prediction; spans without a score of their own have 0.95."""
+    found = spans(tags.split())
+    return Prediction(tags.split(), [0.9] * len(tags.split()), found, [*scores, *[0.95] * len(found)][: len(found)])
+
+
+GOLD = [
+    sentence("Ada/B-PER Lovelace/I-PER met/O Siemens/B-ORG in/O Paris/B-LOC"),
+    sentence("May/B-PER may/O visit/O New/B-LOC York/I-LOC", line=8),
+    sentence("No/O name/O here/O", line=14),
+]
+SAID = [
+    said("B-PER O O B-LOC O B-LOC"),  # a boundary, a label, and Paris right
+    said("O O O B-LOC I-LOC"),  # May missed
+    said("B-ORG O O"),  # nothing was there
+]
+
+
+def test_scores_are_those_of_the_tags():
+    found = evaluate(GOLD, SAID, None)
+    assert (found.scores.micro.support, found.sentences, found.tokens) == (5, 3, 14)
+    assert found.scores.micro.recall == pytest.approx(2 / 5)
+    assert found.scores.micro.precision == pytest.approx(2 / 5)
+
+
+def test_the_confusion_matrix_counts_tokens_by_label():
+    found = evaluate(GOLD, SAID, None, labels=("PER", "LOC")).confusion
+    assert found.labels == ("O", "PER", "LOC", "ORG")
+    assert found.counts == (
+        (6, 0, 0, 1),  # gold O: the spurious ORG
+        (2, 1, 0, 0),  # gold PER: Lovelace and May are lost
+        (0, 0, 3, 0),
+        (0, 0, 1, 0),  # Siemens was taken for a place
+    )
+    assert sum(map(sum, found.counts)) == 14
+
+
+def test_every_error_has_one_kind():
+    errors = evaluate(GOLD, SAID, None).errors
+    assert errors.totals == {"missed": 1, "spurious": 1, "wrong label": 1, "wrong boundary": 1}
+    by_kind = {mistake.kind: mistake for mistake in errors.frequent}
+    boundary, spurious = by_kind["wrong boundary"], by_kind["spurious"]
+    assert (boundary.text, boundary.gold, boundary.predicted_text, boundary.predicted) == (
+        "Ada Lovelace", "PER", "Ada", "PER",
+    )  # fmt: skip
+    assert (spurious.text, spurious.gold, spurious.predicted_text, spurious.predicted) == ("No", None, "No", "ORG")
+    assert by_kind["missed"].predicted is None
+    assert (by_kind["wrong label"].gold, by_kind["wrong label"].predicted) == ("ORG", "LOC")
+
+
+def test_an_overlap_with_another_label_is_a_wrong_label():
+    errors = evaluate([sentence("Bank/B-ORG of/I-ORG Paris/I-ORG")], [said("O O B-LOC")], None).errors
+    assert errors.totals["wrong label"] == 1
+    assert sum(errors.totals.values()) == 1
+
+
+def test_equal_errors_are_counted_together_most_frequent_first_with_the_first_as_example():
+    gold = [sentence("Ada/B-PER", 1), sentence("in/O May/B-PER", 3), sentence("of/O May/B-PER left/O", 6)]
+    first, second = evaluate(gold, [said("O"), said("O O"), said("O O O")], None).errors.frequent
+    assert (first.text, first.count, second.text, second.count) == ("May", 2, "Ada", 1)
+    assert (first.example.before, first.example.after, first.example.line) == ("in", "", 3)
+
+
+def test_an_example_shows_a_few_words_on_either_side():
+    long = sentence(" ".join([f"w{n}/O" for n in range(9)] + ["Ada/B-PER"] + [f"v{n}/O" for n in range(9)]))
+    (mistake,) = evaluate([long], [said(" ".join(["O"] * 19))], None).errors.frequent
+    assert mistake.example.before == "w3 w4 w5 w6 w7 w8"
+    assert mistake.example.after == "v0 v1 v2 v3 v4 v5"
+
+
+def test_seen_and_unseen_entities_are_scored_apart():
+    """Seen is the same text with the same label: Paris the place says nothing of Paris the person."""
+    known = known_entities([sentence("Paris/B-LOC hit/O New/B-LOC York/I-LOC"), sentence("May/B-LOC")])
+    assert known == {("LOC", "Paris"), ("LOC", "New York"), ("LOC", "May")}
+    found = evaluate(GOLD, SAID, known).familiarity
+    assert (found.seen.support, found.unseen.support) == (2, 3)
+    assert (found.seen.recall, found.seen.precision) == (1, 1)
+    assert (found.unseen.recall, found.unseen.precision) == (0, 0)
+
+
+def test_without_the_training_corpus_nothing_is_said_of_seen_entities():
+    assert evaluate(GOLD, SAID, None).familiarity is None
+
+
+def test_reliability_compares_scores_with_how_often_they_are_right():
+    gold = [sentence("a/B-PER b/O c/B-PER d/B-PER e/B-PER")]
+    found = evaluate(gold, [said("B-PER B-PER B-PER B-LOC B-PER", [0.95, 0.65, 0.65, 0.0, 1.0])], None).reliability
+    counts = {bin_.low: (bin_.count, bin_.mean_score, bin_.accuracy) for bin_ in found.bins if bin_.count}
+    assert counts == {0.0: (1, 0.0, 0.0), 0.6: (2, 0.65, 0.5), 0.9: (2, 0.975, 1.0)}
+    assert found.expected_calibration_error == pytest.approx((2 * 0.15 + 2 * 0.025) / 5)
+    assert [bin_.low for bin_ in found.bins] == pytest.approx([n / 10 for n in range(10)])
+
+
+def test_nothing_found_and_nothing_there_is_no_error():
+    found = evaluate([sentence("no/O")], [said("O")], frozenset())
+    assert found.reliability.expected_calibration_error == 0
+    assert found.scores.micro.f1 == 0
+    assert evaluate([], [], frozenset()).tokens == 0
+
+
+def test_it_is_json_ready_under_stable_names():
+    plain = evaluate(GOLD, SAID, frozenset(), loss=0.25).as_dict()
+    assert json.loads(json.dumps(plain))["scores"]["labels"]["LOC"]["support"] == 2
+    assert list(plain) == [
+        "sentences", "tokens", "scores", "confusion", "familiarity", "errors", "reliability", "loss",
+    ]  # fmt: skip
+    assert set(plain["errors"]["frequent"][0]) == {
+        "kind", "text", "gold", "predicted", "predicted_text", "count", "example",
+    }  # fmt: skip
+    assert plain["loss"] == 0.25
+
+
+def test_a_prediction_of_another_length_is_refused():
+    with pytest.raises(DataError, match="sentence 1"):
+        evaluate(GOLD[:1], [said("O O")], None)

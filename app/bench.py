@@ -80,9 +80,9 @@ def read(file: Path) -> tuple[list[str], list[list[str]]]:
         if isinstance(content, str):
             texts.append(content)
             sentences += _sentences(content)
-        elif list(content) != [DOCSTART]:
-            texts.append(" ".join(content))
-            sentences.append(list(content))
+        elif content != [[DOCSTART]]:
+            texts += [" ".join(words) for words in content]
+            sentences += content
     if not sentences:
         raise InputError(f"{file}: holds nothing to tag")
     return texts, sentences

@@ -6,7 +6,8 @@
     output   jsonl   one object a line: what came in, and `entities` as in the answers of the service
              conll   token<TAB>IOB2 tag, a blank line after each sentence
 
-However long the input is, no more than a batch of it is in memory.
+Sentences between two ``-DOCSTART-`` lines are one document, as in training. However long the input is, no more
+than a batch of it is in memory.
 """
 
 import json
@@ -16,13 +17,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO
 
 from tqdm import tqdm
 
-from model import Analysis, Tagger
+from model import Analysis, TaggedToken, Tagger
 from model.checkpoint import storage_error
 from model.conll import DOCSTART, iter_conll_words, open_bytes, read_lines, write_conll
 from model.errors import DataError
@@ -36,24 +37,28 @@ STDIN = "-"
 _FORMATS: dict[str, InputFormat] = {".conll": "conll", ".iob": "conll", ".bio": "conll", ".jsonl": "jsonl"}
 _BATCH_CHARACTERS = 50_000
 _BATCH_ITEMS = 1_000
+_DOCUMENT_TOKENS = 50_000
 _LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
+
+
+Document = list[list[str]]
+"""Sentences of words that belong together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A text, or a sentence of words, with whatever else its line held."""
+    """A text, or a document of sentences that are words already."""
 
-    content: str | Sequence[str]
+    content: str | Document
     record: dict[str, Any]
+    """What else its line held; empty for a CoNLL file."""
     place: str
     """Where it came from, as ``path:line``; the path alone for a CoNLL file."""
-    document: int
-    """The same for neighbouring sentences of one document."""
 
     @property
     def size(self) -> int:
         """Characters, roughly."""
-        return len(self.content) if isinstance(self.content, str) else 6 * len(self.content)
+        return len(self.content) if isinstance(self.content, str) else 6 * sum(map(len, self.content))
 
 
 def tag_files(
@@ -84,7 +89,7 @@ def tag_files(
                 for batch in batches(items(source, name, input_format or guess_format(name))):
                     analyses = analyse(tagger, batch)
                     write(stream, batch, analyses)
-                    meter(len(batch), sum(len(analysis.tokens) for analysis in analyses))
+                    meter(sum(map(len, analyses)), sum(len(analysis.tokens) for part in analyses for analysis in part))
 
 
 def guess_format(name: str) -> InputFormat:
@@ -103,38 +108,50 @@ def items(source: IO[bytes], name: str, form: InputFormat) -> Iterator[Item]:
         DataError: as :func:`tag_files`.
     """
     if form == "conll":
-        yield from _conll_items(source, name)
+        yield from (Item(document, {}, name) for document in documents(iter_conll_words(source, name)))
         return
     for number, text, fault in read_lines(source):
         if fault:
             raise DataError(f"{name}:{number}: {fault.partition(';')[0]}")
         if form == "text":
-            yield Item(text, {"text": text}, f"{name}:{number}", number)
+            yield Item(text, {"text": text}, f"{name}:{number}")
         elif text.strip():
-            yield _parse(text, f"{name}:{number}", number)
+            yield _parse(text, f"{name}:{number}")
 
 
-def _conll_items(source: IO[bytes], name: str) -> Iterator[Item]:
-    """Sentences of a CoNLL file; those behind a ``-DOCSTART-`` belong together, those before the first do not."""
-    document, marked = 0, False
-    for words in iter_conll_words(source, name):
-        opens = words == [DOCSTART]
-        if opens or not marked:
-            document += 1
-        yield Item(words, {"tokens": words}, name, document)
-        if opens:
-            marked = True
-            document += 1
+def documents(sentences: Iterable[list[str]]) -> Iterator[Document]:
+    """Put the sentences between two ``-DOCSTART-`` together; where there is none, each sentence is a document.
+
+    The mark is a document of its own. A document without end is cut, so that memory stays bounded.
+
+    >>> list(documents([["a"], ["b"], ["-DOCSTART-"], ["c"], ["d"]]))
+    [[['a']], [['b']], [['-DOCSTART-']], [['c'], ['d']]]
+    """
+    marked = False
+    document: Document = []
+    tokens = 0
+    for words in sentences:
+        mark = words == [DOCSTART]
+        marked = marked or mark
+        if document and (mark or not marked or tokens > _DOCUMENT_TOKENS):
+            yield document
+            document, tokens = [], 0
+        if mark:
+            yield [words]
+        else:
+            document.append(words)
+            tokens += len(words)
+    if document:
+        yield document
 
 
 def batches(found: Iterable[Item]) -> Iterator[list[Item]]:
-    """Group neighbouring items of one kind, texts or words, until a batch is full; documents stay together."""
+    """Group neighbouring items of one kind, texts or documents, until a batch is full."""
     batch: list[Item] = []
     size = 0
     for item in found:
         other = bool(batch) and isinstance(item.content, str) != isinstance(batch[0].content, str)
-        full = size + item.size > _BATCH_CHARACTERS or len(batch) >= _BATCH_ITEMS
-        if batch and (other or (full and item.document != batch[-1].document)):
+        if batch and (other or size + item.size > _BATCH_CHARACTERS or len(batch) == _BATCH_ITEMS):
             yield batch
             batch, size = [], 0
         batch.append(item)
@@ -143,13 +160,12 @@ def batches(found: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def analyse(tagger: Tagger, batch: Sequence[Item]) -> list[Analysis]:
-    """Tag a batch of one kind."""
+def analyse(tagger: Tagger, batch: Sequence[Item]) -> list[list[Analysis]]:
+    """Tag a batch of one kind; one analysis for a text, one for each sentence of a document."""
     texts = [item.content for item in batch if isinstance(item.content, str)]
     if texts:
-        return tagger.analyse(texts)
-    documents = [[item.content for item in group] for _, group in groupby(batch, key=lambda item: item.document)]
-    return list(chain.from_iterable(tagger.analyse_documents(documents)))
+        return [[analysis] for analysis in tagger.analyse(texts)]
+    return tagger.analyse_documents([item.content for item in batch if not isinstance(item.content, str)])
 
 
 @contextmanager
@@ -215,7 +231,7 @@ class Meter:
         )
 
 
-def _parse(line: str, place: str, number: int) -> Item:
+def _parse(line: str, place: str) -> Item:
     """Read one object of a JSON-lines file."""
     try:
         record = json.loads(line)
@@ -231,32 +247,40 @@ def _parse(line: str, place: str, number: int) -> Item:
         raise DataError(f"{place}: text: expected a string")
     if "tokens" in record and not _are_words(content):
         raise DataError(f"{place}: tokens: expected a list of words, none of them empty")
-    return Item(content, record, place, number)
+    return Item(content if isinstance(content, str) else [content], record, place)
 
 
 def _are_words(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) and word for word in value)
 
 
-def _write_jsonl(stream: TextIO, batch: Sequence[Item], analyses: Sequence[Analysis]) -> None:
+def _write_jsonl(stream: TextIO, batch: Sequence[Item], analyses: Sequence[Sequence[Analysis]]) -> None:
     """What came in, and the entities; the marks of documents in a CoNLL file are no texts."""
-    for item, analysis in zip(batch, analyses, strict=True):
-        if list(item.content) != [DOCSTART]:
-            record = {**item.record, "entities": [entity._asdict() for entity in analysis.entities]}
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+    for item, found in zip(batch, analyses, strict=True):
+        if item.content == [[DOCSTART]]:
+            continue
+        for place, analysis in enumerate(found):
+            record = item.record or {"tokens": item.content[place]}
+            entities = [entity._asdict() for entity in analysis.entities]
+            stream.write(json.dumps({**record, "entities": entities}, ensure_ascii=False) + "\n")
 
 
-def _write_conll(stream: TextIO, batch: Sequence[Item], analyses: Sequence[Analysis]) -> None:
+def _write_conll(stream: TextIO, batch: Sequence[Item], analyses: Sequence[Sequence[Analysis]]) -> None:
     """One token a line; a text falls into the sentences that the tagger saw in it."""
-    for item, analysis in zip(batch, analyses, strict=True):
-        tokens = analysis.tokens
+    for item, found in zip(batch, analyses, strict=True):
+        for analysis in found:
+            for tokens in _sentences(item, analysis):
+                if any(character in token.text for token in tokens for character in "\t\r\n"):
+                    raise DataError(f"{item.place}: a word holds a tab or a line break, which conll output cannot")
+                write_conll(stream, [[token.text for token in tokens]], [[token.tag for token in tokens]])
+
+
+def _sentences(item: Item, analysis: Analysis) -> Iterator[Sequence[TaggedToken]]:
+    """The tokens of an analysis, sentence by sentence; none of them is empty."""
+    tokens = analysis.tokens
+    if isinstance(item.content, str):
+        lengths = sentence_lengths(item.content, [Token(token.text, token.start, token.end) for token in tokens])
+    else:
         lengths = [len(tokens)] if tokens else []
-        if isinstance(item.content, str):
-            lengths = sentence_lengths(item.content, [Token(token.text, token.start, token.end) for token in tokens])
-        start = 0
-        for length in lengths:
-            sentence = tokens[start : start + length]
-            if any(character in token.text for token in sentence for character in "\t\r\n"):
-                raise DataError(f"{item.place}: a word holds a tab or a line break, which conll output cannot")
-            write_conll(stream, [[token.text for token in sentence]], [[token.tag for token in sentence]])
-            start += length
+    for length, end in zip(lengths, accumulate(lengths), strict=True):
+        yield tokens[end - length : end]

@@ -6,7 +6,7 @@ of those, so their two numbers are fitted last, on what the first one left to me
     T tokens · K tags · M entities that the tagger found
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -17,14 +17,13 @@ from model.config import ModelConfig
 from model.decoding import best_paths
 from model.iob import convert, spans, tag_set
 from model.tagger import Tagger
-from training.corpus import Sentence
+from training.corpus import Sentence, documents_of
 
 Floats = NDArray[np.float64]
 
 _COLDEST, _HOTTEST = 0.1, 10.0  # a corpus with no mistake in it would ask for a temperature of 0
 _FLATTEST = 0.05  # the score must go on rising with the product, even where the data say nothing
 _PRIOR = 1.0  # weight of "no correction" beside the data, in entities
-_SENTENCES = 512  # tagged at a time, so that memory does not grow with the corpus
 
 
 def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence]) -> Calibration:
@@ -34,9 +33,7 @@ def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence]) -> Calibratio
         tagger: its labels must include those of the sentences.
         sentences: development data, not seen in training.
     """
-    if not any(len(sentence.words) for sentence in sentences):
-        return Calibration()
-    logits_TK = np.concatenate(list(_logits(tagger, sentences)))
+    logits_TK = tagger.log_probabilities(documents_of(sentences)) * np.float32(tagger.calibration.temperature)
     return calibration_of(logits_TK, [sentence.tags for sentence in sentences], tagger.config)
 
 
@@ -138,14 +135,6 @@ def _newton(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Float
         if np.abs(step_P).max() < 1e-9:
             break
     return weights_P
-
-
-def _logits(tagger: Tagger, sentences: Sequence[Sentence]) -> Iterator[NDArray[np.float32]]:
-    """What the network says of every token, up to a constant per token, undoing the tagger's temperature."""
-    for start in range(0, len(sentences), _SENTENCES):
-        words = [sentence.words for sentence in sentences[start : start + _SENTENCES]]
-        if any(words):
-            yield tagger.log_probabilities(words) * np.float32(tagger.calibration.temperature)
 
 
 def _entities(

@@ -157,8 +157,11 @@ def evaluate(
     )
 
 
-def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[str, str]]) -> Evaluation:
-    """Tag the words of annotated sentences, document by document, and hold the answers against the tags."""
+def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[str, str]] | None) -> Evaluation:
+    """Tag the words of annotated sentences, document by document, and hold the answers against the tags.
+
+    Arguments as for :func:`evaluate`.
+    """
     predictions = chain.from_iterable(tagger.predict(documents_of(gold)))
     return evaluate(gold, predictions, known, labels=tagger.labels)
 

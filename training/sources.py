@@ -311,7 +311,7 @@ def _run(command: Sequence[str], folder: Path, wanted: str) -> None:
     except OSError as error:
         raise RunError(f"{wanted}: {command[0]} cannot be run ({error.strerror})") from error
     if done.returncode:
-        raise RunError(f"{wanted}: download failed: {_reason(done.stderr)}")
+        raise RunError(f"{wanted}: download failed, is the package registry reachable? {_reason(done.stderr)}")
 
 
 def _reason(output: str) -> str:

@@ -69,6 +69,8 @@ def load_file(path: Path, form: VectorFormat = "auto", *, allow_pickle: bool = F
         found = _load_text(path, head, header=form == "word2vec-text")
     else:
         found = _load_binary(path, head, form)
+    different = len(found.key_to_index)  # gensim leaves empty rows at the end for words that occur twice
+    found.index_to_key, found.vectors = found.index_to_key[:different], found.vectors[:different]
     _check_table(path, found)
     return found
 
@@ -209,7 +211,8 @@ def _check_text(path: Path, *, header: bool) -> None:
     words = number - header
     if words < 1 or (header and words != promised):
         expected = f"{promised:,} as the first line says" if header else "at least 1"
-        raise DataError(f"{path}:{number}: the file ends after {max(0, words):,} words, expected {expected}")
+        place = f"{path}:{number}" if number else str(path)
+        raise DataError(f"{place}: the file ends after {max(0, words):,} words, expected {expected}")
 
 
 def _count_numbers(line: bytes) -> int:

@@ -150,7 +150,7 @@ def standardise(vectors_VD: Table, rows: Sequence[int] | NDArray[np.integer[Any]
     mean_D = measured_ND.mean(axis=0, dtype=np.float64)
     deviation_D = measured_ND.std(axis=0, dtype=np.float64)
     # rounding leaves a constant dimension a deviation of about 1e-8 of its value
-    constant_D = deviation_D <= 1e-6 * np.abs(measured_ND).max(axis=0)
+    constant_D = deviation_D <= np.maximum(1e-6 * np.abs(measured_ND).max(axis=0), np.finfo(np.float32).tiny)
     scale_D = np.where(constant_D, 1.0, deviation_D)
     standard_VD: Table = (vectors_VD - mean_D.astype(np.float32)) / scale_D.astype(np.float32)
     return standard_VD

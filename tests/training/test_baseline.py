@@ -5,7 +5,7 @@ from training.corpus import Sentence
 
 
 def sentence(text):
-    words, tags = zip(*(pair.rsplit("/", 1) for pair in text.split()))
+    words, tags = zip(*(pair.rsplit("/", 1) for pair in text.split()), strict=True)
     return Sentence(words, tags, 0, 1)
 
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,15 @@ def read(folder: Path, content: str | bytes, **settings):
     return read_corpus(write(folder, content), **settings)
 
 
+def refusal(path: Path) -> str:
+    """What a file is refused with, empty if it is read; anything but DataError fails the test."""
+    try:
+        read_corpus(path)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
 def complaint(folder: Path, content: str | bytes, **settings) -> list[str]:
     """The lines of the message, without the folder."""
     with pytest.raises(DataError) as raised:
@@ -50,11 +60,7 @@ def tagged_sentences(draw):
     """A sentence and spans in it that do not overlap, some of them touching."""
     words = draw(st.lists(WORDS.filter(lambda word: word != "-DOCSTART-"), min_size=1, max_size=8))
     edges = sorted(draw(st.sets(st.integers(0, len(words)), max_size=6)))
-    drawn = [
-        Span(start, end, draw(st.sampled_from(LABELS)))
-        for start, end in zip(edges, edges[1:], strict=False)
-        if draw(st.booleans())
-    ]
+    drawn = [Span(start, end, draw(st.sampled_from(LABELS))) for start, end in pairwise(edges) if draw(st.booleans())]
     return words, drawn
 
 
@@ -91,12 +97,9 @@ def test_what_is_written_in_any_scheme_is_read_back(folder, scheme, told, senten
 @given(st.one_of(st.binary(max_size=400), st.text("OBIES-PER \t\n\r", max_size=200).map(str.encode)))
 def test_no_bytes_raise_anything_but_data_error(folder, data):
     path = write(folder, data)
-    try:
-        read_corpus(path)
-    except DataError as error:
-        lines = str(error).split("\n")
-        assert all(line.startswith((str(path), "… and")) for line in lines)
-        assert len(lines) <= 21
+    lines = refusal(path).split("\n")
+    assert all(line.startswith((str(path), "… and")) for line in lines if line)
+    assert len(lines) <= 21
 
 
 @given(st.binary(min_size=1, max_size=60), st.integers(0, 200))
@@ -105,10 +108,8 @@ def test_no_damage_to_a_gzip_file_raises_anything_but_data_error(folder, noise, 
     place %= len(data)
     data[place : place + len(noise)] = noise
     path = write(folder, bytes(data), "a.conll.gz")
-    try:
-        read_corpus(path)
-    except DataError as error:
-        assert str(path) in str(error)
+    message = refusal(path)
+    assert not message or message.startswith(str(path))
 
 
 def test_entities_are_counted_as_seqeval_counts_them(tmp_path):
@@ -298,7 +299,7 @@ def test_labels_are_renamed_or_dropped_and_entities_that_touch_stay_apart(tmp_pa
 
 
 def test_a_label_cannot_be_renamed_to_one_the_model_does_not_have(tmp_path):
-    with pytest.raises(ConfigError, match="data.rename: GPE → PLACE, expected O or one of LOC"):
+    with pytest.raises(ConfigError, match=r"data\.rename: GPE → PLACE, expected O or one of LOC"):
         read(tmp_path, "a O\n", labels=["LOC"], rename={"GPE": "PLACE"})
 
 

@@ -13,7 +13,7 @@ from training.evaluation import evaluate, known_entities
 
 def sentence(text, line=1):
     """``word/TAG`` pairs as a sentence."""
-    words, tags = zip(*(pair.rsplit("/", 1) for pair in text.split()))
+    words, tags = zip(*(pair.rsplit("/", 1) for pair in text.split()), strict=True)
     return Sentence(words, tags, 0, line)
 
 

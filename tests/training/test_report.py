@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
@@ -25,12 +25,12 @@ EVIL = '<script>alert("1")</script>'
 
 
 def epoch(number, **changes):
-    values = dict(
+    plain = Epoch(
         number=number, train_loss=1 / number, train_accuracy=0.9, dev_loss=0.5 + 1 / number, dev_accuracy=0.9,
         dev_precision=0.8, dev_recall=0.8, dev_f1=0.8, learning_rate=1e-3, gradient_norm=0.5, seconds=2.0,
         tokens_per_second=1e4, is_best=number == 1,
     )  # fmt: skip
-    return Epoch(**{**values, **changes})
+    return replace(plain, **changes)
 
 
 def make_report(*, epochs=None, test=True, name="A <small> model", width=2, **model):

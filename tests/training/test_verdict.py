@@ -18,7 +18,7 @@ def epochs(train_loss, dev_loss, train_accuracy, dev_accuracy, dev_f1):
             dev_precision=f1, dev_recall=f1, learning_rate=1e-3, gradient_norm=1, seconds=1,
             tokens_per_second=1000, is_best=False,
         )
-        for number, (tl, dl, ta, da, f1) in enumerate(zip(*curves), start=1)
+        for number, (tl, dl, ta, da, f1) in enumerate(zip(*curves, strict=True), start=1)
     ]  # fmt: skip
 
 

@@ -1,0 +1,81 @@
+# Two images: `serve` (the default) answers HTTP, `train` runs one training job.
+#
+#   docker build -t fenestra:serve .
+#   docker build -t fenestra:train --target train .
+#   docker build -t fenestra:cuda --build-arg TORCH_INDEX= .
+#
+# TORCH_INDEX is the package index torch comes from: PyTorch's CPU builds unless told otherwise. Empty, torch comes from
+# wherever pip looks by itself, and on Linux that is the CUDA build on PyPI; any of PyTorch's own indexes will do as well.
+#
+# Dependencies go into a virtual environment without pip, which is copied whole into a clean base: the result has no
+# compiler, no pip cache, and the serve image no gensim, seqeval or matplotlib, which proves the layering.
+
+# ── build: what serving needs ──
+FROM python:3.11-slim AS build
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+RUN python -m venv --without-pip /opt/fenestra
+
+# torch first and alone: only it comes from TORCH_INDEX, and only a change of pyproject.toml fetches it again.
+COPY pyproject.toml ./
+RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+      > requirements.txt \
+ && pip --python /opt/fenestra/bin/python install --no-compile --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
+      "$(grep '^torch==' requirements.txt)" \
+ && pip --python /opt/fenestra/bin/python install --no-compile -r requirements.txt \
+ # What only building against torch or testing torch needs: its C++ tests, headers and tools, some 190 MB.
+ # torch_shm_manager stays: `import torch` looks for it.
+ && cd /opt/fenestra/lib/python3.11/site-packages/torch \
+ && rm -rf test include \
+ && find bin -mindepth 1 ! -name torch_shm_manager -delete
+
+COPY README.md LICENSE ./
+COPY model model
+COPY training training
+COPY app app
+COPY data/models data/models
+RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps . \
+ # Bytecode for the modules that a start really imports: a read-only root could not keep it later. Compiling every
+ # module would add 150 MB, these add 25, and none would make each start seconds slower.
+ && echo "Ada Lovelace met Charles Babbage in London." | /opt/fenestra/bin/fenestra tag - > /dev/null \
+ && /opt/fenestra/bin/python -c 'import app.main, uvicorn.lifespan.on, uvicorn.loops.auto, uvicorn.protocols.http.auto'
+
+# ── build-train: and what training needs on top ──
+FROM build AS build-train
+RUN pip --python /opt/fenestra/bin/python install --no-compile --use-pep517 "/src[train]" \
+ && /opt/fenestra/bin/python -c 'import training.cli, gensim, seqeval.metrics, matplotlib.pyplot'
+
+# ── runtime: the clean base of both images ──
+FROM python:3.11-slim AS runtime
+RUN groupadd --gid 65532 fenestra \
+ && useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin fenestra \
+ && install -d -o 65532 -g 65532 /models
+ENV PATH=/opt/fenestra/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Checkpoints of one's own: what `train` writes and `serve` can load.
+VOLUME /models
+USER 65532:65532
+
+# ── train: docker run -v models:/models fenestra:train CONFIG --output /models/NAME ──
+FROM runtime AS train
+COPY --from=build-train /opt/fenestra /opt/fenestra
+WORKDIR /work
+COPY training/configs training/configs
+COPY data/sample data/sample
+# /cache is where a configuration that names a known corpus (`fenestra data fetch`) finds it: mount yours.
+ENV FENESTRA_CACHE=/cache MPLCONFIGDIR=/tmp/matplotlib MPLBACKEND=Agg
+# As Ctrl-C: what can be resumed is saved first. (Process 1 would not die of a SIGTERM that it does not handle.)
+STOPSIGNAL SIGINT
+ENTRYPOINT ["fenestra", "train"]
+CMD ["training/configs/sample.toml", "--output", "/models/sample"]
+
+# ── serve: docker run -p 8000:8000 fenestra:serve ──
+FROM runtime AS serve
+COPY --from=build /opt/fenestra /opt/fenestra
+ENV FENESTRA_HOST=0.0.0.0 FENESTRA_PORT=8000
+EXPOSE 8000
+# http.client heeds no proxy settings; the time limit is what makes a frozen service unhealthy.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['FENESTRA_PORT']), timeout=3); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
+ENTRYPOINT ["fenestra"]
+CMD ["serve"]

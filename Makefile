@@ -1,0 +1,90 @@
+# Fenestra's verbs. `make` alone lists them.
+#
+# pip installs everything. On Linux, PyPI's torch is the CUDA build (gigabytes); to get the CPU build instead, name
+# the index it comes from once, at the first install:
+#
+#     make install TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#
+# pip's own settings (pip.conf, PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS …) are followed as they are.
+
+PYTHON      ?=
+TORCH_INDEX ?=
+HOST        ?=
+PORT        ?=
+MODEL       ?=
+CONFIG      ?= training/configs/sample.toml
+OUTPUT      ?= runs/sample
+FILE        ?= data/sample/test.conll
+PYTEST_ARGS ?=
+DOCKER      ?= docker
+TARGET      ?= serve
+IMAGE       ?= fenestra:$(TARGET)
+
+VENV := .venv
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install serve train check fix test test-fast bench image clean
+
+help: ## list the verbs and the variables they take
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+install: $(VENV)/.dev ## create .venv and install Fenestra with the training and development extras (PYTHON, TORCH_INDEX)
+
+serve: $(VENV)/.base ## serve a model, the bundled one unless MODEL is given (HOST, PORT); installs only what serving needs
+	@exec $(BIN)/fenestra serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL))
+
+train: $(VENV)/.dev ## run one training job (CONFIG, OUTPUT)
+	@exec $(BIN)/fenestra train $(CONFIG) --output $(OUTPUT)
+
+check: $(VENV)/.dev ## formatting, lint, types and the import rule; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/.dev ## format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: install check ## install, check, then every test, with coverage (PYTEST_ARGS)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.dev ## the tests that train no model and drive no browser (PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not training and not browser" $(PYTEST_ARGS)
+
+bench: $(VENV)/.base ## tokens per second and latency of a model (MODEL, FILE)
+	@exec $(BIN)/fenestra bench $(if $(MODEL),--model $(MODEL)) $(FILE)
+
+image: ## build the container image (DOCKER, TARGET=serve|train, IMAGE, TORCH_INDEX)
+	$(DOCKER) build --target $(TARGET) -t $(IMAGE) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .
+
+clean: ## remove .venv, caches and build outputs; never runs/
+	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find app model training tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ── the virtual environment: made once, installed anew when pyproject.toml changes ──
+
+$(BIN)/python:
+	@found=; for python in $(or $(PYTHON),python3 python3.11 python3.12 python3.13 python3.14); do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "Fenestra needs Python 3.11 or newer; none among: $(or $(PYTHON),python3 python3.11 … python3.14)." >&2; \
+	    echo "Install one, or name it: make install PYTHON=/path/to/python3" >&2; exit 2; \
+	fi; \
+	if ! "$$found" -c 'import venv, ensurepip' 2>/dev/null; then \
+	    echo "$$found has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; \
+	fi; \
+	echo "creating $(VENV) with $$("$$found" --version) ($$found)"; \
+	"$$found" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.base: pyproject.toml | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[dev]'
+	@touch $(VENV)/.base $@

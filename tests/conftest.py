@@ -1,0 +1,29 @@
+"""What many tests share: the repository, a job that takes seconds, and a model that was really trained."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.config import RunConfig, load_config
+from training.job import train
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "training" / "configs" / "sample.toml"
+
+
+@pytest.fixture(scope="session")
+def quick_job() -> RunConfig:
+    """The sample job without vectors, cut to three short epochs on one thread."""
+    overrides = [
+        "vectors.source=none", "model.features.vectors=false", "model.hidden=[32]", "training.epochs=3", "threads=1",
+        "model.features.ngram_buckets=200",
+    ]  # fmt: skip
+    return load_config(SAMPLE, overrides)
+
+
+@pytest.fixture(scope="session")
+def sample_model(tmp_path_factory) -> Path:
+    """The checkpoint of the sample job, trained once for all tests that need a model which has learned."""
+    config = load_config(SAMPLE)
+    return train(replace(config, threads=1), tmp_path_factory.mktemp("sample") / "model")

@@ -1,0 +1,230 @@
+"""The job: all or nothing in its output, resumable whatever stops it, one trainer to a folder."""
+
+import fcntl
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import safetensors.torch
+import torch
+
+from model import checkpoint
+from model.errors import ConfigError, InputError, StorageError
+from model.tagger import Tagger
+from tests.conftest import ROOT, SAMPLE
+from training.config import dump_config
+from training.job import train
+from training.state import STATE
+
+SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
+
+
+class Stopped(Exception):
+    """Thrown by the observer, as if the process had died between two epochs."""
+
+
+def stop_after(epochs):
+    @contextmanager
+    def observe(_work, done):
+        seen = [done]
+
+        def watch(_epoch):
+            seen[0] += 1
+            if seen[0] >= epochs:
+                raise Stopped
+
+        yield watch
+
+    return observe
+
+
+def weights(folder):
+    return (folder / "weights.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def finished(quick_job, tmp_path_factory):
+    return train(quick_job, tmp_path_factory.mktemp("job") / "done")
+
+
+def test_the_output_is_a_checkpoint_with_everything_about_it(finished, quick_job):
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {"manifest.json", "job.json", "report.json", "report.html", "README.md", "weights.safetensors"}
+    assert json.loads((finished / "job.json").read_text()) == dump_config(quick_job)
+    assert Tagger.load(finished).labels == quick_job.model.labels
+    assert not finished.with_name("done.partial").exists()
+
+
+def test_the_figures_in_the_report_are_those_of_the_model_on_disk(finished):
+    from training.corpus import read_corpus
+    from training.evaluation import measure
+
+    report = json.loads((finished / "report.json").read_text())
+    gold = read_corpus(ROOT / "data" / "sample" / "test.conll")
+    again = measure(Tagger.load(finished), gold.sentences, frozenset())
+    assert again.as_dict()["scores"] == report["scores"]["test"]["scores"]
+    assert report["epochs"][report["best_epoch"] - 1]["dev_f1"] == pytest.approx(
+        report["scores"]["dev"]["scores"]["micro"]["f1"]
+    )
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_a_run_that_was_stopped_resumes_to_the_same_weights(stop, quick_job, finished, tmp_path):
+    with pytest.raises(Stopped):
+        train(quick_job, tmp_path / "out", observe=stop_after(stop))
+    assert not (tmp_path / "out").exists()
+    train(quick_job, tmp_path / "out", resume=True)
+    assert weights(tmp_path / "out") == weights(finished)
+
+
+def test_resuming_a_finished_run_changes_nothing(quick_job, finished):
+    before = {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
+    assert train(quick_job, finished, resume=True) == finished
+    assert before == {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
+    with pytest.raises(InputError, match=r"made by another job: seed: 1 → 2"):
+        train(replace(quick_job, seed=2), finished, resume=True)
+
+
+def test_an_output_that_is_taken_is_refused_and_left_alone(quick_job, finished, tmp_path):
+    before = weights(finished)
+    with pytest.raises(InputError, match="holds files already"):
+        train(quick_job, finished)
+    assert weights(finished) == before
+    (tmp_path / "mine.txt").write_text("precious")
+    for options in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(InputError, match="holds files"):
+            train(quick_job, tmp_path, **options)
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_an_unfinished_run_is_not_thrown_away_unasked(quick_job, tmp_path):
+    with pytest.raises(Stopped):
+        train(quick_job, tmp_path / "out", observe=stop_after(1))
+    with pytest.raises(InputError, match="an unfinished run is there; go on with --resume"):
+        train(quick_job, tmp_path / "out")
+
+
+def test_overwriting_puts_the_new_checkpoint_in_the_place_of_the_old(quick_job, tmp_path):
+    train(quick_job, tmp_path / "out")
+    before = weights(tmp_path / "out")
+    train(replace(quick_job, seed=2), tmp_path / "out", overwrite=True)
+    assert weights(tmp_path / "out") != before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_second_trainer_is_refused(quick_job, tmp_path):
+    work = tmp_path / "out.partial"
+    work.mkdir()
+    with (work / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another training job is writing there"):
+            train(quick_job, tmp_path / "out")
+
+
+def test_resuming_with_another_configuration_is_refused_with_the_difference(quick_job, tmp_path):
+    with pytest.raises(Stopped):
+        train(quick_job, tmp_path / "out", observe=stop_after(1))
+    other = replace(quick_job, training=replace(quick_job.training, learning_rate=0.5))
+    with pytest.raises(ConfigError, match=r"config\.training\.learning_rate: 0\.001 → 0\.5"):
+        train(other, tmp_path / "out", resume=True)
+
+
+def test_resuming_with_other_data_is_refused(quick_job, tmp_path):
+    (tmp_path / "train.conll").write_text("Ada\tB-PER\nmet\tO\n\n" * 5)
+    data = replace(quick_job.data, train=(str(tmp_path / "train.conll"),))
+    job = replace(quick_job, data=data)
+    with pytest.raises(Stopped):
+        train(job, tmp_path / "out", observe=stop_after(1))
+    (tmp_path / "train.conll").write_text("Ada\tB-PER\nsaw\tO\n\n" * 5)
+    with pytest.raises(ConfigError, match=r"corpora\.train: \w+ → \w+"):
+        train(job, tmp_path / "out", resume=True)
+
+
+@pytest.mark.parametrize("number", [28, 13, 5], ids=["ENOSPC", "EACCES", "EIO"])
+def test_a_disk_that_refuses_while_training_leaves_the_last_state(number, quick_job, finished, tmp_path, monkeypatch):
+    with pytest.raises(Stopped):
+        train(quick_job, tmp_path / "out", observe=stop_after(1))
+    state = (tmp_path / "out.partial" / STATE).read_bytes()
+    fsync = os.fsync
+
+    def refuse(_handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match=r"state\.safetensors: .*; needed [\d,]+ bytes, free [\d,]+ bytes"):
+        train(quick_job, tmp_path / "out", resume=True)
+    assert (tmp_path / "out.partial" / STATE).read_bytes() == state
+    monkeypatch.setattr(os, "fsync", fsync)
+    train(quick_job, tmp_path / "out", resume=True)
+    assert weights(tmp_path / "out") == weights(finished)
+
+
+def command(tmp_path, *more):
+    overrides = ["vectors.source=none", "model.features.vectors=false", "model.hidden=[32]", "threads=1",
+                 "training.epochs=4", "model.features.ngram_buckets=200"]  # fmt: skip
+    return [
+        sys.executable,
+        "-m",
+        "training",
+        "train",
+        str(SAMPLE),
+        *overrides,
+        "--output",
+        str(tmp_path / "out"),
+        *more,
+    ]
+
+
+def start(tmp_path, *more):
+    return subprocess.Popen(command(tmp_path, *more), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.training
+def test_kill_9_at_random_moments_costs_nothing_but_time(tmp_path):
+    """A run that is killed again and again ends with the weights of one that was left alone."""
+    whole = tmp_path / "whole"
+    subprocess.run(command(whole), cwd=ROOT, check=True, capture_output=True)
+    killed, rng = tmp_path / "killed", random.Random(11)
+    for _ in range(3):
+        process = start(killed, "--resume")
+        for line in process.stderr:
+            if "epoch" in line:
+                break
+        time.sleep(rng.random())
+        process.kill()
+        process.communicate()
+    subprocess.run(command(killed, "--resume"), cwd=ROOT, check=True, capture_output=True)
+    assert weights(killed / "out") == weights(whole / "out")
+
+
+@pytest.mark.training
+def test_ctrl_c_keeps_the_last_epoch_and_ends_with_130(tmp_path):
+    process = start(tmp_path)
+    for line in process.stderr:
+        if "epoch" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in rest
+    assert (tmp_path / "out.partial" / STATE).exists()
+
+
+@pytest.mark.training
+def test_the_sample_model_learns(sample_model):
+    """What a newcomer sees first: far better than the baseline, and it knows names it was not taught."""
+    report = json.loads((sample_model / "report.json").read_text())
+    assert report["scores"]["test"]["scores"]["micro"]["f1"] > report["baseline"]["test"]["micro"]["f1"] + 0.1
+    assert report["epochs"][-1]["train_loss"] < report["epochs"][0]["train_loss"] / 3
+    losses = [epoch["train_loss"] for epoch in report["epochs"]]
+    assert sum(later < earlier for earlier, later in pairwise(losses)) > 0.8 * (len(losses) - 1)
+    assert all(torch.isfinite(w.float()).all() for w in safetensors.torch.load(weights(sample_model)).values())
+    assert checkpoint.load(sample_model).calibration.temperature != 1.0

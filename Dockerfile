@@ -61,6 +61,7 @@ FROM runtime AS train
 COPY --from=build-train /opt/fenestra /opt/fenestra
 WORKDIR /work
 COPY training/configs training/configs
+COPY data/models data/models
 COPY data/sample data/sample
 # /cache is where a configuration that names a known corpus (`fenestra data fetch`) finds it: mount yours.
 ENV FENESTRA_CACHE=/cache MPLCONFIGDIR=/tmp/matplotlib MPLBACKEND=Agg

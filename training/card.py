@@ -5,6 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _SPLITS = {"dev": "Development", "test": "Test"}
+_BEYOND = {
+    "elsewhere": "how the rest of the document cases the word",
+    "topic": "the mean vector of the document",
+}
 
 
 def render_card(report: Mapping[str, Any]) -> str:
@@ -62,6 +66,7 @@ def _features(features: Mapping[str, Any], vectors: Mapping[str, Any]) -> str:
     learned = [f"{kind} ({features[key]})" for key, kind in kinds.items() if features[key]]
     if learned:
         parts.append(f"learned rows for {_listed(learned)}")
+    parts += [phrase for key, phrase in _BEYOND.items() if features[key]]
     licence = f". Vectors: {_plain(vectors['licence'])}" if vectors["licence"] else ""
     return f"{_listed(parts)}{licence}"
 
@@ -94,6 +99,8 @@ def _scores(report: Mapping[str, Any]) -> str:
         if baseline:
             rows.append(_score_row("most frequent tag of each word", baseline["micro"]))
         table = _table(("label", "precision", "recall", "F1", "entities"), rows)
+        if apart := report["scores_by_corpus"].get(split):
+            table += f"\n\n{_by_corpus(apart)}"
         accuracy = f"Token accuracy {scores['token_accuracy']:.2%}."
         parts.append(f"### {title}\n\n{table}\n\n{accuracy} Made with\n\n    {_command(report['config'], split)}")
     return "\n\n".join(parts)
@@ -102,6 +109,21 @@ def _scores(report: Mapping[str, Any]) -> str:
 def _score_row(name: str, values: Mapping[str, Any]) -> tuple[str, ...]:
     cells = (f"{100 * values[key]:.2f}" for key in ("precision", "recall", "f1"))
     return (name if name.startswith("**") else _plain(name), *cells, f"{values['support']:,}")
+
+
+def _by_corpus(apart: Mapping[str, Any]) -> str:
+    """F1 of each corpus, together and for each label."""
+    labels = sorted({label for scores in apart.values() for label in scores["labels"]})
+    rows = [
+        (
+            _plain(name),
+            f"{100 * scores['micro']['f1']:.2f}",
+            *(f"{100 * scores['labels'][label]['f1']:.2f}" if label in scores["labels"] else "–" for label in labels),
+            f"{scores['micro']['support']:,}",
+        )
+        for name, scores in apart.items()
+    ]
+    return _table(("corpus", "F1", *labels, "entities"), rows)
 
 
 def _command(config: Mapping[str, Any], split: str) -> str:
@@ -132,9 +154,11 @@ def _use(report: Mapping[str, Any]) -> str:
     """What the figures allow, and what follows from how the model works."""
     split = "test" if "test" in report["scores"] else "dev"
     familiarity = report["scores"][split]["familiarity"]
-    context = report["config"]["model"]["context"]
+    model = report["config"]["model"]
+    beyond = [phrase for key, phrase in _BEYOND.items() if model["features"][key]]
     limits = [
-        f"It sees {context} words to either side and nothing beyond: what the rest of the text says of a name is lost.",
+        f"It sees {model['context']} words to either side and beyond that {_listed(beyond)}: "
+        "what else the text says of a name is lost.",
         f"Of the {split} entities that training had with the same text and label it finds "
         f"{familiarity['seen']['recall']:.1%}, of the others {familiarity['unseen']['recall']:.1%}.",
         "Text of another kind, time or language than the training data will be tagged worse than the figures say, "

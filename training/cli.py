@@ -185,7 +185,7 @@ def _train(options: argparse.Namespace) -> None:
             observe=_observer(config.training.epochs),
         )
     except KeyboardInterrupt:
-        complain(f"the last complete epoch is kept; go on with --output {options.output} --resume", code=130)
+        complain(f"complete epochs are kept; go on with --output {options.output} --resume", code=130)
         raise
     say(_summary(json.loads((folder / "report.json").read_text(encoding="utf-8"))))
     say(f"checkpoint: {folder}\nreport: {folder / 'report.html'}")

@@ -160,6 +160,7 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, work: Path, o
             evaluations[split] = measure(tagger, sentences, known)
             gold, words = [s.tags for s in sentences], [s.words for s in sentences]
             floors[split] = score(gold, frequent.predict(words))
+    apart = {split: score_apart(config, tagger, split) for split in evaluations if len(getattr(config.data, split)) > 1}
     facts = report.build_report(
         config=config,
         corpora=inputs.corpora,
@@ -168,6 +169,7 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, work: Path, o
         epochs=progress.epochs,
         evaluations=evaluations,
         baselines=floors,
+        apart=apart,
         calibration=calibration,
         device=str(tagger.device),
         seconds=seconds,
@@ -182,6 +184,13 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, work: Path, o
     checkpoint.save(replace(final, network=network.cpu()), output, extra)
     if (work / EVENTS).exists():
         shutil.move(work / EVENTS, output / EVENTS)
+
+
+def score_apart(config: RunConfig, tagger: Tagger, split: str) -> dict[str, Scores]:
+    """Score each corpus of a split that has several, by name."""
+    names = getattr(config.data, split)
+    corpora = {name: read_corpora((name,), config.data, config.model.labels).sentences for name in names}
+    return {name: measure(tagger, sentences, frozenset()).scores for name, sentences in corpora.items()}
 
 
 @contextmanager

@@ -117,6 +117,8 @@ def _split(report: Mapping[str, Any], split: str, *, open_: bool) -> str:
         + _card("Do the scores mean what they say?", _reliability(evaluation["reliability"])),
     )
     body = "".join(f'<section class="pair">{pair}</section>' for pair in pairs)
+    if apart := report["scores_by_corpus"].get(split):
+        body += f'<section class="pair">{_card("Each corpus by itself", _corpus_scores(apart))}</section>'
     body += _card("Most frequent errors", _errors_table(evaluation["errors"]))
     title = _SPLIT_TITLES[split]
     return f"<h2>{title}</h2>{body}" if open_ else f"<details><summary>{title}</summary>{body}</details>"
@@ -143,6 +145,11 @@ def _score_table(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | No
 def _score_row(style: str, name: str, values: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
     cells = [f"{values[key]:.2%}" for key in ("precision", "recall", "f1")]
     return style, [escape(name), *cells, f"{values['support']:,}"]
+
+
+def _corpus_scores(apart: Mapping[str, Any]) -> str:
+    rows = [_score_row("", name, scores["micro"]) for name, scores in apart.items()]
+    return _table(("corpus", "precision", "recall", "F1", "entities"), rows, numbers=4)
 
 
 def _familiarity_table(familiarity: Mapping[str, Any]) -> str:

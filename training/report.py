@@ -40,6 +40,7 @@ def build_report(
     epochs: Sequence[Epoch],
     baselines: Mapping[str, Scores],
     evaluations: Mapping[str, Evaluation],
+    apart: Mapping[str, Mapping[str, Scores]],
     calibration: Calibration,
     seconds: float,
     created: datetime | None = None,
@@ -55,6 +56,7 @@ def build_report(
         epochs: of the run, from the first on; one or more.
         baselines: scores of the most-frequent-tag baseline by split.
         evaluations: of the finished tagger by split.
+        apart: scores of the finished tagger for each corpus of a split that has several.
         calibration: of the finished tagger.
         seconds: wall clock of the whole run.
         created: moment of the report; now, when omitted.
@@ -64,7 +66,7 @@ def build_report(
         "name": config.name or "A Fenestra model",
         "created": (created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
         "fenestra": version(),
-        "config": dump_config(config),
+        "config": _config(config),
         "environment": _environment(config, device),
         "corpora": {split: _corpus(corpus) for split, corpus in corpora.items()},
         "vectors": _vectors(vectors, coverage),
@@ -72,10 +74,20 @@ def build_report(
         "best_epoch": best.number,
         "baseline": {split: asdict(scores) for split, scores in baselines.items()},
         "scores": {split: evaluation.as_dict() for split, evaluation in evaluations.items()},
+        "scores_by_corpus": {
+            split: {name: asdict(scores) for name, scores in found.items()} for split, found in apart.items()
+        },
         "calibration": calibration.to_json(),
         "verdict": asdict(verdict(epochs)),
         "seconds": seconds,
     }
+
+
+def _config(config: RunConfig) -> dict[str, Any]:
+    """The configuration without the folder that the corpora lie in here: it says nothing to others."""
+    dumped = dump_config(config)
+    dumped["data"]["root"] = ""
+    return dumped
 
 
 def _environment(config: RunConfig, device: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def test_a_saved_model_says_the_same_bit_for_bit(storage, scheme, tmp_path):
     model = small_model(storage=storage, scheme=scheme, documents=True)
     checkpoint.save(model, tmp_path / "saved")
     before, after = Tagger(model, device="cpu"), Tagger.load(tmp_path / "saved", device="cpu")
-    assert (before.log_probabilities([SENTENCE]) == after.log_probabilities([SENTENCE])).all()
+    assert (before.log_probabilities([[SENTENCE]]) == after.log_probabilities([[SENTENCE]])).all()
     assert before.analyse_tokens([SENTENCE]) == after.analyse_tokens([SENTENCE])
     assert after.config == model.config
     assert after.calibration == model.calibration

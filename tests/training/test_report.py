@@ -33,7 +33,7 @@ def epoch(number, **changes):
     return replace(plain, **changes)
 
 
-def make_report(*, epochs=None, test=True, name="A <small> model", width=2, **model):
+def make_report(*, epochs=None, test=True, name="A <small> model", width=2, root="", **model):
     """A report of a run over one sentence, with markup wherever text can come from outside."""
     sentences = (Sentence(("Ada", EVIL, "in", "Kiel"), ("B-PER", "I-PER", "O", "B-LOC"), 0, 3),)
     tags = ["B-PER", "O", "O", "B-LOC"]
@@ -46,6 +46,7 @@ def make_report(*, epochs=None, test=True, name="A <small> model", width=2, **mo
             "name": name,
             "description": "Trained on a sentence, *CC0*.",
             "data": {
+                "root": root,
                 "train": ["train.conll"],
                 "dev": ["dev.conll"],
                 "test": ["my test.conll"],
@@ -64,6 +65,7 @@ def make_report(*, epochs=None, test=True, name="A <small> model", width=2, **mo
         epochs=epochs or [epoch(1), epoch(2), epoch(3, dev_f1=0.9, is_best=True)],
         baselines=dict.fromkeys(splits, baseline),
         evaluations=dict.fromkeys(splits, evaluation),
+        apart={"dev": {"news.conll": baseline, EVIL: evaluation.scores}},
         calibration=Calibration(1.2, 0.8, 0.1),
         seconds=61.0,
         created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
@@ -100,7 +102,7 @@ class TestReport:
         report = make_report()
         assert list(json.loads(json.dumps(report))) == [
             "name", "created", "fenestra", "config", "environment", "corpora", "vectors", "epochs", "best_epoch",
-            "baseline", "scores", "calibration", "verdict", "seconds",
+            "baseline", "scores", "scores_by_corpus", "calibration", "verdict", "seconds",
         ]  # fmt: skip
         assert report["created"] == "2026-01-02T03:04:05+00:00"
         assert report["corpora"]["train"]["entities"] == {"LOC": 1, "PER": 1}
@@ -109,6 +111,11 @@ class TestReport:
     def test_the_best_epoch_is_the_earliest_with_the_best_dev_f1(self):
         curve = [epoch(1, dev_f1=0.5), epoch(2, dev_f1=0.7), epoch(3, dev_f1=0.7)]
         assert make_report(epochs=curve)["best_epoch"] == 2
+
+    def test_where_the_corpora_lie_is_nobodys_business(self):
+        report = make_report(root="/home/ada/corpora")
+        assert "/home/ada" not in json.dumps(report)
+        assert "/home/ada" not in render_html(report) + render_card(report)
 
     def test_the_environment_does_not_name_the_machine(self):
         environment = make_report()["environment"]
@@ -177,6 +184,16 @@ class TestCard:
         card = render_card(make_report(labels=["PER", "LOC", "A|B"]))
         rows = [line for line in card.splitlines() if line.startswith("|")]
         assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} <= {6, 7}
+
+    def test_each_corpus_of_several_has_its_figures(self):
+        rows = [line for line in render_card(make_report()).splitlines() if "news.conll |" in line]
+        assert rows == ["| news.conll | 0.00 | 0.00 | 0.00 | 2 |"]
+        assert "news.conll" in Page(render_html(make_report())).text
+
+    def test_what_the_document_says_is_told(self):
+        features = {"elsewhere": True, "topic": True}
+        assert "beyond that how the rest of the document cases" in render_card(make_report(features=features))
+        assert "beyond that nothing" in render_card(make_report())
 
     def test_without_vectors_it_claims_none(self):
         assert "pretrained" not in render_card(make_report(width=0))

@@ -1,0 +1,38 @@
+"""What the documents say is there is there."""
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "model" / "README.md", ROOT / "data" / "README.md"]
+)
+LECTURE = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_a_document_names_exist(document):
+    text = document.read_text(encoding="utf-8")
+    named = set(
+        re.findall(r"`((?:app|model|training|tests|benchmarks|docs|data)/[\w./-]+\.(?:py|md|toml|html|conll))", text)
+    )
+    named |= {link for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)}
+    beside = [name for name in named if not (ROOT / name).exists() and not (document.parent / name).exists()]
+    assert beside == []
+
+
+def test_every_test_that_the_lecture_table_names_exists():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", LECTURE)
+    assert len(named) > 15
+    assert [f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / file).read_text()] == []
+
+
+def test_every_setting_that_the_lecture_table_names_exists():
+    from training.config import dump_config, load_config
+
+    config = dump_config(load_config(ROOT / "training" / "configs" / "lecture.toml"))
+    named = re.findall(r"`(training|vectors|model|data)\.(\w+)`", LECTURE)
+    assert len(named) > 8
+    assert [f"{section}.{key}" for section, key in named if key not in config[section]] == []

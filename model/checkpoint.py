@@ -163,8 +163,7 @@ def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Te
     rows = len(lexicon.vector_rows) + 1
     if config.features.vectors and vectors.codes.shape[0] != rows:
         raise ValueError(f"vectors.codes has {vectors.codes.shape[0]} rows, expected {rows}: one a word, and one more")
-    with torch.device("meta"):
-        network = WindowTagger(config, lexicon, vectors)
+    network = WindowTagger(config, lexicon, vectors)
     network.load_state_dict(weights, assign=True)
     return network.eval().requires_grad_(False)
 

@@ -1,7 +1,7 @@
 """Where sentences end: a window must not see over the full stop into the next thought.
 
 A rule and not a library: the tokens are there already, abbreviations have kept their period, and a missed break
-costs little, since training joins some sentences on purpose (``training/batches.py``). What the rule costs on
+costs little, since training overlooks some on purpose (``training/batches.py``). What the rule costs on
 running text is measured by ``python -m benchmarks.raw_text``.
 """
 

@@ -18,7 +18,7 @@ def test_files_that_a_document_names_exist(document):
     named = set(
         re.findall(r"`((?:app|model|training|tests|benchmarks|docs|data)/[\w./-]+\.(?:py|md|toml|html|conll))", text)
     )
-    named |= {link for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)}
+    named |= set(re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text))
     beside = [name for name in named if not (ROOT / name).exists() and not (document.parent / name).exists()]
     assert beside == []
 

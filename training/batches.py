@@ -35,7 +35,7 @@ class Cut(NamedTuple):
     oversample: float = 1.0
     """How often a sentence with an entity comes, on average."""
     join: float = 0.0
-    """Share of the sentence ends within a batch that windows see through."""
+    """Share of the sentence ends within a document that windows see through."""
     isolate: float = 0.0
     """Share of the sentences that are met as if they were a whole document."""
 
@@ -79,7 +79,7 @@ class TaggedStream:
 
         Args:
             chosen: indices of sentences.
-            lengths: where sentences end for the windows; may join neighbours.
+            lengths: where sentences end for the windows; may join neighbours in ``chosen``.
             lonely: whether a sentence is met without its document.
         """
         token_N = torch.cat([torch.arange(self.starts[s], self.starts[s] + self.lengths[s]) for s in chosen])
@@ -109,11 +109,24 @@ class TaggedStream:
             rng: decides everything that is random here.
             cut: what is random besides the order.
         """
-        order = [s for s in range(len(self.lengths)) for _ in range(self._repeats(s, cut.oversample, rng))]
-        rng.shuffle(order)
-        for chosen in packed(order, self.lengths, batch_tokens):
-            lengths = joined([self.lengths[s] for s in chosen], cut.join, rng)
-            yield self.batch(chosen, lengths, [rng.random() < cut.isolate for _ in chosen])
+        runs = [run for run in self._runs(cut.join, rng) for _ in range(self._repeats(run, cut.oversample, rng))]
+        rng.shuffle(runs)
+        sizes = [sum(self.lengths[s] for s in run) for run in runs]
+        for chosen in packed(sizes, batch_tokens):
+            sentences = [s for number in chosen for s in runs[number]]
+            lonely = [len(runs[number]) == 1 and rng.random() < cut.isolate for number in chosen for _ in runs[number]]
+            yield self.batch(sentences, [sizes[number] for number in chosen], lonely)
+
+    def _runs(self, join: float, rng: random.Random) -> Iterator[list[int]]:
+        """Part the corpus into runs of sentences whose ends between them are overlooked; most have one sentence."""
+        run: list[int] = []
+        for sentence, start in enumerate(self.starts):
+            if run and (rng.random() >= join or self.stream.document_T[start] != self.stream.document_T[start - 1]):
+                yield run
+                run = []
+            run.append(sentence)
+        if run:
+            yield run
 
     def _elsewhere(self, token_N: Tensor, lonely_N: Tensor, bounds_2N: Tensor) -> Tensor:
         if not self.stream.elsewhere_T.numel():
@@ -121,37 +134,26 @@ class TaggedStream:
         class_N = torch.where(lonely_N, self.alone.elsewhere_T[token_N], self.stream.elsewhere_T[token_N])
         return window_ids(class_N + 1, bounds_2N, self.context)
 
-    def _repeats(self, sentence: int, oversample: float, rng: random.Random) -> int:
-        """How often a sentence comes in this epoch: the whole part always, the fraction by chance."""
-        if oversample == 1.0 or not self.has_entity[sentence]:
+    def _repeats(self, run: Sequence[int], oversample: float, rng: random.Random) -> int:
+        """How often a run comes in this epoch: the whole part always, the fraction by chance."""
+        if oversample == 1.0 or not any(self.has_entity[sentence] for sentence in run):
             return 1
         return int(oversample) + (rng.random() < oversample % 1)
 
 
-def packed(order: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Fill batches with whole sentences until each has ``batch_tokens`` tokens or more.
+def packed(sizes: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Fill batches with whole runs until each has ``batch_tokens`` tokens or more; gives their indices.
 
-    >>> list(packed([0, 1, 2], [3, 4, 5], batch_tokens=6))
+    >>> list(packed([3, 4, 5], batch_tokens=6))
     [[0, 1], [2]]
     """
     batch: list[int] = []
     tokens = 0
-    for sentence in order:
-        batch.append(sentence)
-        tokens += lengths[sentence]
+    for number, size in enumerate(sizes):
+        batch.append(number)
+        tokens += size
         if tokens >= batch_tokens:
             yield batch
             batch, tokens = [], 0
     if tokens:
         yield batch
-
-
-def joined(lengths: Sequence[int], share: float, rng: random.Random) -> list[int]:
-    """Melt a random share of neighbouring sentences into one, as a missed break in raw text does."""
-    merged = list(lengths[:1])
-    for length in lengths[1:]:
-        if share and rng.random() < share:
-            merged[-1] += length
-        else:
-            merged.append(length)
-    return merged

@@ -81,7 +81,7 @@ class TrainingConfig:
     min_count: Count = 2
     """Occurrences in the training corpus from which a feature value gets a row of its own."""
     join_sentences: Fraction = 0.0
-    """Share of sentence ends inside a batch that windows look through, as where a break in raw text is missed."""
+    """Share of sentence ends inside a document that windows look through, as where a break in raw text is missed."""
     isolate_sentences: Fraction = 0.0
     """Share of the sentences that are met without their document, as a single sentence that is posted."""
     loss: Loss = "cross_entropy"
@@ -181,6 +181,13 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
 def dump_config(config: RunConfig) -> dict[str, Any]:
     """As plain JSON values; :func:`parse_config` reads them back."""
     dumped: dict[str, Any] = _ADAPTER.dump_python(config, mode="json")
+    return dumped
+
+
+def publishable_config(config: RunConfig) -> dict[str, Any]:
+    """As :func:`dump_config`, without the folder of the corpora: where they lay on one machine is nobody's concern."""
+    dumped = dump_config(config)
+    dumped["data"]["root"] = ""
     return dumped
 
 

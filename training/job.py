@@ -29,7 +29,7 @@ from model.vectors import VectorTable
 from training import baseline, report
 from training.batches import TaggedStream
 from training.calibrate import fit_calibration
-from training.config import RunConfig, differences, dump_config
+from training.config import RunConfig, differences, dump_config, publishable_config
 from training.corpus import Corpus, read_corpora
 from training.epoch import Epoch
 from training.evaluation import Evaluation, known_entities, measure
@@ -175,7 +175,7 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, work: Path, o
         seconds=seconds,
     )
     extra = {
-        JOB: json.dumps(dump_config(config), ensure_ascii=False, indent=1) + "\n",
+        JOB: json.dumps(publishable_config(config), ensure_ascii=False, indent=1) + "\n",
         "report.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
         "report.html": report.render_html(facts),
         "README.md": report.render_card(facts),
@@ -234,7 +234,7 @@ def _same_job(config: RunConfig, output: Path) -> None:
         made_by = json.loads((output / JOB).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{output / JOB}: cannot be read ({error})") from error
-    if changed := differences(made_by, dump_config(config)):
+    if changed := differences(made_by, publishable_config(config)):
         raise InputError(f"{output}: was made by another job: " + "; ".join(changed))
 
 

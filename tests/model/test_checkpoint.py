@@ -60,7 +60,7 @@ def test_the_manifest_lists_every_file_with_its_sum(folder):
 
 def test_saving_into_a_folder_with_files_is_refused_and_leaves_them(model, tmp_path):
     (tmp_path / "kept.txt").write_text("precious")
-    with pytest.raises(StorageError, match="needed .* bytes, free .* bytes"):
+    with pytest.raises(StorageError, match=r"needed .* bytes, free .* bytes"):
         checkpoint.save(model, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
 

@@ -9,7 +9,7 @@ import torch
 from model.config import FeatureConfig, ModelConfig
 from model.lexicon import Lexicon
 from model.vectors import VectorTable
-from training.batches import Cut, TaggedStream, joined, packed
+from training.batches import Cut, TaggedStream, packed
 from training.corpus import Sentence
 
 CONFIG = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3))
@@ -17,7 +17,7 @@ NO_VECTORS = VectorTable.pack(torch.zeros(0, 0), "float32")
 SENTENCES = [
     Sentence(("in", "Kiel", "."), ("O", "B-LOC", "O"), 0, 1),
     Sentence(("no", "name"), ("O", "O"), 0, 5),
-    Sentence(("New", "York"), ("B-LOC", "I-LOC"), 0, 8),
+    Sentence(("New", "York"), ("B-LOC", "I-LOC"), 1, 8),
 ]
 
 
@@ -64,27 +64,21 @@ def test_oversampling_repeats_sentences_with_an_entity_only(stream):
     assert counts["kiel"] / 400 == pytest.approx(2.5, abs=0.1)
 
 
-def test_joining_lets_windows_see_the_next_sentence(stream):
+def test_joining_lets_windows_see_the_next_sentence_of_the_document_only(stream):
+    """Sentences one and two are one document here, the third is another."""
     seen = {
         window
         for seed in range(50)
         for batch in stream.shuffled(100, random.Random(seed), Cut(join=0.5))
         for window in surfaces(batch)
     }
-    assert ("kiel", ".", "no") in seen
-    assert ("kiel", ".", None) in seen
+    assert {("kiel", ".", "no"), ("kiel", ".", None), (".", "no", "name"), (None, "no", "name")} <= seen
+    assert all((before, middle) != ("name", "new") for before, middle, _ in seen)
 
 
-def test_joined_keeps_every_token():
-    rng = random.Random(1)
-    assert all(sum(joined([3, 4, 5], 0.5, rng)) == 12 for _ in range(50))
-    assert joined([3, 4, 5], 0.0, rng) == [3, 4, 5]
-    assert joined([], 0.5, rng) == []
-
-
-def test_packed_batches_are_whole_sentences():
-    assert list(packed([2, 0, 1], [3, 4, 5], 8)) == [[2, 0], [1]]
-    assert list(packed([], [], 8)) == []
+def test_packed_batches_are_whole_runs():
+    assert list(packed([5, 3, 4], 8)) == [[0, 1], [2]]
+    assert list(packed([], 8)) == []
 
 
 DOCUMENTS = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(word=3, elsewhere=True, topic=True))

@@ -20,7 +20,7 @@ from model import checkpoint
 from model.errors import ConfigError, InputError, StorageError
 from model.tagger import Tagger
 from tests.conftest import ROOT, SAMPLE
-from training.config import dump_config
+from training.config import publishable_config
 from training.job import train
 from training.state import STATE
 
@@ -58,7 +58,7 @@ def finished(quick_job, tmp_path_factory):
 def test_the_output_is_a_checkpoint_with_everything_about_it(finished, quick_job):
     names = {path.name for path in finished.iterdir()}
     assert names >= {"manifest.json", "job.json", "report.json", "report.html", "README.md", "weights.safetensors"}
-    assert json.loads((finished / "job.json").read_text()) == dump_config(quick_job)
+    assert json.loads((finished / "job.json").read_text()) == publishable_config(quick_job)
     assert Tagger.load(finished).labels == quick_job.model.labels
     assert not finished.with_name("done.partial").exists()
 

@@ -221,8 +221,8 @@ def test_biases_are_not_decayed():
 
 def test_clipping_bounds_the_step():
     """With plain SGD and a rate of 1 no weight can move further than the clipped norm."""
-    config, stream, progress = job(epochs=1, optimizer="sgd", learning_rate=1.0, momentum=0.0, warmup_steps=0,
-                                   weight_decay=0.0, clip_norm=1e-3, schedule="constant", batch_tokens=1000)  # fmt: skip
+    plain = {"optimizer": "sgd", "learning_rate": 1.0, "momentum": 0.0, "weight_decay": 0.0, "warmup_steps": 0}
+    config, stream, progress = job(**plain, epochs=1, clip_norm=1e-3, schedule="constant", batch_tokens=1000)
     before = [w.detach().clone() for w in progress.network.parameters()]
     run(config, stream, progress)
     moved = torch.cat([(a - b).flatten() for a, b in zip(progress.network.parameters(), before, strict=True)])

@@ -8,7 +8,7 @@
 # wherever pip looks by itself, and on Linux that is the CUDA build on PyPI; any of PyTorch's own indexes will do as well.
 #
 # Dependencies go into a virtual environment without pip, which is copied whole into a clean base: the result has no
-# compiler, no pip cache, and the serve image no gensim, seqeval or matplotlib, which proves the layering.
+# compiler, no pip cache, and the serve image no gensim, seqeval or tensorboard, which proves the layering.
 
 # ── build: what serving needs ──
 FROM python:3.11-slim AS build
@@ -44,7 +44,7 @@ RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps . \
 # ── build-train: and what training needs on top ──
 FROM build AS build-train
 RUN pip --python /opt/fenestra/bin/python install --no-compile --use-pep517 "/src[train]" \
- && /opt/fenestra/bin/python -c 'import training.cli, gensim, seqeval.metrics, matplotlib.pyplot'
+ && /opt/fenestra/bin/python -c 'import training.cli, gensim, seqeval.metrics, torch.utils.tensorboard'
 
 # ── runtime: the clean base of both images ──
 FROM python:3.11-slim AS runtime
@@ -64,7 +64,7 @@ COPY training/configs training/configs
 COPY data/models data/models
 COPY data/sample data/sample
 # /cache is where a configuration that names a known corpus (`fenestra data fetch`) finds it: mount yours.
-ENV FENESTRA_CACHE=/cache MPLCONFIGDIR=/tmp/matplotlib MPLBACKEND=Agg
+ENV FENESTRA_CACHE=/cache
 # As Ctrl-C: what can be resumed is saved first. (Process 1 would not die of a SIGTERM that it does not handle.)
 STOPSIGNAL SIGINT
 ENTRYPOINT ["fenestra", "train"]

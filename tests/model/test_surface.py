@@ -10,8 +10,8 @@ from model.surface import case, clip, fields, ngrams, shape
 @pytest.mark.parametrize(
     ("word", "expected"),
     [("Ada", "title"), ("USA", "upper"), ("U.S.", "upper"), ("met", "lower"), ("iPhone", "mixed"),
-     ("McCain", "mixed"), ("1996", "digits"), ("3-1", "digits"), ("3rd", "alphanumeric"), ("A", "capital"), (",", "sign"),
-     ("東京", "uncased"), ("Москва", "title"), ("", "sign")],
+     ("McCain", "mixed"), ("1996", "digits"), ("3-1", "digits"), ("3rd", "alphanumeric"), ("A", "capital"),
+     (",", "sign"), ("東京", "uncased"), ("Москва", "title"), ("", "sign")],
 )  # fmt: skip
 def test_case_has_one_class_for_each_kind_of_word(word, expected):
     assert case(word) == expected

@@ -1,0 +1,140 @@
+"""The whole road with nothing replaced: the bundled model behind the real server, and the sample model on disk."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+import unicodedata
+import urllib.request
+
+import pytest
+from seqeval.metrics import f1_score, precision_score, recall_score
+
+from app.cli import main
+from app.settings import bundled_model
+from model import Tagger
+from tests.conftest import ROOT
+
+SENTENCE = "Ada Lovelace moved from London to join Siemens in Munich."
+LAUNCH = "import sys; from app.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.fixture(scope="module")
+def service():
+    """`fenestra serve` with the bundled model, as `make serve` starts it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LAUNCH, "serve", "--port", "0"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    url = next(found.group() for line in process.stderr if (found := re.search(r"http://[\d.]+:\d+", line)))
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield url
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def post(url, body):
+    request = urllib.request.Request(
+        f"{url}/tag", json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_the_first_request_of_the_readme_finds_the_four_entities(service):
+    answer = post(service, {"text": SENTENCE})
+    found = [(e["start"], e["end"], e["label"], e["text"]) for e in answer["results"][0]["entities"]]
+    assert found == [
+        (0, 12, "PER", "Ada Lovelace"), (24, 30, "LOC", "London"),
+        (39, 46, "ORG", "Siemens"), (50, 56, "LOC", "Munich"),
+    ]  # fmt: skip
+    shown = re.search(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert json.loads(shown.group(1)) == answer
+
+
+AWKWARD = {
+    "russian": "Иван Петров живёт в Москве и работает в Siemens.",
+    "empty": "",
+    "one word": "London",
+    "a hundred thousand characters": ("Ada Lovelace met Siemens in Munich. " * 2800)[:100_000],
+    "one word of a hundred thousand characters": "A" * 100_000,
+    "a hundred thousand words of one character": "a " * 50_000,
+    "emoji": "🙂 Ada Lovelace 👩‍👩‍👧‍👦 flew to London 🇬🇧 with 👍🏽 Tom.",
+    "combining marks": unicodedata.normalize("NFD", "Zoë Müller flew from Zürich to São Paulo."),
+    "astral letters": "𝓐𝓭𝓪 met Tom in London 𝔸𝔹.",
+    "right to left": "שלום London مرحبا Munich",
+    "controls": "Ada\x00Lovelace\x07 in\u200bLondon\u202e Munich\ufeff",
+}
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+@pytest.mark.parametrize("unit", ["codepoint", "utf16", "utf8"])
+def test_offsets_cut_the_very_text_in_every_unit(case, unit, service):
+    text = AWKWARD[case]
+    answer = post(service, {"text": text, "offsets": unit, "details": True})["results"][0]
+    encoding, width = {"codepoint": ("utf-32-le", 4), "utf16": ("utf-16-le", 2), "utf8": ("utf-8", 1)}[unit]
+    raw = text.encode(encoding)
+    for piece in (*answer["entities"], *answer["tokens"]):
+        assert raw[piece["start"] * width : piece["end"] * width].decode(encoding) == piece["text"] != ""
+    if case in ("emoji", "combining marks", "astral letters"):
+        assert answer["entities"]
+
+
+def test_the_bundled_model_is_small_quick_to_load_and_says_what_it_is():
+    folder = bundled_model()
+    assert sum(path.stat().st_size for path in folder.rglob("*")) <= 25_000_000
+    assert Tagger.load(folder).labels == ("LOC", "ORG", "PER")
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for promise in ("CC BY-SA 4.0", "bad at", "wikigold/test.conll", "uner\\_ewt/dev.conll", "GloVe"):
+        assert promise in card
+
+
+def test_nothing_in_the_bundled_model_tells_of_the_machine_that_made_it():
+    for path in bundled_model().iterdir():
+        if path.suffix != ".safetensors" and path.name != "words.txt":
+            assert str(ROOT.parent) + "/" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.training
+def test_evaluate_tag_and_seqeval_agree_to_the_last_digit(sample_model, tmp_path):
+    """What `fenestra tag` writes, scored by seqeval alone, is what `fenestra evaluate` says."""
+    gold_file, tagged, scores = (
+        ROOT / "data" / "sample" / "test.conll",
+        tmp_path / "out.conll",
+        tmp_path / "scores.json",
+    )
+    arguments = ["--model", str(sample_model), str(gold_file)]
+    assert main(["tag", "--input-format", "conll", "--output-format", "conll", *arguments, "-o", str(tagged)]) == 0
+    assert main(["evaluate", *arguments, "--json", str(scores)]) == 0
+
+    def read(path):
+        lines = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n")]
+        words, tags = [], [[]]
+        for cells in lines:
+            if len(cells) == 2:
+                words.append(cells[0])
+                tags[-1].append(cells[1])
+            elif tags[-1]:
+                tags.append([])
+        return words, [sentence for sentence in tags if sentence]
+
+    (gold_words, gold), (words, predicted) = read(gold_file), read(tagged)
+    assert words == gold_words
+    assert len(predicted) == len(gold)
+    micro = json.loads(scores.read_text())["scores"]["micro"]
+    assert micro["precision"] == precision_score(gold, predicted)
+    assert micro["recall"] == recall_score(gold, predicted)
+    assert micro["f1"] == f1_score(gold, predicted)
+
+
+@pytest.mark.training
+def test_the_trained_model_serves_what_it_learnt(sample_model):
+    """Train, load, tag: the road a newcomer takes."""
+    found = Tagger.load(sample_model).tag(["Ada Lovelace moved to Germany."])[0]
+    assert ("LOC", "Germany") in [(entity.label, entity.text) for entity in found]

@@ -8,7 +8,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.cli import CommandParser, Verbs, add_verb, add_verbs, new_parser, output_file, run, say, whole_number
+from training.cli import add_verbs
+from training.shell import CommandParser, Verbs, add_verb, new_parser, output_file, run, say, whole_number
 
 _EXAMPLES = """\
   echo "Ada Lovelace met Charles Babbage in London." | fenestra tag -
@@ -121,9 +122,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _tag(options: argparse.Namespace) -> None:
-    from app.settings import bundled_model
     from app.tagging import tag_files
     from model import Tagger
+    from model.bundled import bundled_model
 
     if not options.files:
         options.parser.error("expected FILE; - is standard input")
@@ -139,7 +140,7 @@ def _tag(options: argparse.Namespace) -> None:
 
 def _bench(options: argparse.Namespace) -> None:
     from app.bench import bench, render
-    from app.settings import bundled_model
+    from model.bundled import bundled_model
 
     figures = bench(
         options.model or bundled_model(),

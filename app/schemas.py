@@ -223,4 +223,6 @@ def _place(path: tuple[int | str, ...]) -> str:
 
 
 def _reason(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should", "should")
+    if "instance of TagRequest" in message:
+        return "the body should be a JSON object"
+    return message.removeprefix("Value error, ").replace("Input should", "should").replace("String should", "should")

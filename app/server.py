@@ -14,8 +14,9 @@ import uvicorn
 
 from app.main import create_app
 from app.service import Service
-from app.settings import Settings, bundled_model
+from app.settings import Settings
 from model import InputError
+from model.bundled import bundled_model
 from model.checkpoint import describe
 
 log = logging.getLogger("uvicorn.error")

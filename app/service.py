@@ -11,8 +11,9 @@ from starlette.requests import Request
 from app.inference import Inference, TagsText
 from app.metrics import Metrics
 from app.problems import Problem, log
-from app.settings import Settings, bundled_model
+from app.settings import Settings
 from model import InputError, Tagger
+from model.bundled import bundled_model
 
 
 @dataclass(frozen=True, slots=True)

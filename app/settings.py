@@ -92,20 +92,6 @@ class Settings(BaseSettings):
         return self.model_name or (self.model.resolve().name if self.model else "english")
 
 
-def bundled_model() -> Path:
-    """Find the English model that comes along: inside the installed package, else in the source tree.
-
-    Raises:
-        InputError: it is in neither place.
-    """
-    here = Path(__file__).resolve().parent
-    places = (here / "bundled" / "english", here.parent / "data" / "models" / "english")
-    for place in places:
-        if place.is_dir():
-            return place
-    raise InputError(f"{PREFIX}MODEL: this installation bundles no model; name a checkpoint folder")
-
-
 def _first_line(error: ValidationError) -> str:
     """The first thing wrong, as ``FENESTRA_PORT: …``."""
     first = error.errors(include_url=False, include_input=False)[0]

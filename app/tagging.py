@@ -24,10 +24,10 @@ from typing import IO, Any, Literal, TextIO
 from tqdm import tqdm
 
 from model import Analysis, TaggedToken, Tagger
-from model.checkpoint import storage_error
-from model.conll import DOCSTART, iter_conll_words, open_bytes, read_lines, write_conll
+from model.conll import DOCSTART, LONGEST_DOCUMENT, iter_conll_words, open_bytes, read_lines, write_conll
 from model.errors import DataError
 from model.sentences import sentence_lengths
+from model.storage import storage_error
 from model.tokens import Token
 
 InputFormat = Literal["text", "conll", "jsonl"]
@@ -37,7 +37,6 @@ STDIN = "-"
 _FORMATS: dict[str, InputFormat] = {".conll": "conll", ".iob": "conll", ".bio": "conll", ".jsonl": "jsonl"}
 _BATCH_CHARACTERS = 50_000
 _BATCH_ITEMS = 1_000
-_DOCUMENT_TOKENS = 50_000
 _LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
 
@@ -133,7 +132,7 @@ def documents(sentences: Iterable[list[str]]) -> Iterator[Document]:
     for words in sentences:
         mark = words == [DOCSTART]
         marked = marked or mark
-        if document and (mark or not marked or tokens > _DOCUMENT_TOKENS):
+        if document and (mark or not marked or tokens > LONGEST_DOCUMENT):
             yield document
             document, tokens = [], 0
         if mark:
@@ -257,11 +256,11 @@ def _are_words(value: object) -> bool:
 def _write_jsonl(stream: TextIO, batch: Sequence[Item], analyses: Sequence[Sequence[Analysis]]) -> None:
     """What came in, and the entities; the marks of documents in a CoNLL file are no texts."""
     for item, found in zip(batch, analyses, strict=True):
-        if item.content == [[DOCSTART]]:
+        if item.content == [[DOCSTART]] and not item.record:
             continue
         for place, analysis in enumerate(found):
             record = item.record or {"tokens": item.content[place]}
-            entities = [entity._asdict() for entity in analysis.entities]
+            entities = [entity._replace(score=round(entity.score, 6))._asdict() for entity in analysis.entities]
             stream.write(json.dumps({**record, "entities": entities}, ensure_ascii=False) + "\n")
 
 

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="checkpoint folder")
     options = parser.parse_args()
     tagger = Tagger.load(options.model)
-    data = DataConfig(train=(options.corpus,), dev=())
+    data = DataConfig(train=(options.corpus,), dev=(options.corpus,))
     documents = [list(sentences) for sentences in by_document(read_corpora(data.train, data, tagger.labels).sentences)]
     gold = [gold_places(document) for document in documents]
     texts = [" ".join(" ".join(sentence.words) for sentence in document) for document in documents]

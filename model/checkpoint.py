@@ -12,7 +12,6 @@ Nothing in it can run code when it is opened: JSON, text and safetensors only.
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -25,9 +24,10 @@ import torch
 
 from model.calibration import Calibration
 from model.config import ModelConfig
-from model.errors import CheckpointError, ConfigError, StorageError
+from model.errors import CheckpointError, ConfigError
 from model.lexicon import Lexicon
 from model.network import WindowTagger
+from model.storage import storage_error, sync_folder, write_durably
 from model.vectors import VectorTable
 
 FORMAT_VERSION = 1
@@ -96,31 +96,6 @@ def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
         if draft:
             shutil.rmtree(draft, ignore_errors=True)
         raise storage_error(folder, needed, error) from error
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file and wait until the disk has it."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the folder's list of names."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def storage_error(path: Path, needed: int, error: OSError) -> StorageError:
-    """Say which path could not be written, how much it needs and how much is free."""
-    place = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(place).free
-    reason = error.strerror or type(error).__name__
-    return StorageError(f"{path}: {reason}; needed {needed:,} bytes, free {free:,} bytes")
 
 
 def load(folder: Path) -> Checkpoint:

@@ -70,7 +70,10 @@ class ModelConfig:
         rules = {
             "context": (0 <= self.context <= 50, "between 0 and 50"),
             "hidden": (len(self.hidden) >= 1 and min(self.hidden) >= 1, "one or more layers of at least one unit"),
-            "labels": (len(set(self.labels)) == len(self.labels) >= 1, "one or more different labels"),
+            "labels": (
+                all(self.labels) and len(set(self.labels)) == len(self.labels) >= 1,
+                "one or more different labels",
+            ),
             "features": (
                 features.vectors or features.ngram > 0 or bool(features.widths()),
                 "at least one feature switched on",

@@ -22,6 +22,8 @@ from model.iob import OUTSIDE
 DOCSTART = "-DOCSTART-"
 MAX_LINE = 1_000_000
 """Longest line that is read, in bytes, its end included."""
+LONGEST_DOCUMENT = 50_000
+"""Tokens from which a document ends at the next sentence, wherever its end is marked, so that memory stays bounded."""
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -35,6 +37,21 @@ class Line(NamedTuple):
     fault: str = ""
 
 
+class _Gzip(gzip.GzipFile):
+    """A gzipped stream that closes what it reads from; a pipe could not be opened again by its name."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(fileobj=file)
+        self._file = file
+
+    def close(self) -> None:
+        """Close both."""
+        try:
+            super().close()
+        finally:
+            self._file.close()
+
+
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file for reading, through gzip if its first bytes say so.
 
@@ -45,8 +62,7 @@ def open_bytes(path: Path) -> IO[bytes]:
         file = path.open("rb")
         if file.peek(2)[:2] != _GZIP:
             return file
-        file.close()
-        return cast("IO[bytes]", gzip.open(path))
+        return cast("IO[bytes]", _Gzip(file))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 

@@ -7,14 +7,51 @@ scores are 0 or −∞).
     S sentences · T tokens of all sentences, end to end · L tokens of the longest · K tags
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.iob import Scheme, transitions
+from model.iob import Scheme, Span, convert, spans, split_tag, transitions
 
 _NEVER = -1e30
+_TO_IOB2 = str.maketrans("SE", "BI")
+
+
+class Decoded(NamedTuple):
+    """A sentence read off its best path."""
+
+    tags: list[str]
+    """IOB2, one a token."""
+    tag_probabilities: NDArray[np.float32]
+    """Of those tags, one a token: the sum over all columns that IOB2 writes the same way."""
+    spans: list[Span]
+    log_products: NDArray[np.float32]
+    """Σ log p over the tokens of each span, along the path."""
+
+
+def decode(
+    log_probability_TK: NDArray[np.float32], lengths: Sequence[int], tags: Sequence[str], scheme: Scheme
+) -> Iterator[Decoded]:
+    """Read every sentence off its best legal path; arguments as of :func:`best_paths`."""
+    best_T = best_paths(log_probability_TK, lengths, tags, scheme)
+    row_T = np.arange(len(best_T))
+    chosen_T = log_probability_TK[row_T, best_T]
+    probability_T = (np.exp(log_probability_TK) @ same_in_iob2(tags))[row_T, best_T].clip(0.0, 1.0)
+    for length, end in zip(lengths, accumulate(lengths), strict=True):
+        here = slice(end - length, end)
+        written = convert([tags[column] for column in best_T[here]], "IOB2")
+        found = spans(written)
+        products = [chosen_T[here][span.start : span.end].sum() for span in found]
+        yield Decoded(written, probability_T[here], found, np.array(products, dtype=np.float32))
+
+
+def same_in_iob2(tags: Sequence[str]) -> NDArray[np.float32]:
+    """Which columns mean the same IOB2 tag, such as S-PER and B-PER: a matrix of ones and zeros, (K, K)."""
+    meaning = [(prefix.translate(_TO_IOB2), label) for prefix, label in map(split_tag, tags)]
+    return np.array([[one == other for other in meaning] for one in meaning], dtype=np.float32)
 
 
 def best_paths(

@@ -6,8 +6,8 @@ FenestraError
 │   ├── ConfigError         a configuration names an unknown field or a value out of range
 │   └── DataError           a corpus or vector file is malformed; says ``path:line``
 └── RunError                the work itself failed (exit code 1)
-├── StorageError        a file could not be written
-└── TrainingDiverged    a loss or gradient stopped being a number
+    ├── StorageError        a file could not be written
+    └── TrainingDiverged    a loss or gradient stopped being a number
 """
 
 

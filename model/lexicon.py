@@ -79,7 +79,7 @@ class Lexicon:
         values = [surface.fields(w, prefixes=config.prefixes, suffixes=config.suffixes) for w in words] if names else []
         fields = [[self.field_rows[name].get(value[name], UNKNOWN) for name in names] for value in values]
         grams = [surface.ngrams(w, config.ngram_sizes, config.ngram_buckets) for w in words] if config.ngram else []
-        longest = max(map(len, grams), default=0)
+        longest = max(map(len, grams), default=0) or bool(config.ngram)  # a word too short for any has one 0
         return Rows(
             torch.tensor(vectors, dtype=torch.int64),
             torch.tensor(fields, dtype=torch.int64).reshape(len(words), len(names)),

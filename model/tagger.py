@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from model import checkpoint
 from model.checkpoint import Checkpoint
-from model.decoding import best_paths
+from model.decoding import decode
 from model.device import resolve_device
-from model.errors import InputError
-from model.iob import Span, convert, spans, tag_set
+from model.errors import InputError, RunError
+from model.iob import Span, tag_set
 from model.sentences import sentence_lengths
 from model.stream import Sentences, Stream
 from model.tokens import Token, tokenize
@@ -164,20 +164,16 @@ class Tagger:
             logits_NK = self.network(rows.to(self.device), windows.to(self.device))
             parts.append(torch.log_softmax(logits_NK / self.calibration.temperature, dim=1).cpu())
         result: NDArray[np.float32] = torch.cat(parts).numpy()
+        if np.isnan(result).any():
+            raise RunError("the model's scores are not numbers: its weights are damaged")
         return result
 
     def _predict(self, documents: Sequence[Sentences]) -> Iterator[Prediction]:
         """The predictions for all sentences of a batch of documents, end to end."""
         lengths = [len(sentence) for document in documents for sentence in document]
-        log_probability_TK = self.log_probabilities(documents)
-        best_T = best_paths(log_probability_TK, lengths, self._tags, self.config.scheme)
-        chosen_T = log_probability_TK[np.arange(len(best_T)), best_T]
-        for length, end in zip(lengths, accumulate(lengths), strict=True):
-            columns, chosen = best_T[end - length : end], chosen_T[end - length : end]
-            tags = convert([self._tags[column] for column in columns], "IOB2")
-            found = spans(tags)
-            products = np.array([chosen[span.start : span.end].sum() for span in found], dtype=np.float32)
-            yield Prediction(tags, np.exp(chosen).tolist(), found, self.calibration.entity_scores(products).tolist())
+        for sentence in decode(self.log_probabilities(documents), lengths, self._tags, self.config.scheme):
+            scores = self.calibration.entity_scores(sentence.log_products)
+            yield Prediction(sentence.tags, sentence.tag_probabilities.tolist(), sentence.spans, scores.tolist())
 
 
 def _batches(documents: Iterable[Sentences]) -> Iterator[list[Sentences]]:

@@ -279,7 +279,7 @@ class TestTag:
         assert code == 0
         texts = self.TEXT.splitlines()
         assert [json.loads(line) for line in out] == [
-            {"text": text, "entities": [entity._asdict() for entity in entities]}
+            {"text": text, "entities": [{**e._asdict(), "score": round(e.score, 6)} for e in entities]}
             for text, entities in zip(texts, tagger.tag(texts), strict=True)
         ]
         assert any(json.loads(line)["entities"] for line in out)
@@ -422,7 +422,7 @@ class TestTag:
         assert [len(batch) for batch in tagging.batches(mixed)] == [2, 1, 1]
 
     def test_a_document_without_end_is_cut(self, monkeypatch):
-        monkeypatch.setattr(tagging, "_DOCUMENT_TOKENS", 3)
+        monkeypatch.setattr(tagging, "LONGEST_DOCUMENT", 3)
         cut = list(tagging.documents([["-DOCSTART-"], *[["a", "b"]] * 5]))
         assert cut == [[["-DOCSTART-"]], [["a", "b"]] * 2, [["a", "b"]] * 2, [["a", "b"]]]
 

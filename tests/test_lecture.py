@@ -183,6 +183,13 @@ def test_every_nonlinearity_is_the_formula(activation):
     )
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_loss_has_a_finite_slope_where_the_model_is_certain(gamma):
+    z = torch.tensor([[60.0, 0.0], [0.0, 60.0]], requires_grad=True)
+    make_loss(TrainingConfig(loss="focal", focal_gamma=gamma), torch.ones(2))(z, torch.tensor([0, 0])).backward()
+    assert torch.isfinite(z.grad).all()
+
+
 def test_the_binary_case_is_logistic_regression_on_the_difference_of_two_scores(rng):
     """LOCATION / not LOCATION: softmax over two scores gives σ(z₁ − z₀)."""
     z_N2 = rng.normal(size=(9, 2))

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from model.bundled import bundled_model
+
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
@@ -43,9 +45,8 @@ class TestInstallation:
     def test_the_wheel_holds_the_three_rooms_and_the_bundled_model(self):
         """The service looks for its model where the wheel puts it."""
         assert WHEEL["packages"] == ["app", "model", "training"]
-        assert WHEEL["force-include"] == {"data/models/english": "app/bundled/english"}
-        settings = (ROOT / "app" / "settings.py").read_text(encoding="utf-8")
-        assert '"bundled" / "english"' in settings
+        assert WHEEL["force-include"] == {"data/models/english": "model/english"}
+        assert bundled_model() == ROOT / "data" / "models" / "english"
 
     def test_serving_needs_nothing_that_only_training_uses(self):
         assert names(PROJECT["dependencies"]).isdisjoint(TRAINING_ONLY)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig
-from model.iob import OUTSIDE, convert, tag_set
+from model.iob import Span, convert, spans, tag_set
 from model.lexicon import Lexicon, Rows
 from model.stream import Stream, only_words_of
 from model.vectors import VectorTable
@@ -36,8 +36,6 @@ class Cut(NamedTuple):
     """How often a sentence with an entity comes, on average."""
     join: float = 0.0
     """Share of the sentence ends within a document that windows see through."""
-    isolate: float = 0.0
-    """Share of the sentences that are met as if they were a whole document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +44,33 @@ class TaggedStream:
 
     stream: Stream
     alone: Stream
-    """The same, every sentence a document of its own."""
+    """The same, every sentence a document of its own; the very same stream if no sentence is to be met alone."""
     gold_T: Tensor
     starts: tuple[int, ...]
-    has_entity: tuple[bool, ...]
+    spans: tuple[list[Span], ...]
+    """The true spans of each sentence, before the model's scheme has its say."""
     context: int
 
     @classmethod
     def build(
-        cls, sentences: Sequence[Sentence], lexicon: Lexicon, vectors: VectorTable, config: ModelConfig
+        cls,
+        sentences: Sequence[Sentence],
+        lexicon: Lexicon,
+        vectors: VectorTable,
+        config: ModelConfig,
+        *,
+        isolate: bool = False,
     ) -> "TaggedStream":
-        """Number the words and tags of a corpus."""
+        """Number the words and tags of a corpus; ``isolate`` if some of its sentences will be met alone."""
         column = {tag: number for number, tag in enumerate(tag_set(config.labels, config.scheme))}
         gold = [column[tag] for sentence in sentences for tag in convert(sentence.tags, config.scheme)]
         stream = Stream.read(documents_of(sentences), lexicon, vectors, config)
         return cls(
             stream,
-            Stream.read([[sentence.words] for sentence in sentences], lexicon, vectors, config),
+            Stream.read([[s.words] for s in sentences], lexicon, vectors, config) if isolate else stream,
             torch.tensor(gold, dtype=torch.int64),
             tuple(accumulate(stream.lengths, initial=0))[:-1],
-            tuple(any(tag != OUTSIDE for tag in sentence.tags) for sentence in sentences),
+            tuple(spans(sentence.tags) for sentence in sentences),
             config.context,
         )
 
@@ -88,7 +93,9 @@ class TaggedStream:
         lonely_S = torch.tensor(lonely)
         first_S = torch.tensor([self.starts[s] for s in chosen])
         topic_SD = torch.where(
-            lonely_S[:, None], self.alone.topic_PD[list(chosen)], self.stream.topic_PD[self.stream.document_T[first_S]]
+            lonely_S[:, None],
+            self.alone.topic_PD[self.alone.document_T[first_S]],
+            self.stream.topic_PD[self.stream.document_T[first_S]],
         )
         rows, windows = only_words_of(
             self.stream.rows,
@@ -101,20 +108,31 @@ class TaggedStream:
         )
         return Batch(rows, windows, self.gold_T[token_N])
 
-    def shuffled(self, batch_tokens: int, rng: random.Random, cut: Cut = Cut()) -> Iterator[Batch]:  # noqa: B008 - frozen
-        """One epoch: every sentence in a new order, whole sentences to a batch.
-
-        Args:
-            batch_tokens: tokens from which a batch is full.
-            rng: decides everything that is random here.
-            cut: what is random besides the order.
-        """
+    def shuffled(self, rng: random.Random, cut: Cut) -> list[list[int]]:
+        """Plan one epoch: runs of sentences, in a new order; a run is read without a break, most are one sentence."""
         runs = [run for run in self._runs(cut.join, rng) for _ in range(self._repeats(run, cut.oversample, rng))]
         rng.shuffle(runs)
-        sizes = [sum(self.lengths[s] for s in run) for run in runs]
+        return runs
+
+    def tokens(self, runs: Sequence[Sequence[int]]) -> int:
+        """Tokens, and so windows, of an epoch."""
+        return sum(self.lengths[sentence] for run in runs for sentence in run)
+
+    def batches(
+        self, runs: Sequence[Sequence[int]], batch_tokens: int, rng: random.Random, isolate: float = 0.0
+    ) -> Iterator[Batch]:
+        """Read a planned epoch, whole runs to a batch.
+
+        Args:
+            runs: from :meth:`shuffled`.
+            batch_tokens: tokens from which a batch is full.
+            rng: decides which sentences are met alone.
+            isolate: share of them, of those that are runs of their own.
+        """
+        sizes = [self.tokens([run]) for run in runs]
         for chosen in packed(sizes, batch_tokens):
             sentences = [s for number in chosen for s in runs[number]]
-            lonely = [len(runs[number]) == 1 and rng.random() < cut.isolate for number in chosen for _ in runs[number]]
+            lonely = [len(runs[number]) == 1 and rng.random() < isolate for number in chosen for _ in runs[number]]
             yield self.batch(sentences, [sizes[number] for number in chosen], lonely)
 
     def _runs(self, join: float, rng: random.Random) -> Iterator[list[int]]:
@@ -136,7 +154,7 @@ class TaggedStream:
 
     def _repeats(self, run: Sequence[int], oversample: float, rng: random.Random) -> int:
         """How often a run comes in this epoch: the whole part always, the fraction by chance."""
-        if oversample == 1.0 or not any(self.has_entity[sentence] for sentence in run):
+        if oversample == 1.0 or not any(self.spans[sentence] for sentence in run):
             return 1
         return int(oversample) + (rng.random() < oversample % 1)
 

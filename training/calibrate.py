@@ -7,14 +7,13 @@ of those, so their two numbers are fitted last, on what the first one left to me
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.calibration import Calibration
 from model.config import ModelConfig
-from model.decoding import best_paths
+from model.decoding import decode
 from model.iob import convert, spans, tag_set
 from model.tagger import Tagger
 from training.corpus import Sentence, documents_of
@@ -141,19 +140,11 @@ def _entities(
     log_probability_TK: NDArray[np.float32], gold: Sequence[Sequence[str]], config: ModelConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Decode as the tagger does: Σ log p of each entity found, and whether it is right."""
-    tags = tag_set(config.labels, config.scheme)
-    lengths = [len(sentence) for sentence in gold]
-    best_T = best_paths(log_probability_TK, lengths, tags, config.scheme)
-    chosen_T = log_probability_TK[np.arange(len(best_T)), best_T]
-    products: list[float] = []
-    right: list[bool] = []
-    for sentence, end in zip(gold, accumulate(lengths), strict=True):
-        begin = end - len(sentence)
-        wanted = set(spans(sentence))
-        for span in spans(convert([tags[column] for column in best_T[begin:end]], "IOB2")):
-            products.append(chosen_T[begin + span.start : begin + span.end].sum())
-            right.append(span in wanted)
-    return np.array(products, dtype=np.float32), np.array(right, dtype=bool)
+    tags, lengths = tag_set(config.labels, config.scheme), [len(sentence) for sentence in gold]
+    decoded = list(decode(log_probability_TK, lengths, tags, config.scheme))
+    right = [span in spans(true) for true, guess in zip(gold, decoded, strict=True) for span in guess.spans]
+    products = [guess.log_products for guess in decoded]
+    return np.concatenate([np.zeros(0, dtype=np.float32), *products]), np.array(right, dtype=bool)
 
 
 def _log_softmax(logits_TK: NDArray[np.float32]) -> Floats:

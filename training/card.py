@@ -102,7 +102,8 @@ def _scores(report: Mapping[str, Any]) -> str:
         if apart := report["scores_by_corpus"].get(split):
             table += f"\n\n{_by_corpus(apart)}"
         accuracy = f"Token accuracy {scores['token_accuracy']:.2%}."
-        parts.append(f"### {title}\n\n{table}\n\n{accuracy} Made with\n\n    {_command(report['config'], split)}")
+        command = _command(report["config"], split)
+        parts.append(f"### {title}\n\n{table}\n\n{accuracy} Made, where the corpora are, with\n\n    {command}")
     return "\n\n".join(parts)
 
 
@@ -127,13 +128,8 @@ def _by_corpus(apart: Mapping[str, Any]) -> str:
 
 
 def _command(config: Mapping[str, Any], split: str) -> str:
-    """The command that measures the same again."""
-    data = config["data"]
-    words = ["fenestra", "evaluate", "--model", ".", *data[split]]
-    words += [f"--rename={label}={target}" for label, target in data["rename"].items()]
-    words += ["--drop-mentions"] if data["drop_mentions"] else []
-    words += [] if data["scheme"] == "auto" else [f"--scheme={data['scheme']}"]
-    return shlex.join(words)
+    """The command that measures the same again, from the folder that the corpora lie in."""
+    return shlex.join(["fenestra", "evaluate", "--model", "MODEL", "--as-trained", *config["data"][split]])
 
 
 def _calibration(report: Mapping[str, Any]) -> str:

@@ -27,20 +27,6 @@ if TYPE_CHECKING:
     from training.epoch import Epoch
     from training.evaluation import Evaluation
 
-__all__ = [
-    "CommandParser",
-    "Verbs",
-    "add_verb",
-    "add_verbs",
-    "complain",
-    "main",
-    "new_parser",
-    "output_file",
-    "run",
-    "say",
-    "whole_number",
-]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``python -m training``; returns the exit code."""
@@ -108,6 +94,14 @@ def _add_evaluate(verbs: Verbs) -> None:
     parser.add_argument(
         "--scheme", choices=["auto", "IOB1", "IOB2", "BIOES"], default="auto", help="how the file writes spans as tags"
     )
+    parser.add_argument(
+        "--as-trained",
+        action="store_true",
+        help="read corpora as the model's job did: its renaming, scheme and mentions",
+    )
+    parser.add_argument(
+        "--root", metavar="DIR", type=Path, default=Path(), help="folder that relative files start from"
+    )
     parser.add_argument("--drop-mentions", action="store_true", help="leave out user names of social media")
     parser.add_argument(
         "--seen", metavar="FILE.conll", action="append", default=[],
@@ -166,7 +160,7 @@ def _add_vectors(verbs: Verbs) -> None:
     near.add_argument("word", metavar="WORD")
     near.add_argument(
         "--vectors", metavar="SOURCE", default="glove",
-        help="a fetched set, gensim:NAME, checkpoint:FOLDER, or a file (default: %(default)s)",
+        help="a fetched set, bundled, gensim:NAME, checkpoint:FOLDER, or a file (default: %(default)s)",
     )  # fmt: skip
     near.add_argument("-n", metavar="COUNT", type=whole_number, default=10, help="how many (default: %(default)s)")
 
@@ -194,7 +188,7 @@ def _train(options: argparse.Namespace) -> None:
 def _observer(epochs: int) -> "Callable[[Path, int], Any]":
     """Show epochs on standard error and write them for TensorBoard."""
     from training.events import EventWriter
-    from training.job import EVENTS
+    from training.output import EVENTS
     from training.progress import TrainingProgress
 
     @contextmanager
@@ -237,14 +231,25 @@ def _read(options: argparse.Namespace, names: Sequence[str], labels: Sequence[st
     from training.config import DataConfig
     from training.corpus import read_corpora
 
-    data = DataConfig(
-        train=(),
-        dev=(),
-        scheme=options.scheme,
-        rename=dict(options.rename),
-        drop_mentions=options.drop_mentions,
-    )
+    reading: dict[str, Any] = {
+        "scheme": options.scheme, "rename": dict(options.rename), "drop_mentions": options.drop_mentions
+    }  # fmt: skip
+    if options.as_trained:
+        reading |= _reading_of(options.model)
+    data = DataConfig(train=tuple(names), dev=tuple(names), root=str(options.root), **reading)
     return read_corpora(names, data, labels)
+
+
+def _reading_of(folder: Path) -> dict[str, Any]:
+    """How the job that made a checkpoint read its corpora."""
+    from model.errors import CheckpointError
+    from training.job import JOB
+
+    try:
+        data = json.loads((folder / JOB).read_text(encoding="utf-8"))["config"]["data"]
+        return {key: data[key] for key in ("scheme", "rename", "drop_mentions")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / JOB}: does not say how its corpora were read ({error})") from error
 
 
 def _evaluation_text(found: "Evaluation") -> str:

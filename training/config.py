@@ -4,6 +4,7 @@ A misspelt key or a value out of range stops the job before any work, with the f
 The configuration is stored in the checkpoint it made.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -29,6 +30,8 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
 _STRICT = ConfigDict(extra="forbid")
 
 
@@ -36,9 +39,9 @@ _STRICT = ConfigDict(extra="forbid")
 class DataConfig:
     """Which sentences to learn from, and how their labels are read."""
 
-    train: tuple[str, ...]
+    train: Names
     """Corpora to learn from: files, or NAME:SPLIT of a corpus that `fenestra data fetch NAME` brought."""
-    dev: tuple[str, ...]
+    dev: Names
     """Corpora that decide: early stopping, calibration."""
     test: tuple[str, ...] = ()
     """Corpora that are only reported on, once, at the end."""
@@ -57,7 +60,8 @@ class VectorsConfig:
     """Where the pretrained word vectors come from."""
 
     source: str = "glove"
-    """`none`, a fetched set (`glove`), `gensim:NAME` (gensim's downloader), `checkpoint:FOLDER`, or a file."""
+    """`none`, a fetched set (`glove`), `bundled` or `checkpoint:FOLDER` (those of a model), `gensim:NAME`
+    (gensim's downloader), or a file."""
     format: VectorFormat = "auto"
     """Format of a file; auto goes by name and first bytes."""
     limit: Whole = 0
@@ -83,7 +87,8 @@ class TrainingConfig:
     join_sentences: Fraction = 0.0
     """Share of sentence ends inside a document that windows look through, as where a break in raw text is missed."""
     isolate_sentences: Fraction = 0.0
-    """Share of the sentences that are met without their document, as a single sentence that is posted."""
+    """Share of the sentences that are met without their document, as a single sentence that is posted; of those that
+    are not joined to a neighbour."""
     loss: Loss = "cross_entropy"
     """The loss of a window."""
     focal_gamma: NotNegative = 2.0
@@ -96,7 +101,7 @@ class TrainingConfig:
     """How often a sentence with an entity is seen in an epoch, for each time that one without is."""
     optimizer: Optimizer = "adamw"
     """The update rule."""
-    learning_rate: Positive = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-3
     """Largest step size of the schedule."""
     momentum: Fraction = 0.9
     """Momentum of SGD and RMSProp."""
@@ -185,10 +190,24 @@ def dump_config(config: RunConfig) -> dict[str, Any]:
 
 
 def publishable_config(config: RunConfig) -> dict[str, Any]:
-    """As :func:`dump_config`, without the folder of the corpora: where they lay on one machine is nobody's concern."""
+    """As :func:`dump_config`, without the folders: where files lay on one machine is nobody's concern.
+
+    What was in the files is held by their sha256, so this is also what a resumed run is compared by.
+    """
     dumped = dump_config(config)
     dumped["data"]["root"] = ""
+    dumped["vectors"]["source"] = publishable_source(config.vectors.source)
     return dumped
+
+
+def publishable_source(source: str) -> str:
+    """The source of vectors without the folder it lies in.
+
+    >>> publishable_source("checkpoint:/home/ada/models/news"), publishable_source("/data/my.txt")
+    ('checkpoint:news', 'my.txt')
+    """
+    kind, colon, rest = source.rpartition(":")
+    return source if kind == "gensim" else f"{kind}{colon}{Path(rest).name}"
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -207,13 +226,13 @@ def _anchor(values: dict[str, Any], folder: Path) -> None:
     """Make the file names of a configuration file independent of the current folder."""
     data = values.get("data")
     if isinstance(data, dict):
-        data["root"] = str(folder / str(data.get("root", "")))
+        data["root"] = os.path.normpath(folder / str(data.get("root", "")))
     vectors = values.get("vectors")
     source = vectors.get("source") if isinstance(vectors, dict) else None
     if isinstance(source, str) and isinstance(vectors, dict):
         kind, colon, rest = source.rpartition(":")
-        if kind == "checkpoint" or (not colon and "/" in rest):
-            vectors["source"] = f"{kind}{colon}{folder / rest}"
+        if kind == "checkpoint" or (not colon and ("/" in rest or "." in rest)):
+            vectors["source"] = f"{kind}{colon}{os.path.normpath(folder / rest)}"
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -230,9 +249,14 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise ConfigError(f"{dotted}: {section} is not a section")
-    if isinstance(value, str) and key in ("train", "dev", "test"):
-        value = [value]
+    if sections == ["data"] and key in ("train", "dev", "test"):
+        value = [_from_here(name) for name in ([value] if isinstance(value, str) else value)]
     values[key] = value
+
+
+def _from_here(name: object) -> object:
+    """A file that the command line names starts at the current folder; NAME:SPLIT is no file."""
+    return name if not isinstance(name, str) or (":" in name and not Path(name).exists()) else str(Path.cwd() / name)
 
 
 def _complaint(detail: Any) -> str:  # noqa: ANN401 - pydantic's own record

@@ -9,12 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, chain, groupby, pairwise
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from model.conll import DOCSTART, columns, open_bytes, read_lines
+from model.conll import DOCSTART, LONGEST_DOCUMENT, columns, open_bytes, read_lines
 from model.errors import ConfigError, DataError
 from model.iob import OUTSIDE, Span, spans, split_tag, write_tags
 from training import sources
@@ -47,6 +47,8 @@ class Corpus:
     sentences: tuple[Sentence, ...]
     sha256: str
     """Of the file as it is on disk; of the files' digests where there are several."""
+    parts: tuple["Corpus", ...] = ()
+    """The corpora that were joined to this one."""
 
     @property
     def tokens(self) -> int:
@@ -196,12 +198,20 @@ def join_corpora(name: str, corpora: Sequence[Corpus]) -> Corpus:
         documents = sentences[-1].document + 1 if sentences else 0
     digests = [corpus.sha256 for corpus in corpora]
     sha256 = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Corpus(name, tuple(sentences), sha256)
+    return Corpus(name, tuple(sentences), sha256, tuple(corpora))
 
 
 def documents_of(sentences: Sequence[Sentence]) -> list[list[tuple[str, ...]]]:
-    """The words of a corpus, sentences of one document together."""
-    return [[s.words for s in group] for _, group in groupby(sentences, key=lambda sentence: sentence.document)]
+    """The words of a corpus, sentences of one document together; cut where ``fenestra tag`` cuts a long one."""
+    documents: list[list[tuple[str, ...]]] = []
+    before, tokens = None, 0
+    for sentence in sentences:
+        if sentence.document != before or tokens > LONGEST_DOCUMENT:
+            documents.append([])
+            before, tokens = sentence.document, 0
+        documents[-1].append(sentence.words)
+        tokens += len(sentence.words)
+    return documents
 
 
 def find_corpus(name: str, root: Path) -> Path:
@@ -329,7 +339,8 @@ def _unknown_label(label: str, lines: Sequence[int], labels: Collection[str]) ->
     count = f"{len(lines):,} entit{'ies' if len(lines) > 1 else 'y'} of this label"
     return Problem(
         lines[0],
-        f"unknown label {_shown(label)} ({count}), expected {', '.join(sorted(labels))} or one that is renamed",
+        f"unknown label {_shown(label)} ({count}), expected {', '.join(sorted(labels))}; "
+        "--rename LABEL=O leaves one out (in a job: data.rename)",
     )
 
 

@@ -4,12 +4,10 @@ OUTPUT.partial/     while the job runs: a lock, the state to resume from, Tensor
 OUTPUT/             appears when all is done, complete; never before, never half
 """
 
-import fcntl
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,16 +27,16 @@ from model.vectors import VectorTable
 from training import baseline, report
 from training.batches import TaggedStream
 from training.calibrate import fit_calibration
-from training.config import RunConfig, differences, dump_config, publishable_config
+from training.config import RunConfig, differences, publishable_config
 from training.corpus import Corpus, read_corpora
 from training.epoch import Epoch
 from training.evaluation import Evaluation, known_entities, measure
 from training.loop import Progress, fit
+from training.output import claimed, draft_folder, holds_checkpoint, put_in_place
 from training.score import Scores, score
 from training.state import STATE, restore_state, save_state
 from training.vectors import Coverage, WordVectors, coverage, load_vectors, standardise
 
-EVENTS = "tensorboard"
 JOB = "job.json"
 
 _LEAST = 1e-3  # of a spread: a dimension in which no two documents differ is not blown up
@@ -66,7 +64,7 @@ class Inputs:
     def fingerprint(self, config: RunConfig) -> dict[str, Any]:
         """What the result depends on, as JSON: a resumed run must have the same."""
         read = {split: corpus.sha256 for split, corpus in self.corpora.items()}
-        return {"config": dump_config(config), "corpora": read, "vectors": self.vectors.sha256}
+        return {"config": publishable_config(config), "corpora": read, "vectors": self.vectors.sha256}
 
 
 def train(
@@ -91,18 +89,21 @@ def train(
     torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
     with claimed(output, resume=resume, overwrite=overwrite) as work:
-        if resume and not overwrite and (output / checkpoint.MANIFEST).exists():
-            _same_job(config, output)
-            return output
         begun = time.perf_counter()
         inputs = prepare(config)
+        fingerprint = inputs.fingerprint(config)
+        if resume and not overwrite and holds_checkpoint(output):
+            _same_job(fingerprint, output)
+            (work / STATE).unlink(missing_ok=True)  # of a run that was stopped when all was done
+            return output
         train_stream, dev_stream = (
-            TaggedStream.build(inputs.corpora[split].sentences, inputs.lexicon, inputs.network.vectors, config.model)
-            for split in ("train", "dev")
+            TaggedStream.build(
+                inputs.corpora[split].sentences, inputs.lexicon, inputs.network.vectors, config.model, isolate=isolate
+            )
+            for split, isolate in (("train", config.training.isolate_sentences > 0), ("dev", False))
         )
         standardise_topics(inputs.network, train_stream.stream)
         progress = Progress.begin(inputs.network.to(device), config.training)
-        fingerprint = inputs.fingerprint(config)
         if resume:
             restore_state(progress, fingerprint, work)
         with observe(work, len(progress.epochs)) as watch:
@@ -110,8 +111,8 @@ def train(
                 save_state(progress, fingerprint, work)
                 watch(epoch)
         before = sum(epoch.seconds for epoch in progress.epochs)
-        publish(config, inputs, progress, work, output, seconds=max(before, time.perf_counter() - begun))
-    shutil.rmtree(work)
+        publish(config, inputs, progress, draft_folder(work), seconds=max(before, time.perf_counter() - begun))
+        put_in_place(work, output, overwrite=overwrite)
     return output
 
 
@@ -122,13 +123,16 @@ def prepare(config: RunConfig) -> Inputs:
         for split in ("train", "dev", "test")
         if (names := getattr(config.data, split))
     }
-    words = [word for sentence in corpora["train"].sentences for word in sentence.words]
+    words = list(corpora["train"].words())
     features = config.model.features
     vectors = load_vectors(config.vectors if features.vectors else replace(config.vectors, source="none"), set(words))
     lexicon = Lexicon.build(features, vectors.words, words, config.training.min_count)
     table_VD = vectors.vectors_VD
     if config.vectors.standardise and len(table_VD):
         table_VD = standardise(table_VD, sorted({row - 1 for word in set(words) if (row := lexicon.vector_row(word))}))
+    for split in ("train", "dev"):
+        if not corpora[split].label_counts():
+            raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")
     torch.manual_seed(config.seed)
     table = VectorTable.pack(torch.from_numpy(table_VD), features.storage)
     network = WindowTagger(config.model, lexicon, table)
@@ -142,8 +146,8 @@ def standardise_topics(network: WindowTagger, stream: Stream) -> None:
         network.topic_scale.copy_(1 / stream.topic_PD.std(0, correction=0).clamp_min(_LEAST))
 
 
-def publish(config: RunConfig, inputs: Inputs, progress: Progress, work: Path, output: Path, *, seconds: float) -> None:
-    """Calibrate and evaluate the best weights, write the report, and put the checkpoint in its place."""
+def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path, *, seconds: float) -> None:
+    """Calibrate and evaluate the best weights, and write them with everything about them to a new folder."""
     network = progress.network
     network.load_state_dict({**network.state_dict(), **progress.best})
     plain = Checkpoint(config.model, inputs.lexicon, network.eval(), Calibration())
@@ -160,7 +164,11 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, work: Path, o
             evaluations[split] = measure(tagger, sentences, known)
             gold, words = [s.tags for s in sentences], [s.words for s in sentences]
             floors[split] = score(gold, frequent.predict(words))
-    apart = {split: score_apart(config, tagger, split) for split in evaluations if len(getattr(config.data, split)) > 1}
+    apart = {
+        split: score_apart(inputs.corpora[split], names, tagger)
+        for split in evaluations
+        if len(names := getattr(config.data, split)) > 1
+    }
     facts = report.build_report(
         config=config,
         corpora=inputs.corpora,
@@ -175,70 +183,31 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, work: Path, o
         seconds=seconds,
     )
     extra = {
-        JOB: json.dumps(publishable_config(config), ensure_ascii=False, indent=1) + "\n",
+        JOB: json.dumps(inputs.fingerprint(config), ensure_ascii=False, indent=1) + "\n",
         "report.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
         "report.html": report.render_html(facts),
         "README.md": report.render_card(facts),
     }
-    _make_room(work, output)
-    checkpoint.save(replace(final, network=network.cpu()), output, extra)
-    if (work / EVENTS).exists():
-        shutil.move(work / EVENTS, output / EVENTS)
+    checkpoint.save(replace(final, network=network.cpu()), folder, extra)
 
 
-def score_apart(config: RunConfig, tagger: Tagger, split: str) -> dict[str, Scores]:
-    """Score each corpus of a split that has several, by name."""
-    names = getattr(config.data, split)
-    corpora = {name: read_corpora((name,), config.data, config.model.labels).sentences for name in names}
-    return {name: measure(tagger, sentences, frozenset()).scores for name, sentences in corpora.items()}
+def score_apart(corpus: Corpus, names: Sequence[str], tagger: Tagger) -> dict[str, Scores]:
+    """Score each of several corpora of a split, by the name it has in the configuration."""
+    return {
+        name: measure(tagger, part.sentences, frozenset()).scores
+        for name, part in zip(names, corpus.parts, strict=True)
+    }
 
 
-@contextmanager
-def claimed(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Path]:
-    """Hold the folder that the job works in, so that no other job writes to the same output.
-
-    Raises:
-        InputError: the output is taken, an unfinished run lies there, or another job holds it.
-    """
-    work = output.with_name(f"{output.name}.partial")
-    if not output.name:
-        raise InputError(f"--output {output}: expected the name of a new folder")
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file, expected a folder that does not exist yet")
-    if output.is_dir() and any(output.iterdir()) and not (resume or overwrite):
-        raise InputError(f"{output}: holds files already; choose another --output, or say --overwrite")
-    if output.is_dir() and any(output.iterdir()) and not (output / checkpoint.MANIFEST).exists():
-        raise InputError(f"{output}: holds files that are not a checkpoint; choose another --output")
-    if work.exists() and not resume and (work / STATE).exists():
-        raise InputError(f"{work}: an unfinished run is there; go on with --resume, or delete it")
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = (work / "lock").open("w")
-    except OSError as error:
-        raise checkpoint.storage_error(work, 0, error) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{output}: another training job is writing there") from error
-        yield work
-
-
-def _same_job(config: RunConfig, output: Path) -> None:
+def _same_job(fingerprint: dict[str, Any], output: Path) -> None:
     """Refuse to call another job's checkpoint the result of this one.
 
     Raises:
-        InputError: the checkpoint there was made by another configuration; lists what differs.
+        InputError: the checkpoint there was made by another configuration or of other data; lists what differs.
     """
     try:
         made_by = json.loads((output / JOB).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{output / JOB}: cannot be read ({error})") from error
-    if changed := differences(made_by, publishable_config(config)):
-        raise InputError(f"{output}: was made by another job: " + "; ".join(changed))
-
-
-def _make_room(work: Path, output: Path) -> None:
-    """Move an older checkpoint out of the way; it is deleted with the work folder."""
-    if output.exists() and any(output.iterdir()):
-        output.rename(work / "replaced")
+    if changed := differences(made_by, fingerprint):
+        raise InputError(f"{output}: was made by another job (--overwrite replaces it): " + "; ".join(changed))

@@ -10,16 +10,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model.config import ModelConfig
-from model.decoding import best_paths
+from model.decoding import decode
 from model.errors import TrainingDiverged
-from model.iob import Span, spans, tag_set
+from model.iob import Span, tag_set
 from model.network import WindowTagger
 from training.batches import Batch, Cut, TaggedStream
 from training.config import RunConfig, TrainingConfig
@@ -27,6 +25,8 @@ from training.epoch import Epoch
 from training.losses import LossFunction, make_loss
 from training.optimise import Average, make_optimizer, step_size
 from training.score import f1_of_spans
+
+_EVALUATION_BAG = 8192  # windows at a time; bounds memory
 
 
 @dataclass
@@ -115,19 +115,19 @@ def fit(
     progress.network.input_dropout.p = options.input_dropout
     progress.network.hidden_dropout.p = options.hidden_dropout
     progress.network.field_dropout = options.field_dropout
-    gold = gold_spans(dev, config.model)
-    windows = max(sum(train.lengths), 1)
-    cut = Cut(options.oversample, options.join_sentences, options.isolate_sentences)
+    cut = Cut(options.oversample, options.join_sentences)
     while not progress.finished(options):
         number = len(progress.epochs) + 1
         rng = seed_epoch(config.seed, number)
         begun = time.perf_counter()
         progress.network.train()
         steps = Steps(progress, options, loss, device)
-        for batch in train.shuffled(options.batch_tokens, rng, cut):
-            steps.take(batch, number - 1 + min(steps.windows / windows, 1.0))
+        runs = train.shuffled(rng, cut)
+        windows = train.tokens(runs)
+        for batch in train.batches(runs, options.batch_tokens, rng, options.isolate_sentences):
+            steps.take(batch, number - 1 + steps.windows / windows)
         kept = progress.average.network if options.average else progress.network.eval()
-        yield record(progress, steps, kept, dev, gold, config.model, begun)
+        yield record(progress, steps, kept, dev, config.model, begun)
 
 
 def record(
@@ -135,7 +135,6 @@ def record(
     steps: Steps,
     kept: WindowTagger,
     dev: TaggedStream,
-    gold: list[list[Span]],
     model: ModelConfig,
     begun: float,
 ) -> Epoch:
@@ -143,7 +142,12 @@ def record(
     trained = time.perf_counter()
     logits_TK = score_stream(kept, dev, steps.device)
     gold_T = dev.gold_T
-    micro = f1_of_spans(gold, predicted_spans(logits_TK, dev, model))
+    if not bool(torch.isfinite(logits_TK).all()):
+        raise TrainingDiverged(
+            f"epoch {len(progress.epochs) + 1}, after step {progress.steps}: the scores of the development corpus "
+            "are not numbers; try a smaller training.learning_rate"
+        )
+    micro = f1_of_spans(dev.spans, predicted_spans(logits_TK, dev, model))
     before = progress.best_epoch
     epoch = Epoch(
         number=len(progress.epochs) + 1,
@@ -176,13 +180,8 @@ def score_stream(network: WindowTagger, stream: TaggedStream, device: torch.devi
 def predicted_spans(logits_TK: Tensor, stream: TaggedStream, model: ModelConfig) -> list[list[Span]]:
     """Decode a corpus with the function that the service decodes with."""
     tags = tag_set(model.labels, model.scheme)
-    columns_T = best_paths(torch.log_softmax(logits_TK, dim=1).numpy(), stream.lengths, tags, model.scheme)
-    return _spans(columns_T, stream, tags)
-
-
-def gold_spans(stream: TaggedStream, model: ModelConfig) -> list[list[Span]]:
-    """The true spans of every sentence of a corpus."""
-    return _spans(stream.gold_T.numpy(), stream, tag_set(model.labels, model.scheme))
+    log_probability_TK = torch.log_softmax(logits_TK, dim=1).numpy()
+    return [sentence.spans for sentence in decode(log_probability_TK, stream.lengths, tags, model.scheme)]
 
 
 def seed_epoch(seed: int, number: int) -> random.Random:
@@ -190,13 +189,3 @@ def seed_epoch(seed: int, number: int) -> random.Random:
     digest = int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:8], "big")
     torch.manual_seed(digest % 2**63)
     return random.Random(digest)
-
-
-_EVALUATION_BAG = 8192
-
-
-def _spans(columns_T: NDArray[np.int64], stream: TaggedStream, tags: tuple[str, ...]) -> list[list[Span]]:
-    return [
-        spans([tags[column] for column in columns_T[start : start + length]])
-        for start, length in zip(stream.starts, stream.lengths, strict=True)
-    ]

@@ -53,7 +53,9 @@ def make_loss(config: TrainingConfig, count_K: Tensor) -> LossFunction:
         )
         if config.loss == "focal":
             right_N = logits_NK.softmax(dim=1).gather(1, gold_N[:, None]).squeeze(1)
-            nats_N = (1 - right_N).pow(config.focal_gamma) * nats_N
+            # Where p rounds to 1 the slope of (1 − p)^γ has no end for γ < 1.
+            wrong_N = (1 - right_N).clamp_min(torch.finfo(right_N.dtype).eps)
+            nats_N = wrong_N.pow(config.focal_gamma) * nats_N
         return nats_N.mean()
 
     return loss

@@ -15,7 +15,7 @@ import torch
 
 from model.calibration import Calibration
 from training.card import render_card
-from training.config import RunConfig, dump_config
+from training.config import RunConfig, publishable_config
 from training.corpus import Corpus
 from training.epoch import Epoch
 from training.evaluation import Evaluation
@@ -66,7 +66,7 @@ def build_report(
         "name": config.name or "A Fenestra model",
         "created": (created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
         "fenestra": version(),
-        "config": _config(config),
+        "config": publishable_config(config),
         "environment": _environment(config, device),
         "corpora": {split: _corpus(corpus) for split, corpus in corpora.items()},
         "vectors": _vectors(vectors, coverage),
@@ -81,13 +81,6 @@ def build_report(
         "verdict": asdict(verdict(epochs)),
         "seconds": seconds,
     }
-
-
-def _config(config: RunConfig) -> dict[str, Any]:
-    """The configuration without the folder that the corpora lie in here: it says nothing to others."""
-    dumped = dump_config(config)
-    dumped["data"]["root"] = ""
-    return dumped
 
 
 def _environment(config: RunConfig, device: str) -> dict[str, Any]:

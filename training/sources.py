@@ -31,8 +31,8 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model.checkpoint import storage_error
 from model.errors import ConfigError, InputError, RunError
+from model.storage import storage_error
 from training.interpolate import fill_gaps
 
 CACHE_VARIABLE = "FENESTRA_CACHE"

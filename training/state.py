@@ -16,8 +16,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from model.checkpoint import storage_error, sync_folder, write_durably
 from model.errors import ConfigError
+from model.storage import storage_error, sync_folder, write_durably
 from training.config import differences
 from training.epoch import Epoch
 from training.loop import Progress

@@ -20,10 +20,11 @@ from gensim.models import KeyedVectors
 from numpy.typing import NDArray
 
 from model import checkpoint
+from model.bundled import bundled_model
 from model.errors import DataError, InputError
 from model.lexicon import UNKNOWN, Lexicon
 from training import sources
-from training.config import VectorsConfig
+from training.config import VectorsConfig, publishable_source
 from training.vector_files import keyed_vectors, load_file, load_from_gensim
 
 Table = NDArray[np.float32]
@@ -123,7 +124,7 @@ def load_vectors(config: VectorsConfig, first: Iterable[str] = ()) -> WordVector
     vectors_VD = np.ascontiguousarray(found.vectors, dtype=np.float32)
     if kept != list(range(len(words))):
         words, vectors_VD = [words[row] for row in kept], vectors_VD[kept]
-    return WordVectors(config.source, words, vectors_VD, fingerprint(words, vectors_VD), licence)
+    return WordVectors(publishable_source(config.source), words, vectors_VD, fingerprint(words, vectors_VD), licence)
 
 
 def fingerprint(words: Sequence[str], vectors_VD: Table) -> str:
@@ -210,6 +211,8 @@ def _read(config: VectorsConfig) -> tuple[KeyedVectors, str]:
         return _read_fetched(config.source)
     if kind == "gensim" and rest:
         return load_from_gensim(rest, config.format, allow_pickle=config.allow_pickle), ""
+    if config.source == "bundled":
+        return _read_checkpoint(bundled_model()), "Of the bundled English model: GloVe 6B, public domain (PDDL)"
     if kind == "checkpoint" and rest:
         return _read_checkpoint(Path(rest)), ""
     return load_file(Path(config.source), config.format, allow_pickle=config.allow_pickle), ""

@@ -95,10 +95,12 @@ def _underfitting(epochs: Sequence[Epoch]) -> Verdict | None:
 def _good_fit(epochs: Sequence[Epoch]) -> Verdict:
     last = epochs[-1]
     why = (
-        f"Train loss ({last.train_loss:.4f}) and dev loss ({last.dev_loss:.4f} nats/token) settled together; "
+        f"Train loss ({last.train_loss:.4f}) and dev loss ({last.dev_loss:.4f} nats/token) have settled; "
         f"{last.train_accuracy:.1%} and {last.dev_accuracy:.1%} of the tokens are right. {_f1(epochs)}"
     )
-    return Verdict("good fit", why, "Nothing to mend; more data or better vectors are what could still help.")
+    return Verdict(
+        "good fit", why, "The curves call for no change; more data like dev, or better vectors, could still help."
+    )
 
 
 def _f1(epochs: Sequence[Epoch]) -> str:

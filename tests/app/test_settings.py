@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app import settings as settings_module
-from app.settings import Settings, bundled_model
-from model import InputError
+from app.settings import Settings
+from model import InputError, bundled
+from model.bundled import bundled_model
 
 
 def test_settings_come_from_the_environment(monkeypatch):
@@ -74,16 +74,16 @@ def test_every_setting_is_documented(name):
 @pytest.fixture
 def tree(monkeypatch, tmp_path):
     """An installation with no model yet."""
-    monkeypatch.setattr(settings_module, "__file__", str(tmp_path / "app" / "settings.py"))
+    monkeypatch.setattr(bundled, "__file__", str(tmp_path / "model" / "bundled.py"))
     return tmp_path
 
 
 def test_the_bundled_model_is_looked_for_in_the_package_before_the_source_tree(tree):
-    for place in ("data/models/english", "app/bundled/english"):
+    for place in ("data/models/english", "model/english"):
         (tree / place).mkdir(parents=True)
         assert bundled_model() == tree / place
 
 
 def test_an_installation_without_a_model_says_so(tree):
-    with pytest.raises(InputError, match="FENESTRA_MODEL"):
+    with pytest.raises(InputError, match="bundles no model"):
         bundled_model()

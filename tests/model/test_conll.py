@@ -3,6 +3,8 @@
 import doctest
 import gzip
 import io
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,14 @@ def test_an_empty_file_has_no_lines(tmp_path: Path):
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path, name: str):
     with pytest.raises(DataError, match=r"cannot be read \("):
         open_bytes(tmp_path / name)
+
+
+def test_a_gzipped_pipe_is_read_like_a_gzipped_file(tmp_path):
+    """A pipe can be opened only once."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(gzip.compress(b"Ada\tB-PER\n\n")))
+    writer.start()
+    with open_bytes(pipe) as stream:
+        assert list(iter_conll_words(stream, "pipe")) == [["Ada"]]
+    writer.join()

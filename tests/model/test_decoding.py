@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.decoding import best_paths
+from model.decoding import best_paths, decode
 from model.iob import tag_set, transitions
 
 
@@ -51,3 +51,17 @@ def test_an_inside_after_outside_is_repaired_by_the_whole_path():
 
 def test_no_token_gives_no_tag():
     assert best_paths(np.zeros((0, 3), dtype=np.float32), [0, 0], tag_set(["PER"], "IOB2"), "IOB2").tolist() == []
+
+
+@pytest.mark.parametrize(("scheme", "expected"), [("BIOES", [0.6, 0.7, 0.9]), ("IOB2", [0.2, 0.5, 0.9])])
+def test_the_probability_of_a_tag_is_that_of_everything_written_alike(scheme, expected):
+    """B-X of an answer may have been B-X or S-X inside, I-X may have been I-X or E-X."""
+    tags = tag_set(["X"], scheme)
+    assert tags == (("O", "B-X", "I-X", "E-X", "S-X") if scheme == "BIOES" else ("O", "B-X", "I-X"))
+    rows = {
+        "BIOES": [[0.3, 0.4, 0.05, 0.05, 0.2], [0.2, 0.05, 0.1, 0.6, 0.05], [0.9, 0.025, 0.025, 0.025, 0.025]],
+        "IOB2": [[0.2, 0.2, 0.6], [0.3, 0.2, 0.5], [0.9, 0.05, 0.05]],
+    }[scheme]
+    (sentence,) = decode(np.log(np.array(rows, dtype=np.float32)), [3], tags, scheme)
+    assert sentence.tags == ["B-X", "I-X", "O"]
+    assert sentence.tag_probabilities.tolist() == pytest.approx(expected)

@@ -30,3 +30,10 @@ def test_the_rows_of_chosen_words_are_the_rows_of_those_words():
 def test_no_word_gives_rows_of_no_length():
     rows = Lexicon.build(FEATURES, ["b"], ["a"], 1).rows([])
     assert [part.shape[0] for part in rows] == [0, 0, 0]
+
+
+def test_words_too_short_for_any_ngram_have_none():
+    """And do not stop the lookup, whatever else is in the batch."""
+    features = FeatureConfig(vectors=False, case=0, ngram=2, ngram_sizes=(5,))
+    rows = Lexicon.build(features, [], [], 1).rows(["a", "I"])
+    assert rows.ngram_UG.tolist() == [[0], [0]]

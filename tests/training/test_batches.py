@@ -45,33 +45,40 @@ def test_a_batch_has_every_window_of_its_sentences_and_its_tag(stream):
     assert batch.gold_N.tolist() == [0, 1, 0, 1, 2]
 
 
-def test_an_epoch_has_every_window_once_in_another_order(stream):
-    def epoch(seed):
-        return [w for batch in stream.shuffled(3, random.Random(seed)) for w in surfaces(batch)]
+def epoch(stream, seed, batch_tokens=100, cut=Cut(), isolate=0.0):  # noqa: B008 - frozen
+    rng = random.Random(seed)
+    return list(stream.batches(stream.shuffled(rng, cut), batch_tokens, rng, isolate))
 
-    orders = {tuple(epoch(seed)) for seed in range(20)}
+
+def test_an_epoch_has_every_window_once_in_another_order(stream):
+    def windows(seed):
+        return [window for batch in epoch(stream, seed, 3) for window in surfaces(batch)]
+
+    orders = {tuple(windows(seed)) for seed in range(20)}
     assert len(orders) > 1
     assert len({frozenset(Counter(order).items()) for order in orders}) == 1
-    assert epoch(5) == epoch(5)
+    assert windows(5) == windows(5)
 
 
 def test_oversampling_repeats_sentences_with_an_entity_only(stream):
     counts = Counter()
     for seed in range(400):
-        for batch in stream.shuffled(100, random.Random(seed), Cut(oversample=2.5)):
+        for batch in epoch(stream, seed, cut=Cut(oversample=2.5)):
             counts.update(window[1] for window in surfaces(batch))
     assert counts["no"] == 400
     assert counts["kiel"] / 400 == pytest.approx(2.5, abs=0.1)
 
 
+def test_the_length_of_an_epoch_is_known_before_it_begins(stream):
+    """The learning rate falls with the share of the epoch that is done, oversampled or not."""
+    rng = random.Random(1)
+    runs = stream.shuffled(rng, Cut(oversample=3.0, join=0.5))
+    assert stream.tokens(runs) == sum(len(batch.gold_N) for batch in stream.batches(runs, 3, rng)) > 7
+
+
 def test_joining_lets_windows_see_the_next_sentence_of_the_document_only(stream):
     """Sentences one and two are one document here, the third is another."""
-    seen = {
-        window
-        for seed in range(50)
-        for batch in stream.shuffled(100, random.Random(seed), Cut(join=0.5))
-        for window in surfaces(batch)
-    }
+    seen = {w for seed in range(50) for batch in epoch(stream, seed, cut=Cut(join=0.5)) for w in surfaces(batch)}
     assert {("kiel", ".", "no"), ("kiel", ".", None), (".", "no", "name"), (None, "no", "name")} <= seen
     assert all((before, middle) != ("name", "new") for before, middle, _ in seen)
 
@@ -93,7 +100,7 @@ def test_a_sentence_is_met_with_its_document_or_as_a_document_of_its_own():
     """The small rose of the second sentence says something of the first one's Rose, but only if it is met with it."""
     lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
-    stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS)
+    stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
     together, lonely, another = (
         stream.batch([sentence], [2], [alone]) for sentence, alone in ((0, False), (0, True), (2, False))
     )
@@ -108,11 +115,11 @@ def test_a_sentence_is_met_with_its_document_or_as_a_document_of_its_own():
 def test_the_share_of_lonely_sentences_is_kept():
     lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
-    stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS)
+    stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
     topics = [
         tuple(batch.windows.topic_PD[0].tolist())
         for seed in range(300)
-        for batch in stream.shuffled(1, random.Random(seed), Cut(isolate=0.25))
+        for batch in epoch(stream, seed, 1, isolate=0.25)
     ]
     assert len(set(topics)) == 3
     assert topics.count((pytest.approx(2 / 23), pytest.approx(1 / 23))) / 600 == pytest.approx(0.75, abs=0.05)

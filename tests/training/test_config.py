@@ -32,6 +32,9 @@ def with_(section, **values):
         (with_("training", epochs=0), "training.epochs: .*greater than or equal to 1"),
         (with_("training", input_dropout=1.0), "training.input_dropout: .*less than 1"),
         ({"model": GOOD["model"]}, "data: .*required"),
+        (with_("data", dev=[]), "data.dev: .*at least 1"),
+        (with_("model", labels=[""]), "model.labels"),
+        (with_("training", learning_rate=1e60), "training.learning_rate: .*less than or equal"),
         ({**GOOD, "seed": -1}, "seed"),
     ],
 )
@@ -53,7 +56,7 @@ def test_an_override_wins_and_is_read_as_toml(tmp_path):
     assert config.model.hidden == (5, 4)
     assert config.training.learning_rate == 0.5
     assert config.name == "Mine"
-    assert config.data.test == ("c.conll",)
+    assert config.data.test == (str(Path.cwd() / "c.conll"),)
 
 
 @pytest.mark.parametrize("override", ["seed", "=3", "model..context=3", "seed.x=1"])
@@ -80,7 +83,28 @@ def test_files_named_in_a_configuration_lie_beside_it(tmp_path):
     )
     config = load_config(file)
     assert config.data.root == str(tmp_path / "corpora")
-    assert config.vectors.source == f"checkpoint:{tmp_path / '../model'}"
+    assert config.vectors.source == f"checkpoint:{tmp_path.parent / 'model'}"
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [("glove", "glove"), ("none", "none"), ("bundled", "bundled"), ("gensim:glove-wiki-gigaword-100", None),
+     ("v.txt", "HERE/v.txt"), ("deep/v.bin", "HERE/deep/v.bin")],
+)  # fmt: skip
+def test_only_vectors_that_are_files_start_beside_the_configuration(source, kept, tmp_path):
+    (tmp_path / "job.toml").write_text(
+        f'[data]\ntrain = ["a"]\ndev = ["b"]\n[model]\nlabels = ["PER"]\n[vectors]\nsource = "{source}"\n'
+    )
+    assert load_config(tmp_path / "job.toml").vectors.source == (kept or source).replace("HERE", str(tmp_path))
+
+
+def test_files_on_the_command_line_start_at_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "job.toml").write_text('[data]\ntrain = ["a"]\ndev = ["b"]\n[model]\nlabels = ["PER"]\n')
+    monkeypatch.chdir(tmp_path)
+    config = load_config(Path("jobs/job.toml"), ["data.train=mine.conll", 'data.dev=["conll2003:dev", "x.conll"]'])
+    assert config.data.train == (str(tmp_path / "mine.conll"),)
+    assert config.data.dev == ("conll2003:dev", str(tmp_path / "x.conll"))
 
 
 def test_differences_are_listed_by_dotted_field():

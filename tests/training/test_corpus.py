@@ -285,10 +285,11 @@ def test_the_scheme_shows_in_the_tags(tags, scheme):
 
 
 def test_unknown_labels_are_errors_once_a_label(tmp_path):
+    advice = "--rename LABEL=O leaves one out (in a job: data.rename)"
     lines = complaint(tmp_path, "a B-GPE\nb B-GPE\nc B-LOC\nd B-DATE\n", labels=["LOC", "PER"])
     assert lines == [
-        "a.conll:1: unknown label 'GPE' (2 entities of this label), expected LOC, PER or one that is renamed",
-        "a.conll:4: unknown label 'DATE' (1 entity of this label), expected LOC, PER or one that is renamed",
+        f"a.conll:1: unknown label 'GPE' (2 entities of this label), expected LOC, PER; {advice}",
+        f"a.conll:4: unknown label 'DATE' (1 entity of this label), expected LOC, PER; {advice}",
     ]
 
 
@@ -331,7 +332,7 @@ def test_the_digest_is_that_of_the_file(tmp_path):
 def test_joined_corpora_keep_their_documents_apart_and_their_digest_depends_on_all(tmp_path):
     write(tmp_path, "a O\n\n-DOCSTART- O\n\nb O\n", "1.conll")
     write(tmp_path, "c O\n", "2.conll")
-    data = DataConfig(train=("1.conll", "2.conll"), dev=(), root=str(tmp_path))
+    data = DataConfig(train=("1.conll", "2.conll"), dev=("1.conll",), root=str(tmp_path))
     found = read_corpora(data.train, data, None)
     assert [s.document for s in found.sentences] == [0, 1, 2]
     assert found.name == "1.conll + 2.conll"

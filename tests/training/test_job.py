@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -20,7 +21,7 @@ from model import checkpoint
 from model.errors import ConfigError, InputError, StorageError
 from model.tagger import Tagger
 from tests.conftest import ROOT, SAMPLE
-from training.config import publishable_config
+from training.config import load_config, publishable_config
 from training.job import train
 from training.state import STATE
 
@@ -58,7 +59,9 @@ def finished(quick_job, tmp_path_factory):
 def test_the_output_is_a_checkpoint_with_everything_about_it(finished, quick_job):
     names = {path.name for path in finished.iterdir()}
     assert names >= {"manifest.json", "job.json", "report.json", "report.html", "README.md", "weights.safetensors"}
-    assert json.loads((finished / "job.json").read_text()) == publishable_config(quick_job)
+    job = json.loads((finished / "job.json").read_text())
+    assert job["config"] == publishable_config(quick_job)
+    assert set(job["corpora"]) == {"train", "dev", "test"}
     assert Tagger.load(finished).labels == quick_job.model.labels
     assert not finished.with_name("done.partial").exists()
 
@@ -89,8 +92,19 @@ def test_resuming_a_finished_run_changes_nothing(quick_job, finished):
     before = {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
     assert train(quick_job, finished, resume=True) == finished
     assert before == {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
-    with pytest.raises(InputError, match=r"made by another job: seed: 1 → 2"):
+    assert not finished.with_name("done.partial").exists()
+    with pytest.raises(InputError, match=r"made by another job .*config\.seed: 1 → 2"):
         train(replace(quick_job, seed=2), finished, resume=True)
+
+
+def test_a_run_may_be_resumed_by_another_spelling_of_its_path(tmp_path, monkeypatch):
+    """The folder a configuration is found by is not part of the job; what is in the corpora is."""
+    more = ["vectors.source=none", "model.features.vectors=false", "model.hidden=[8]", "training.epochs=2"]
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(Stopped):
+        train(load_config(SAMPLE.relative_to(ROOT), more), tmp_path / "out", observe=stop_after(1))
+    train(load_config(SAMPLE, more), tmp_path / "out", resume=True)
+    assert str(ROOT) not in (tmp_path / "out" / "job.json").read_text()
 
 
 def test_an_output_that_is_taken_is_refused_and_left_alone(quick_job, finished, tmp_path):
@@ -118,6 +132,77 @@ def test_overwriting_puts_the_new_checkpoint_in_the_place_of_the_old(quick_job, 
     train(replace(quick_job, seed=2), tmp_path / "out", overwrite=True)
     assert weights(tmp_path / "out") != before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("when", ["while it is written", "while it is put in place"])
+def test_a_disk_that_refuses_the_new_checkpoint_leaves_the_old_one(when, quick_job, tmp_path, monkeypatch):
+    train(quick_job, tmp_path / "out")
+    before = weights(tmp_path / "out")
+    write, rename = checkpoint.write_durably, Path.rename
+
+    def refuse_write(path, data):
+        if path.name == "weights.safetensors":
+            raise OSError(28, "No space left on device")
+        write(path, data)
+
+    def refuse_rename(path, target):
+        if path.name == "checkpoint":
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    if when == "while it is written":
+        monkeypatch.setattr(checkpoint, "write_durably", refuse_write)
+    else:
+        monkeypatch.setattr(Path, "rename", refuse_rename)
+    with pytest.raises(StorageError):
+        train(replace(quick_job, seed=2), tmp_path / "out", overwrite=True)
+    assert weights(tmp_path / "out") == before
+    monkeypatch.undo()
+    train(replace(quick_job, seed=2), tmp_path / "out", overwrite=True, resume=True)
+    assert weights(tmp_path / "out") != before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_old_checkpoint_that_was_moved_away_when_the_job_died_comes_back(quick_job, tmp_path):
+    train(quick_job, tmp_path / "out")
+    before = weights(tmp_path / "out")
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out").rename(tmp_path / "out.partial" / "replaced")
+    with pytest.raises(InputError, match="holds files already"):
+        train(quick_job, tmp_path / "out")
+    assert weights(tmp_path / "out") == before
+
+
+def test_files_that_appear_in_the_output_meanwhile_are_not_deleted(quick_job, tmp_path):
+    @contextmanager
+    def observe(_work, _done):
+        def watch(_epoch):
+            (tmp_path / "out").mkdir(exist_ok=True)
+            (tmp_path / "out" / "notes.txt").write_text("precious")
+
+        yield watch
+
+    with pytest.raises(InputError, match="not a checkpoint"):
+        train(quick_job, tmp_path / "out", observe=observe)
+    assert (tmp_path / "out" / "notes.txt").read_text() == "precious"
+
+
+def test_a_finished_run_is_not_the_result_of_other_data(quick_job, tmp_path):
+    (tmp_path / "train.conll").write_text("Ada\tB-PER\nmet\tO\n\n" * 5)
+    job = replace(quick_job, data=replace(quick_job.data, train=(str(tmp_path / "train.conll"),)))
+    train(job, tmp_path / "out")
+    (tmp_path / "train.conll").write_text("Ada\tB-PER\nsaw\tO\n\n" * 5)
+    with pytest.raises(InputError, match=r"made by another job .*corpora\.train"):
+        train(job, tmp_path / "out", resume=True)
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_a_corpus_without_an_entity_is_refused(split, quick_job, tmp_path):
+    (tmp_path / "none.conll").write_text("it\tO\nrains\tO\n\n")
+    with pytest.raises(InputError, match=f"data.{split}: holds no entity"):
+        train(
+            replace(quick_job, data=replace(quick_job.data, **{split: (str(tmp_path / "none.conll"),)})), tmp_path / "x"
+        )
 
 
 def test_a_second_trainer_is_refused(quick_job, tmp_path):

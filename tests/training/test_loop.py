@@ -43,7 +43,7 @@ def job(**training):
     words = [word for sentence in SENTENCES for word in sentence.words]
     lexicon = Lexicon.build(config.model.features, [], words, config.training.min_count)
     vectors = VectorTable.pack(torch.zeros(0, 0), "float32")
-    stream = TaggedStream.build(SENTENCES, lexicon, vectors, config.model)
+    stream = TaggedStream.build(SENTENCES, lexicon, vectors, config.model, isolate=True)
     torch.manual_seed(config.seed)
     return config, stream, Progress.begin(WindowTagger(config.model, lexicon, vectors), config.training)
 

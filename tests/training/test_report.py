@@ -167,7 +167,7 @@ class TestPage:
 class TestCard:
     def test_it_says_what_made_its_figures(self):
         card = render_card(make_report())
-        assert "    fenestra evaluate --model . 'my test.conll' --rename=GPE=LOC" in card
+        assert "    fenestra evaluate --model MODEL --as-trained 'my test.conll'" in card
         assert "| **all (micro)** | 50.00 | 50.00 | 50.00 | 2 |" in card
         assert "| most frequent tag of each word | 0.00 | 0.00 | 0.00 | 2 |" in card
 

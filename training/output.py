@@ -1,0 +1,120 @@
+"""The folder a job writes to: held by one trainer, replaced in one step, never half there.
+
+OUTPUT/                      appears when all is done, complete
+OUTPUT.partial/lock          held while a trainer works
+               state…        what a stopped run is resumed from
+               tensorboard/  events, for who watches
+               checkpoint/   the new model, complete, a moment before it becomes OUTPUT
+               replaced/     the old one, a moment until the new one is in its place
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from model import checkpoint
+from model.errors import InputError
+from model.storage import storage_error
+from training.state import STATE
+
+EVENTS = "tensorboard"
+_NEW, _OLD, _LOCK = "checkpoint", "replaced", "lock"
+
+
+@contextmanager
+def claimed(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Path]:
+    """Hold the folder that the job works in, so that no other job writes to the same output.
+
+    It is removed in the end unless there is something in it to resume from.
+
+    Raises:
+        InputError: the output is taken, an unfinished run lies there, or another job holds it.
+        StorageError: the folder cannot be made.
+    """
+    if not output.name:
+        raise InputError(f"--output {output}: expected the name of a new folder")
+    work = output.with_name(f"{output.name}.partial")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = (work / _LOCK).open("w")
+    except OSError as error:
+        raise storage_error(work, 0, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.fstat(lock.fileno()).st_ino == (work / _LOCK).stat().st_ino
+        except (BlockingIOError, FileNotFoundError):
+            held = False
+        if not held:
+            raise InputError(f"{output}: another training job is writing there")
+        try:
+            _settle(work, output)
+            refuse_taken(output, allowed=resume or overwrite)
+            if (work / STATE).exists() and not resume:
+                raise InputError(f"{work}: an unfinished run is there; go on with --resume, or delete it")
+            yield work
+        finally:
+            if not (work / STATE).exists():
+                shutil.rmtree(work, ignore_errors=True)
+
+
+def refuse_taken(output: Path, *, allowed: bool) -> None:
+    """Make sure that nobody's files are in the way.
+
+    Args:
+        output: where the checkpoint will be.
+        allowed: whether a checkpoint may be there already.
+
+    Raises:
+        InputError: something else is, or a checkpoint that may not.
+    """
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file, expected a folder that does not exist yet")
+    if _holds_files(output) and not holds_checkpoint(output):
+        raise InputError(f"{output}: holds files that are not a checkpoint; choose another --output")
+    if _holds_files(output) and not allowed:
+        raise InputError(f"{output}: holds files already; choose another --output, or say --overwrite")
+
+
+def holds_checkpoint(output: Path) -> bool:
+    """Whether a finished checkpoint is there."""
+    return (output / checkpoint.MANIFEST).exists()
+
+
+def draft_folder(work: Path) -> Path:
+    """Where the new checkpoint is to be written; what an interrupted attempt left there is gone."""
+    shutil.rmtree(work / _NEW, ignore_errors=True)
+    return work / _NEW
+
+
+def put_in_place(work: Path, output: Path, *, overwrite: bool) -> None:
+    """Make the draft the output, and the run one that is over. The old checkpoint is there until the new one is.
+
+    Raises:
+        InputError: somebody put files there in the meantime.
+        StorageError: the disk refused; what was there before is there still.
+    """
+    refuse_taken(output, allowed=overwrite)
+    try:
+        if (work / EVENTS).exists():
+            (work / EVENTS).rename(work / _NEW / EVENTS)
+        if _holds_files(output):
+            output.rename(work / _OLD)
+        (work / _NEW).rename(output)
+    except OSError as error:
+        _settle(work, output)
+        raise storage_error(output, 0, error) from error
+    (work / STATE).unlink(missing_ok=True)
+
+
+def _settle(work: Path, output: Path) -> None:
+    """Put an old checkpoint back that was moved away for a new one which never came."""
+    if (work / _OLD).exists() and not _holds_files(output):
+        (work / _OLD).rename(output)
+
+
+def _holds_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())

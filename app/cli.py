@@ -92,7 +92,9 @@ def _add_bench(verbs: Verbs) -> None:
         "bench",
         _bench,
         "measure tokens per second, latency and load time of a model",
-        examples="  fenestra bench data/sample/test.conll\n  fenestra bench --model runs/sample notes.txt --json b",
+        examples=(
+            "  fenestra bench data/sample/test.conll\n  fenestra bench --model runs/sample notes.txt --json bench.json"
+        ),
     )
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="sentences: one token a line (.conll), or one text a line"

@@ -14,6 +14,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from app.cli import main
 from model import Tagger
 from model.bundled import bundled_model
+from model.surface import is_contact
 from tests.conftest import ROOT
 from training.report import render_card
 
@@ -105,6 +106,11 @@ def test_nothing_in_the_bundled_model_tells_of_the_machine_that_made_it():
             assert not re.search(r"/(home|work|tmp|root|Users|mnt|srv)/", path.read_text(encoding="utf-8")), path.name
 
 
+def test_nobodys_address_is_in_the_bundled_model():
+    words = json.loads((bundled_model() / "features.json").read_text(encoding="utf-8"))["word"]
+    assert [word for word in words if is_contact(word)] == []
+
+
 def test_the_bundled_card_is_what_its_report_says():
     """It was made by the code as it is: a card that drifts from the report has to be made anew."""
     folder = bundled_model()
@@ -159,7 +165,8 @@ def test_a_model_is_measured_again_by_the_command_of_its_card(tmp_path, monkeypa
     (tmp_path / "job.toml").write_text(
         '[data]\ntrain = ["train.conll"]\ndev = ["dev.conll"]\ndrop_mentions = true\n'
         'rename = {PERSON = "PER", GPE = "LOC"}\n[model]\nlabels = ["LOC", "PER"]\nhidden = [8]\n'
-        '[model.features]\nvectors = false\nword = 4\n[vectors]\nsource = "none"\n[training]\nepochs = 2\nmin_count = 1\n'
+        '[model.features]\nvectors = false\nword = 4\n[vectors]\nsource = "none"\n'
+        "[training]\nepochs = 2\nmin_count = 1\n"
     )
     monkeypatch.chdir(tmp_path)
     assert main(["train", "job.toml", "--output", "out"]) == 0

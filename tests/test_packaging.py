@@ -172,7 +172,7 @@ class TestCompose:
 class TestLicences:
     def test_code_data_and_weights_each_have_theirs(self):
         assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License\n")
-        assert PROJECT["license"] == "MIT"
+        assert PROJECT["license"] == "MIT AND CC-BY-SA-4.0"
         data = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
         assert "CC BY-SA 4.0" in data
         assert "CC0 1.0" in data

@@ -266,7 +266,9 @@ def _byte_remarks(path: Path) -> Iterator[str]:
 def _sentence_remarks(found: Inspection) -> Iterator[str]:
     if found.documents:
         yield f"{found.documents:,} -DOCSTART- lines, taken as document boundaries"
-    if found.sentences and found.scheme != "IOB2":
+    if found.sentences and not any(spans(sentence.tags) for sentence in found.sentences):
+        yield "holds no entity; training on it alone, or deciding by it alone, is refused"
+    elif found.sentences and found.scheme != "IOB2":
         yield f"tagged {found.scheme}, converted to IOB2"
     long = [sentence.line for sentence in found.sentences if len(sentence.words) > LONG_SENTENCE]
     if long:

@@ -84,6 +84,9 @@ class TrainingConfig:
     """Windows in a batch: whole sentences, until there are this many tokens."""
     min_count: Count = 2
     """Occurrences in the training corpus from which a feature value gets a row of its own."""
+    forget_contacts: bool = False
+    """Give no row of their own to mail and web addresses and to words of seven digits or more, so that nobody's are
+    written into the checkpoint."""
     join_sentences: Fraction = 0.0
     """Share of sentence ends inside a document that windows look through, as where a break in raw text is missed."""
     isolate_sentences: Fraction = 0.0
@@ -112,7 +115,7 @@ class TrainingConfig:
     schedule: Schedule = "cosine"
     """How the step size falls: not at all, along a cosine to 0, or by step_factor every step_epochs."""
     warmup_steps: Whole = 300
-    """Updates over which the step size rises from 0 first."""
+    """Updates over which the step size rises from 0 first; a tenth of all epochs at most."""
     step_epochs: Count = 5
     """Epochs between the drops of the step schedule."""
     step_factor: Annotated[float, Field(gt=0, le=1)] = 0.5

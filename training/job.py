@@ -22,6 +22,7 @@ from model.errors import CheckpointError, InputError
 from model.lexicon import Lexicon
 from model.network import WindowTagger
 from model.stream import Stream
+from model.surface import is_contact
 from model.tagger import Tagger
 from model.vectors import VectorTable
 from training import baseline, report
@@ -126,7 +127,8 @@ def prepare(config: RunConfig) -> Inputs:
     words = list(corpora["train"].words())
     features = config.model.features
     vectors = load_vectors(config.vectors if features.vectors else replace(config.vectors, source="none"), set(words))
-    lexicon = Lexicon.build(features, vectors.words, words, config.training.min_count)
+    learned = [w for w in words if not is_contact(w)] if config.training.forget_contacts else words
+    lexicon = Lexicon.build(features, vectors.words, learned, config.training.min_count)
     table_VD = vectors.vectors_VD
     if config.vectors.standardise and len(table_VD):
         table_VD = standardise(table_VD, sorted({row - 1 for word in set(words) if (row := lexicon.vector_row(word))}))

@@ -15,6 +15,8 @@ from torch import nn
 from model.network import WindowTagger
 from training.config import TrainingConfig
 
+_LONGEST_WARM_UP = 0.1  # of all epochs: on a small corpus the steps asked for could be the whole training
+
 
 def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """Build the update rule; biases are not decayed."""
@@ -44,6 +46,7 @@ def step_size(config: TrainingConfig, step: int, progress: float) -> float:
         progress: epochs made so far, with their fraction.
     """
     warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    warm = max(warm, min(1.0, progress / (_LONGEST_WARM_UP * config.epochs)))
     match config.schedule:
         case "constant":
             shape = 1.0

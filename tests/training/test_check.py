@@ -156,3 +156,9 @@ def test_a_line_longer_than_a_line_may_be_is_counted_once(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         check_corpus([tmp_path / "missing"])
+
+
+def test_a_file_without_an_entity_is_remarked_on_and_has_no_scheme(tmp_path):
+    """It can be read, but a job that has nothing else is refused."""
+    (remark,) = remarks(tmp_path, "it\tO\nrains\tO\n\n")
+    assert remark.startswith("holds no entity")

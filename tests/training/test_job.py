@@ -196,6 +196,18 @@ def test_a_finished_run_is_not_the_result_of_other_data(quick_job, tmp_path):
         train(job, tmp_path / "out", resume=True)
 
 
+def test_contacts_are_not_written_into_the_checkpoint_if_they_are_to_be_forgotten(quick_job, tmp_path):
+    (tmp_path / "train.conll").write_text("Ada\tB-PER\nada@x.org\tO\n713-555-3989\tO\nwww.x.org\tO\n\n" * 5)
+    data = replace(quick_job.data, train=(str(tmp_path / "train.conll"),))
+    model = replace(quick_job.model, features=replace(quick_job.model.features, word=4))
+    for forget in (False, True):
+        training = replace(quick_job.training, forget_contacts=forget, epochs=1)
+        train(replace(quick_job, data=data, model=model, training=training), tmp_path / f"out{forget}")
+        words = json.loads((tmp_path / f"out{forget}" / "features.json").read_text())["word"]
+        assert "ada" in words
+        assert ({"ada@x.org", "713-555-3989", "www.x.org"} & set(words) == set()) is forget
+
+
 @pytest.mark.parametrize("split", ["train", "dev"])
 def test_a_corpus_without_an_entity_is_refused(split, quick_job, tmp_path):
     (tmp_path / "none.conll").write_text("it\tO\nrains\tO\n\n")

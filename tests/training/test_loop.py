@@ -177,6 +177,12 @@ def test_schedules_warm_up_and_fall_as_they_say(schedule, expected):
     assert sizes == pytest.approx(expected)
 
 
+def test_a_warm_up_that_a_small_corpus_never_ends_is_over_after_a_tenth_of_the_epochs():
+    config = job(schedule="constant", epochs=20, warmup_steps=300, learning_rate=1.0)[0].training
+    assert step_size(config, 3, 1.0) == pytest.approx(0.5)
+    assert step_size(config, 7, 2.0) == 1.0
+
+
 def by_hand(kind, gradients, rate, decay, momentum):
     """The update rules as they are printed, on one number that starts at 1."""
     x, v, s = 1.0, 0.0, 0.0

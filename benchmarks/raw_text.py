@@ -12,7 +12,8 @@ and last character are those of the gold annotation. Two steps in between tell w
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from model.iob import spans
@@ -35,7 +36,8 @@ def main() -> None:
     options = parser.parse_args()
     tagger = Tagger.load(options.model)
     data = DataConfig(train=(options.corpus,), dev=(options.corpus,))
-    documents = [list(sentences) for sentences in by_document(read_corpora(data.train, data, tagger.labels).sentences)]
+    sentences = read_corpora(data.train, data, tagger.labels).sentences
+    documents = [list(document) for _, document in groupby(sentences, key=lambda sentence: sentence.document)]
     gold = [gold_places(document) for document in documents]
     texts = [" ".join(" ".join(sentence.words) for sentence in document) for document in documents]
     ways = {
@@ -51,18 +53,6 @@ def main() -> None:
     posted = [{(e.start, e.end, e.label) for e in found} for found in tagger.tag(texts)]
     f1["as posted"] = round(100 * f1_of(gold, posted), 2)
     print(json.dumps({"corpus": options.corpus, "model": tagger.version, "documents": len(documents), "f1": f1}))
-
-
-def by_document(sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
-    """Sentences of one document together."""
-    document: list[Sentence] = []
-    for sentence in sentences:
-        if document and sentence.document != document[-1].document:
-            yield document
-            document = []
-        document.append(sentence)
-    if document:
-        yield document
 
 
 def gold_tokens(document: Sequence[Sentence]) -> Pieces:

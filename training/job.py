@@ -1,8 +1,4 @@
-"""One training job from a configuration to a checkpoint: plain wiring, in the order things happen.
-
-OUTPUT.partial/     while the job runs: a lock, the state to resume from, TensorBoard events
-OUTPUT/             appears when all is done, complete; never before, never half
-"""
+"""One training job from a configuration to a checkpoint: plain wiring, in the order things happen."""
 
 import json
 import time
@@ -124,17 +120,18 @@ def prepare(config: RunConfig) -> Inputs:
         for split in ("train", "dev", "test")
         if (names := getattr(config.data, split))
     }
+    for split in ("train", "dev"):
+        if not corpora[split].label_counts():
+            raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")
     words = list(corpora["train"].words())
+    distinct = set(words)
     features = config.model.features
-    vectors = load_vectors(config.vectors if features.vectors else replace(config.vectors, source="none"), set(words))
+    vectors = load_vectors(config.vectors if features.vectors else replace(config.vectors, source="none"), distinct)
     learned = [w for w in words if not is_contact(w)] if config.training.forget_contacts else words
     lexicon = Lexicon.build(features, vectors.words, learned, config.training.min_count)
     table_VD = vectors.vectors_VD
     if config.vectors.standardise and len(table_VD):
-        table_VD = standardise(table_VD, sorted({row - 1 for word in set(words) if (row := lexicon.vector_row(word))}))
-    for split in ("train", "dev"):
-        if not corpora[split].label_counts():
-            raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")
+        table_VD = standardise(table_VD, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}))
     torch.manual_seed(config.seed)
     table = VectorTable.pack(torch.from_numpy(table_VD), features.storage)
     network = WindowTagger(config.model, lexicon, table)

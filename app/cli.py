@@ -117,14 +117,14 @@ def _add_computing(parser: CommandParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from app.server import serve
+    from app.edge.server import serve
     from app.settings import Settings
 
     return serve(Settings.read(model=options.model, host=options.host, port=options.port, device=options.device))
 
 
 def _tag(options: argparse.Namespace) -> None:
-    from app.tagging import tag_files
+    from app.bulk.tagging import tag_files
     from model import Tagger
     from model.bundled import bundled_model
 
@@ -141,7 +141,7 @@ def _tag(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from app.bench import bench, render
+    from app.bulk.bench import bench, render
     from model.bundled import bundled_model
 
     figures = bench(

@@ -6,13 +6,15 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from app import pages, problems, routes
-from app.inference import TagsText
-from app.limits import BodyLimit, RequestId
-from app.service import Service
+from app.api import routes
+from app.edge import problems
+from app.edge.limits import BodyLimit, RequestId
+from app.edge.startup import BriefStartFailure
+from app.engine.inference import TagsText
+from app.engine.service import Service
+from app.pages import routes as pages
 from app.settings import Settings
-from app.startup import BriefStartFailure
-from app.watch import Watch
+from app.sight.watch import Watch
 
 
 def create_app(settings: Settings | None = None, *, tagger: TagsText | None = None) -> FastAPI:

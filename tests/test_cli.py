@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from app import tagging
-from app.bench import percentile
+from app.bulk import tagging
+from app.bulk.bench import percentile
 from app.cli import main
 from model import Tagger, checkpoint
 from model.calibration import Calibration

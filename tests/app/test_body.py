@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.body import MAX_DEPTH
+from app.edge.body import MAX_DEPTH
 
 SAFE = {"content-type": "application/json"}
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from app.inference import Inference
-from app.problems import Problem
+from app.edge.problems import Problem
+from app.engine.inference import Inference
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.pages import ASSETS, asset
+from app.pages.routes import ASSETS, asset
 
 PAGES = ["/", "/docs"]
 

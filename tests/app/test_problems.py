@@ -5,7 +5,7 @@ import logging
 import pytest
 from starlette.responses import StreamingResponse
 
-from app.problems import STATUS, Problem
+from app.edge.problems import STATUS, Problem
 
 ROWS = [
     ("GET", "/nowhere", 404, "not_found"),

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from app import service as service_module
+from app.engine import service as service_module
 from app.main import create_app
 from app.settings import Settings
 from model import CheckpointError, InputError

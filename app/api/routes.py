@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from app.answers import check_labels, tag_answer
-from app.body import read_json
-from app.schemas import ErrorResponse, Health, ModelInfo, ModelsResponse, TagRequest, TagResponse
-from app.service import service_of
+from app.api.answers import check_labels, tag_answer
+from app.api.schemas import ErrorResponse, Health, ModelInfo, ModelsResponse, TagRequest, TagResponse
+from app.edge.body import read_json
+from app.engine.service import service_of
 
 router = APIRouter()
 
@@ -19,7 +19,7 @@ def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorResponse} for status in statuses}
 
 
-# The body is read by app.body and not by the framework, so the document is told what it looks like.
+# The body is read by app.edge.body and not by the framework, so the document is told what it looks like.
 _TAG_BODY = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": TagRequest.model_json_schema()}}}
 }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from app.problems import Problem
+from app.edge.problems import Problem
 from app.settings import Settings
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from app.tagging import guess_format, items
+from app.bulk.tagging import guess_format, items
 from model import InputError, Tagger
 from model.conll import DOCSTART, open_bytes
 from model.sentences import sentence_lengths

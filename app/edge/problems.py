@@ -67,7 +67,7 @@ class Problem(Exception):
 
 
 def request_id(scope: Scope) -> str:
-    """The id that :class:`app.limits.RequestId` gave this request."""
+    """The id that :class:`app.edge.limits.RequestId` gave this request."""
     return str(scope.get("state", {}).get("request_id", ""))
 
 
@@ -104,7 +104,7 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every refusal with the envelope. What is not listed here, :class:`app.watch.Watch` catches."""
+    """Answer every refusal with the envelope. What is not listed here, :class:`app.sight.watch.Watch` catches."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from app.inference import Inference, TagsText
-from app.metrics import Metrics
-from app.problems import Problem, log
+from app.edge.problems import Problem, log
+from app.engine.inference import Inference, TagsText
 from app.settings import Settings
+from app.sight.metrics import Metrics
 from model import InputError, Tagger
 from model.bundled import bundled_model
 

@@ -9,7 +9,7 @@ import secrets
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.problems import Problem
+from app.edge.problems import Problem
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -52,7 +52,7 @@ def choose_id(sent: list[str]) -> str:
 class BodyLimit:
     """Refuse a body that is longer than allowed, or not as long as announced.
 
-    The refusal comes out of the first read that shows it, as :class:`app.problems.Problem`. So an announced
+    The refusal comes out of the first read that shows it, as :class:`app.edge.problems.Problem`. So an announced
     length is refused before a byte is read, chunks are refused at the first byte too many, both with the same
     answer, and a route that never reads its body has checked the headers first.
     """

@@ -4,8 +4,8 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.metrics import Metrics, method_of, route_of
-from app.problems import log, request_id, unexpected
+from app.edge.problems import log, request_id, unexpected
+from app.sight.metrics import Metrics, method_of, route_of
 
 
 class Watch:

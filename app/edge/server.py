@@ -12,8 +12,8 @@ from typing import NoReturn
 
 import uvicorn
 
+from app.engine.service import Service
 from app.main import create_app
-from app.service import Service
 from app.settings import Settings
 from model import InputError
 from model.bundled import bundled_model
@@ -40,7 +40,7 @@ def serve(settings: Settings) -> int:
                 app,
                 log_level=settings.log_level,
                 timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
-                access_log=False,  # app.watch logs each request, without what was sent
+                access_log=False,  # app.sight.watch logs each request, without what was sent
                 proxy_headers=False,  # anyone can send X-Forwarded-For
                 server_header=False,
                 ws="none",

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from app.offsets import convert
-from app.problems import Problem
-from app.schemas import TagRequest
+from app.api.offsets import convert
+from app.api.schemas import TagRequest
+from app.edge.problems import Problem
 from model import Analysis, Entity, TaggedToken
 
 _MOST_NAMES = 50

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from app.offsets import Unit
-from app.problems import Problem
+from app.api.offsets import Unit
+from app.api.sizes import check_size
+from app.edge.problems import Problem
 from app.settings import Settings
-from app.sizes import check_size
 
 MAX_DETAILS = 20
 """Most errors that one refusal spells out; it counts the others."""

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from app.problems import Problem
+from app.edge.problems import Problem
 
 MAX_DEPTH = 32
 """Lists and objects inside one another. The deepest request that means anything has three."""

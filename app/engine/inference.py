@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from app.problems import Problem
+from app.edge.problems import Problem
 from model import Analysis
 
 T = TypeVar("T", str, Sequence[str])

@@ -1,0 +1,1 @@
+"""What may be asked and what is answered: routes, schemas, filters and units."""

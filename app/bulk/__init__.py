@@ -1,0 +1,1 @@
+"""The verbs that tag and time whole files: no service in between."""

@@ -4,19 +4,75 @@ Each field is read from the environment as ``FENESTRA_`` and its name in capital
 """
 
 import difflib
+import ipaddress
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import limits
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model import InputError
+from model.bundled import bundled_model
 
 PREFIX = "FENESTRA_"
 _ELSEWHERE = frozenset({"FENESTRA_CACHE"})  # the training commands' folder of downloads: not ours, and not a slip
 
+NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]{1,253})$"), AfterValidator(str.lower)]
+KeyHash = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
+
+
+class NamedFolder(NamedTuple):
+    """A checkpoint folder, and the name that it is served under."""
+
+    name: str
+    folder: Path
+
+
+def _split(value: object) -> object:
+    """Read a list as the environment gives it: with commas between."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _named_folder(value: object) -> object:
+    """Read ``name=folder``."""
+    if not isinstance(value, str):
+        return value
+    name, equals, folder = value.partition("=")
+    if not equals or not re.fullmatch(NAME, name) or not folder:
+        raise ValueError("expected name=folder, with a name of letters, digits, '.', '_' and '-'")
+    return NamedFolder(name, Path(folder))
+
+
+def _network(value: str) -> str:
+    """Refuse what is neither an address nor a network."""
+    ipaddress.ip_network(value, strict=False)
+    return value
+
+
+def _rate(value: str | None) -> str | None:
+    """Refuse what is not a rate."""
+    if value is not None:
+        limits.parse(value)
+    return value
+
+
+Folder = Annotated[NamedFolder, BeforeValidator(_named_folder)]
+Network = Annotated[str, AfterValidator(_network)]
 
 
 class Settings(BaseSettings):
@@ -31,36 +87,83 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
+    # ── what is served ──
     model: Path | None = None
     """Folder of the checkpoint to serve. Without one, the bundled English model."""
-    model_name: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = None
+    model_name: Annotated[str | None, Field(pattern=NAME)] = None
     """Name of the model in requests and answers. Without one, the name of its folder."""
+    models: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Several models, as ``name=folder,name=folder``, instead of ``FENESTRA_MODEL``. The first one answers requests that
+    name none."""
+    watch_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """How often to look whether a model's folder has changed, and reload it then; 0 never looks."""
+    # ── computing ──
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` takes CUDA where there is one."""
     threads: PositiveInt = 1
-    """CPU threads of torch. More than one rarely helps a model of this size."""
+    """CPU threads of torch, at most as many as there are cores. More than one rarely helps a model of this size."""
+    batch_tokens: Annotated[int, Field(ge=64, le=65536)] = 2048
+    """Tokens that are tagged together at most; what is larger is taken in pieces, with others in between."""
+    max_waiting: PositiveInt = 64
+    """Requests that may wait for the model or be at work in it. The next is refused with 503."""
+    max_waiting_tokens: PositiveInt = 500_000
+    """Tokens, about, that may wait while there is work. A request that would add more is refused with 503."""
+    deadline_seconds: Seconds = 30.0
+    """Longest time from a request's arrival at the model to its answer, in seconds; then 504."""
+    stuck_seconds: Seconds = 10.0
+    """How long the model may take over one step of work, in seconds. Then ``/livez`` fails and the process ends, to be
+    restarted."""
+    # ── the address ──
     host: str = "127.0.0.1"
     """Address to listen on; ``0.0.0.0`` is every network interface."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """TCP port to listen on; 0 takes a free one."""
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Names that requests may give as ``Host`` and ``Origin``, with commas between; IP addresses may always. Without
+    any: ``localhost`` alone when listening on a loopback address, else every name."""
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Addresses or networks of proxies whose ``X-Forwarded-For`` is believed, with commas between. Without any:
+    nobody's."""
+    # ── who may ask, and how often ──
+    api_keys: Annotated[tuple[KeyHash, ...], NoDecode, BeforeValidator(_split)] = ()
+    """SHA-256 of each key, in hex, with commas between. With any, every route but the probes wants a key."""
+    rate_limit: Annotated[str | None, AfterValidator(_rate)] = None
+    """Requests of one client, such as ``100/second`` or ``5000/hour``; the next is refused with 429. A client is a key,
+    or else an address. Probes and metrics do not count."""
+    # ── the size of a request ──
     max_body_bytes: PositiveInt = 2 * 1024 * 1024
-    """Largest request body, in bytes. A larger one is refused before it is read."""
+    """Largest request body, and longest line of a stream, in bytes. A larger one is refused before it is read."""
+    max_header_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 16 * 1024
+    """Largest head of a request, in bytes: its first line and all headers."""
     max_texts: PositiveInt = 1000
     """Most texts, or sentences of words, in one request."""
     max_chars: PositiveInt = 100_000
     """Longest text, and longest single word of ``tokens``, in Unicode code points."""
     max_tokens: PositiveInt = 100_000
     """Most words in all sentences of one request of ``tokens`` together."""
-    max_waiting: Annotated[int, Field(ge=0)] = 64
-    """Requests that may wait while another one is computed. The next is refused with 503."""
-    deadline_seconds: Seconds = 30.0
-    """Longest time from a request's arrival at the model to its answer, in seconds; then 504."""
+    # ── slow and idle clients ──
+    max_connections: PositiveInt = 1000
+    """Open connections. Beyond it the one that has been idle longest is closed for the new one."""
+    header_seconds: Seconds = 5.0
+    """Longest time from a connection, or from the first byte of a further request, to the end of the headers."""
+    body_seconds: Seconds = 8.0
+    """Longest time from the headers to the end of the body; for a stream, between two pieces of it."""
+    write_seconds: Seconds = 8.0
+    """How long a client may leave an answer unread before its connection is closed."""
+    keep_alive_seconds: Seconds = 5.0
+    """How long an idle connection stays open for a further request."""
+    # ── start and stop ──
     start_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
     """How long the start waits for the model, in seconds, before it goes on loading behind a ``/readyz`` of 503."""
+    drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """How long a stop goes on taking requests with ``/readyz`` at 503, in seconds, so that load balancers notice."""
     grace_seconds: Seconds = 10.0
-    """How long a stop waits for requests under way, in seconds."""
+    """How long a stop then waits for requests under way, in seconds."""
+    # ── logs ──
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
     """Least severe messages that are logged. At ``info``, one line for each request."""
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """One JSON object a line, or text for people. ``auto``: text on a terminal, else JSON."""
 
     @model_validator(mode="before")
     @classmethod
@@ -73,6 +176,31 @@ class Settings(BaseSettings):
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ValueError(f"{variable}: unknown setting{hint}")
         return values
+
+    @field_validator("threads")
+    @classmethod
+    def _no_more_than_cores(cls, threads: int) -> int:
+        """Threads without a core of their own only get in each other's way."""
+        if threads > (
+            cores := len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        ):
+            raise ValueError(f"this machine offers {cores} cores")
+        return threads
+
+    @field_validator("models")
+    @classmethod
+    def _names_differ(cls, models: tuple[NamedFolder, ...]) -> tuple[NamedFolder, ...]:
+        """Two models of one name: which one answers is anybody's guess."""
+        if len({name for name, _ in models}) < len(models):
+            raise ValueError("two models have the same name")
+        return models
+
+    @model_validator(mode="after")
+    def _model_or_models(self) -> Self:
+        """One way to say what is served."""
+        if self.models and (self.model or self.model_name):
+            raise ValueError("FENESTRA_MODELS: give either it, or FENESTRA_MODEL and FENESTRA_MODEL_NAME")
+        return self
 
     @classmethod
     def read(cls, **overrides: object) -> Self:
@@ -87,9 +215,12 @@ class Settings(BaseSettings):
             raise InputError(_first_line(error)) from None
 
     @property
-    def name(self) -> str:
-        """The name that the model is served under."""
-        return self.model_name or (self.model.resolve().name if self.model else "english")
+    def served(self) -> tuple[NamedFolder, ...]:
+        """The models to serve, the default one first."""
+        if self.models:
+            return self.models
+        name = self.model_name or (self.model.resolve().name if self.model else "english")
+        return (NamedFolder(name, self.model or bundled_model()),)
 
 
 def _first_line(error: ValidationError) -> str:

@@ -5,7 +5,8 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.edge.problems import log, request_id, unexpected
-from app.sight.metrics import Metrics, method_of, route_of
+from app.sight.metrics import Metrics
+from app.sight.names import method_of, route_of
 
 
 class Watch:

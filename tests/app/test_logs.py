@@ -1,0 +1,234 @@
+"""What the log looks like, and that nothing a user or a client wrote gets into it."""
+
+import asyncio
+import gc
+import io
+import json
+import logging
+import re
+import sys
+import threading
+import warnings
+
+import httpx
+import pytest
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from app.edge.limits import RequestId
+from app.settings import Settings
+from app.sight import logs
+from app.sight.metrics import Metrics
+from app.sight.watch import Watch
+
+SECRET = "Geheimnis"
+log = logging.getLogger("uvicorn.error")
+
+
+class Screen(io.StringIO):
+    """What stands for standard error."""
+
+    def __init__(self, *, terminal=False):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+    def lines(self):
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
+@pytest.fixture
+def configure(monkeypatch):
+    """Configure the log onto a screen, and put everything back afterwards."""
+    root = logging.getLogger()
+    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("", "uvicorn", "app")}
+    flags = logging.logThreads, logging.logProcesses, logging.logMultiprocessing
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+
+    def start(*, terminal=False, **settings):
+        screen = Screen(terminal=terminal)
+        monkeypatch.setattr(sys, "stderr", screen)
+        logs.configure(Settings(**settings))
+        return screen
+
+    yield start
+    root.handlers = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    logging.logThreads, logging.logProcesses, logging.logMultiprocessing = flags
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def ask():
+    """Send a request through the outer middleware to an application that answers, or breaks at ``/break``."""
+
+    def breaks(request):
+        raise ValueError(SECRET)
+
+    routes = [Route("/items/{name}", lambda request: Response(request.path_params["name"])), Route("/break", breaks)]
+    app = RequestId(Watch(Router(routes), Metrics()))
+
+    def send(path, method="GET", **options):
+        async def once():
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                return await http.request(method, path, **options)
+
+        return asyncio.run(once())
+
+    return send
+
+
+def test_a_request_is_one_line_with_these_fields(configure, ask):
+    screen = configure()
+    ask(f"/items/{SECRET}?q={SECRET}", headers={"x-request-id": "order-66", "user-agent": SECRET})
+    (line,) = screen.lines()
+    assert line.pop("milliseconds") >= 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert re.fullmatch(r"order-66 GET /items/\{name\} 200 \d+\.\d ms", line.pop("message"))
+    assert line == {
+        "level": "info", "request_id": "order-66", "method": "GET", "route": "/items/{name}", "status": 200,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "identifier", ["a\r\nINFO forged", "\x1b[31mred", "a" * 10_000, '{"level":"critical"}', "a b", "é", ""]
+)
+def test_a_client_cannot_poison_the_log_with_its_request_id(configure, ask, identifier):
+    for settings in ({"log_format": "json"}, {"log_format": "text"}):
+        screen = configure(**settings)
+        answer = ask("/items/x", headers={"x-request-id": identifier.encode()})
+        assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-request-id"])
+        (line,) = screen.getvalue().splitlines()
+        assert answer.headers["x-request-id"] in line
+        assert line.isascii()
+        assert line.isprintable()
+        assert len(line) < 400
+
+
+def test_people_get_text_and_machines_get_json(configure, ask):
+    for terminal, wanted, is_json in [
+        (True, "auto", False), (False, "auto", True), (True, "json", True), (False, "text", False)
+    ]:  # fmt: skip
+        screen = configure(terminal=terminal, log_format=wanted)
+        ask("/items/x")
+        assert screen.getvalue().startswith("{") == is_json
+
+
+def test_of_an_error_only_its_kind_and_its_frames_are_logged(configure, ask):
+    screen = configure()
+    assert ask("/break").status_code == 500
+    error, request = screen.lines()
+    assert error["level"] == "error"
+    assert "ValueError" in error["message"]
+    assert "in breaks" in error["message"]
+    assert error["message"].split()[1] == request["request_id"]
+    assert request["status"] == 500
+    assert SECRET not in screen.getvalue()
+
+
+@pytest.mark.parametrize("wanted", ["json", "text"])
+def test_a_logged_traceback_holds_no_message_not_even_its_causes(configure, wanted):
+    screen = configure(log_format=wanted)
+    try:
+        try:
+            raise KeyError(SECRET)
+        except KeyError as error:
+            raise RuntimeError(f"{SECRET} again") from error
+    except RuntimeError:
+        log.exception("it broke")
+    told = screen.getvalue()
+    assert "RuntimeError" in told
+    assert "KeyError" in told
+    assert "test_a_logged_traceback" in told
+    assert SECRET not in told.replace(f"raise KeyError({SECRET}", "")
+    if wanted == "json":
+        (line,) = screen.lines()
+        assert line["message"] == "it broke"
+        assert line["exc_info"].startswith("RuntimeError\n")
+
+
+def test_a_task_or_a_thread_that_dies_tells_where_and_not_what(configure):
+    screen = configure()
+
+    async def fails():
+        raise ValueError(SECRET)
+
+    async def forget():
+        task = asyncio.ensure_future(fails())
+        await asyncio.wait({task})
+
+    asyncio.run(forget())
+    gc.collect()
+    thread = threading.Thread(target=lambda: asyncio.run(fails()), name="loader")
+    thread.start()
+    thread.join()
+    task_line, thread_line = screen.lines()
+    assert task_line["message"] == "Task exception was never retrieved"
+    assert task_line["exc_info"].startswith("ValueError\n")
+    assert thread_line["level"] == "critical"
+    assert thread_line["message"].startswith("thread loader ended with ValueError\n")
+    assert SECRET not in screen.getvalue()
+
+
+def test_what_a_finalizer_raises_tells_where_and_not_what(configure):
+    screen = configure()
+
+    class Brittle:
+        def __del__(self):
+            raise ValueError(SECRET)
+
+    Brittle()
+    gc.collect()
+    (line,) = screen.lines()
+    assert line["message"].startswith("not raised: ValueError\n")
+    assert SECRET not in screen.getvalue()
+
+
+def test_the_level_is_for_us_and_the_server_and_libraries_only_warn(configure):
+    screen = configure(log_level="debug")
+    for name in ("uvicorn.error", "app.engine", "some.library"):
+        logging.getLogger(name).debug("whisper")
+        logging.getLogger(name).warning("beware")
+    assert [(line.get("logger"), line["message"]) for line in screen.lines()] == [
+        (None, "whisper"), (None, "beware"), ("app.engine", "whisper"), ("app.engine", "beware"),
+        ("some.library", "beware"),
+    ]  # fmt: skip
+    screen = configure(log_level="error")
+    log.warning("not wanted")
+    logging.getLogger("some.library").warning("not wanted")
+    assert screen.getvalue() == ""
+
+
+def test_a_warning_of_python_is_a_line_like_any_other(configure):
+    screen = configure()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)
+        logging.captureWarnings(True)  # catch_warnings has put the interpreter's own way back
+        warnings.warn("old ways", DeprecationWarning, stacklevel=1)
+        logging.captureWarnings(False)
+    (line,) = screen.lines()
+    assert line["logger"] == "py.warnings"
+    assert "old ways" in line["message"]
+
+
+def test_whatever_is_in_a_line_it_is_one_line_of_json(configure):
+    screen = configure()
+    log.info("half a character: %s", "\ud800", extra={"folder": object, "color_message": "for a terminal"})
+    log.info("two\nlines")
+    first, second = screen.lines()
+    assert first["message"] == "half a character: \ud800"
+    assert "color_message" not in first
+    assert second["message"] == "two\nlines"
+
+
+def test_configuring_twice_logs_once(configure):
+    configure()
+    screen = configure()
+    log.info("once")
+    assert len(screen.lines()) == 1

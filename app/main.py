@@ -10,7 +10,7 @@ from app.api import routes
 from app.edge import problems
 from app.edge.limits import BodyLimit, RequestId
 from app.edge.startup import BriefStartFailure
-from app.engine.inference import TagsText
+from app.engine.jobs import TagsText
 from app.engine.service import Service
 from app.pages import routes as pages
 from app.settings import Settings

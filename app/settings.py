@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     model_name: Annotated[str | None, Field(pattern=NAME)] = None
     """Name of the model in requests and answers. Without one, the name of its folder."""
     models: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Several models, as ``name=folder,name=folder``, instead of ``FENESTRA_MODEL``. The first one answers requests that
+    """Several models, as ``name=folder,name=folder``, instead of ``FENESTRA_MODEL``. The first answers requests that
     name none."""
     watch_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """How often to look whether a model's folder has changed, and reload it then; 0 never looks."""
@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` takes CUDA where there is one."""
     threads: PositiveInt = 1
     """CPU threads of torch, at most as many as there are cores. More than one rarely helps a model of this size."""
+    cache_mb: PositiveInt = 64
+    """Memory for what frequent words add to the network, in MiB for each model. More is faster on varied text."""
     batch_tokens: Annotated[int, Field(ge=64, le=65536)] = 2048
     """Tokens that are tagged together at most; what is larger is taken in pieces, with others in between."""
     max_waiting: PositiveInt = 64

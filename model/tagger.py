@@ -1,6 +1,6 @@
 """Text in, entities out: a trained model with everything it needs, safe to call from several threads."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -47,6 +47,36 @@ class Analysis(NamedTuple):
 
     entities: list[Entity]
     tokens: list[TaggedToken]
+
+
+class Step(NamedTuple):
+    """What a bounded piece of work has done."""
+
+    stage: str
+    tokens: int = 0
+    unknown: int = 0
+
+
+class Share(NamedTuple):
+    """What one place of the window adds to a logit."""
+
+    position: int
+    text: str | None
+    start: int | None
+    end: int | None
+    share: float
+
+
+class Explanation(NamedTuple):
+    """How the tag of a token came about."""
+
+    token: TaggedToken
+    column: str
+    logit: float
+    bias: float
+    document: float
+    method: str
+    shares: list[Share]
 
 
 class Prediction(NamedTuple):
@@ -102,6 +132,24 @@ class Tagger:
         Every sentence stands for itself, as if it were a document of its own.
         """
         return [analysis.entities for analysis in self.analyse_tokens(sentences)]
+
+    def steps(self, items: Sequence[str | Sequence[str]]) -> Generator[Step, None, list[Analysis]]:
+        """Tag texts and sentences in bounded pieces of work."""
+        found: list[Analysis] = []
+        texts = all(isinstance(item, str) for item in items)
+        groups = [items] if texts else [[item] for item in items]
+        for group in groups:
+            found += self.analyse(group) if isinstance(group[0], str) else self.analyse_tokens(group)
+            yield Step("network", tokens=sum(len(analysis.tokens) for analysis in found[-len(group) :]))
+        return found
+
+    def explain(self, item: str | Sequence[str], token: int) -> Explanation:
+        """Say what each word around a token adds."""
+        raise InputError("not yet")
+
+    def self_test(self) -> None:
+        """Tag a few texts."""
+        self.analyse(["Ada met Ito."])
 
     def analyse(self, texts: Sequence[str]) -> list[Analysis]:
         """As :meth:`tag`, with every token, its tag and its score.

@@ -4,6 +4,7 @@ Requests are strict: no field is guessed, no type is bent. A refusal names field
 because everything else in it would be the client's own input.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
@@ -37,14 +38,35 @@ Tokens = Annotated[
 ]
 
 
-class TagRequest(BaseModel):
+class _Request(BaseModel):
+    """What requests have in common: exactly one of ``text`` and ``tokens``, in a body that is checked strictly."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="after")
+    def _one_input(self) -> Self:
+        if (getattr(self, "text", None) is None) == (getattr(self, "tokens", None) is None):
+            raise ValueError("give exactly one of text and tokens")
+        return self
+
+    @classmethod
+    def read(cls, value: object, settings: Settings) -> Self:
+        """Check a parsed body.
+
+        Raises:
+            Problem: ``unknown_or_duplicate_field`` or ``invalid_request``, saying where and what.
+        """
+        check_size(value, settings)
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise _refusal(error, cls.model_fields) from None
+
+
+class TagRequest(_Request):
     """What to tag, and what of the result is wanted. Give exactly one of ``text`` and ``tokens``."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        use_attribute_docstrings=True,
         json_schema_extra={
             "oneOf": [{"required": ["text"]}, {"required": ["tokens"]}],
             "examples": [
@@ -70,12 +92,6 @@ class TagRequest(BaseModel):
     model: str | None = None
     """Name of the model to use, one of ``GET /models``."""
 
-    @model_validator(mode="after")
-    def _one_input(self) -> Self:
-        if (self.text is None) == (self.tokens is None):
-            raise ValueError("give exactly one of text and tokens")
-        return self
-
     @property
     def texts(self) -> list[str] | None:
         """The raw texts as a list; None if the request is of tokens."""
@@ -87,18 +103,38 @@ class TagRequest(BaseModel):
         tokens: Any = self.tokens or []
         return [tokens] if tokens and isinstance(tokens[0], str) else tokens
 
-    @classmethod
-    def read(cls, value: object, settings: Settings) -> Self:
-        """Check a parsed body.
+    @property
+    def items(self) -> Sequence[str | Sequence[str]]:
+        """What there is to tag, whether texts or sentences."""
+        texts = self.texts
+        return self.sentences if texts is None else texts
 
-        Raises:
-            Problem: ``unknown_or_duplicate_field`` or ``invalid_request``, saying where and what.
-        """
-        check_size(value, settings)
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            raise _refusal(error) from None
+
+class ExplainRequest(_Request):
+    """Which token's tag to explain, in a text or a sentence of words. Give exactly one of ``text`` and ``tokens``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["text"]}, {"required": ["tokens"]}],
+            "examples": [{"text": "Ada Lovelace met Charles Babbage in London.", "token": 6}],
+        }
+    )
+
+    text: str | None = None
+    """Raw text."""
+    tokens: list[Word] | None = None
+    """A sentence that is words already."""
+    token: Annotated[int, Field(ge=0)]
+    """Which token, counted from 0 as in the `tokens` of `POST /tag` with `details`."""
+    offsets: Unit = "codepoint"
+    """Unit of ``start`` and ``end``. With ``tokens``, they are token indices whatever is said here."""
+    model: str | None = None
+    """Name of the model to use, one of ``GET /models``."""
+
+    @property
+    def item(self) -> str | list[str]:
+        """What the token is in."""
+        return (self.tokens or []) if self.text is None else self.text
 
 
 class Answer(BaseModel):
@@ -146,6 +182,21 @@ class Result(Answer):
     """Every token. Only there when `details` was asked for."""
 
 
+class ShareOut(Answer):
+    """What one place of the window adds to the logit."""
+
+    position: int
+    """Where it stands, seen from the token: -C … C."""
+    text: str | None
+    """The word; none beyond the ends of the sentence."""
+    start: int | None
+    """Where it begins, as for entities."""
+    end: int | None
+    """Where it ends, as for entities."""
+    share: float
+    """What it adds to the logit."""
+
+
 class ModelName(Answer):
     """Which model answered."""
 
@@ -162,6 +213,34 @@ class TagResponse(Answer):
     """The model that answered."""
     results: list[Result]
     """One for each text or sentence, in order."""
+
+
+class ExplainResponse(Answer):
+    """How the tag of a token came about: `bias` + `document` + the shares of `window` = `logit`."""
+
+    model: ModelName
+    """The model that answered."""
+    token: TokenOut
+    """The token, with its tag."""
+    column: str
+    """The tag as the network knows it, which may tell single words and ends apart: `S-PER`, `E-PER`."""
+    method: Literal["exact", "rescale"]
+    """`exact` with ReLU, whose active piece is linear; else the rescale rule, which keeps the sum."""
+    logit: float
+    """The network's score of that tag, before the softmax."""
+    bias: float
+    """What an empty window would score."""
+    document: float
+    """What the rest of the document adds."""
+    window: list[ShareOut]
+    """One for each place of the window, from left to right."""
+
+
+class ReloadResponse(ModelName):
+    """What is served from now on."""
+
+    previous: str
+    """The version before; the same one if nothing has changed."""
 
 
 class ModelInfo(ModelName):
@@ -205,11 +284,11 @@ class ErrorResponse(Answer):
     """What went wrong."""
 
 
-def _refusal(error: ValidationError) -> Problem:
+def _refusal(error: ValidationError, fields: Iterable[str]) -> Problem:
     """Say what is wrong in one line: up to :data:`MAX_DETAILS` places, and how many there are."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if any(entry["type"] == "extra_forbidden" for entry in found):
-        known = ", ".join(TagRequest.model_fields)
+        known = ", ".join(fields)
         return Problem("unknown_or_duplicate_field", f"the request has an unknown field; the known ones are {known}")
     details = "; ".join(f"{_place(entry['loc'])}{_reason(entry['msg'])}" for entry in found[:MAX_DETAILS])
     more = f"{len(found)} errors, the first {MAX_DETAILS}: " if len(found) > MAX_DETAILS else ""
@@ -223,6 +302,6 @@ def _place(path: tuple[int | str, ...]) -> str:
 
 
 def _reason(message: str) -> str:
-    if "instance of TagRequest" in message:
+    if "instance of" in message:
         return "the body should be a JSON object"
     return message.removeprefix("Value error, ").replace("Input should", "should").replace("String should", "should")

@@ -31,11 +31,11 @@ async def read_json(request: Request) -> object:
     return parse(await request.body())
 
 
-def check_headers(headers: Headers) -> None:
+def check_headers(headers: Headers, expected: str = "application/json") -> None:
     """Refuse what is not plain JSON before a byte of it is read: a gzip bomb is never unpacked."""
     media_type, _, _ = headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() != "application/json":
-        raise Problem("unsupported_media_type", "send the body as Content-Type: application/json")
+    if media_type.strip().lower() != expected:
+        raise Problem("unsupported_media_type", f"send the body as Content-Type: {expected}")
     encodings = ",".join(headers.getlist("content-encoding")).lower().split(",")
     if any(encoding.strip() not in ("", "identity") for encoding in encodings):
         raise Problem("unsupported_media_type", "send the body as it is, without a Content-Encoding")

@@ -1,95 +1,160 @@
-"""The one way from a request to the model: a short queue in front of one worker.
+"""The one way from a request to the model: a bounded queue in front of one thread.
 
-Routes await :meth:`Inference.texts` and :meth:`Inference.sentences` and know nothing of how the work is done.
-Today each request is one call of the tagger, on one thread of its own: the event loop stays free to answer
-probes, and two calls never compete for the same cores.
+Routes await :meth:`Inference.answer` and know nothing of how the work is done. Here, on the event loop, it is decided
+who may join the queue, who has waited too long, and who gets which answer; the computing is in
+:mod:`app.engine.worker`.
 """
 
 import asyncio
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 from app.edge.problems import Problem
-from model import Analysis
+from app.engine.jobs import ClientGone, Item, Job, Works
+from app.engine.worker import Answers, Worker
+from app.settings import Settings
+from app.sight.metrics import Metrics
 
-T = TypeVar("T", str, Sequence[str])
-
-
-class TagsText(Protocol):
-    """What the service needs of a tagger. :class:`model.Tagger` has it; tests bring a stub."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels that entities can have."""
-
-    @property
-    def version(self) -> str:
-        """Which model this is, down to the weights."""
-
-    def analyse(self, texts: Sequence[str], /) -> list[Analysis]:
-        """Tag raw texts; one analysis each, in order, with code-point offsets."""
-
-    def analyse_tokens(self, sentences: Sequence[Sequence[str]], /) -> list[Analysis]:
-        """Tag sentences that are words already; offsets count words."""
+_RESERVED = 2  # streams fill one part in two of the queue, and leave the rest to requests that wait for an answer
 
 
 class Inference:
-    """Asks the tagger, one request after another, within a bounded queue and a deadline."""
+    """Asks taggers, within a bounded queue and a deadline. Lives on one event loop."""
 
-    def __init__(self, tagger: TagsText, *, max_waiting: int, deadline_seconds: float) -> None:
-        self._tagger = tagger
-        self._places = max_waiting + 1  # one at work, the rest waiting
-        self._deadline = deadline_seconds
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
-        self._lock = threading.Lock()
-        self._depth = 0
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._most = settings.max_waiting
+        self._most_tokens = settings.max_waiting_tokens
+        self._deadline = settings.deadline_seconds
+        self._metrics = metrics
+        self._open: set[Job] = set()
+        self._tokens = 0
+        self._arrived: list[Job] = []
+        self._patient: deque[asyncio.Future[None]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._worker = Worker(metrics, batch_tokens=settings.batch_tokens, deliver=self._deliver_soon)
+        metrics.queue(lambda: self.depth, self._most)
 
     @property
     def depth(self) -> int:
-        """Requests at work or waiting, those included whose client was told that it took too long."""
-        return self._depth
+        """Requests at work or waiting."""
+        return len(self._open)
 
-    async def texts(self, texts: Sequence[str]) -> list[Analysis]:
-        """Analyse raw texts; one analysis each, in order.
+    @property
+    def full(self) -> bool:
+        """Whether the next request would be refused."""
+        return len(self._open) >= self._most or self._tokens >= self._most_tokens
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the model has been in one step of work."""
+        return self._worker.busy_seconds
+
+    async def answer(
+        self,
+        tagger: Works,
+        items: Sequence[Item],
+        render: Callable[[list[Any]], Iterator[bytes]],
+        gone: Callable[[], bool] = lambda: False,
+        *,
+        patient: bool = False,
+    ) -> bytes:
+        """Tag items, and write the answer; both on the worker's thread.
+
+        Args:
+            tagger: the model, which stays this one whatever is loaded meanwhile.
+            items: texts and sentences of words.
+            render: makes the answer, in pieces, from one result an item.
+            gone: whether the client has hung up.
+            patient: wait for room in the queue, and leave some of it to the others.
 
         Raises:
             Problem: ``overloaded`` when the queue is full, ``timeout`` after the deadline.
+            ClientGone: the client hung up first.
         """
-        return await self._ask(self._tagger.analyse, texts)
+        job = Job(tagger, items, render, gone, self._loop.create_future(), time.monotonic())
+        if patient:
+            await self._room()
+        elif not self._fits(job):
+            self._dismiss_gone()
+            if not self._fits(job):
+                self._metrics.refused("overloaded")
+                raise Problem("overloaded", "too many requests are waiting; try again in a moment")
+        self._open.add(job)
+        self._tokens += job.tokens
+        if not self._arrived:
+            self._loop.call_soon(self._hand_over)
+        self._arrived.append(job)
+        expiry = self._loop.call_later(self._deadline, self._expire, job)
+        try:
+            return await job.answer
+        finally:
+            expiry.cancel()
+            self._leave(job)
 
-    async def sentences(self, sentences: Sequence[Sequence[str]]) -> list[Analysis]:
-        """Analyse sentences that are words already.
-
-        Raises:
-            Problem: as :meth:`texts`.
-        """
-        return await self._ask(self._tagger.analyse_tokens, sentences)
+    def give_up(self) -> None:
+        """Tell all that wait, and all that come, that the model does not answer any more."""
+        self._most = 0
+        for job in tuple(self._open):
+            self._expire(job)
 
     def close(self) -> None:
-        """Drop what waits and let the worker end after what it is doing."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """Let the worker end after the step that it is in."""
+        self._worker.close()
 
-    async def _ask(self, work: Callable[[Sequence[T]], list[Analysis]], items: Sequence[T]) -> list[Analysis]:
-        self._enter()
-        job = self._worker.submit(work, items)
-        # Not in a `finally` here: a job given up by its client holds its place until the worker is rid of it.
-        job.add_done_callback(lambda _: self._leave())
-        try:
-            async with asyncio.timeout(self._deadline) as deadline:
-                return await asyncio.wrap_future(job)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise Problem("timeout", f"no answer within {self._deadline:g} seconds; send less at once") from None
+    def _hand_over(self) -> None:
+        """Pass on what has arrived in this turn of the loop, all at once: waking the worker costs more than a job."""
+        arrived, self._arrived = self._arrived, []
+        self._worker.put(arrived)
 
-    def _enter(self) -> None:
-        with self._lock:
-            if self._depth >= self._places:
-                raise Problem("overloaded", "too many requests are waiting; try again in a moment")
-            self._depth += 1
+    async def _room(self) -> None:
+        """Wait until less than half of the queue is taken."""
+        while len(self._open) * _RESERVED >= self._most or self._tokens * _RESERVED >= self._most_tokens:
+            turn = self._loop.create_future()
+            self._patient.append(turn)
+            await turn
 
-    def _leave(self) -> None:
-        with self._lock:
-            self._depth -= 1
+    def _fits(self, job: Job) -> bool:
+        """Whether there is room for a job; into an empty queue goes one of any size."""
+        return not self.full and (not self._open or self._tokens + job.tokens <= self._most_tokens)
+
+    def _leave(self, job: Job) -> None:
+        if job not in self._open:
+            return
+        self._open.remove(job)
+        self._tokens -= job.tokens
+        while self._patient:
+            turn = self._patient.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break
+
+    def _dismiss_gone(self) -> None:
+        """Make room: whoever hung up needs no place."""
+        for job in tuple(self._open):
+            if not job.answer.done() and job.gone():
+                job.answer.set_exception(ClientGone())
+                self._leave(job)
+
+    def _expire(self, job: Job) -> None:
+        if not job.answer.done():
+            self._metrics.refused("timeout")
+            problem = Problem("timeout", f"no answer within {self._deadline:g} seconds; send less at once")
+            job.answer.set_exception(problem)
+
+    def _deliver_soon(self, answers: Answers) -> None:
+        """On the worker's thread: hand answers to the event loop, which may be gone when a stop was hasty."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(partial(_deliver, answers))
+
+
+def _deliver(answers: Answers) -> None:
+    for job, answer in answers:
+        if job.answer.done():
+            continue
+        if isinstance(answer, BaseException):
+            job.answer.set_exception(answer)
+        else:
+            job.answer.set_result(answer)

@@ -1,103 +1,128 @@
-"""The life of the service: loading the model, being ready, ending."""
+"""The life of the service: loading the models, being ready, draining, ending."""
 
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from starlette.requests import Request
 
 from app.edge.problems import Problem, log
-from app.engine.inference import Inference, TagsText
+from app.engine.inference import Inference
+from app.engine.jobs import TagsText
+from app.engine.models import Models, open_model
 from app.settings import Settings
 from app.sight.metrics import Metrics
-from model import InputError, Tagger
-from model.bundled import bundled_model
+from model import FenestraError
 
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model that answers."""
-
-    name: str
-    version: str
-    labels: tuple[str, ...]
-    inference: Inference
+_LOOK_SECONDS = 0.25  # how often to look whether the model is stuck
 
 
 class Service:
-    """What the routes share: settings, metrics, and the model as soon as there is one."""
+    """What the routes share: settings, metrics, the models as soon as there are any, and the way to them."""
+
+    inference: Inference
 
     def __init__(self, settings: Settings, tagger: TagsText | None) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        read = partial(open_model, settings=settings) if tagger is None else lambda _: tagger
+        self.models = Models(settings, self.metrics, read)
         self.failure: str | None = None
-        """Why the model could not be loaded; None as long as all is well."""
-        self._given = tagger
-        self._served: Served | None = None
+        """Why the process has to end; None as long as all is well."""
+        self.exit_code = 0
+        """What the process is to end with."""
+        self.stopping = asyncio.Event()
+        """Set when a stop has begun: what comes is still answered, but nobody should send more."""
+        self.stuck = False
+        """Whether the model has stopped answering."""
 
-    def model(self, name: str | None = None) -> Served:
-        """The model of that name, or the default one.
+    @property
+    def overloaded(self) -> bool:
+        """Whether the next request to the model would be refused."""
+        return self.inference.full
+
+    def check_alive(self) -> None:
+        """Tell whether the process is worth keeping.
 
         Raises:
-            Problem: ``not_ready`` while there is none, ``not_found`` if there is none of that name.
+            Problem: ``not_ready``: the model is stuck.
         """
-        if self._served is None:
-            raise Problem("not_ready", "the model is not loaded yet")
-        if name is not None and name != self._served.name:
-            raise Problem("not_found", "no model of that name; GET /models lists them")
-        return self._served
+        if self.stuck:
+            raise Problem("not_ready", "the model does not answer")
+
+    def check_ready(self) -> None:
+        """Tell whether requests are welcome.
+
+        Raises:
+            Problem: ``not_ready``, saying why.
+        """
+        if self.stopping.is_set():
+            raise Problem("not_ready", "the service is stopping")
+        self.check_alive()
+        self.models.get()
+
+    def drain(self) -> None:
+        """Begin to stop: not ready from now on, while everything that comes is still answered."""
+        self.stopping.set()
+        self.metrics.draining(True)
+        log.info("stopping: not ready from now on")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Load the model, serve, and stop.
+        """Load the models, serve, and stop.
 
-        The start waits a moment for the model, so that a bad folder ends it and a small model is there for
+        The start waits a moment for the models, so that a bad folder ends it and a small model is there for
         the first request. A large one goes on loading in its thread while the probes are answered already.
 
         Raises:
-            InputError: the model cannot be loaded.
+            FenestraError: a model cannot be loaded.
         """
-        loading = asyncio.create_task(self._load())
+        self.inference = Inference(self.settings, self.metrics)
+        loading = asyncio.create_task(self.models.load())
         done, _ = await asyncio.wait({loading}, timeout=self.settings.start_wait_seconds)
         if done:
             loading.result()
         else:
             loading.add_done_callback(self._loaded_late)
+        tasks = [loading, asyncio.create_task(self._watch_folders(loading)), asyncio.create_task(self._watch_model())]
         try:
             yield
         finally:
-            loading.cancel()
-            if self._served is not None:
-                self._served.inference.close()
-                self._served = None
-
-    async def _load(self) -> None:
-        limits = self.settings
-        tagger = self._given if self._given is not None else await asyncio.to_thread(load_tagger, limits)
-        inference = Inference(tagger, max_waiting=limits.max_waiting, deadline_seconds=limits.deadline_seconds)
-        self._served = Served(limits.name, tagger.version, tuple(tagger.labels), inference)
-        self.metrics.model_loaded(self._served.name, self._served.version, lambda: inference.depth)
-        log.info("model %s %s is ready", self._served.name, self._served.version)
+            for task in tasks:
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks, return_exceptions=True)
+            self.inference.close()
 
     def _loaded_late(self, loading: asyncio.Task[None]) -> None:
         """The server is up already, so a model that turns out bad takes it down again."""
         if loading.cancelled() or (error := loading.exception()) is None:
             return
-        self.failure = str(error) if isinstance(error, InputError) else type(error).__name__
-        log.critical("the model cannot be loaded: %s", self.failure)
-        if callable(signal.getsignal(signal.SIGTERM)):  # a server listens for it; without one nobody is to be stopped
+        reason = str(error) if isinstance(error, FenestraError) else type(error).__name__
+        self._end(f"the model cannot be loaded: {reason}", 2)
+
+    async def _watch_folders(self, loading: asyncio.Task[None]) -> None:
+        """Reload what changes on disk, if that is wanted."""
+        if self.settings.watch_seconds:
+            await asyncio.wait({loading})
+            await self.models.watch(self.settings.watch_seconds)
+
+    async def _watch_model(self) -> None:
+        """End the process when the model is stuck: its thread cannot be stopped, but whoever runs it starts it anew."""
+        while self.inference.busy_seconds < self.settings.stuck_seconds:
+            await asyncio.sleep(_LOOK_SECONDS)
+        self.stuck = True
+        self.inference.give_up()
+        self._end(f"the model has not answered for {self.settings.stuck_seconds:g} seconds", 1)
+
+    def _end(self, reason: str, exit_code: int) -> None:
+        """Take the server down, if there is one that listens for it."""
+        self.failure, self.exit_code = reason, exit_code
+        log.critical("%s", reason)
+        if callable(signal.getsignal(signal.SIGTERM)):
             signal.raise_signal(signal.SIGTERM)
-
-
-def load_tagger(settings: Settings) -> TagsText:
-    """Open the checkpoint that the settings name.
-
-    Raises:
-        InputError: the folder or the device is not usable; says why.
-    """
-    return Tagger.load(settings.model or bundled_model(), device=settings.device, threads=settings.threads)
 
 
 def service_of(request: Request) -> Service:

@@ -9,7 +9,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from model import Analysis, Entity, TaggedToken
+from model import Analysis, Entity, Explanation, InputError, Share, Step, TaggedToken
 
 
 class StubTagger:
@@ -18,11 +18,35 @@ class StubTagger:
     labels = ("PER", "LOC")
     version = "stub-1"
 
-    def analyse(self, texts):
-        return [self._analysis([(m.group(), *m.span()) for m in re.finditer(r"\w+|[^\w\s]", text)]) for text in texts]
+    def steps(self, items):
+        """As the real one: bounded pieces of work, here one an item."""
+        found = []
+        for item in items:
+            found += self.analyse([item])
+            yield Step("network", tokens=len(found[-1].tokens))
+        return found
 
-    def analyse_tokens(self, sentences):
-        return [self._analysis([(word, i, i + 1) for i, word in enumerate(sentence)]) for sentence in sentences]
+    def analyse(self, items):
+        return [
+            self._analysis(
+                [(m.group(), *m.span()) for m in re.finditer(r"\w+|[^\w\s]", item)]
+                if isinstance(item, str)
+                else [(word, i, i + 1) for i, word in enumerate(item)]
+            )
+            for item in items
+        ]
+
+    def explain(self, item, token):
+        (found,) = self.analyse([item])
+        if token >= len(found.tokens):
+            raise InputError(f"token: {token}, of {len(found.tokens)}")
+        shares = [
+            Share(place - token, *found.tokens[place][:3], share=0.5) if 0 <= place < len(found.tokens)
+            else Share(place - token, None, None, None, share=0.0)
+            for place in range(token - 1, token + 2)
+        ]  # fmt: skip
+        total = 1.0 + sum(share.share for share in shares)
+        return Explanation(found.tokens[token], "S-PER", total, 0.75, 0.25, "exact", shares)
 
     def _analysis(self, words):
         tokens = [
@@ -41,7 +65,7 @@ class Client:
         self.runner = asyncio.Runner()
         self.lifespan = app.router.lifespan_context(app)
         transport = httpx.ASGITransport(app=app)
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://fenestra.test")
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     def __enter__(self):
         try:

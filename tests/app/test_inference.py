@@ -1,130 +1,303 @@
-"""The queue in front of the model: bounded, with a deadline, and free again afterwards."""
+"""The queue in front of the model: bounded, with a deadline, shared by what waits together, free again after."""
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from app.edge.problems import Problem
 from app.engine.inference import Inference
+from app.engine.jobs import ClientGone
+from app.settings import Settings
+from app.sight.metrics import Metrics
+from model import Step
+
+
+class Recorder:
+    """A tagger that answers each text with itself, a step an item, when its gate is open."""
+
+    labels = ()
+    version = "recorder"
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.asked = []
+        self.done = []
+        self.threads = set()
+        self.fails = frozenset()
+
+    def steps(self, items):
+        self.asked.append(list(items))
+        self.threads.add(threading.get_ident())
+        for item in items:
+            assert self.gate.wait(30)
+            if item in self.fails:
+                raise ZeroDivisionError(item)
+            self.done.append(item)
+            yield Step("network", tokens=1)
+        return list(items)
+
+
+def render(results):
+    for result in results:
+        yield result.encode()
 
 
 @pytest.fixture
-def gate():
-    """Opens at the latest when the test ends, so that no worker is left behind."""
-    event = threading.Event()
-    yield event
-    event.set()
+def tagger():
+    recorder = Recorder()
+    yield recorder
+    recorder.gate.set()  # no worker is left behind
 
 
 @pytest.fixture
-def slow(stub, gate):
-    """A tagger that answers when the gate opens, and knows what it was asked."""
-    analyse = stub.analyse
-    stub.asked = []
+def scene():
+    """Run a coroutine function with an Inference made of some settings."""
 
-    def wait(texts):
-        stub.asked.append(texts)
-        gate.wait(30)
-        return analyse(texts)
+    def run(coroutine, **settings):
+        async def main():
+            inference = Inference(Settings(**settings), Metrics())
+            try:
+                async with asyncio.timeout(20):
+                    await coroutine(inference)
+            finally:
+                inference.close()
 
-    stub.analyse = wait
-    return stub
+        asyncio.run(main())
+
+    return run
 
 
 async def until(condition):
     async with asyncio.timeout(10):
         while not condition():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.002)
 
 
-def test_beyond_the_queue_a_request_is_refused_at_once_and_those_within_are_served(serve, slow, gate, refused):
-    client = serve(slow, max_waiting=1)
-
-    async def crowd():
-        post = [asyncio.create_task(client.http.post("/tag", json={"text": f"Ada {n}"})) for n in range(2)]
-        await until(lambda: b"fenestra_queue_depth 2.0" in client.app.state.service.metrics.exposition())
-        excess = await client.http.post("/tag", json={"text": "one more"})
-        probe = await client.http.get("/livez")
-        gate.set()
-        return excess, probe, await asyncio.gather(*post)
-
-    excess, probe, served = client.run(crowd())
-    refused(excess, 503, "overloaded")
-    assert int(excess.headers["retry-after"]) > 0
-    assert probe.status_code == 200
-    assert [answer.status_code for answer in served] == [200, 200]
-    assert client.tag({"text": "afterwards"}).status_code == 200
+def ask(inference, tagger, *items, gone=lambda: False, patient=False):
+    return asyncio.create_task(inference.answer(tagger, items, render, gone, patient=patient))
 
 
-def test_a_request_past_its_deadline_is_told_so(serve, slow, gate, refused):
-    client = serve(slow, deadline_seconds=0.05)
-    refused(client.tag({"text": "Ada"}), 504, "timeout")
-    gate.set()
-    client.run(until(lambda: b"fenestra_queue_depth 0.0" in client.app.state.service.metrics.exposition()))
-    assert client.tag({"text": "Ada"}).status_code == 200
+def test_what_waits_together_is_tagged_together_and_nothing_waits_for_company(scene, tagger):
+    async def act(inference):
+        first = ask(inference, tagger, "a")
+        await until(lambda: tagger.asked)
+        others = [ask(inference, tagger, name) for name in "bcd"]
+        await until(lambda: inference.depth == 4)
+        tagger.gate.set()
+        assert await asyncio.gather(first, *others) == [b"a", b"b", b"c", b"d"]
+
+    scene(act)
+    assert tagger.asked == [["a"], ["b", "c", "d"]]
 
 
-def test_what_was_given_up_while_waiting_is_never_computed(slow, gate):
-    async def scene():
-        inference = Inference(slow, max_waiting=5, deadline_seconds=30)
-        first = asyncio.create_task(inference.texts(["first"]))
-        await until(lambda: slow.asked)
-        second = asyncio.create_task(inference.texts(["second"]))
+def test_a_batch_holds_no_more_than_the_budget(scene, tagger):
+    texts = [letter * 399 for letter in "bcde"]  # of 100 tokens, about
+
+    async def act(inference):
+        first = ask(inference, tagger, "a")
+        await until(lambda: tagger.asked)
+        others = [ask(inference, tagger, text) for text in texts]
+        await until(lambda: inference.depth == 5)
+        tagger.gate.set()
+        await asyncio.gather(first, *others)
+
+    scene(act, batch_tokens=256)
+    assert tagger.asked == [["a"], texts[:2], texts[2:]]
+
+
+def test_requests_for_different_models_are_not_mixed(scene, tagger):
+    other = Recorder()
+    other.gate.set()
+
+    async def act(inference):
+        first = ask(inference, tagger, "a")
+        await until(lambda: tagger.asked)
+        others = [ask(inference, which, name) for which, name in ((tagger, "b"), (other, "c"), (other, "d"))]
+        await until(lambda: inference.depth == 4)
+        tagger.gate.set()
+        await asyncio.gather(first, *others)
+
+    scene(act)
+    assert (tagger.asked, other.asked) == ([["a"], ["b"]], [["c", "d"]])
+
+
+def test_a_request_larger_than_the_budget_gives_way_to_small_ones_between_its_steps(scene, tagger):
+    parts = [letter * 200 for letter in "abcdef"]
+
+    async def act(inference):
+        large = ask(inference, tagger, *parts)
+        await until(lambda: tagger.asked)
+        small = ask(inference, tagger, "small")
         await until(lambda: inference.depth == 2)
-        second.cancel()
-        await until(lambda: inference.depth == 1)
-        gate.set()
-        await first
-        inference.close()
+        tagger.gate.set()
+        assert await small == b"small"
+        assert await large == "".join(parts).encode()
 
-    asyncio.run(scene())
-    assert slow.asked == [["first"]]
+    scene(act, batch_tokens=64)
+    assert tagger.asked == [parts, ["small"]]
+    assert tagger.done.index("small") == 1
 
 
-def test_a_request_that_was_given_up_at_work_keeps_its_place_until_the_worker_is_rid_of_it(slow, gate):
-    async def scene():
-        inference = Inference(slow, max_waiting=0, deadline_seconds=0.05)
-        with pytest.raises(Problem, match="no answer within"):
-            await inference.texts(["stuck"])
+def test_beyond_the_queue_a_request_is_refused_at_once(scene, tagger):
+    async def act(inference):
+        waiting = [ask(inference, tagger, name) for name in "ab"]
+        await until(lambda: inference.depth == 2)
         with pytest.raises(Problem, match="too many requests"):
-            await inference.texts(["next"])
-        gate.set()
-        await until(lambda: inference.depth == 0)
-        assert len(await inference.texts(["next"])) == 1
-        inference.close()
+            await ask(inference, tagger, "c")
+        tagger.gate.set()
+        assert await asyncio.gather(*waiting) == [b"a", b"b"]
+        assert await ask(inference, tagger, "d") == b"d"
 
-    asyncio.run(scene())
-
-
-def test_a_timeout_inside_the_model_is_not_taken_for_the_deadline(stub):
-    def fail(texts):
-        raise TimeoutError
-
-    stub.analyse = fail
-
-    async def scene():
-        inference = Inference(stub, max_waiting=0, deadline_seconds=30)
-        with pytest.raises(TimeoutError):
-            await inference.texts(["a"])
-        inference.close()
-
-    asyncio.run(scene())
+    scene(act, max_waiting=2)
 
 
-def test_all_work_is_done_on_one_thread_that_is_not_the_event_loops(serve, stub):
-    analyse, threads = stub.analyse, set()
+def test_the_queue_is_bounded_in_tokens_too_but_an_empty_one_takes_any_request(scene, tagger):
+    async def act(inference):
+        large = ask(inference, tagger, "a" * 4000)
+        await until(lambda: inference.depth == 1)
+        with pytest.raises(Problem, match="too many requests"):
+            await ask(inference, tagger, "b")
+        tagger.gate.set()
+        await large
+        assert await ask(inference, tagger, "b") == b"b"
 
-    def note(texts):
-        threads.add(threading.get_ident())
-        return analyse(texts)
+    scene(act, max_waiting_tokens=500)
 
-    stub.analyse = note
-    client = serve(stub)
 
-    async def crowd():
-        await asyncio.gather(*(client.http.post("/tag", json={"text": "Ada"}) for _ in range(8)))
+def test_a_request_past_its_deadline_is_told_so_and_not_computed(scene, tagger):
+    async def act(inference):
+        first = ask(inference, tagger, "a")
+        await until(lambda: tagger.asked)
+        with pytest.raises(Problem, match=r"no answer within 0\.05 seconds"):
+            await ask(inference, tagger, "late")
+        with pytest.raises(Problem, match="no answer within"):
+            await first
+        tagger.gate.set()
+        assert await ask(inference, tagger, "b") == b"b"
 
-    client.run(crowd())
-    assert len(threads) == 1
-    assert threading.get_ident() not in threads
+    scene(act, deadline_seconds=0.05)
+    assert tagger.asked == [["a"], ["b"]]
+
+
+def test_what_a_client_gave_up_while_it_waited_is_never_computed(scene, tagger):
+    left = threading.Event()
+
+    async def act(inference):
+        first = ask(inference, tagger, "a")
+        await until(lambda: tagger.asked)
+        second = ask(inference, tagger, "b", gone=left.is_set)
+        third = ask(inference, tagger, "c")
+        await until(lambda: inference.depth == 3)
+        left.set()
+        third.cancel()
+        tagger.gate.set()
+        with pytest.raises(ClientGone):
+            await second
+        await first
+
+    scene(act)
+    assert tagger.asked == [["a"]]
+
+
+def test_a_large_request_is_abandoned_when_its_client_leaves(scene, tagger):
+    left = threading.Event()
+    parts = [letter * 200 for letter in "abcdef"]
+
+    async def act(inference):
+        large = ask(inference, tagger, *parts, gone=left.is_set)
+        await until(lambda: tagger.asked)
+        left.set()
+        tagger.gate.set()
+        with pytest.raises(ClientGone):
+            await large
+
+    scene(act, batch_tokens=64)
+    assert tagger.done == parts[:1]
+
+
+def test_who_hung_up_holds_no_place_in_a_full_queue(scene, tagger):
+    async def act(inference):
+        first = ask(inference, tagger, "a")
+        await until(lambda: tagger.asked)
+        gone = ask(inference, tagger, "b", gone=lambda: True)
+        await until(lambda: inference.depth == 2)
+        third = ask(inference, tagger, "c")
+        await until(lambda: gone.done())
+        tagger.gate.set()
+        assert await asyncio.gather(first, third) == [b"a", b"c"]
+        assert isinstance(gone.exception(), ClientGone)
+
+    scene(act, max_waiting=2)
+
+
+def test_only_the_request_at_fault_suffers(scene, tagger):
+    tagger.fails = {"c"}
+
+    async def act(inference):
+        first = ask(inference, tagger, "a")
+        await until(lambda: tagger.asked)
+        others = [ask(inference, tagger, name) for name in "bcde"]
+        await until(lambda: inference.depth == 5)
+        tagger.gate.set()
+        answers = await asyncio.gather(*others, return_exceptions=True)
+        assert [answers[0], answers[2], answers[3]] == [b"b", b"d", b"e"]
+        assert isinstance(answers[1], ZeroDivisionError)
+        assert await first == b"a"
+        assert await ask(inference, tagger, "f") == b"f"
+
+    scene(act)
+
+
+def test_a_patient_request_waits_for_room_and_leaves_half_of_the_queue_to_the_others(scene, tagger):
+    async def act(inference):
+        waiting = [ask(inference, tagger, name) for name in "ab"]
+        await until(lambda: inference.depth == 2)
+        patient = [ask(inference, tagger, name, patient=True) for name in "xyz"]
+        hurried = ask(inference, tagger, "c")
+        await until(lambda: inference.depth == 3)
+        tagger.gate.set()
+        assert await asyncio.gather(*waiting, hurried, *patient) == [b"a", b"b", b"c", b"x", b"y", b"z"]
+
+    scene(act, max_waiting=4)
+
+
+def test_a_model_that_is_stuck_can_be_told_from_one_that_works(scene, tagger):
+    async def act(inference):
+        assert inference.busy_seconds == 0
+        waiting = ask(inference, tagger, "a")
+        await until(lambda: inference.busy_seconds > 0.05)
+        inference.give_up()
+        with pytest.raises(Problem, match="no answer within"):
+            await waiting
+        with pytest.raises(Problem, match="too many requests"):
+            await ask(inference, tagger, "b")
+        tagger.gate.set()
+        await until(lambda: inference.busy_seconds == 0)
+
+    scene(act)
+
+
+def test_all_work_is_done_on_one_thread_that_is_not_the_event_loops(scene, tagger):
+    tagger.gate.set()
+
+    async def act(inference):
+        await asyncio.gather(*(ask(inference, tagger, str(number)) for number in range(20)))
+
+    scene(act)
+    assert len(tagger.threads) == 1
+    assert threading.get_ident() not in tagger.threads
+
+
+def test_the_thread_ends_when_closed(scene, tagger):
+    tagger.gate.set()
+
+    async def act(inference):
+        await ask(inference, tagger, "a")
+
+    scene(act)
+    until_then = time.monotonic() + 10
+    while any(thread.ident in tagger.threads for thread in threading.enumerate()):
+        assert time.monotonic() < until_then
+        time.sleep(0.01)

@@ -81,9 +81,11 @@ def test_the_examples_in_the_document_are_accepted(client, document):
 
 
 def test_every_path_but_the_pages_is_in_the_document_with_its_refusals(document):
-    assert set(document["paths"]) == {"/tag", "/models", "/livez", "/readyz", "/metrics"}
+    assert set(document["paths"]) == {
+        "/tag", "/tag/stream", "/explain", "/models", "/models/{name}/reload", "/livez", "/readyz", "/metrics",
+    }  # fmt: skip
     refusals = {status for status in document["paths"]["/tag"]["post"]["responses"] if status != "200"}
-    assert refusals == {"400", "404", "413", "415", "422", "500", "503", "504"}
+    assert refusals == {"400", "401", "404", "413", "415", "422", "429", "500", "503", "504"}
 
 
 def test_the_document_states_the_limits_in_force(serve):

@@ -49,8 +49,8 @@ class Breaks:
     labels = ("PER",)
     version = "0"
 
-    def analyse(self, texts):
-        raise KeyError(texts[0])
+    def steps(self, items):
+        raise KeyError(items[0])
 
 
 def test_an_unforeseen_error_is_a_500_and_its_traceback_is_in_the_log_only(serve, refused, caplog):
@@ -61,7 +61,7 @@ def test_an_unforeseen_error_is_a_500_and_its_traceback_is_in_the_log_only(serve
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "case-7" in record.getMessage()
     assert "KeyError" in record.getMessage()
-    assert "in analyse" in record.getMessage()
+    assert "in steps" in record.getMessage()
 
 
 def test_after_an_unforeseen_error_the_next_request_is_served(serve):

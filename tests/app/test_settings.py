@@ -14,7 +14,7 @@ def test_settings_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("FENESTRA_PORT", "9000")
     monkeypatch.setenv("FENESTRA_MODEL", "runs/mine")
     settings = Settings.read()
-    assert (settings.port, settings.model, settings.name) == (9000, Path("runs/mine"), "mine")
+    assert (settings.port, settings.served) == (9000, (("mine", Path("runs/mine")),))
 
 
 def test_what_the_caller_gives_wins_and_none_counts_as_not_given(monkeypatch):
@@ -47,6 +47,14 @@ WRONG = {
     ("FENESTRA_DEADLINE_SECONDS", "inf"): "FENESTRA_DEADLINE_SECONDS: ",
     ("FENESTRA_MODEL_NAME", "my model"): "FENESTRA_MODEL_NAME: ",
     ("FENESTRA_LOG_LEVEL", "loud"): "FENESTRA_LOG_LEVEL: ",
+    ("FENESTRA_THREADS", "4096"): "FENESTRA_THREADS: this machine offers",
+    ("FENESTRA_MODELS", "english"): "FENESTRA_MODELS: expected name=folder",
+    ("FENESTRA_MODELS", "a/b=x"): "FENESTRA_MODELS: expected name=folder",
+    ("FENESTRA_MODELS", "a=x,a=y"): "FENESTRA_MODELS: two models have the same name",
+    ("FENESTRA_API_KEYS", "secret"): "FENESTRA_API_KEYS: ",
+    ("FENESTRA_RATE_LIMIT", "often"): "FENESTRA_RATE_LIMIT: ",
+    ("FENESTRA_ALLOWED_HOSTS", "http://a"): "FENESTRA_ALLOWED_HOSTS: ",
+    ("FENESTRA_TRUSTED_PROXIES", "proxy"): "FENESTRA_TRUSTED_PROXIES: ",
 }
 
 
@@ -57,6 +65,18 @@ def test_a_wrong_setting_is_refused_in_one_line_that_names_it(monkeypatch, varia
         Settings.read()
     assert str(caught.value).startswith(WRONG[variable])
     assert "\n" not in str(caught.value)
+
+
+def test_several_models_are_named_with_commas_between(monkeypatch):
+    monkeypatch.setenv("FENESTRA_MODELS", "english=data/models/english, mine=runs/mine")
+    assert Settings.read().served == (("english", Path("data/models/english")), ("mine", Path("runs/mine")))
+
+
+def test_one_model_and_several_exclude_each_other(monkeypatch):
+    monkeypatch.setenv("FENESTRA_MODELS", "mine=runs/mine")
+    monkeypatch.setenv("FENESTRA_MODEL", "runs/mine")
+    with pytest.raises(InputError, match=r"^FENESTRA_MODELS: give either it, or FENESTRA_MODEL"):
+        Settings.read()
 
 
 def test_settings_are_frozen_and_know_no_other_fields():

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from app import settings as settings_module
 from app.engine import service as service_module
 from app.main import create_app
 from app.settings import Settings
@@ -20,7 +21,7 @@ def loader(monkeypatch):
     """Put another loader in place of the checkpoint's."""
 
     def use(load):
-        monkeypatch.setattr(service_module, "load_tagger", load)
+        monkeypatch.setattr(service_module, "open_model", load)
 
     return use
 
@@ -28,7 +29,7 @@ def loader(monkeypatch):
 def test_while_the_model_loads_the_process_is_alive_and_not_ready(loader, new_client, stub, refused):
     gate = threading.Event()
 
-    def load(settings):
+    def load(folder, settings):
         gate.wait(30)
         return stub
 
@@ -50,17 +51,16 @@ def test_while_the_model_loads_the_process_is_alive_and_not_ready(loader, new_cl
 
 
 def test_a_model_that_loads_at_once_is_there_for_the_first_request(loader, new_client, stub):
-    loader(lambda settings: stub)
+    loader(lambda folder, settings: stub)
     with new_client(create_app(Settings())) as client:
         assert client.get("/readyz").status_code == 200
 
 
-def test_after_the_stop_nothing_is_ready(loader, new_client, stub):
-    with new_client(create_app(Settings(), tagger=stub)) as client:
-        service = client.app.state.service
-        service.model()
-    with pytest.raises(service_module.Problem):
-        service.model()
+def test_a_stop_begins_with_not_being_ready_while_everything_is_still_answered(client, refused):
+    client.app.state.service.drain()
+    refused(client.get("/readyz"), 503, "not_ready")
+    assert client.get("/livez").status_code == 200
+    assert client.tag({"text": "Ada"}).status_code == 200
 
 
 @pytest.mark.parametrize("folder", ["missing", "empty", "file"])
@@ -73,7 +73,7 @@ def test_a_bad_folder_stops_the_start(new_client, tmp_path, folder):
 
 
 def test_a_device_that_is_not_there_stops_the_start(new_client, loader):
-    def load(settings):
+    def load(folder, settings):
         raise InputError("device 'cuda:7': this machine offers 0 CUDA devices")
 
     loader(load)
@@ -99,7 +99,7 @@ def test_a_failed_start_is_told_to_the_server_in_one_line(tmp_path):
 
 
 def test_an_error_of_ours_keeps_its_traceback(loader):
-    def load(settings):
+    def load(folder, settings):
         raise ZeroDivisionError
 
     loader(load)
@@ -119,7 +119,7 @@ def test_an_error_of_ours_keeps_its_traceback(loader):
 def test_a_model_that_turns_out_bad_after_the_start_stops_the_server(loader, new_client, monkeypatch, caplog):
     gate, stopped = threading.Event(), []
 
-    def load(settings):
+    def load(folder, settings):
         gate.wait(30)
         raise CheckpointError("models/x: sha256 differs")
 
@@ -135,7 +135,7 @@ def test_a_model_that_turns_out_bad_after_the_start_stops_the_server(loader, new
 
         client.run(asyncio.wait_for(until_stopped(), 10))
         assert client.get("/readyz").status_code == 503
-        assert client.app.state.service.failure == "models/x: sha256 differs"
+        assert client.app.state.service.failure == "the model cannot be loaded: models/x: sha256 differs"
     assert stopped == [signal.SIGTERM]
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
     assert line == "the model cannot be loaded: models/x: sha256 differs"
@@ -145,8 +145,8 @@ def test_making_the_application_reads_no_file(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a model was loaded before the lifespan")
 
-    monkeypatch.setattr(service_module, "load_tagger", refuse)
-    monkeypatch.setattr(service_module, "bundled_model", refuse)
+    monkeypatch.setattr(service_module, "open_model", refuse)
+    monkeypatch.setattr(settings_module, "bundled_model", refuse)
     create_app()
 
 

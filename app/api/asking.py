@@ -1,0 +1,56 @@
+"""From a checked request to the bytes of its answer."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
+
+from app.api.answers import check_labels, explain_answer, tag_answer
+from app.api.schemas import ExplainRequest, TagRequest
+from app.edge.problems import Problem
+from app.engine.jobs import Item, TagsText
+from app.engine.service import Service
+from model import Analysis, Explanation, InputError, Step
+
+
+async def tag_once(service: Service, asked: TagRequest, gone: Callable[[], bool], line: int | None = None) -> bytes:
+    """Answer one request of ``POST /tag``, or one line of a stream, which waits for room in the queue.
+
+    Raises:
+        Problem: the request cannot be served.
+        ClientGone: there is nobody to answer.
+    """
+    model = service.models.get(asked.model)
+    check_labels(asked.labels, model.labels)
+
+    def render(analyses: list[Analysis]) -> Iterator[bytes]:
+        service.metrics.tagged(analyses)
+        return tag_answer(asked, model.name, model.version, analyses, line)
+
+    return await service.inference.answer(model.tagger, asked.items, render, gone, patient=line is not None)
+
+
+async def explain_once(service: Service, asked: ExplainRequest, gone: Callable[[], bool]) -> bytes:
+    """Answer one request of ``POST /explain``.
+
+    Raises:
+        Problem: the request cannot be served.
+        ClientGone: there is nobody to answer.
+    """
+    model = service.models.get(asked.model)
+    render = partial(explain_answer, asked, model.name, model.version)
+    try:
+        return await service.inference.answer(_Explainer(model.tagger, asked.token), [asked.item], render, gone)
+    except InputError as error:
+        raise Problem("invalid_request", str(error)) from None
+
+
+class _Explainer:
+    """Explaining one token, as work for the queue."""
+
+    def __init__(self, tagger: TagsText, token: int) -> None:
+        self._tagger = tagger
+        self._token = token
+
+    def steps(self, items: Sequence[Item], /) -> Generator[Step, None, list[Explanation]]:
+        """Explain the token of the one item."""
+        yield Step("network")
+        return [self._tagger.explain(items[0], self._token)]

@@ -1,0 +1,148 @@
+"""``POST /tag/stream``: a line in, a line out, in order, for documents that are larger than memory together.
+
+Reading and answering go on side by side. A bounded number of lines is under way, so a client that reads slowly is
+read from slowly: memory is bounded by the lines under way, whatever the length of the stream. A stream that finds the
+queue full waits for room, where a single request would be refused.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from pydantic_core import to_json
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.api.asking import tag_once
+from app.api.schemas import TagRequest
+from app.api.sending import gone_of
+from app.edge.body import parse
+from app.edge.problems import Problem, request_id, unexpected
+from app.engine.jobs import ClientGone
+from app.engine.service import Service
+
+NDJSON = "application/x-ndjson"
+_UNDER_WAY = 32  # lines of one stream that are read and not yet answered
+
+
+class _Stopping(Exception):
+    """The service stops in the middle of a stream."""
+
+
+class LinesResponse(Response):
+    """Reads the lines of a request and answers them while they come."""
+
+    media_type = NDJSON
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        del self.headers["content-length"]
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer all lines, as ASGI has it."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_UNDER_WAY)
+        reading = asyncio.create_task(self._read(scope, receive, answers))
+        try:
+            while (answer := await answers.get()) is not None:
+                await send({"type": "http.response.body", "body": await answer, "more_body": True})
+            await reading
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (ClientGone, ClientDisconnect):
+            self._service.metrics.cancelled()
+        finally:
+            reading.cancel()
+            while not answers.empty():
+                if (answer := answers.get_nowait()) is not None:
+                    answer.cancel()
+
+    async def _read(self, scope: Scope, receive: Receive, answers: "asyncio.Queue[asyncio.Task[bytes] | None]") -> None:
+        """Set a task to work on each line."""
+        number = 0
+        gone = gone_of(scope)
+        try:
+            async for number, line in lines(self._chunks(receive), self._service.settings.max_body_bytes):
+                if line is None or line.strip():
+                    await answers.put(asyncio.create_task(self._answer(scope, number, line, gone)))
+        except _Stopping:
+            await answers.put(asyncio.create_task(self._cut_off(scope, number + 1)))
+        finally:
+            await answers.put(None)
+
+    async def _chunks(self, receive: Receive) -> AsyncIterator[bytes]:
+        """The body as it comes.
+
+        Raises:
+            ClientDisconnect: it will not come to its end.
+            _Stopping: the service is to read no more of it.
+        """
+        stopping = asyncio.create_task(self._service.stopping.wait())
+        try:
+            more = True
+            while more:
+                message = asyncio.ensure_future(receive())
+                done, _ = await asyncio.wait({message, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if message not in done:
+                    message.cancel()
+                    raise _Stopping
+                if message.result()["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                yield message.result().get("body", b"")
+                more = message.result().get("more_body", False)
+        finally:
+            stopping.cancel()
+
+    async def _answer(self, scope: Scope, number: int, line: bytes | None, gone: Callable[[], bool]) -> bytes:
+        """Answer one line; what is wrong with it is an answer too. None stands for a line that was too long."""
+        service = self._service
+        try:
+            if line is None:
+                raise Problem("too_large", f"the line is longer than {service.settings.max_body_bytes} bytes")
+            asked = TagRequest.read(parse(line), service.settings)
+            return await tag_once(service, asked, gone, line=number) + b"\n"
+        except Problem as problem:
+            return _error_line(problem, number, request_id(scope))
+        except ClientGone:
+            raise
+        except Exception as error:
+            unexpected(error, request_id(scope))
+            return _error_line(Problem("internal", "something went wrong with this line"), number, request_id(scope))
+
+    async def _cut_off(self, scope: Scope, number: int) -> bytes:
+        """The last line of a stream that the stop of the service ends."""
+        problem = Problem("not_ready", "the service is stopping; send this line and those after it again")
+        return _error_line(problem, number, request_id(scope))
+
+
+async def lines(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[tuple[int, bytes | None]]:
+    """Cut a body into lines.
+
+    Args:
+        chunks: of the body, cut anywhere.
+        most: bytes that a line may have.
+
+    Yields:
+        Lines with their numbers, counted from 1, without their ends; None for one that is too long, whose rest is
+        skipped and never held.
+    """
+    number, begun, skipping = 1, bytearray(), False
+    async for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            if not skipping:
+                begun += piece
+                yield number, bytes(begun) if len(begun) <= most else None
+            number, begun, skipping = number + 1, bytearray(), False
+        if not skipping:
+            begun += rest
+            if len(begun) > most:
+                yield number, None
+                begun, skipping = bytearray(), True
+    if begun:
+        yield number, bytes(begun)
+
+
+def _error_line(problem: Problem, number: int, identifier: str) -> bytes:
+    error = {"code": problem.code, "message": problem.message, "request_id": identifier}
+    return to_json({"line": number, "error": error}) + b"\n"

@@ -1,0 +1,53 @@
+"""``POST /explain``: the numbers of the model, in the client's units, with refusals of the usual shape."""
+
+import pytest
+
+
+def explain(client, **body):
+    return client.request("POST", "/explain", json=body)
+
+
+def test_the_shares_bias_and_document_add_up_to_the_logit(client):
+    answer = explain(client, text="Ada met Ito", token=2)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found["model"] == {"name": "english", "version": "stub-1"}
+    assert found["token"] == {"text": "Ito", "start": 8, "end": 11, "tag": "B-PER", "score": 0.3}
+    assert (found["column"], found["method"]) == ("S-PER", "exact")
+    assert [(place["position"], place["text"], place["start"]) for place in found["window"]] == [
+        (-1, "met", 4),
+        (0, "Ito", 8),
+        (1, None, None),
+    ]
+    assert found["logit"] == found["bias"] + found["document"] + sum(place["share"] for place in found["window"])
+
+
+def test_offsets_come_in_the_unit_asked_for(client):
+    found = explain(client, text="👩‍🚀 Ada met Ito", token=1, offsets="utf16").json()
+    text = "👩‍🚀 Ada met Ito".encode("utf-16-le")
+    for place in [found["token"], *(place for place in found["window"] if place["text"] is not None)]:
+        assert text[2 * place["start"] : 2 * place["end"]].decode("utf-16-le") == place["text"]
+
+
+def test_words_are_counted_as_words(client):
+    found = explain(client, tokens=["Ada", "met", "Ito"], token=0).json()
+    assert (found["token"]["start"], found["token"]["end"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"text": "Ada", "token": 1}, 422, "invalid_request"),
+        ({"text": "", "token": 0}, 422, "invalid_request"),
+        ({"text": "Ada", "token": -1}, 422, "invalid_request"),
+        ({"text": "Ada", "token": True}, 422, "invalid_request"),
+        ({"text": "Ada"}, 422, "invalid_request"),
+        ({"token": 0}, 422, "invalid_request"),
+        ({"text": ["Ada"], "token": 0}, 422, "invalid_request"),
+        ({"text": "Ada", "tokens": ["Ada"], "token": 0}, 422, "invalid_request"),
+        ({"text": "Ada", "token": 0, "details": True}, 422, "unknown_or_duplicate_field"),
+        ({"text": "Ada", "token": 0, "model": "other"}, 404, "not_found"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(client, refused, body, status, code):
+    refused(explain(client, **body), status, code)

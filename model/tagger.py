@@ -3,89 +3,26 @@
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from model import checkpoint
+from model.answers import Analysis, Entity, Prediction, TaggedToken
 from model.checkpoint import Checkpoint
 from model.decoding import decode
 from model.device import resolve_device
 from model.errors import InputError, RunError
-from model.iob import Span, tag_set
+from model.explain import Explanation
+from model.iob import tag_set
 from model.sentences import sentence_lengths
+from model.steps import Step
 from model.stream import Sentences, Stream
 from model.tokens import Token, tokenize
 
 _BATCH_TOKENS = 4096
-
-
-class Entity(NamedTuple):
-    """A named thing. With texts, ``text[start:end]`` in code points; with given tokens, token indices."""
-
-    start: int
-    end: int
-    label: str
-    text: str
-    score: float
-
-
-class TaggedToken(NamedTuple):
-    """A token with its IOB2 tag and the probability of that tag; offsets as in :class:`Entity`."""
-
-    text: str
-    start: int
-    end: int
-    tag: str
-    score: float
-
-
-class Analysis(NamedTuple):
-    """What the model says of one text or sentence."""
-
-    entities: list[Entity]
-    tokens: list[TaggedToken]
-
-
-class Step(NamedTuple):
-    """What a bounded piece of work has done."""
-
-    stage: str
-    tokens: int = 0
-    unknown: int = 0
-
-
-class Share(NamedTuple):
-    """What one place of the window adds to a logit."""
-
-    position: int
-    text: str | None
-    start: int | None
-    end: int | None
-    share: float
-
-
-class Explanation(NamedTuple):
-    """How the tag of a token came about."""
-
-    token: TaggedToken
-    column: str
-    logit: float
-    bias: float
-    document: float
-    method: str
-    shares: list[Share]
-
-
-class Prediction(NamedTuple):
-    """What the model says of one sentence: a tag and a score per token, and the spans with theirs."""
-
-    tags: list[str]
-    token_scores: list[float]
-    spans: list[Span]
-    span_scores: list[float]
 
 
 class Tagger:

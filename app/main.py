@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from app.api import routes
 from app.edge import problems
@@ -14,6 +15,7 @@ from app.engine.jobs import TagsText
 from app.engine.service import Service
 from app.pages import routes as pages
 from app.settings import Settings
+from app.sight.traces import open_tracer
 from app.sight.watch import Watch
 
 
@@ -52,7 +54,9 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
     problems.install(app)
     # The last one added stands outermost.
     app.add_middleware(BodyLimit, max_bytes=service.settings.max_body_bytes)
-    app.add_middleware(Watch, metrics=service.metrics)
+    ours = (*routes.router.routes, *pages.router.routes)
+    templates = [route.path for route in ours if isinstance(route, Route)]
+    app.add_middleware(Watch, metrics=service.metrics, routes=templates, tracer=open_tracer())
     app.add_middleware(RequestId)
     app.add_middleware(BriefStartFailure)
     return app

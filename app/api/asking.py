@@ -1,17 +1,21 @@
 """From a checked request to the bytes of its answer."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
+
+from starlette.types import Scope
 
 from app.api.answers import check_labels, explain_answer, tag_answer
 from app.api.schemas import ExplainRequest, TagRequest
+from app.api.sending import gone_of
 from app.edge.problems import Problem
 from app.engine.jobs import Item, TagsText
 from app.engine.service import Service
+from app.sight.traces import trace_of
 from model import Analysis, Explanation, InputError, Step
 
 
-async def tag_once(service: Service, asked: TagRequest, gone: Callable[[], bool], line: int | None = None) -> bytes:
+async def tag_once(service: Service, asked: TagRequest, scope: Scope, line: int | None = None) -> bytes:
     """Answer one request of ``POST /tag``, or one line of a stream, which waits for room in the queue.
 
     Raises:
@@ -25,10 +29,13 @@ async def tag_once(service: Service, asked: TagRequest, gone: Callable[[], bool]
         service.metrics.tagged(analyses)
         return tag_answer(asked, model.name, model.version, analyses, line)
 
-    return await service.inference.answer(model.tagger, asked.items, render, gone, patient=line is not None)
+    trace = trace_of(scope) if line is None else None  # a stream may have a million lines
+    return await service.inference.answer(
+        model.tagger, asked.items, render, gone_of(scope), trace=trace, patient=line is not None
+    )
 
 
-async def explain_once(service: Service, asked: ExplainRequest, gone: Callable[[], bool]) -> bytes:
+async def explain_once(service: Service, asked: ExplainRequest, scope: Scope) -> bytes:
     """Answer one request of ``POST /explain``.
 
     Raises:
@@ -37,8 +44,9 @@ async def explain_once(service: Service, asked: ExplainRequest, gone: Callable[[
     """
     model = service.models.get(asked.model)
     render = partial(explain_answer, asked, model.name, model.version)
+    work = _Explainer(model.tagger, asked.token)
     try:
-        return await service.inference.answer(_Explainer(model.tagger, asked.token), [asked.item], render, gone)
+        return await service.inference.answer(work, [asked.item], render, gone_of(scope), trace=trace_of(scope))
     except InputError as error:
         raise Problem("invalid_request", str(error)) from None
 

@@ -51,7 +51,7 @@ async def tag(request: Request) -> Response:
     """Find the named entities of texts, or of sentences that are words already."""
     service = service_of(request)
     asked = TagRequest.read(await read_json(request), service.settings)
-    return await _respond(request, tag_once(service, asked, gone_of(request.scope)))
+    return await _respond(request, tag_once(service, asked, request.scope))
 
 
 @router.post(
@@ -65,7 +65,7 @@ async def explain(request: Request) -> Response:
     """Say what each word around a token adds to the score of its tag."""
     service = service_of(request)
     asked = ExplainRequest.read(await read_json(request), service.settings)
-    return await _respond(request, explain_once(service, asked, gone_of(request.scope)))
+    return await _respond(request, explain_once(service, asked, request.scope))
 
 
 @router.post(

@@ -6,7 +6,7 @@ queue full waits for room, where a single request would be refused.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.asking import tag_once
 from app.api.schemas import TagRequest
-from app.api.sending import gone_of
 from app.edge.body import parse
 from app.edge.problems import Problem, request_id, unexpected
 from app.engine.jobs import ClientGone
@@ -60,11 +59,10 @@ class LinesResponse(Response):
     async def _read(self, scope: Scope, receive: Receive, answers: "asyncio.Queue[asyncio.Task[bytes] | None]") -> None:
         """Set a task to work on each line."""
         number = 0
-        gone = gone_of(scope)
         try:
             async for number, line in lines(self._chunks(receive), self._service.settings.max_body_bytes):
                 if line is None or line.strip():
-                    await answers.put(asyncio.create_task(self._answer(scope, number, line, gone)))
+                    await answers.put(asyncio.create_task(self._answer(scope, number, line)))
         except _Stopping:
             await answers.put(asyncio.create_task(self._cut_off(scope, number + 1)))
         finally:
@@ -93,14 +91,14 @@ class LinesResponse(Response):
         finally:
             stopping.cancel()
 
-    async def _answer(self, scope: Scope, number: int, line: bytes | None, gone: Callable[[], bool]) -> bytes:
+    async def _answer(self, scope: Scope, number: int, line: bytes | None) -> bytes:
         """Answer one line; what is wrong with it is an answer too. None stands for a line that was too long."""
         service = self._service
         try:
             if line is None:
                 raise Problem("too_large", f"the line is longer than {service.settings.max_body_bytes} bytes")
             asked = TagRequest.read(parse(line), service.settings)
-            return await tag_once(service, asked, gone, line=number) + b"\n"
+            return await tag_once(service, asked, scope, line=number) + b"\n"
         except Problem as problem:
             return _error_line(problem, number, request_id(scope))
         except ClientGone:

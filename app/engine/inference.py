@@ -17,6 +17,7 @@ from app.engine.jobs import ClientGone, Item, Job, Works
 from app.engine.worker import Answers, Worker
 from app.settings import Settings
 from app.sight.metrics import Metrics
+from app.sight.traces import Trace
 
 _RESERVED = 2  # streams fill one part in two of the queue, and leave the rest to requests that wait for an answer
 
@@ -59,6 +60,7 @@ class Inference:
         render: Callable[[list[Any]], Iterator[bytes]],
         gone: Callable[[], bool] = lambda: False,
         *,
+        trace: Trace | None = None,
         patient: bool = False,
     ) -> bytes:
         """Tag items, and write the answer; both on the worker's thread.
@@ -68,13 +70,14 @@ class Inference:
             items: texts and sentences of words.
             render: makes the answer, in pieces, from one result an item.
             gone: whether the client has hung up.
+            trace: of the request, if it is traced.
             patient: wait for room in the queue, and leave some of it to the others.
 
         Raises:
             Problem: ``overloaded`` when the queue is full, ``timeout`` after the deadline.
             ClientGone: the client hung up first.
         """
-        job = Job(tagger, items, render, gone, self._loop.create_future(), time.monotonic())
+        job = Job(tagger, items, render, gone, self._loop.create_future(), trace, time.monotonic())
         if patient:
             await self._room()
         elif not self._fits(job):

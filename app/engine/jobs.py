@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from app.sight.traces import Trace
 from model import Analysis, Explanation, Step
 
 Item = str | Sequence[str]
@@ -53,6 +54,8 @@ class Job:
     gone: Callable[[], bool]
     """Whether the client has hung up."""
     answer: asyncio.Future[bytes]
+    trace: Trace | None
+    """Where the time it takes is to be noted, if anywhere."""
     arrived: float
     """When it joined the queue, by the monotonic clock, in seconds."""
     tokens: int = field(init=False)

@@ -149,6 +149,9 @@ class Worker:
                 yield
                 began = time.perf_counter()
             answers.append(b"".join(pieces))
+            if job.trace is not None:
+                job.trace.record("wait", job.arrived, now)
+                job.trace.record("compute", now, time.monotonic(), tokens=job.tokens, requests=len(batch))
         return answers
 
     def _compute(

@@ -6,7 +6,7 @@ once.
 """
 
 from collections import Counter as Tally
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from starlette.types import Scope
 
-from app.sight.names import method_of, route_of
+from app.sight.names import Templates, method_of, route_of
 from model import Analysis
 
 REFUSALS = (
@@ -51,6 +51,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self._templates = Templates(())
         self._make_request_instruments()
         self._make_queue_instruments()
         self._make_model_instruments()
@@ -89,8 +90,13 @@ class Metrics:
         self._reloads = self._counter("reloads", "Attempts to load a model anew", "model", "outcome")
         self._reload_failures = self._counter("reload_failures", "Of those, the ones that failed", "model")
 
+    def routes(self, templates: Iterable[str]) -> None:
+        """Take the templates of all routes, which name what a refused request was meant for."""
+        self._templates = Templates(templates)
+
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count an answer."""
+        """Count an answer, and give its scope the route that it was meant for if it never got there."""
+        self._templates.name(scope)
         key = route_of(scope), method_of(scope), status
         if (found := self._answers.get(key)) is None:
             route, method, _ = key

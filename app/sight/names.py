@@ -27,7 +27,7 @@ class Templates:
     def name(self, scope: Scope) -> None:
         """Give a request without a route the one that its path belongs to, if any."""
         if scope.get("route") is None:
-            path = scope["path"]
+            path = scope.get("path", "")
             scope["route"] = next((template for pattern, template in self._patterns if pattern.match(path)), None)
 
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.edge.problems import log, request_id, unexpected
 from app.sight.metrics import Metrics
-from app.sight.names import Templates, method_of, route_of
+from app.sight.names import method_of, route_of
 from app.sight.traces import Tracer, trace_of
 
 _LINE = "%(request_id)s %(method)s %(route)s %(status)d %(milliseconds).1f ms"
@@ -34,8 +34,8 @@ class Watch:
         """
         self._app = app
         self._metrics = metrics
-        self._templates = Templates(routes)
         self._tracer = tracer
+        metrics.routes(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI has it."""
@@ -64,7 +64,6 @@ class Watch:
             self._note(scope, status, time.perf_counter() - began)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        self._templates.name(scope)
         self._metrics.answered(scope, status, seconds)
         if self._tracer is not None:
             self._tracer.end(scope, status)

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from app.api import routes
 from app.edge import problems
+from app.edge.admission import Admission
 from app.edge.limits import BodyLimit, RequestId
 from app.edge.startup import BriefStartFailure
 from app.engine.jobs import TagsText
@@ -53,7 +54,8 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
     app.include_router(pages.router)
     problems.install(app)
     # The last one added stands outermost.
-    app.add_middleware(BodyLimit, max_bytes=service.settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=service.settings.max_body_bytes, metrics=service.metrics)
+    app.add_middleware(Admission, settings=service.settings, metrics=service.metrics)
     ours = (*routes.router.routes, *pages.router.routes)
     templates = [route.path for route in ours if isinstance(route, Route)]
     app.add_middleware(Watch, metrics=service.metrics, routes=templates, tracer=open_tracer())

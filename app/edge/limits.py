@@ -5,13 +5,17 @@ Both are plain ASGI: they see the bytes as they come and hide nothing of the con
 
 import re
 import secrets
+from collections.abc import Collection, Sequence
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.edge.problems import Problem
+from app.sight.metrics import Metrics
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+STREAMS = frozenset({"/tag/stream"})
+"""Paths whose body has no end that anybody could announce. Their routes limit its lines."""
 
 
 class RequestId:
@@ -25,27 +29,31 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identifier = choose_id(Headers(scope=scope).getlist("x-request-id"))
+        identifier = choose_id([value for name, value in scope["headers"] if name == b"x-request-id"])
         scope.setdefault("state", {})["request_id"] = identifier
+        own = ((b"x-request-id", identifier.encode()), _NOSNIFF)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = identifier
-                headers["X-Content-Type-Options"] = "nosniff"
+                message = {**message, "headers": [*message.get("headers", ()), *own]}
             await send(message)
 
         await self._app(scope, receive, send_with_id)
 
 
-def choose_id(sent: list[str]) -> str:
+def choose_id(sent: Sequence[bytes]) -> str:
     """Take the client's id if there is exactly one and it can do no harm in a log; else make one.
 
-    >>> choose_id(["order-66"])
+    >>> choose_id([b"order-66"])
     'order-66'
     """
-    if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]):
-        return sent[0]
+    if len(sent) == 1 and _REQUEST_ID.fullmatch(identifier := sent[0].decode("latin-1")):
+        return identifier
+    return new_id()
+
+
+def new_id() -> str:
+    """Make an id that nobody else has: 16 hex digits."""
     return secrets.token_hex(8)
 
 
@@ -57,16 +65,28 @@ class BodyLimit:
     answer, and a route that never reads its body has checked the headers first.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, metrics: Metrics | None = None, unlimited: Collection[str] = STREAMS
+    ) -> None:
+        """Stand in front of an application.
+
+        Args:
+            app: what to protect.
+            max_bytes: of a body.
+            metrics: counts the refusals.
+            unlimited: paths that this does not apply to.
+        """
         self._app = app
         self._max_bytes = max_bytes
+        self._metrics = metrics
+        self._unlimited = unlimited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI has it."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._unlimited:
             await self._app(scope, receive, send)
             return
-        announced = _announced(Headers(scope=scope))
+        announced = _announced(scope)
         read = 0
 
         async def receive_within_limit() -> Message:
@@ -86,12 +106,14 @@ class BodyLimit:
         await self._app(scope, receive_within_limit, send)
 
     def _too_large(self) -> Problem:
+        if self._metrics is not None:
+            self._metrics.refused("too_large")
         # What is left unread would be taken for the next request, so this connection ends here.
         message = f"the body is larger than {self._max_bytes} bytes"
         return Problem("too_large", message, headers={"Connection": "close"})
 
 
-def _announced(headers: Headers) -> int | None:
+def _announced(scope: Scope) -> int | None:
     """The Content-Length, if there is one that is a number; servers refuse the others."""
-    length = headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return int(length) if length.isdigit() and len(length) < 20 else None

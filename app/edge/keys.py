@@ -1,0 +1,66 @@
+"""Who may ask: keys, of which the service only knows the hashes."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+from app.edge.problems import Problem
+
+_CHALLENGES = 'Basic realm="Fenestra", charset="UTF-8", Bearer'
+
+
+class Keys:
+    """The keys that open the service."""
+
+    def __init__(self, hashes: Iterable[str]) -> None:
+        """Take the SHA-256 of each key, in hex."""
+        self._hashes = tuple(bytes.fromhex(digest) for digest in hashes)
+
+    def __bool__(self) -> bool:
+        """Whether there are any: without, everybody may ask."""
+        return bool(self._hashes)
+
+    def check(self, authorization: list[bytes]) -> str:
+        """Find the key that a request brings along.
+
+        Args:
+            authorization: the values of all its Authorization headers.
+
+        Returns:
+            The hash of the key, in hex: a name for the client that gives nothing away.
+
+        Raises:
+            Problem: ``unauthorized``.
+        """
+        digest = hashlib.sha256(_key(authorization) or b"").digest()
+        # All are compared, to the last byte: the time it takes says nothing of any of them.
+        matches = sum([hmac.compare_digest(digest, known) for known in self._hashes])
+        if not matches or not _key(authorization):
+            raise unauthorized()
+        return digest.hex()
+
+
+def unauthorized() -> Problem:
+    """The answer to a request without a key that is known."""
+    return Problem("unauthorized", "send a key as Authorization: Bearer KEY", headers={"WWW-Authenticate": _CHALLENGES})
+
+
+def _key(authorization: list[bytes]) -> bytes | None:
+    """Read the key out of ``Bearer KEY``, or of ``Basic …`` as the password: so browsers can ask for it.
+
+    >>> _key([b"Bearer abc"]), _key([b"Basic dTphYmM="]), _key([b"abc"])
+    (b'abc', b'abc', None)
+    """
+    if len(authorization) != 1 or not authorization[0].isascii():
+        return None
+    scheme, _, rest = authorization[0].partition(b" ")
+    if scheme.lower() == b"bearer":
+        return rest.strip()
+    if scheme.lower() == b"basic":
+        try:
+            return base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
+        except binascii.Error:
+            return None
+    return None

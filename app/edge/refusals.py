@@ -1,0 +1,47 @@
+"""Answers that leave without an application: written to the socket as they are, by the connection itself."""
+
+from collections.abc import Iterable
+
+from app.edge.problems import Problem
+
+Header = tuple[bytes, bytes]
+
+_PHRASES = {400: b"Bad Request", 401: b"Unauthorized", 431: b"Request Header Fields Too Large"}
+_PHRASES |= {503: b"Service Unavailable"}
+_SNIFF: Header = (b"x-content-type-options", b"nosniff")
+
+
+def rendered(problem: Problem, request_id: str, headers: Iterable[Header]) -> bytes:
+    """Write a whole answer.
+
+    Args:
+        problem: what to tell.
+        request_id: goes into the body and the header.
+        headers: more of them, such as the date.
+    """
+    response = problem.response(request_id)
+    own = (*response.raw_headers, (b"x-request-id", request_id.encode()), _SNIFF)
+    lines = [b"HTTP/1.1 %d %s" % (response.status_code, _PHRASES[response.status_code])]
+    lines += [b"%s: %s" % header for header in (*headers, *own)]
+    return b"\r\n".join([*lines, b"", bytes(response.body)])
+
+
+class Canned:
+    """An answer that is sent so often that it is written beforehand; only the request's id and the date change."""
+
+    def __init__(self, problem: Problem) -> None:
+        mark = "@"
+        head, _, body = rendered(problem, mark, ()).partition(b"\r\n\r\n")
+        self._status, *headers = head.split(b"\r\n")
+        kept = [header for header in headers if not header.startswith((b"content-length:", b"x-request-id:"))]
+        self._head = b"\r\n".join([*kept, b"x-request-id: "])
+        self._before, _, self._after = body.partition(mark.encode())
+
+    def rendered(self, request_id: str, headers: Iterable[Header], *, close: bool) -> bytes:
+        """Write it for one request."""
+        identifier = request_id.encode()
+        lines = [self._status, *[b"%s: %s" % header for header in headers], self._head + identifier]
+        if close:
+            lines.append(b"connection: close")
+        lines.append(b"content-length: %d\r\n" % (len(self._before) + len(identifier) + len(self._after)))
+        return b"\r\n".join([*lines, self._before + identifier + self._after])

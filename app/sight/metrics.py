@@ -72,7 +72,7 @@ class Metrics:
     def _make_queue_instruments(self) -> None:
         """The way to the model."""
         self._depth = self._gauge("queue_depth", "Requests that wait for the model or are at work in it")
-        self._limit = self._gauge("queue_limit", "Requests that may, at most")
+        self._limit = self._gauge("queue_limit", "Requests that may wait or be at work, at most")
         self._wait = self._histogram("queue_wait_seconds", "Time that requests waited for the model", _SECONDS)
         self._batch_tokens = self._histogram("batch_tokens", "Tokens, about, that were tagged together", _TOKENS)
         self._batch_requests = self._histogram("batch_requests", "Requests that were tagged together", _REQUESTS)
@@ -88,7 +88,7 @@ class Metrics:
         self._model = self._gauge("model_info", "1 for each model in use", "name", "version")
         self._versions: dict[str, str] = {}
         self._reloads = self._counter("reloads", "Attempts to load a model anew", "model", "outcome")
-        self._reload_failures = self._counter("reload_failures", "Of those, the ones that failed", "model")
+        self._reload_failures = self._counter("reload_failures", "Attempts to load a model anew that failed", "model")
 
     def routes(self, templates: Iterable[str]) -> None:
         """Take the templates of all routes, which name what a refused request was meant for."""

@@ -636,7 +636,8 @@ class TestServe:
     def test_it_answers_until_sigterm_and_ends_well(self, folder):
         started = process("serve", "--model", folder, "--port", 0)
         try:
-            url = next(word for line in started.stderr for word in line.split() if word.startswith("http://"))
+            said = next(message for line in started.stderr if "http://" in (message := json.loads(line)["message"]))
+            url = said.split()[0]
             assert wait_for(f"{url}/livez") == {"status": "alive"}
             request = urllib.request.Request(
                 f"{url}/tag", b'{"text": "Ada in Kiel"}', {"Content-Type": "application/json"}

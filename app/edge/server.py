@@ -21,6 +21,8 @@ from app.edge.protocol import speaking_for
 from app.engine.service import Service
 from app.main import create_app
 from app.settings import Settings
+from app.sight.logs import configure
+from app.sight import logs
 from model import InputError
 from model.checkpoint import describe
 
@@ -97,8 +99,10 @@ def serve(settings: Settings) -> int:
         InputError: the address cannot be had, or a model folder is none: what can be known before the start.
         KeyboardInterrupt: after SIGINT.
     """
+    configure(settings)
     for _, folder in settings.served:
         describe(folder)
+    logs.configure(settings)
     with bound(settings.host, settings.port) as listener, _sigterm_ends():
         app = create_app(settings)
         server = new_server(app, settings)
@@ -122,6 +126,7 @@ def new_server(app: FastAPI, settings: Settings) -> Server:
         http=speaking_for(desk),
         ws="none",
         log_level=settings.log_level,
+        log_config=None,  # app.sight.logs has configured it
         access_log=False,  # app.sight.watch logs each request, without what was sent
         proxy_headers=bool(settings.trusted_proxies),  # anyone else can send X-Forwarded-For
         forwarded_allow_ips=list(settings.trusted_proxies),

@@ -5,7 +5,11 @@ import gc
 import io
 import json
 import logging
+import os
 import re
+import signal
+import socket
+import subprocess
 import sys
 import threading
 import warnings
@@ -20,6 +24,7 @@ from app.settings import Settings
 from app.sight import logs
 from app.sight.metrics import Metrics
 from app.sight.watch import Watch
+from tests.conftest import ROOT
 
 SECRET = "Geheimnis"
 log = logging.getLogger("uvicorn.error")
@@ -232,3 +237,39 @@ def test_configuring_twice_logs_once(configure):
     screen = configure()
     log.info("once")
     assert len(screen.lines()) == 1
+
+
+def test_the_running_service_logs_nothing_but_json_and_nothing_that_was_sent():
+    """From the first line to the last, whatever comes: the server's own lines, refusals below HTTP, odd requests."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("FENESTRA_", "OTEL_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from app.cli import main; sys.exit(main())", "serve", "--port", "0"],
+        env=environment | {"FENESTRA_LOG_LEVEL": "debug", "FENESTRA_DRAIN_SECONDS": "0"},
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        before = []
+        while not (url := re.search(r"http://[\d.]+:\d+", (before or [""])[-1])):
+            before.append(process.stderr.readline())
+            assert before[-1], before
+        with httpx.Client(base_url=url.group(), transport=httpx.HTTPTransport(retries=20)) as http:
+            body = {"text": f"{SECRET} met Ada."}
+            assert http.post("/tag", json=body, headers={"x-request-id": "seven"}).status_code == 200
+            http.post(f"/{SECRET}?{SECRET}", json=body)
+            http.post("/tag", content=f'{{"{SECRET}'.encode(), headers={"content-type": "application/json"})
+            http.get("/livez", headers={"x-request-id": f"{SECRET} {SECRET}", SECRET: SECRET, "host": SECRET})
+        with socket.create_connection((url.group().split("/")[2].split(":")[0], int(url.group().split(":")[2]))) as raw:
+            raw.sendall(f"{SECRET} {SECRET}\r\n\r\n".encode())
+            assert raw.recv(1024).startswith(b"HTTP/1.1 400")
+        process.send_signal(signal.SIGTERM)
+        out, after = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    lines = [json.loads(line) for line in [*before, *after.splitlines()]]
+    assert out == ""
+    assert process.returncode == 0
+    assert SECRET.lower() not in json.dumps(lines).lower()
+    assert [line["route"] for line in lines if line.get("request_id") == "seven"] == ["/tag"]
+    assert {"time", "level", "message"} <= set.intersection(*map(set, lines))
+    assert {line["level"] for line in lines} <= {"debug", "info", "warning"}

@@ -65,15 +65,17 @@ class Desk:
         self.open: set[Connection] = set()
         self.idle: dict[Connection, float] = {}
         """Those without a request under way, the one that has been so longest first, and since when."""
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # none has come yet
+        self._looking = False
         self._shed = 0
         metrics.connections(lambda: len(self.open))
         self._next_shed_line = 0.0
 
     def enter(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         """Take note of a new connection, and make room for it."""
-        if self._loop is None:
-            self._loop = loop
+        self._loop = loop
+        if not self._looking:
+            self._looking = True
             loop.call_later(LOOK_SECONDS, self._look)
         self.open.add(connection)
         if len(self.open) > self.most:
@@ -108,8 +110,7 @@ class Desk:
 
     def close_quiet(self, seconds: float) -> None:
         """Close connections on which nothing has happened for so long, and nothing waits to be read."""
-        assert self._loop is not None
-        before = self._loop.time() - seconds
+        before = self._loop.time() - seconds if self._loop else 0.0
         for connection, since in tuple(self.idle.items()):
             if since <= before and not connection.unread():
                 connection.close_gently()
@@ -130,7 +131,7 @@ class Desk:
         if self.open or self._shed:
             self._loop.call_later(LOOK_SECONDS, self._look)
         else:
-            self._loop = None
+            self._looking = False
 
     def _make_room(self, newest: Connection) -> None:
         """Close the connection that is missed least.

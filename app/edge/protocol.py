@@ -460,7 +460,8 @@ class EdgeProtocol(HttpToolsProtocol):
         status = STATUS[problem.code]
         self.desk.metrics.refused(reason)
         self.desk.metrics.answered({"method": ""}, status, self.loop.time() - self.since)
-        log.info("%s refused: %s, %d", identifier, reason, status)
+        told = {"request_id": identifier, "status": status, "reason": reason}
+        log.info("%(request_id)s refused %(status)d %(reason)s", told, extra=told)
         answer = rendered(problem, identifier, self.server_state.default_headers)
         if self._answering is None:
             self._say_last(answer)

@@ -21,7 +21,6 @@ from app.edge.protocol import speaking_for
 from app.engine.service import Service
 from app.main import create_app
 from app.settings import Settings
-from app.sight.logs import configure
 from app.sight import logs
 from model import InputError
 from model.checkpoint import describe
@@ -99,7 +98,6 @@ def serve(settings: Settings) -> int:
         InputError: the address cannot be had, or a model folder is none: what can be known before the start.
         KeyboardInterrupt: after SIGINT.
     """
-    configure(settings)
     for _, folder in settings.served:
         describe(folder)
     logs.configure(settings)

@@ -1,5 +1,6 @@
 """A real server on a real socket, in a thread of the tests' process, and clients that speak any bytes at all."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -28,7 +29,9 @@ class LiveServer:
         self.thread = threading.Thread(target=self._run)
 
     def _run(self):
-        self.server.run(sockets=[self.listener])
+        with asyncio.Runner(loop_factory=self.server.config.get_loop_factory()) as runner:
+            self.loop = runner.get_loop()
+            runner.run(self.server.serve(sockets=[self.listener]))
 
     def __enter__(self):
         self.thread.start()
@@ -41,6 +44,10 @@ class LiveServer:
         self.server.handle_exit(signal.SIGINT, None)
         self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
+
+    def on_loop(self, function, *args):
+        """Call something in the server's thread, between two events."""
+        self.loop.call_soon_threadsafe(function, *args)
 
     def connect(self):
         return Wire(self.address)
@@ -152,8 +159,8 @@ TEXT = b'{"text":"Ada met Ito."}'
 TAG = request("/tag", TEXT)
 
 
-def wait_for(condition):
-    end = time.monotonic() + PATIENCE
+def wait_for(condition, seconds=PATIENCE):
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)

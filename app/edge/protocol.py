@@ -183,9 +183,8 @@ class EdgeProtocol(HttpToolsProtocol):
         """Parse what has come."""
         if self._deaf:
             return
-        before = self.phase
         self._feeding = len(data)
-        if before is Phase.IDLE:
+        if self.phase is Phase.IDLE:
             self._begin_head(pending=0)
         try:
             self.parser.feed_data(data)
@@ -194,7 +193,7 @@ class EdgeProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._give_up_parsing()
         else:
-            self._measure(before)
+            self._measure()
 
     def _begin_head(self, pending: int) -> None:
         self.phase = Phase.HEAD
@@ -202,7 +201,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if not self._fresh:
             self.since = self.loop.time()
 
-    def _measure(self, before: Phase) -> None:
+    def _measure(self) -> None:
         """Limit what was read and is in nobody's hands yet."""
         if self._deaf:
             return
@@ -211,7 +210,7 @@ class EdgeProtocol(HttpToolsProtocol):
             if self._pending > self._settings.max_header_bytes:
                 self._fault = self._too_long()
                 self._give_up_parsing()
-        elif before is Phase.BODY is self.phase:
+        elif self.phase is Phase.BODY:
             self._framing += self._feeding
             if self._framing > self._settings.max_header_bytes:
                 self._fault = self._too_long()
@@ -264,7 +263,8 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         version = self.parser.get_http_version()
         self._complete_scope(version)
-        self.phase, self.since, self._framing = Phase.BODY, self.loop.time(), 0
+        self.phase, self.since = Phase.BODY, self.loop.time()
+        self._framing = -self._feeding  # what is fed now is in part the head
         # An answer that comes instead of 100 leaves it open whether the body follows.
         keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self.expect_100_continue
         if self._answering is None and self._shed(keep_alive):

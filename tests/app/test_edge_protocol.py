@@ -98,6 +98,13 @@ def test_pipelined_requests_are_answered_in_order(server):
         assert [wire.answer().headers["x-request-id"] for _ in range(40)] == [f"n{n}" for n in range(40)]
 
 
+def test_large_pipelined_requests_are_answered_too(server):
+    large = request("/tag", b'{"text":"' + b"Ada " * 20_000 + b'"}')
+    with server.connect() as wire:
+        threading.Thread(target=wire.send, args=(large * 10,)).start()
+        assert [wire.answer().status for _ in range(10)] == [200] * 10
+
+
 def test_a_request_in_single_bytes_is_served(server):
     with server.connect() as wire:
         for byte in TAG:

@@ -4,20 +4,25 @@ A softmax scores every token alone and may put ``I-PER`` after ``O``. Of all tag
 allows, :func:`best_paths` finds the one with the highest product of probabilities (Viterbi 1967; the step
 scores are 0 or −∞).
 
-    S sentences · T tokens of all sentences, end to end · L tokens of the longest · K tags
+    S sentences · T tokens of all sentences, end to end · L tokens of the longest · K tags · M entities
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.iob import Scheme, Span, convert, spans, split_tag, transitions
+from model.iob import Scheme, Span, split_tag, tag_set, transitions
+from model.steps import run
+from model.tiles import fill_array
 
 _NEVER = -1e30
 _TO_IOB2 = str.maketrans("SE", "BI")
+_PIECE = 2048  # tokens that are searched before giving way
+_STEP_COSTS = 8  # tokens, about: what a step of the search costs however few sentences take it
 
 
 class Decoded(NamedTuple):
@@ -32,26 +37,99 @@ class Decoded(NamedTuple):
     """Σ log p over the tokens of each span, along the path."""
 
 
+class Paths(NamedTuple):
+    """Many sentences read off their best paths, end to end."""
+
+    column_T: NDArray[np.int64]
+    """The column of each token's tag inside the network."""
+    tag_T: NDArray[np.int64]
+    """The tag that is written outside: its place in :func:`iob2_tags`."""
+    probability_T: NDArray[np.float32]
+    """Of that tag: the sum over all columns that IOB2 writes the same way."""
+    begin_M: NDArray[np.int64]
+    """The first token of each entity."""
+    end_M: NDArray[np.int64]
+    """One past its last."""
+    label_M: NDArray[np.int64]
+    """The place of its label among the labels."""
+    log_product_M: NDArray[np.float32]
+    """Σ log p over its tokens, along the path."""
+
+
+class _Columns(NamedTuple):
+    """What there is to know of the K tags of a scheme, as arrays."""
+
+    starts_K: NDArray[np.bool_]
+    steps_KK: NDArray[np.bool_]
+    ends_K: NDArray[np.bool_]
+    label_K: NDArray[np.int64]
+    """Place of the label; −1 for O."""
+    opens_K: NDArray[np.bool_]
+    """Whether an entity begins at the tag whatever stands before it."""
+    closes_K: NDArray[np.bool_]
+    """Whether it ends there whatever follows."""
+    alike_KA: NDArray[np.int64]
+    """The columns that IOB2 writes the same way, itself first; K where there are no more."""
+
+
+def iob2_tags(labels: Sequence[str]) -> tuple[str, ...]:
+    """The tags of answers: O first, then B and I of each label."""
+    return tag_set(labels, "IOB2")
+
+
 def decode(
     log_probability_TK: NDArray[np.float32], lengths: Sequence[int], tags: Sequence[str], scheme: Scheme
 ) -> Iterator[Decoded]:
     """Read every sentence off its best legal path; arguments as of :func:`best_paths`."""
-    best_T = best_paths(log_probability_TK, lengths, tags, scheme)
-    row_T = np.arange(len(best_T))
-    chosen_T = log_probability_TK[row_T, best_T]
-    probability_T = (np.exp(log_probability_TK) @ same_in_iob2(tags))[row_T, best_T].clip(0.0, 1.0)
+    paths = run(read_paths(log_probability_TK, lengths, tags, scheme))
+    labels = labels_of(tags)
+    names = iob2_tags(labels)
+    bounds_M = zip(paths.begin_M.tolist(), paths.end_M.tolist(), paths.label_M.tolist(), strict=True)
+    found = [Span(begin, end, labels[label]) for begin, end, label in bounds_M]
+    used = 0
     for length, end in zip(lengths, accumulate(lengths), strict=True):
-        here = slice(end - length, end)
-        written = convert([tags[column] for column in best_T[here]], "IOB2")
-        found = spans(written)
-        products = [chosen_T[here][span.start : span.end].sum() for span in found]
-        yield Decoded(written, probability_T[here], found, np.array(products, dtype=np.float32))
+        begin, first = end - length, used
+        while used < len(found) and found[used].end <= end:
+            used += 1
+        yield Decoded(
+            [names[tag] for tag in paths.tag_T[begin:end].tolist()],
+            paths.probability_T[begin:end],
+            [Span(span.start - begin, span.end - begin, span.label) for span in found[first:used]],
+            paths.log_product_M[first:used],
+        )
 
 
-def same_in_iob2(tags: Sequence[str]) -> NDArray[np.float32]:
-    """Which columns mean the same IOB2 tag, such as S-PER and B-PER: a matrix of ones and zeros, (K, K)."""
-    meaning = [(prefix.translate(_TO_IOB2), label) for prefix, label in map(split_tag, tags)]
-    return np.array([[one == other for other in meaning] for one in meaning], dtype=np.float32)
+def read_paths(
+    log_probability_TK: NDArray[np.float32], lengths: Sequence[int], tags: Sequence[str], scheme: Scheme
+) -> Generator[None, None, Paths]:
+    """Find the best legal path of every sentence and read it, giving way now and then."""
+    columns = _columns(tuple(tags), scheme)
+    column_T = yield from _best(log_probability_TK, np.asarray(lengths, dtype=np.int64), columns)
+    token_T = np.arange(len(column_T))
+    label_T = columns.label_K[column_T]
+    inside_T = label_T >= 0
+    begins_T, ends_T = _boundaries(column_T, label_T, np.asarray(lengths, dtype=np.int64), columns)
+    begin_M, end_M = np.flatnonzero(begins_T), np.flatnonzero(ends_T) + 1
+    # Only exact operations follow, or such as are fed whole tiles: the bits of a token are its own.
+    padded_TK = np.concatenate([log_probability_TK, np.full((len(column_T), 1), -np.inf, np.float32)], axis=1)
+    probability_T = np.zeros(len(column_T), dtype=np.float32)
+    for alike_T in columns.alike_KA[column_T].T:
+        probability_T += np.exp(fill_array(padded_TK[token_T, alike_T]))[: len(column_T)]
+    chosen_T = log_probability_TK[token_T, column_T]
+    return Paths(
+        column_T,
+        np.where(inside_T, 2 * label_T + np.where(begins_T, 1, 2), 0),
+        probability_T.clip(0.0, 1.0),
+        begin_M,
+        end_M,
+        label_T[begin_M],
+        _sums(chosen_T, begin_M, end_M),
+    )
+
+
+def labels_of(tags: Sequence[str]) -> list[str]:
+    """The labels of some tags, in order of appearance."""
+    return list(dict.fromkeys(label for _, label in map(split_tag, tags) if label))
 
 
 def best_paths(
@@ -60,7 +138,7 @@ def best_paths(
     """Find the most probable legal tag sequence of every sentence.
 
     Taking the best tag of each token is the answer already wherever the result is legal; only the sentences
-    where it is not are searched, all of them one step at a time together.
+    where it is not are searched, many of them one step at a time together.
 
     Args:
         log_probability_TK: natural logarithms, sentences end to end.
@@ -71,22 +149,75 @@ def best_paths(
     Returns:
         The column of each token's tag, shape (T,).
     """
-    starts, steps, ends = transitions(tags, scheme)
+    return run(_best(log_probability_TK, np.asarray(lengths, dtype=np.int64), _columns(tuple(tags), scheme)))
+
+
+@lru_cache(16)
+def _columns(tags: tuple[str, ...], scheme: Scheme) -> _Columns:
+    """Work out the tables of a scheme, once."""
+    split = [split_tag(tag) for tag in tags]
+    labels = labels_of(tags)
+    meaning = [(prefix.translate(_TO_IOB2), label) for prefix, label in split]
+    alike = [[k, *(j for j in range(len(tags)) if j != k and meaning[j] == meaning[k])] for k in range(len(tags))]
+    most = max(map(len, alike))
+    return _Columns(
+        *transitions(tags, scheme),
+        np.array([labels.index(label) if label else -1 for _, label in split]),
+        np.array([prefix in "BS" for prefix, _ in split]),
+        np.array([prefix in "ES" for prefix, _ in split]),
+        np.array([same + [len(tags)] * (most - len(same)) for same in alike]),
+    )
+
+
+def _boundaries(
+    column_T: NDArray[np.int64], label_T: NDArray[np.int64], length_S: NDArray[np.int64], columns: _Columns
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which tokens an entity begins at, and which it ends at; as :func:`model.iob.spans` reads the tags."""
+    inside_T = label_T >= 0
+    begins_T = inside_T & columns.opens_K[column_T]
+    begins_T[1:] |= inside_T[1:] & ((label_T[1:] != label_T[:-1]) | columns.closes_K[column_T[:-1]])
+    head_S = (length_S.cumsum() - length_S)[length_S > 0]
+    begins_T[head_S] = inside_T[head_S]
+    ends_T = inside_T.copy()
+    ends_T[:-1] &= begins_T[1:] | ~inside_T[1:]
+    return begins_T, ends_T
+
+
+def _sums(value_T: NDArray[np.float32], begin_M: NDArray[np.int64], end_M: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Add up the values of every interval."""
+    if not len(begin_M):
+        return np.zeros(0, dtype=np.float32)
+    edges = np.stack([begin_M, end_M], axis=1).reshape(-1)
+    result: NDArray[np.float32] = np.add.reduceat(np.append(value_T, np.float32(0)), edges)[::2]
+    return result
+
+
+def _best(
+    log_probability_TK: NDArray[np.float32], length_S: NDArray[np.int64], columns: _Columns
+) -> Generator[None, None, NDArray[np.int64]]:
+    """As :func:`best_paths`, giving way now and then."""
     best_T: NDArray[np.int64] = log_probability_TK.argmax(axis=1)
-    length_S = np.asarray(lengths, dtype=np.int64)
     length_S, begin_S = length_S[length_S > 0], (length_S.cumsum() - length_S)[length_S > 0]
     if not len(length_S):
         return best_T
     sentence_T = np.repeat(np.arange(len(length_S)), length_S)
     broken_T = np.zeros(len(best_T), dtype=bool)
-    broken_T[1:] = ~steps[best_T[:-1], best_T[1:]]
-    broken_T[begin_S] = ~starts[best_T[begin_S]]
-    broken_T[begin_S + length_S - 1] |= ~ends[best_T[begin_S + length_S - 1]]
+    broken_T[1:] = ~columns.steps_KK[best_T[:-1], best_T[1:]]
+    broken_T[begin_S] = ~columns.starts_K[best_T[begin_S]]
+    broken_T[begin_S + length_S - 1] |= ~columns.ends_K[best_T[begin_S + length_S - 1]]
     chosen = np.unique(sentence_T[broken_T])
     chosen = chosen[np.argsort(-length_S[chosen], kind="stable")]  # longest first: the live ones are a prefix
-    if len(chosen):
-        _search(log_probability_TK, begin_S[chosen], length_S[chosen], best_T, starts, steps, ends)
+    while len(chosen):
+        size = _together(length_S[chosen])
+        group, chosen = chosen[:size], chosen[size:]
+        yield from _search(log_probability_TK, begin_S[group], length_S[group], best_T, columns)
     return best_T
+
+
+def _together(length_S: NDArray[np.int64]) -> int:
+    """How many of some sentences, longest first, to search at once: at least half as long as the first, and few."""
+    alike = int(np.count_nonzero(2 * length_S >= length_S[0]))
+    return min(alike, max(8 * _PIECE // int(length_S[0]), 1), _PIECE)
 
 
 def _search(
@@ -94,23 +225,29 @@ def _search(
     begin_S: NDArray[np.int64],
     length_S: NDArray[np.int64],
     best_T: NDArray[np.int64],
-    starts_K: NDArray[np.bool_],
-    steps_KK: NDArray[np.bool_],
-    ends_K: NDArray[np.bool_],
-) -> None:
+    columns: _Columns,
+) -> Generator[None, None, None]:
     """Viterbi over sentences sorted by falling length; writes the paths into ``best_T``."""
-    step_KK = np.where(steps_KK, 0.0, _NEVER)
-    score_SK = log_probability_TK[begin_S].astype(np.float64) + np.where(starts_K, 0.0, _NEVER)
-    back_LSK = np.zeros((int(length_S[0]), *score_SK.shape), dtype=np.uint16)
-    live = len(length_S)
+    step_KK = np.where(columns.steps_KK, 0.0, _NEVER)
+    score_SK = log_probability_TK[begin_S].astype(np.float64) + np.where(columns.starts_K, 0.0, _NEVER)
+    back_LSK = np.zeros((int(length_S[0]), *score_SK.shape), dtype=np.min_scalar_type(len(step_KK)))
+    live, work = len(length_S), 0
     for step in range(1, int(length_S[0])):
         while length_S[live - 1] <= step:
             live -= 1
         through_SKK = score_SK[:live, :, None] + step_KK
         back_LSK[step, :live] = through_SKK.argmax(axis=1)
         score_SK[:live] = through_SKK.max(axis=1) + log_probability_TK[begin_S[:live] + step]
-    tag_S = (score_SK + np.where(ends_K, 0.0, _NEVER)).argmax(axis=1)
+        work += live + _STEP_COSTS
+        if work >= _PIECE:
+            work = 0
+            yield
+    tag_S = (score_SK + np.where(columns.ends_K, 0.0, _NEVER)).argmax(axis=1)
     for step in range(int(length_S[0]) - 1, -1, -1):
         live = int((length_S > step).sum())
         best_T[begin_S[:live] + step] = tag_S[:live]
         tag_S[:live] = back_LSK[step, np.arange(live), tag_S[:live]]
+        work += 1
+        if work >= _PIECE:
+            work = 0
+            yield

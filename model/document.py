@@ -10,41 +10,79 @@ as further summands (``model/network.py``):
     T tokens of the documents · P documents · D width of a vector
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from itertools import chain
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from model.steps import run
 from model.vectors import VectorTable
 
 ELSEWHERE_CLASSES = 16
 _SMALL, _TITLE, _UPPER, _UNSURE = 1, 2, 4, 8
 _FEW = 20  # words; a document this short has a topic half as strong as its words say
+_STRETCH = 2048  # tokens of a document that are added up at once
+_PART = 1 << 15  # tokens that are classed at once
+
+
+def case_evidence(word: str) -> int:
+    """What a word says of its case where that is free: seen small, capitalised, in capitals, or 0 for nothing.
+
+    >>> [case_evidence(word) for word in ("rose", "Rose", "ROSE", "I", "1996")]
+    [1, 2, 4, 2, 0]
+    """
+    if word.islower():
+        return _SMALL
+    if not word[0].isupper():
+        return 0
+    return _UPPER if len(word) > 1 and word.isupper() else _TITLE
 
 
 def elsewhere(sentences: Sequence[Sequence[str]]) -> list[int]:
     """Class every token of a document by how the document writes that word where its case is free.
 
-    Case means nothing at the head of a sentence or in a headline; whether the token itself stands there is the
-    last of four bits: seen small, seen capitalised, seen in capitals, stands where case means nothing.
-
     >>> elsewhere([["Rose", "met", "Ito"], ["Ito", "saw", "a", "rose"]])
     [9, 1, 2, 10, 1, 1, 1]
     """
-    seen: dict[str, int] = {}
-    shouted = [not any(word.islower() for word in sentence) for sentence in sentences]
-    for sentence, loud in zip(sentences, shouted, strict=True):
-        if not loud:
-            for place, word in enumerate(sentence):
-                if bit := _evidence(word, place):
-                    lowered = word.lower()
-                    seen[lowered] = seen.get(lowered, 0) | bit
-    return [
-        seen.get(word.lower(), 0) | (_UNSURE if (loud or place == 0) and word[0].isupper() else 0)
-        for sentence, loud in zip(sentences, shouted, strict=True)
-        for place, word in enumerate(sentence)
-    ]
+    words = list(chain.from_iterable(sentences))
+    numbers: dict[str, int] = {}
+    lowered_T = np.array([numbers.setdefault(word.lower(), len(numbers)) for word in words], dtype=np.int64)
+    evidence_T = np.array([case_evidence(word) for word in words], dtype=np.uint8)
+    sentence_T = np.repeat(np.arange(len(sentences)), [len(sentence) for sentence in sentences])
+    found: list[int] = run(class_tokens(evidence_T, lowered_T, sentence_T)).tolist()
+    return found
+
+
+def class_tokens(
+    evidence_T: NDArray[np.uint8], lowered_T: NDArray[np.int64], sentence_T: NDArray[np.int64]
+) -> Generator[None, None, NDArray[np.uint8]]:
+    """Class tokens by how their document writes their words elsewhere, giving way now and then.
+
+    Case means nothing at the head of a sentence or in a headline, where no word is small; whether the token itself
+    stands there is the last of four bits: seen small, seen capitalised, seen in capitals, stands where case means
+    nothing.
+
+    Args:
+        evidence_T: :func:`case_evidence` of every token.
+        lowered_T: a number from 0 for every token, equal for two that the same document writes alike but for case.
+        sentence_T: the number of every token's sentence, rising.
+    """
+    seen = np.zeros(int(lowered_T.max(initial=-1)) + 1, dtype=np.uint8)
+    loud_S = np.ones(int(sentence_T.max(initial=-1)) + 1, dtype=bool)
+    loud_S[sentence_T[evidence_T == _SMALL]] = False
+    forced_T = loud_S[sentence_T]
+    forced_T[:1] = True
+    forced_T[1:] |= sentence_T[1:] != sentence_T[:-1]
+    for part in parts(len(evidence_T), _PART):
+        counts = (evidence_T[part] == _SMALL) | ~forced_T[part]
+        np.bitwise_or.at(seen, lowered_T[part][counts], evidence_T[part][counts])
+        yield
+    unsure_T = (forced_T & (evidence_T > _SMALL)).astype(np.uint8) * np.uint8(_UNSURE)
+    return seen[lowered_T] | unsure_T
 
 
 def topics(vectors: VectorTable, vector_T: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -58,20 +96,57 @@ def topics(vectors: VectorTable, vector_T: Tensor, lengths: Sequence[int]) -> Te
     Returns:
         topic_PD, float32, on the CPU.
     """
-    vector_T = vector_T.to(vectors.codes.device)
-    word_U, place_T = torch.unique(vector_T, return_inverse=True)
-    length_P = torch.tensor(lengths, device=vector_T.device)
-    begin_P = length_P.cumsum(0) - length_P
-    sum_PD = functional.embedding_bag(place_T, vectors(word_U), begin_P, mode="sum")
-    document_T = torch.arange(len(lengths), device=vector_T.device).repeat_interleave(length_P)
-    known_P = torch.zeros_like(length_P).index_add_(0, document_T, (vector_T > 0).to(length_P.dtype))
-    return (sum_PD / (known_P + _FEW)[:, None]).cpu()
+    return run(topics_in_steps(vectors, vector_T.cpu().numpy(), lengths))
 
 
-def _evidence(word: str, place: int) -> int:
-    """What one appearance says of a word's case; 0 where case is forced."""
-    if word.islower():
-        return _SMALL
-    if place == 0 or not word[0].isupper():
-        return 0
-    return _UPPER if len(word) > 1 and word.isupper() else _TITLE
+def topics_in_steps(
+    vectors: VectorTable, vector_T: NDArray[np.int64], lengths: Sequence[int]
+) -> Generator[None, None, Tensor]:
+    """As :func:`topics`, giving way after every few thousand tokens.
+
+    A long document is added up by stretches of fixed length, and these in turn, so that the order of the sum, and
+    with it the last bit, is a matter of the document alone.
+    """
+    ends = np.cumsum(np.asarray(lengths, dtype=np.int64))
+    begins = ends - np.asarray(lengths, dtype=np.int64)
+    stretches = [
+        range(at, min(at + _STRETCH, end))
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+        for at in range(begin, max(end, begin + 1), _STRETCH)
+    ]
+    sums = [torch.zeros(0, vectors.width)]
+    for group in _groups(stretches):
+        vector_N = torch.from_numpy(vector_T[group[0].start : group[-1].stop]).to(vectors.codes.device)
+        offsets = torch.tensor([stretch.start - group[0].start for stretch in group], device=vector_N.device)
+        every_N = torch.arange(len(vector_N), device=vector_N.device)
+        sums.append(functional.embedding_bag(every_N, vectors(vector_N), offsets, mode="sum").cpu())
+        yield
+    sum_PD = torch.cat(sums)
+    if len(stretches) > len(lengths):
+        count_P = np.maximum(-(-(ends - begins) // _STRETCH), 1)
+        offsets = torch.from_numpy(np.cumsum(count_P) - count_P)
+        sum_PD = functional.embedding_bag(torch.arange(len(stretches)), sum_PD, offsets, mode="sum")
+    known_T = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(vector_T > 0)])
+    known_P = torch.from_numpy(known_T[ends] - known_T[begins])
+    return sum_PD / (known_P + _FEW)[:, None]
+
+
+def parts(count: int, size: int) -> Iterator[slice]:
+    """Cut ``count`` things into slices of ``size``.
+
+    >>> list(parts(5, 3))
+    [slice(0, 3, None), slice(3, 5, None)]
+    """
+    return (slice(begin, min(begin + size, count)) for begin in range(0, count, size))
+
+
+def _groups(stretches: Sequence[range]) -> Iterator[list[range]]:
+    """Neighbouring stretches, about as many tokens together as the longest may have alone."""
+    group: list[range] = []
+    for stretch in stretches:
+        if group and stretch.stop - group[0].start > _STRETCH:
+            yield group
+            group = []
+        group.append(stretch)
+    if group:
+        yield group

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model import tiles
 from model.config import Activation, ModelConfig
 from model.document import ELSEWHERE_CLASSES
 from model.iob import tag_set
@@ -130,11 +131,15 @@ class WindowTagger(nn.Module):
         kept_U1 = torch.rand(len(field_UE), 1, device=field_UE.device) >= self.field_dropout
         return field_UE * kept_U1 / (1 - self.field_dropout)
 
+    def project_rows(self, rows: Rows) -> Tensor:
+        """W₁⁽ʲ⁾ e(w) of PAD and of every distinct word, for all positions; returns projection_VM, M = W·H."""
+        return tiles.linear(self.input_dropout(self.encode(rows)), self.project.weight)
+
     def mix(self, projection_VM: Tensor, windows: Windows) -> Tensor:
         """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁ for every window, and what its document adds.
 
         Args:
-            projection_VM: ``self.project`` of every row, M = W·H: one vector for each position.
+            projection_VM: from :meth:`project_rows`, or any table whose row 0 is that of PAD.
             windows: over the V rows.
 
         Returns:
@@ -145,7 +150,7 @@ class WindowTagger(nn.Module):
             total_NH = total_NH + self.add_up(self.elsewhere, windows.elsewhere_NW)
         if self.topic.numel():
             topic_PD = self.input_dropout((windows.topic_PD - self.topic_mean) * self.topic_scale)
-            total_NH = total_NH + functional.linear(topic_PD, self.topic)[windows.document_N]
+            total_NH = total_NH + tiles.linear(topic_PD, self.topic)[windows.document_N]
         return total_NH
 
     def add_up(self, table_RH: Tensor, ids_NW: Tensor) -> Tensor:
@@ -155,11 +160,16 @@ class WindowTagger(nn.Module):
 
     def classify(self, preactivation_NH: Tensor) -> Tensor:
         """The layers after the sum; returns logits_NK."""
-        hidden_NH = self.hidden_dropout(self.activation(preactivation_NH))
+        hidden_NH = self.activate(tiles.fill(preactivation_NH))
         for layer in self.layers():
-            hidden_NH = self.hidden_dropout(self.activation(layer(hidden_NH)))
-        logits_NK: Tensor = self.output(hidden_NH)
-        return logits_NK
+            hidden_NH = self.activate(tiles.linear(hidden_NH, layer.weight, layer.bias))
+        logits_NK = tiles.linear(hidden_NH, self.output.weight, self.output.bias)
+        return logits_NK[: len(preactivation_NH)]
+
+    def activate(self, preactivation_NH: Tensor) -> Tensor:
+        """f(z) of hidden units; in training some are silenced."""
+        hidden_NH: Tensor = self.hidden_dropout(tiles.activate(self.activation, preactivation_NH))
+        return hidden_NH
 
     def forward(self, rows: Rows, windows: Windows) -> Tensor:
         """Score all tags for the middle of every window.
@@ -171,5 +181,4 @@ class WindowTagger(nn.Module):
         Returns:
             logits_NK, unnormalised: softmax over K gives P(tag | window).
         """
-        e_VE = self.input_dropout(self.encode(rows))
-        return self.classify(self.mix(self.project(e_VE), windows))
+        return self.classify(self.mix(self.project_rows(rows), windows))

@@ -7,7 +7,9 @@ running text is measured by ``python -m benchmarks.raw_text``.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
+from model.surface import clip
 from model.tokens import Token
 
 _STOP = re.compile(r"[.!?…。！？।؟]+")
@@ -21,6 +23,13 @@ _OPENERS = frozenset(
 _SHORT_LINE = 50  # characters; a shorter line did not end because the page was full
 
 
+# What there is to know of a word here, as bits.
+_ENDS, _ABBREVIATED, _DATE, _COUNTS = 1, 2, 4, 8  # may end a sentence: always, or by what stands around it
+_CLOSES, _QUOTE, _SMALL, _CAPITAL, _OPENS = 16, 32, 64, 128, 256
+_REMEMBERED = 1 << 14
+_SHORT_WORD = 48  # characters; of longer words the ends are enough
+
+
 def sentence_lengths(text: str, tokens: Sequence[Token]) -> list[int]:
     """Part the tokens of a text into sentences.
 
@@ -32,64 +41,93 @@ def sentence_lengths(text: str, tokens: Sequence[Token]) -> list[int]:
     Returns:
         How many tokens each sentence has; they add up to ``len(tokens)``.
     """
-    lengths, begin, line = [], 0, 0
-    closing = _closing_quotes(text, tokens)
-    for after in range(1, len(tokens)):
-        gap = text[tokens[after - 1].end : tokens[after].start]
-        lines = gap.count("\n")
-        wide = tokens[after - 1].end - line
-        if lines > 1 or (lines and _line_ends(wide, tokens[after].text)) or _stops(tokens, after, closing):
-            lengths.append(after - begin)
-            begin = after
-        if lines:
-            line = tokens[after].start
-    if begin < len(tokens):
-        lengths.append(len(tokens) - begin)
-    return lengths
+    splitter = Splitter(text)
+    splitter.read([token.text for token in tokens], [token.start for token in tokens])
+    return splitter.lengths()
 
 
-def _closing_quotes(text: str, tokens: Sequence[Token]) -> set[int]:
-    """Which tokens are a straight quotation mark that closes.
+class Splitter:
+    """Parts a text into sentences while its tokens come in."""
 
-    It leans on the word that it belongs to; where it stands free, every other one of a paragraph closes.
-    """
-    closing: set[int] = set()
-    opened = False
-    for place, token in enumerate(tokens):
-        before = text[tokens[place - 1].end : token.start] if place else " "
-        opened = opened and before.count("\n") < 2
-        if token.text == '"':
-            free_after = not text[token.end : token.end + 1].strip()
-            closes = opened if bool(before) == free_after else free_after
-            opened = not closes
-            if closes:
-                closing.add(place)
-    return closing
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._has_lines = "\n" in text
+        self._begins: list[int] = []
+        self._count = 0
+        self._end = 0  # of the last token, in characters
+        self._line = 0  # where the first token of the line starts
+        self._roles = (0, 0)  # of the last token but one, and of the last
+        self._word = 0  # role of the last token that closes nothing
+        self._opened = False  # whether a straight quotation mark is open
+
+    def read(self, words: Sequence[str], starts: Sequence[int]) -> None:
+        """Take the next tokens of the text: what they are, and where they start."""
+        for word, start in zip(words, starts, strict=True):
+            role = _role(word if len(word) <= _SHORT_WORD else clip(word))
+            lines = self._text.count("\n", self._end, start) if self._has_lines and self._count else 0
+            if lines > 1:
+                self._opened = False
+            if role & _QUOTE and self._quote_closes(start):
+                role |= _CLOSES
+            if self._count and (
+                (lines and (lines > 1 or self._line_ends(role))) or (self._word > 0 and self._stops(role))
+            ):
+                self._begins.append(self._count)
+            if lines:
+                self._line = start
+            if not role & _CLOSES or not self._count:
+                self._word = role & (_ENDS | _ABBREVIATED | _DATE | _COUNTS)
+            else:
+                self._word &= _ENDS  # only a full stop reaches through what closes after it
+            self._roles = (self._roles[1], role)
+            self._end = start + len(word)
+            self._count += 1
+
+    def lengths(self) -> list[int]:
+        """How many tokens each sentence has of what was read so far; they add up to all of them."""
+        ends = [*self._begins, self._count] if self._count else []
+        return [end - begin for begin, end in zip([0, *self._begins], ends, strict=False)]
+
+    def _quote_closes(self, start: int) -> bool:
+        """Whether a straight quotation mark closes.
+
+        It leans on the word that it belongs to; where it stands free, every other one of a paragraph closes.
+        """
+        free_before = not self._count or start > self._end
+        free_after = not self._text[start + 1 : start + 2].strip()
+        closes = self._opened if free_before == free_after else free_after
+        self._opened = not closes
+        return closes
+
+    def _line_ends(self, following: int) -> bool:
+        """Whether a single line break ends a sentence: after a short line, unless the next goes on in lower case."""
+        return self._end - self._line <= _SHORT_LINE and not following & _SMALL
+
+    def _stops(self, following: int) -> bool:
+        """Whether what was read ends a sentence that the next token could follow."""
+        if following & (_SMALL | _CLOSES):
+            return False
+        if self._word & _ENDS:
+            return True
+        if self._word & _ABBREVIATED and following & _OPENS:
+            return True
+        # A dateline or the row of a table ends here: a date, or two numbers in a row, before a capital.
+        row = self._word & _DATE or self._roles[0] & self._word & _COUNTS
+        return bool(following & _CAPITAL and row)
 
 
-def _line_ends(width: int, following: str) -> bool:
-    """Whether a single line break ends a sentence: after a short line, unless the next goes on in lower case."""
-    return width <= _SHORT_LINE and not following[0].islower()
-
-
-def _stops(tokens: Sequence[Token], after: int, closing: set[int]) -> bool:
-    """Whether the token before ``after`` ends a sentence that ``after`` could follow."""
-    following = tokens[after].text
-    if following[0].islower() or following in _CLOSERS or after in closing:
-        return False
-    last = after - 1
-    while last > 0 and (tokens[last].text in _CLOSERS or last in closing):
-        last -= 1
-    word = tokens[last].text
-    if _STOP.fullmatch(word):
-        return True
-    if last != after - 1:
-        return False
-    return (word.endswith(".") and following in _OPENERS) or (following[0].isupper() and _ends_row(tokens, last))
-
-
-def _ends_row(tokens: Sequence[Token], last: int) -> bool:
-    """Whether a dateline or the row of a table ends here: a date, or two numbers in a row, before a capital."""
-    word = tokens[last].text
-    numbers = last > 0 and all(_NUMBER.match(tokens[place].text) for place in (last - 1, last))
-    return bool(_DATELINE.fullmatch(word)) or numbers
+@lru_cache(_REMEMBERED)
+def _role(word: str) -> int:
+    """What a word could be to the sentences around it."""
+    facts = {
+        _ENDS: _STOP.fullmatch(word),
+        _ABBREVIATED: word.endswith("."),
+        _DATE: _DATELINE.fullmatch(word),
+        _COUNTS: _NUMBER.match(word),
+        _CLOSES: word in _CLOSERS,
+        _QUOTE: word == '"',
+        _SMALL: word[0].islower(),
+        _CAPITAL: word[0].isupper(),
+        _OPENS: word in _OPENERS,
+    }
+    return sum(bit for bit, holds in facts.items() if holds)

@@ -1,7 +1,10 @@
-"""Text in, entities out: a trained model with everything it needs, safe to call from several threads."""
+"""Text in, entities out: a trained model with everything it needs, safe to call from several threads.
+
+There is one way through it, :meth:`Tagger.steps`; all else runs that to its end.
+"""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -9,26 +12,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model import checkpoint
-from model.answers import Analysis, Entity, Prediction, TaggedToken
+from model import checkpoint, tiles
+from model.answers import Analysis, Entity, Places, Prediction, TaggedToken, WordPlaces, answers, prediction
+from model.batch import Batch, Inputs, Sentences, grouped, look_up
 from model.checkpoint import Checkpoint
-from model.decoding import decode
+from model.decoding import iob2_tags, read_paths
 from model.device import resolve_device
 from model.errors import InputError, RunError
-from model.explain import Explanation
+from model.explain import Explanation, Share, split_logit
 from model.iob import tag_set
-from model.sentences import sentence_lengths
-from model.steps import Step
-from model.stream import Sentences, Stream
-from model.tokens import Token, tokenize
-
-_BATCH_TOKENS = 4096
+from model.projections import Projections
+from model.reading import Full, read
+from model.self_test import check
+from model.steps import Step, named, run
+from model.window import Windows
 
 
 class Tagger:
-    """A trained model that tags texts. Nothing in it changes after loading, so threads may share one."""
+    """A trained model that tags texts. No answer depends on what was asked before, so threads may share one."""
 
-    def __init__(self, model: Checkpoint, *, device: str = "auto") -> None:
+    def __init__(self, model: Checkpoint, *, device: str = "auto", cache_mb: float = 64) -> None:
         self.config = model.config
         self.version = model.version
         self.labels = model.config.labels
@@ -36,17 +39,22 @@ class Tagger:
         self.calibration = model.calibration
         self.device = resolve_device(device)
         self.network = model.network.eval().to(self.device)
-        self._vectors = self.network.vectors
         self._tags = tag_set(self.labels, self.config.scheme)
+        self._names = iob2_tags(self.labels)
+        self._first_layer = Projections(self.network, self.lexicon, cache_mb if self.device.type == "cpu" else 0)
 
     @classmethod
-    def load(cls, folder: Path | str, *, device: str = "auto", threads: int | None = None) -> Self:
+    def load(
+        cls, folder: Path | str, *, device: str = "auto", threads: int | None = None, cache_mb: float = 64
+    ) -> Self:
         """Open a checkpoint folder.
 
         Args:
             folder: what ``fenestra train`` wrote.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
             threads: CPU threads that torch may use from now on, in this whole process; as it is, when omitted.
+            cache_mb: most memory, in units of 10⁶ bytes, for what frequent words add to the first layer; taken as
+                words come in. 0 computes it anew for every batch. Changes speed and not a bit of any answer.
 
         Raises:
             CheckpointError: the folder is damaged or of another format.
@@ -54,7 +62,7 @@ class Tagger:
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(checkpoint.load(Path(folder)), device=device)
+        return cls(checkpoint.load(Path(folder)), device=device, cache_mb=cache_mb)
 
     def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
         """Find the entities of every text, ordered by start, with ``text[e.start:e.end] == e.text``.
@@ -70,24 +78,6 @@ class Tagger:
         """
         return [analysis.entities for analysis in self.analyse_tokens(sentences)]
 
-    def steps(self, items: Sequence[str | Sequence[str]]) -> Generator[Step, None, list[Analysis]]:
-        """Tag texts and sentences in bounded pieces of work."""
-        found: list[Analysis] = []
-        texts = all(isinstance(item, str) for item in items)
-        groups = [items] if texts else [[item] for item in items]
-        for group in groups:
-            found += self.analyse(group) if isinstance(group[0], str) else self.analyse_tokens(group)
-            yield Step("network", tokens=sum(len(analysis.tokens) for analysis in found[-len(group) :]))
-        return found
-
-    def explain(self, item: str | Sequence[str], token: int) -> Explanation:
-        """Say what each word around a token adds."""
-        raise InputError("not yet")
-
-    def self_test(self) -> None:
-        """Tag a few texts."""
-        self.analyse(["Ada met Ito."])
-
     def analyse(self, texts: Sequence[str]) -> list[Analysis]:
         """As :meth:`tag`, with every token, its tag and its score.
 
@@ -96,19 +86,7 @@ class Tagger:
         """
         if isinstance(texts, str):
             raise InputError("texts: expected a list of strings, got one string")
-        tokens = [tokenize(text) for text in texts]
-        lengths = [sentence_lengths(text, found) for text, found in zip(texts, tokens, strict=True)]
-        documents = (
-            [
-                [token.text for token in found[end - size : end]]
-                for size, end in zip(sizes, accumulate(sizes), strict=True)
-            ]
-            for found, sizes in zip(tokens, lengths, strict=True)
-        )
-        return [
-            _analysis(text, found, predictions)
-            for text, found, predictions in zip(texts, tokens, self.predict(documents), strict=True)
-        ]
+        return run(self.steps(texts))
 
     def analyse_tokens(self, sentences: Sequence[Sequence[str]]) -> list[Analysis]:
         """As :meth:`tag_tokens`, with every token, its tag and its score.
@@ -119,16 +97,92 @@ class Tagger:
         for number, sentence in enumerate(sentences):
             if isinstance(sentence, str):
                 raise InputError(f"sentences[{number}]: expected a list of words, got one string")
-            if not all(sentence):
-                raise InputError(f"sentences[{number}]: holds an empty word")
-        return [analysis for (analysis,) in self.analyse_documents([[sentence] for sentence in sentences])]
+        return run(self.steps(sentences))
 
-    def analyse_documents(self, documents: Sequence[Sentences]) -> list[list[Analysis]]:
+    def steps(self, items: Sequence[str | Sequence[str]]) -> Generator[Step, None, list[Analysis]]:
+        """Tag texts (strings) and sentences of words (lists), giving way after every few milliseconds of work.
+
+        However large an item is, a step handles a few thousand tokens, so that a caller can do something else
+        between any two. The bits of an answer depend on its item alone, not on the company it is tagged in.
+
+        Yields:
+            What was done since the last step.
+
+        Returns:
+            One analysis an item, in order.
+
+        Raises:
+            InputError: a word is empty.
+        """
+        analyses: list[Analysis] = []
+        for full in read(items):
+            if isinstance(full, Step):
+                yield full
+            else:
+                analyses += yield from self._analyses(full.batch, full.batch.sizes, full.places)
+        return analyses
+
+    def explain(self, item: str | Sequence[str], token: int) -> Explanation:
+        """Say what each word around a token of a text, or of a sentence of words, adds to the score of its tag.
+
+        Args:
+            item: as of :meth:`steps`.
+            token: its place among the tokens of the analysis, from 0.
+
+        Raises:
+            InputError: there is no such token, or a word is empty.
+        """
+        return run(self.explain_in_steps(item, token))
+
+    def explain_in_steps(self, item: str | Sequence[str], token: int) -> Generator[Step, None, Explanation]:
+        """As :meth:`explain`, giving way like :meth:`steps`. Of a long text only one sentence is tagged."""
+        full = Full()
+        for found in read([item]):
+            if isinstance(found, Step):
+                yield found
+            else:
+                full = found
+        if not 0 <= token < full.batch.tokens:
+            raise InputError(f"token: expected a number from 0 to below the count of tokens, {full.batch.tokens}")
+        inputs = yield from look_up(full.batch, self.lexicon, self.network.vectors, self.config)
+        begin, end = full.batch.sentence_of(token)
+        log_probability_TK = yield from self._score(inputs.part(begin, end))
+        found_paths = read_paths(log_probability_TK, [end - begin], self._tags, self.config.scheme)
+        paths = yield from named("decode", found_paths)
+        column = int(paths.column_T[token - begin])
+        ((words, window),) = inputs.part(token, token + 1).bags()
+        rows = self.lexicon.rows(words).to(self.device)
+        split = split_logit(self.network, rows, window.to(self.device), column)
+        (place,) = full.places
+        start, stop, text = place.of(token, token + 1)
+        tag, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
+        shares = []
+        for position, share in enumerate(split.share_W, start=-self.config.context):
+            at = token + position
+            seen = (place.of(at, at + 1)) if begin <= at < end else (None, None, None)
+            shares.append(Share(position, seen[2], seen[0], seen[1], share))
+        yield Step("network")
+        return Explanation(
+            TaggedToken(text, start, stop, tag, score),
+            self._tags[column],
+            split.logit,
+            split.bias,
+            split.document,
+            split.method,
+            shares,
+        )
+
+    def self_test(self) -> None:
+        """Make sure that this machine gives a text the same bits alone and in company.
+
+        Raises:
+            RunError: it does not, or a score is no number.
+        """
+        check(self.analyse)
+
+    def analyse_documents(self, documents: Iterable[Sentences]) -> list[list[Analysis]]:
         """Tag documents whose sentences are words already: one analysis for each sentence of each document."""
-        return [
-            [_token_analysis(words, prediction) for words, prediction in zip(document, predictions, strict=True)]
-            for document, predictions in zip(documents, self.predict(documents), strict=True)
-        ]
+        return list(self._documents(documents))
 
     def predict(self, documents: Iterable[Sentences]) -> Iterator[list[Prediction]]:
         """Tag documents of sentences of words, in order, reading no further ahead than a batch.
@@ -136,71 +190,48 @@ class Tagger:
         What a document says of a word counts in all its sentences, if the model looks at documents;
         sentences that have nothing to do with each other are documents of one sentence.
         """
-        for batch in _batches(documents):
-            predictions = self._predict(batch)
-            yield from ([next(predictions) for _ in document] for document in batch)
+        return ([prediction(analysis) for analysis in document] for document in self._documents(documents))
 
-    @torch.inference_mode()
     def log_probabilities(self, documents: Sequence[Sentences]) -> NDArray[np.float32]:
         """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K)."""
-        stream = Stream.read(documents, self.lexicon, self._vectors, self.config)
-        parts = [torch.zeros(0, len(self._tags))]
-        for rows, windows in stream.bags(self.config.context, _BATCH_TOKENS):
-            logits_NK = self.network(rows.to(self.device), windows.to(self.device))
-            parts.append(torch.log_softmax(logits_NK / self.calibration.temperature, dim=1).cpu())
-        result: NDArray[np.float32] = torch.cat(parts).numpy()
-        if np.isnan(result).any():
+        return run(self._log_probabilities(Batch.of(documents)))
+
+    def _documents(self, documents: Iterable[Sentences]) -> Iterator[list[Analysis]]:
+        for group in grouped(documents):
+            batch, sentences = Batch.of(group), [WordPlaces(words) for document in group for words in document]
+            analyses = iter(run(self._analyses(batch, batch.lengths, sentences)))
+            yield from (list(islice(analyses, len(document))) for document in group)
+
+    def _analyses(
+        self, batch: Batch, sizes: Sequence[int], places: Sequence[Places]
+    ) -> Generator[Step, None, list[Analysis]]:
+        """Tag a batch: one analysis for each of some stretches of its tokens."""
+        log_probability_TK = yield from self._log_probabilities(batch)
+        found = read_paths(log_probability_TK, batch.lengths, self._tags, self.config.scheme)
+        paths = yield from named("decode", found)
+        written = answers(paths, sizes, places, self.labels, self._names, self.calibration)
+        analyses = yield from named("decode", written)
+        yield Step("decode")
+        return analyses
+
+    def _log_probabilities(self, batch: Batch) -> Generator[Step, None, NDArray[np.float32]]:
+        inputs = yield from look_up(batch, self.lexicon, self.network.vectors, self.config)
+        return (yield from self._score(inputs))
+
+    def _score(self, inputs: Inputs) -> Generator[Step, None, NDArray[np.float32]]:
+        """As :meth:`log_probabilities`, of what was looked up."""
+        parts_NK = [np.zeros((0, len(self._tags)), dtype=np.float32)]
+        for words, windows in inputs.bags():
+            logits_NK = yield from named("network", self._logits(words, windows))
+            parts_NK.append(tiles.log_softmax(logits_NK, self.calibration.temperature))
+            yield Step("network")
+        result_TK = np.concatenate(parts_NK)
+        if np.isnan(result_TK).any():
             raise RunError("the model's scores are not numbers: its weights are damaged")
-        return result
+        return result_TK
 
-    def _predict(self, documents: Sequence[Sentences]) -> Iterator[Prediction]:
-        """The predictions for all sentences of a batch of documents, end to end."""
-        lengths = [len(sentence) for document in documents for sentence in document]
-        for sentence in decode(self.log_probabilities(documents), lengths, self._tags, self.config.scheme):
-            scores = self.calibration.entity_scores(sentence.log_products)
-            yield Prediction(sentence.tags, sentence.tag_probabilities.tolist(), sentence.spans, scores.tolist())
-
-
-def _batches(documents: Iterable[Sentences]) -> Iterator[list[Sentences]]:
-    """Group documents until a batch is full; a document is never cut."""
-    batch: list[Sentences] = []
-    tokens = 0
-    for document in documents:
-        size = sum(map(len, document))
-        if batch and tokens + size > _BATCH_TOKENS:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(document)
-        tokens += size
-    if batch:
-        yield batch
-
-
-def _analysis(text: str, tokens: Sequence[Token], predictions: Sequence[Prediction]) -> Analysis:
-    """Put the sentences of a text back where they stand in it."""
-    entities: list[Entity] = []
-    tagged: list[TaggedToken] = []
-    for prediction in predictions:
-        first = len(tagged)
-        for span, score in zip(prediction.spans, prediction.span_scores, strict=True):
-            start, end = tokens[first + span.start].start, tokens[first + span.end - 1].end
-            entities.append(Entity(start, end, span.label, text[start:end], score))
-        for tag, score in zip(prediction.tags, prediction.token_scores, strict=True):
-            tagged.append(TaggedToken(*tokens[len(tagged)], tag, score))
-    return Analysis(entities, tagged)
-
-
-def _token_analysis(words: Sequence[str], prediction: Prediction) -> Analysis:
-    """Name places by word index."""
-    return Analysis(
-        [
-            Entity(span.start, span.end, span.label, " ".join(words[span.start : span.end]), score)
-            for span, score in zip(prediction.spans, prediction.span_scores, strict=True)
-        ],
-        [
-            TaggedToken(word, place, place + 1, tag, score)
-            for place, (word, tag, score) in enumerate(
-                zip(words, prediction.tags, prediction.token_scores, strict=True)
-            )
-        ],
-    )
+    def _logits(self, words: Sequence[str], windows: Windows) -> Generator[None, None, NDArray[np.float32]]:
+        preactivation_NH = yield from self._first_layer.mix(words, windows)
+        with torch.inference_mode():
+            logits_NK: NDArray[np.float32] = self.network.classify(preactivation_NH).cpu().numpy()
+        return logits_NK

@@ -8,6 +8,8 @@ match, or is bounded, so the time is linear in the text whatever it holds.
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -64,6 +66,10 @@ _PATTERN = re.compile(
     re.VERBOSE,
 )
 _CLITIC = re.compile(r"(?i:(n['’]t)|['’](?:s|re|ve|ll|d|m))$")
+_RUN = re.compile(r"\S+")
+_NAME_FOLLOWS = re.compile(r"\ [^\W\d_a-z]")
+_LONGEST_RUN = 64  # characters; longer ones are cut as they are read, and not remembered
+_REMEMBERED = 1 << 14
 
 
 def tokenize(text: str) -> list[Token]:
@@ -74,13 +80,61 @@ def tokenize(text: str) -> list[Token]:
     >>> tokenize("🙂 Ada")
     [Token(text='🙂', start=0, end=1), Token(text='Ada', start=2, end=5)]
     """
-    tokens: list[Token] = []
-    for match in _PATTERN.finditer(text):
-        piece, start, end = match.group(), match.start(), match.end()
-        if ("'" in piece or "’" in piece) and (clitic := _CLITIC.search(piece)) and clitic.start() > 0:
-            cut = clitic.start()
-            tokens.append(Token(piece[:cut], start, start + cut))
-            tokens.append(Token(piece[cut:], start + cut, end))
+    return [
+        Token(word, start, start + len(word))
+        for words, starts in pieces(text, 1 << 16)
+        for word, start in zip(words, starts, strict=True)
+    ]
+
+
+def pieces(text: str, size: int) -> Iterator[tuple[list[str], list[int]]]:
+    """Split text as :func:`tokenize` does, about ``size`` tokens at a time; the first piece is there even if empty.
+
+    No token reaches over white space, so what was said of a run of signs between two spaces may be remembered:
+    running text repeats itself.
+
+    Yields:
+        Words, and where each starts.
+    """
+    words: list[str] = []
+    starts: list[int] = []
+    for run in _RUN.finditer(text):
+        start, end = run.span()
+        if end - start > _LONGEST_RUN:
+            found = _cut_long(text, start, end)
+        elif text[end - 1] == "." and _initial_of_a_name(text, start, end):
+            found = iter(_cut(f"{run.group()} A")[:-1])
         else:
-            tokens.append(Token(piece, start, end))
-    return tokens
+            found = iter(_cut(run.group()))
+        for word in found:
+            words.append(word)
+            starts.append(start)
+            start += len(word)
+            if len(words) >= size:
+                yield words, starts
+                words, starts = [], []
+    yield words, starts
+
+
+def _initial_of_a_name(text: str, start: int, end: int) -> bool:
+    """Whether a run ends like the ``J.`` of ``J. Smith``: the only token that asks what follows the space."""
+    return end - start > 1 and "A" <= text[end - 2] <= "Z" and _NAME_FOLLOWS.match(text, end) is not None
+
+
+@lru_cache(_REMEMBERED)
+def _cut(run: str) -> tuple[str, ...]:
+    """The tokens of text that holds no white space, or none that matters."""
+    return tuple(_cut_long(run, 0, len(run)))
+
+
+def _cut_long(text: str, start: int, end: int) -> Iterator[str]:
+    """The tokens of ``text[start:end]`` one by one, where white space or nothing stands around it."""
+    for match in _PATTERN.finditer(text, start):
+        if match.start() >= end:
+            return
+        piece = match.group()
+        if ("'" in piece or "’" in piece) and (clitic := _CLITIC.search(piece)) and clitic.start() > 0:
+            yield piece[: clitic.start()]
+            yield piece[clitic.start() :]
+        else:
+            yield piece

@@ -1,0 +1,82 @@
+"""Arithmetic whose bits do not depend on company.
+
+A library multiplies a matrix of 7 rows by other instructions than one of 8, and adds in another order; so a text alone
+and the same text in a batch would differ in the last bit. Here every product is made of tiles of 32 rows, the last
+one filled up with zeros: whatever is asked, the library sees one shape, and a row's bits depend on that row alone.
+
+Functions of single numbers have the same trouble at the end of an array, where what does not fill a vector register is
+computed by other code. Filled up to whole tiles there is no such end.
+
+Training asks for gradients and does without; so does a GPU.
+
+    N rows · I and O widths · H hidden units
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+TILE = 32
+_FLAT = 512 * TILE  # numbers that a function of single numbers is given at once; less than torch splits among threads
+
+
+def filled(count: int) -> int:
+    """Round up to whole tiles; at least one.
+
+    >>> filled(0), filled(32), filled(33)
+    (32, 32, 64)
+    """
+    return max(-(-count // TILE), 1) * TILE
+
+
+def fill(x_NI: Tensor) -> Tensor:
+    """Add rows of zeros up to whole tiles."""
+    missing = filled(len(x_NI)) - len(x_NI) if _exactly(x_NI) else 0
+    return functional.pad(x_NI, (0, 0, 0, missing)) if missing else x_NI
+
+
+def fill_array(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Add zeros, or rows of zeros, up to whole tiles."""
+    result = np.zeros((filled(len(x)), *x.shape[1:]), dtype=x.dtype)
+    result[: len(x)] = x
+    return result
+
+
+def linear(x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    """X · Wᵀ + b, tile by tile; returns (N, O)."""
+    if not _exactly(x_NI):
+        return functional.linear(x_NI, weight_OI, bias_O)
+    weight_IO = weight_OI.t()
+    filled_NI = fill(x_NI)
+    result_NO = x_NI.new_empty(len(filled_NI), len(weight_OI))
+    for tile_XI, result_XO in zip(torch.split(filled_NI, TILE), torch.split(result_NO, TILE), strict=True):
+        torch.mm(tile_XI, weight_IO, out=result_XO)
+    if bias_O is not None:
+        result_NO += bias_O
+    return result_NO[: len(x_NI)]
+
+
+def activate(function: Callable[[Tensor], Tensor], x_NH: Tensor) -> Tensor:
+    """A function of single numbers on every number of whole tiles."""
+    if not _exactly(x_NH) or x_NH.numel() <= _FLAT:
+        return function(x_NH)
+    return torch.cat([function(part) for part in torch.split(x_NH.reshape(-1), _FLAT)]).view_as(x_NH)
+
+
+def log_softmax(logits_NK: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Log p of every row, p = softmax(z / temperature). The sum over a row is taken column by column."""
+    z_KN = np.ascontiguousarray(fill_array(logits_NK).T) / np.float32(temperature)
+    z_KN -= z_KN.max(axis=0)
+    total_N = np.zeros(z_KN.shape[1], dtype=np.float32)
+    for power_N in np.exp(z_KN):
+        total_N += power_N
+    result_NK: NDArray[np.float32] = (z_KN - np.log(total_N)).T[: len(logits_NK)]
+    return result_NK
+
+
+def _exactly(x: Tensor) -> bool:
+    return not torch.is_grad_enabled() and x.device.type == "cpu"

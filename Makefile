@@ -16,6 +16,7 @@ CONFIG      ?= training/configs/sample.toml
 OUTPUT      ?= runs/sample
 FILE        ?= data/sample/test.conll
 PYTEST_ARGS ?=
+SOAK_ARGS   ?=
 DOCKER      ?= docker
 TARGET      ?= serve
 IMAGE       ?= fenestra:$(TARGET)
@@ -26,7 +27,7 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test test-fast bench image clean
+.PHONY: help install serve train check fix test test-fast bench soak image clean
 
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -50,13 +51,17 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 test: install check ## install, check, then every test, with coverage (PYTEST_ARGS)
+	@if [ "$$CI" = true ]; then .ci/browser; fi
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
-test-fast: $(VENV)/.dev ## the tests that train no model and drive no browser (PYTEST_ARGS)
-	$(BIN)/python -m pytest -m "not training and not browser" $(PYTEST_ARGS)
+test-fast: $(VENV)/.dev ## the tests that train no model, drive no browser and load no server (PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not training and not browser and not load" $(PYTEST_ARGS)
 
 bench: $(VENV)/.base ## tokens per second and latency of a model (MODEL, FILE)
 	@exec $(BIN)/fenestra bench $(if $(MODEL),--model $(MODEL)) $(FILE)
+
+soak: $(VENV)/.dev ## the service in full length: stops, reloads, memory, overload, equal bytes; over an hour (SOAK_ARGS)
+	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
 image: ## build the container image (DOCKER, TARGET=serve|train, IMAGE, TORCH_INDEX)
 	$(DOCKER) build --target $(TARGET) -t $(IMAGE) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .

@@ -1,0 +1,221 @@
+"""Cases of starting, stopping and changing models."""
+
+import asyncio
+import json
+import pickle
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.checkpoints import files_of, put_in_place, write_variant
+from benchmarks.clients import LOST, REFUSED, Pool
+from benchmarks.load import runner
+from benchmarks.reloads import reloads_under_load
+from benchmarks.serving import FENESTRA, HOST, Server, environment
+from benchmarks.stops import stop_under_load
+from benchmarks.wire import Wire, post
+from model.bundled import bundled_model
+from tests.faults.world import CANARY, canary
+
+
+def stops(world, name, times):
+    for seed in range(times):
+        result = stop_under_load(seed)
+        assert (result.lost, result.exit_code, set(result.statuses)) == (0, 0, {200}), seed
+
+
+def stop_with_a_stuck_client(world, name, grace_seconds):
+    """One who does not read a large answer, one who does not finish a request, one who says nothing."""
+    with Server(grace_seconds=grace_seconds, drain_seconds=0) as server, ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.port)) for _ in range(3)]
+        wires[0].send(post(json.dumps({"tokens": ["Ada"] * 100_000, "details": True}).encode()))
+        wires[1].send(post(b'{"text":', length=100))
+        time.sleep(0.5)
+        server.terminate()
+        assert server.process.wait(grace_seconds + 5) == 0
+
+
+def good_reloads(world, name, times):
+    with tempfile.TemporaryDirectory(dir=world.scratch) as scratch:
+        result = reloads_under_load(Path(scratch), times)
+    assert set(result.statuses) == {200}
+    assert dict(result.reloads) == {200: times}
+    assert len(result.versions) == 2
+    assert result.mixed == 0
+
+
+def bad_reloads(world, name):
+    good = world.scratch / "good"
+    write_variant(good)
+    served = world.scratch / "served"
+    served.mkdir()
+    put_in_place(good, served)
+    with Server(model=served, drain_seconds=0) as server:
+        before = canary(server)
+        failures = "fenestra_reload_failures_total"
+        for number, (fault, spoil) in enumerate(SPOILT.items(), start=1):
+            spoil(served)
+            status, body = server.request("POST", "/models/served/reload", b"", seconds=60)
+            assert status == 409, fault
+            assert json.loads(body)["error"]["code"] == "reload_failed"
+            assert str(served).encode() not in body
+            assert canary(server) == before, fault
+            assert server.metric(failures) == number
+            for path in served.iterdir():
+                path.unlink()
+            put_in_place(good, served)
+        assert server.request("POST", "/models/served/reload", b"", seconds=60)[0] == 200
+        assert canary(server) == before
+
+
+def _rewritten(**changed):
+    """Write a checkpoint whose manifest agrees with its files, whatever they hold."""
+
+    def spoil(folder):
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+        write_variant(folder, changed={name.replace("__", "."): content for name, content in changed.items()})
+
+    return spoil
+
+
+def _truncated(folder):
+    path = folder / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def _bit_flipped(folder):
+    path = folder / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _being_written(folder):
+    (folder / "manifest.json").unlink()
+    _truncated(folder)
+
+
+def _of_another_shape():
+    config = json.loads(files_of(bundled_model())["config.json"])
+    config["model"]["hidden"] = [301]
+    return json.dumps(config).encode()
+
+
+def _a_word_short():
+    return b"".join(files_of(bundled_model())["words.txt"].splitlines(keepends=True)[:-1])
+
+
+def _not_a_number():
+    """All bytes of the last weights are ones, which is no number in any width."""
+    content = files_of(bundled_model())["weights.safetensors"]
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    base = 8 + int.from_bytes(content[:8], "little")
+    begin, end = next(
+        at["data_offsets"] for name, at in header.items() if name != "__metadata__" and at["dtype"].startswith("F")
+    )
+    return content[: base + begin] + b"\xff" * (end - begin) + content[base + end :]
+
+
+SPOILT = {
+    "truncated": _truncated,
+    "one bit flipped": _bit_flipped,
+    "a file missing": lambda folder: (folder / "words.txt").unlink(),
+    "being written": _being_written,
+    "another shape": lambda folder: _rewritten(config__json=_of_another_shape())(folder),
+    "a word short": lambda folder: _rewritten(words__txt=_a_word_short())(folder),
+    "weights that are no numbers": lambda folder: _rewritten(weights__safetensors=_not_a_number())(folder),
+    "a pickle for weights": lambda folder: _rewritten(weights__safetensors=pickle.dumps({"weights": 1}))(folder),
+}
+
+
+def killed(world, name, ready_seconds):
+    """Only what was under way is lost, and a new process serves where the old one did."""
+    clients = 16
+    replies = []
+
+    async def load(server):
+        pool = Pool(server.port, clients)
+
+        def again(reply):
+            replies.append(reply)
+            if reply.status == 200:
+                pool.send(post(CANARY), time.perf_counter(), again)
+
+        for _ in range(clients):
+            pool.send(post(CANARY), time.perf_counter(), again)
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(server.kill)
+        while sum(reply.status != 200 for reply in replies) < clients:
+            await asyncio.sleep(0.01)
+
+    with Server(drain_seconds=0) as server, runner() as run:
+        before = canary(server)
+        run.run(load(server))
+        assert {reply.status for reply in replies} <= {200, LOST, REFUSED}
+        assert sum(reply.status == LOST for reply in replies) <= clients
+        server.start()
+        server.wait_ready(ready_seconds)
+        assert canary(server) == before
+
+
+def bad_starts(world, name):
+    """All at the same time; each names in one line what is wrong."""
+    folder = world.scratch / "empty"
+    folder.mkdir()
+    with socket.create_server((HOST, 0)) as taken:
+        wrong = {
+            "FENESTRA_PORT": {"port": 99999},
+            "port": {"port": taken.getsockname()[1]},
+            "FENESTRA_THREADS": {"threads": 4096},
+            "FENESTRA_PROT": {"prot": 1},
+            "FENESTRA_API_KEYS": {"api_keys": "open sesame"},
+            "empty": {"model": folder},
+        }
+        starts = {said: _start(**settings) for said, settings in wrong.items()}
+        for said, process in starts.items():
+            output, errors = process.communicate(timeout=60)
+            assert process.returncode == 2, said
+            assert output == b""
+            (line,) = [line for line in errors.decode().splitlines() if not line.startswith("INFO")]
+            assert said in line
+            assert "sesame" not in line
+
+
+class Sentinel:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def pickles(world, name):
+    """As weights with a manifest that vouches for them, as a file of torch's old format, as gensim's vectors."""
+    sentinel = world.scratch / "unpickled"
+    evil = pickle.dumps(Sentinel(sentinel))
+    write_variant(world.scratch / "evil", changed={"weights.safetensors": evil})
+    write_variant(
+        world.scratch / "legacy", changed={"weights.safetensors": None, "weights.pt": evil, "vectors.kv": evil}
+    )
+    for file in ("model.pt", "vectors.kv"):
+        (world.scratch / file).write_bytes(evil)
+    places = [world.scratch / place for place in ("evil", "legacy", "model.pt", "vectors.kv")]
+    for place, process in [(place, _start(model=place)) for place in places]:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert place.name in errors.decode()
+        assert "Traceback" not in errors.decode()
+    assert not sentinel.exists()
+
+
+def _start(**settings):
+    return subprocess.Popen(
+        FENESTRA, env=environment(**{"port": 0, **settings}), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )

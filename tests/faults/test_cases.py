@@ -1,0 +1,79 @@
+"""Every entry of cases.yaml, tried on a real server."""
+
+import json
+from itertools import chain
+
+import pytest
+
+from tests.faults import plays_body, plays_http, plays_life, plays_load
+from tests.faults.cases import CASES, CLOSED, SECTIONS, exchange
+from tests.faults.world import ask, check_refusal
+
+NUMBERS = {"body": 16, "http": 11, "load": 8, "life": 8}
+PLAYS = {
+    name: play
+    for module in (plays_body, plays_http, plays_load, plays_life)
+    for name, play in vars(module).items()
+    if callable(play)
+}
+SETTLE = 3  # times a case is tried before memory is compared: the first ones fill caches and buffers
+
+
+def cases_with(kind):
+    """A parameter for each case that has exchanges, or is played."""
+    return [
+        pytest.param(case, id=case.identifier, marks=[pytest.mark.load] if case.load else [])
+        for case in CASES
+        if getattr(case, kind)
+    ]
+
+
+EXCHANGES = [pytest.param(case, name, id=f"{case.identifier}-{name}") for case in CASES for name in case.exchanges]
+
+
+def test_the_file_has_every_case_of_every_section():
+    expected = chain.from_iterable(
+        [f"{SECTIONS[section]}{number:02}" for number in range(1, count + 1)] for section, count in NUMBERS.items()
+    )
+    assert [case.identifier for case in CASES] == list(expected)
+    assert all(bool(case.exchanges) + bool(case.play) + bool(case.where) == 1 for case in CASES)
+    assert {case.play for case in CASES if case.play} <= set(PLAYS)
+
+
+@pytest.mark.parametrize(("case", "name"), EXCHANGES)
+def test_exchange(world, case, name):
+    server = world.server(case.server)
+    entry = case.exchanges[name]
+    wanted = exchange(**entry)
+    answer, closed = ask(server, wanted.raw)
+    if answer is None:
+        assert CLOSED in wanted.allowed
+        return
+    assert answer.status in wanted.allowed, answer.body[:500]
+    assert len(answer.body) <= wanted.most or answer.status < 300
+    if answer.status >= 300:
+        check_refusal(answer, wanted.raw)
+    if wanted.code:
+        assert answer.code == wanted.code
+    if wanted.results is not None:
+        assert json.loads(answer.body)["results"] == wanted.results
+    if wanted.closes:
+        assert closed
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.grows], ids=lambda case: case.identifier)
+def test_memory_does_not_grow(world, case):
+    """Each exchange of the case again: what it took the first times it has to make do with."""
+    server = world.server(case.server)
+    for entry in case.exchanges.values():
+        for _ in range(SETTLE):
+            ask(server, exchange(**entry).raw)
+    before = server.usage().rss
+    for entry in case.exchanges.values():
+        ask(server, exchange(**entry).raw)
+    assert server.usage().rss - before <= case.grows * 2**20
+
+
+@pytest.mark.parametrize("case", cases_with("play"))
+def test_play(world, case):
+    PLAYS[case.play](world, case.server, **case.arguments)

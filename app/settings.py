@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     threads: PositiveInt = 1
     """CPU threads of torch, at most as many as there are cores. More than one rarely helps a model of this size."""
     cache_mb: PositiveInt = 64
-    """Memory for what frequent words add to the network, in MiB for each model. More is faster on varied text."""
+    """Memory for what frequent words add to the network, in MB for each model. More is faster on varied text."""
     batch_tokens: Annotated[int, Field(ge=64, le=65536)] = 2048
     """Tokens that are tagged together at most; what is larger is taken in pieces, with others in between."""
     max_waiting: PositiveInt = 64

@@ -23,7 +23,7 @@ that is unknown or out of range stops the start with one line that names it. `--
 _UNITS = {
     "seconds": "seconds",
     "bytes": "bytes",
-    "mb": "MiB",
+    "mb": "MB",
     "tokens": "tokens",
     "texts": "texts",
     "chars": "code points",

@@ -17,9 +17,10 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 RUN python -m venv --without-pip /opt/fenestra
 
+# What serving needs, traces included: an image cannot be given an extra when it runs.
 # torch first and alone: only it comes from TORCH_INDEX, and only a change of pyproject.toml fetches it again.
 COPY pyproject.toml ./
-RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["otel"], sep="\n")' \
       > requirements.txt \
  && pip --python /opt/fenestra/bin/python install --no-compile --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
       "$(grep '^torch==' requirements.txt)" \

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from app.edge.problems import Problem
 
-_CHALLENGES = 'Basic realm="Fenestra", charset="UTF-8", Bearer'
+# One header for both; Chromium only reads it if the second challenge has a parameter, too.
+_CHALLENGES = 'Basic realm="Fenestra", charset="UTF-8", Bearer realm="Fenestra"'
 
 
 class Keys:

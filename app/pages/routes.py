@@ -10,7 +10,10 @@ from starlette.responses import Response
 from app.edge.problems import Problem
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "html": "text/html"}
-ASSETS = frozenset({"base.css", "page.css", "page.js", "docs.css", "docs.js", "icon.svg"})
+ASSETS = frozenset(
+    "base.css docs.css page.css tones.css window.css icon.svg panes.svg docs.js page.js command.js dom.js entities.js "
+    "examples.js explanation.js labels.js marked.js models.js refusals.js service.js shares.js tokens.js".split()
+)
 """All that ``/static/`` serves. A name is looked up here, so no path from outside reaches the disk."""
 
 PAGE_HEADERS = {

@@ -1,15 +1,6 @@
 // Draws the OpenAPI document. Text nodes only, never markup.
-"use strict";
 
-const at = (id) => document.getElementById(id);
-
-/** Make an element with a class and children; strings become text nodes. */
-function make(tag, className, ...children) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...children);
-  return element;
-}
+import { at, heading, make } from "./dom.js";
 
 /** Text in which `backticks` mark code. */
 function prose(text) {
@@ -54,11 +45,7 @@ function fields(api, given, prefix = "") {
 function table(api, schema) {
   const rows = fields(api, schema);
   if (!rows.length) return [];
-  const head = make("tr", "", ...["Field", "Type", "Meaning"].map((title) => {
-    const cell = make("th", "", title);
-    cell.scope = "col";
-    return cell;
-  }));
+  const head = make("tr", "", ...["Field", "Type", "Meaning"].map((title) => heading("col", "", title)));
   return [make("table", "", make("thead", "", head), make("tbody", "", ...rows))];
 }
 
@@ -85,8 +72,8 @@ function responsePart(api, responses) {
 }
 
 function operation(api, path, method, details) {
-  const heading = make("h2", "", make("span", "method", method.toUpperCase()), make("code", "", path));
-  const section = make("section", "card operation", heading,
+  const title = make("h2", "", make("span", "method", method.toUpperCase()), make("code", "", path));
+  const section = make("section", "card operation", title,
     make("p", "", ...prose(details.description)),
     ...requestPart(api, path, details.requestBody),
     ...responsePart(api, details.responses),

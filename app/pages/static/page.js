@@ -1,195 +1,127 @@
-// The page to try the tagger. Whatever comes from a text or the service becomes text nodes only, never markup.
-"use strict";
+// The page to try the tagger: what happens when. Whatever comes from a text or the service becomes text nodes only.
+
+import { drawCommand } from "./command.js";
+import { at } from "./dom.js";
+import { drawEntities, light } from "./entities.js";
+import { drawExamples, FIRST } from "./examples.js";
+import { closeExplanation, drawExplanation } from "./explanation.js";
+import { drawLabels, drawText } from "./marked.js";
+import { chosenModel, greet, named } from "./models.js";
+import { complain, content } from "./refusals.js";
+import { ask, Refusal } from "./service.js";
+import { tokenView } from "./tokens.js";
 
 const PAUSE_MS = 250; // after the last key, before asking
-const LONG = 500_000; // UTF-16 units; a server may hang up on more without the browser showing why
-const TONES = 8;
-const USUAL = ["PER", "LOC", "ORG", "MISC"]; // these keep their colours whatever else a model knows
+const STEP_MS = 60; // between tokens, as an arrow key repeats
+const LOW = 0.7; // of the window's height: what begins below that is not in view
 
-const at = (id) => document.getElementById(id);
-const state = { labels: [...USUAL], hidden: new Set(), text: "", entities: [], timer: 0, asking: null };
+const state = { text: "", entities: [], tokens: [], hidden: new Set(), token: -1 };
+const view = tokenView(explain);
 
-/** Make an element with a class and children; strings become text nodes. */
-function make(tag, className, ...children) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...children);
-  return element;
-}
-
-const tone = (label) => `tone-${Math.max(0, state.labels.indexOf(label)) % TONES}`;
-const shown = () => state.entities.filter((entity) => !state.hidden.has(entity.label));
-
-/** Ask soon, and forget an answer that is still on its way to an older text. */
-function schedule(milliseconds) {
-  clearTimeout(state.timer);
-  state.timer = setTimeout(ask, milliseconds);
-}
-
-async function ask() {
-  state.asking?.abort();
-  const text = at("text").value;
-  if (!text.trim()) return show("", [], "");
-  const asking = (state.asking = new AbortController());
-  const began = performance.now();
-  try {
-    const response = await fetch("tag", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ text: text.toWellFormed?.() ?? text, offsets: "utf16" }),
-      signal: asking.signal,
-    });
-    const answer = await response.json();
-    if (!response.ok) return refuse(response, answer.error);
-    show(text, answer.results[0].entities, `${Math.round(performance.now() - began)} ms`);
-    name(answer.model);
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    complain(text.length > LONG ? "This text is too long for one request." : "The service cannot be reached. Is it running?");
-  }
-}
-
-/** Put a refusal into plain words, and try again where that can help. */
-function refuse(response, error) {
-  const words = {
-    too_large: "This text is too long for one request.",
-    not_ready: "The model is still loading. This page asks again in a moment.",
-    overloaded: "The service is busy. This page asks again in a moment.",
-    rate_limited: "Too many requests. This page asks again in a moment.",
-    timeout: "This text took too long. Try a shorter one.",
-    internal: `Something went wrong in the service (request ${error?.request_id}).`,
+/** Do one thing at a time: what is asked for later forgets what was asked for before, sent or not. */
+function latest(onRefusal) {
+  let timer = 0;
+  let sent = null;
+  return function soon(milliseconds, work) {
+    clearTimeout(timer);
+    sent?.abort();
+    sent = null;
+    timer = setTimeout(async () => {
+      const mine = (sent = new AbortController());
+      try {
+        await work(mine.signal);
+      } catch (error) {
+        if (error.name === "AbortError" || mine.signal.aborted) return;
+        if (!(error instanceof Refusal)) throw error;
+        onRefusal(error);
+        if (error.retry > 0) soon(1000 * error.retry, work);
+      }
+    }, milliseconds);
   };
-  complain(words[error?.code] ?? `The service refused this text: ${error?.message ?? response.status}.`);
-  const seconds = Number(response.headers.get("Retry-After"));
-  if (seconds > 0) schedule(1000 * seconds);
 }
 
-function complain(words) {
-  at("problem").textContent = words;
-  at("problem").hidden = false;
+const soonTag = latest((refusal) => {
+  if (!refusal.retry) show("", [], [], ""); // what was found in another text would only confuse
+  complain(refusal);
   at("status").textContent = at("time").textContent = "";
+});
+const soonExplain = latest(complain);
+
+/** Tag the text as it stands; `body` is a request made by hand instead. */
+function tag(milliseconds, body) {
+  soonTag(milliseconds, async (signal) => {
+    const text = at("text").value;
+    if (!text.trim() && body === undefined) return show("", [], [], "");
+    const began = performance.now();
+    const answer = await ask("tag", { body: body ?? { ...asked(text), details: true }, signal });
+    const [{ entities, tokens = [] }] = answer.results;
+    show(text, entities, tokens, `${Math.round(performance.now() - began)} ms`);
+    named(answer.model);
+  });
 }
 
-function show(text, entities, time) {
-  Object.assign(state, { text, entities });
-  at("problem").hidden = true;
-  const count = entities.length === 1 ? "1 entity" : `${entities.length || "No"} entities`;
-  at("status").textContent = text && count;
+/** Explain the token that was chosen, or show that none is. On a phone the answer stands below: go there. */
+function explain(token, pointed) {
+  state.token = token;
+  drawCommand(state.text, chosenModel(), token);
+  if (token < 0) {
+    soonExplain(0, () => undefined);
+    return closeExplanation();
+  }
+  soonExplain(STEP_MS, async (signal) => {
+    const answer = await ask("explain", { body: { ...asked(state.text), token }, signal });
+    content();
+    view.tint(answer.window);
+    drawExplanation(answer);
+    if (pointed && at("why").getBoundingClientRect().top > LOW * innerHeight) at("why").scrollIntoView();
+  });
+}
+
+/** What both requests have in common. Half a surrogate pair becomes U+FFFD, which is as long: offsets stay right. */
+function asked(text) {
+  const model = chosenModel();
+  return { text: text.toWellFormed?.() ?? text, offsets: "utf16", ...(model && { model }) };
+}
+
+function show(text, entities, tokens, time) {
+  Object.assign(state, { text, entities, tokens });
+  content();
+  at("status").textContent = time && (entities.length === 1 ? "1 entity" : `${entities.length || "No"} entities`);
   at("time").textContent = time && `· ${time}`;
   draw();
 }
 
 function draw() {
-  drawLabels();
-  drawText();
-  drawRows();
-  drawCommand();
+  const shown = state.entities.filter(({ label }) => !state.hidden.has(label));
+  drawLabels(state.entities, state.hidden, toggle);
+  drawText(state.text, shown);
+  drawEntities(shown);
+  view.show(state.text, state.tokens, state.hidden);
+  drawCommand(state.text, chosenModel(), state.token);
 }
 
-/** One button a label that occurs, with its count; pressing it hides and shows the label. */
-function drawLabels() {
-  const counts = new Map();
-  for (const { label } of state.entities) counts.set(label, (counts.get(label) ?? 0) + 1);
-  const known = new Map([...at("labels").children].map((button) => [button.dataset.label, button]));
-  const buttons = [...counts].sort().map(([label, count]) => {
-    const button = known.get(label) ?? labelButton(label); // the old button keeps the keyboard's focus
-    button.textContent = `${label} ${count}`;
-    button.setAttribute("aria-pressed", String(!state.hidden.has(label)));
-    return button;
-  });
-  if (buttons.some((button, place) => at("labels").children[place] !== button) || buttons.length !== known.size) {
-    at("labels").replaceChildren(...buttons);
-  }
-  at("labels").hidden = buttons.length === 0;
+function toggle(label) {
+  if (!state.hidden.delete(label)) state.hidden.add(label);
+  draw();
 }
 
-function labelButton(label) {
-  const button = make("button", tone(label));
-  button.type = "button";
-  button.dataset.label = label;
-  button.addEventListener("click", () => {
-    if (!state.hidden.delete(label)) state.hidden.add(label);
-    draw();
-  });
-  return button;
+at("text").addEventListener("input", () => tag(PAUSE_MS));
+at("marked").addEventListener("click", (event) => {
+  const mark = event.target.closest("mark");
+  if (mark) view.chooseAt(Number(mark.dataset.start));
+});
+for (const id of ["marked", "rows"]) {
+  at(id).addEventListener("mouseover", light);
+  at(id).addEventListener("mouseleave", light);
 }
-
-/** The text, with its entities marked. Offsets are UTF-16 units, which is what slice() counts. */
-function drawText() {
-  const pieces = [];
-  let before = 0;
-  shown().forEach(({ start, end, label }, place) => {
-    const mark = make("mark", tone(label), state.text.slice(start, end), make("small", "", label));
-    mark.dataset.place = place;
-    pieces.push(state.text.slice(before, start), mark);
-    before = end;
-  });
-  pieces.push(state.text.slice(before));
-  at("marked").replaceChildren(...pieces);
-  if (!state.text) at("marked").append(make("span", "soft", "Names in your text will light up here."));
-}
-
-function drawRows() {
-  const rows = shown().map(({ text, label, score }, place) => {
-    const bar = make("progress");
-    bar.value = score;
-    bar.setAttribute("aria-hidden", "true");
-    const percent = make("span", "", `${(100 * score).toFixed(0)} %`);
-    const row = make("tr", "",
-      make("td", "", text),
-      make("td", "", make("span", `chip ${tone(label)}`, label)),
-      make("td", "", make("span", "score", bar, percent)),
-    );
-    row.dataset.place = place;
-    return row;
-  });
-  at("rows").replaceChildren(...rows);
-  at("list").hidden = rows.length === 0;
-}
-
-function drawCommand() {
-  const quoted = JSON.stringify({ text: state.text }).replaceAll("'", "'\\''");
-  const address = new URL("tag", document.baseURI).href;
-  at("curl").textContent = `curl ${address} -H 'Content-Type: application/json' -d '${quoted}'`;
-  at("same").hidden = !state.text;
-}
-
-/** Light up an entity in the text and its row together. */
-function light(event) {
-  const place = event.target.closest?.("[data-place]")?.dataset.place;
-  for (const element of document.querySelectorAll("[data-place]")) {
-    element.classList.toggle("lit", element.dataset.place === place);
-  }
-}
-
-function name({ name: model, version }) {
-  at("model").textContent = `Model ${model} · ${version}`;
-}
-
-/** Learn the model's name and labels; while it loads, ask again. */
-async function greet() {
-  try {
-    const response = await fetch("models");
-    if (!response.ok) throw new Error("not ready");
-    const [model] = (await response.json()).models;
-    state.labels = [...USUAL, ...model.labels.filter((label) => !USUAL.includes(label))];
-    name(model);
-    draw();
-  } catch {
-    at("model").textContent = "No model yet";
-    setTimeout(greet, 2000);
-  }
-}
-
-at("text").addEventListener("input", () => schedule(PAUSE_MS));
-for (const button of document.querySelectorAll("[data-text]")) {
-  button.addEventListener("click", () => {
-    at("text").value = button.dataset.text;
-    schedule(0);
-  });
-}
-at("marked").addEventListener("mouseover", light);
-at("rows").addEventListener("mouseover", light);
-greet();
-if (!at("text").value) at("text").value = document.querySelector("[data-text]").dataset.text;
-schedule(0);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") view.close();
+});
+at("why-close").addEventListener("click", () => view.close());
+drawExamples((text, body) => {
+  at("text").value = text;
+  tag(0, body);
+});
+greet(draw, () => tag(0));
+if (!at("text").value) at("text").value = FIRST; // a browser may have kept a text of before
+tag(0);

@@ -1,0 +1,34 @@
+// The table of entities.
+
+import { at, heading, make } from "./dom.js";
+import { tone } from "./labels.js";
+
+const MOST = 500; // rows
+
+export function drawEntities(entities) {
+  at("rows").replaceChildren(...entities.slice(0, MOST).map(row));
+  at("rows-cut").textContent = `The first ${MOST.toLocaleString("en")} of ${entities.length.toLocaleString("en")}.`;
+  at("rows-cut").hidden = entities.length <= MOST;
+  at("list").hidden = entities.length === 0;
+}
+
+function row({ text, label, score }, place) {
+  const meter = make("progress");
+  meter.value = score;
+  meter.setAttribute("aria-hidden", "true"); // the number beside it says the same
+  const element = make("tr", "",
+    heading("row", "name", text),
+    make("td", "", make("span", `chip ${tone(label)}`, label)),
+    make("td", "", make("span", "score", meter, make("span", "", `${(100 * score).toFixed(0)} %`))),
+  );
+  element.dataset.place = place;
+  return element;
+}
+
+/** Light up an entity in the text and its row together. */
+export function light(event) {
+  const place = event.type === "mouseleave" ? undefined : event.target.closest?.("[data-place]")?.dataset.place;
+  for (const element of document.querySelectorAll(".lit")) element.classList.remove("lit");
+  if (place === undefined) return;
+  for (const element of document.querySelectorAll(`[data-place="${place}"]`)) element.classList.add("lit");
+}

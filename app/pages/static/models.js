@@ -1,0 +1,44 @@
+// Which model answers: a name, or a choice where there are several.
+
+import { at, make } from "./dom.js";
+import { learn } from "./labels.js";
+import { ask, Refusal } from "./service.js";
+
+const AGAIN_MS = 2000;
+
+/** The model that is asked for; none means the service's default. */
+export function chosenModel() {
+  return at("models").hidden ? "" : at("models").value;
+}
+
+/** Learn the models and their labels; while there are none, ask again. */
+export async function greet(onLearnt, onChoose) {
+  try {
+    const { models } = await ask("models");
+    for (const { labels } of models) learn(labels);
+    offer(models, onChoose);
+    onLearnt();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    at("model").textContent = "No model yet";
+    setTimeout(() => greet(onLearnt, onChoose), AGAIN_MS);
+  }
+}
+
+function offer(models, onChoose) {
+  const several = models.length > 1;
+  at("models").replaceChildren(...models.map(({ name, default: first }) => {
+    const option = make("option", "", name);
+    option.value = name;
+    option.selected = first;
+    return option;
+  }));
+  at("models").addEventListener("change", onChoose);
+  at("models").hidden = at("models-label").hidden = !several;
+  named(models.find((model) => model.default) ?? models[0]);
+}
+
+/** Say which model answered. */
+export function named({ name, version }) {
+  at("model").textContent = at("models").hidden ? `Model ${name} · ${version}` : version;
+}

@@ -1,0 +1,34 @@
+// What the service's refusals mean, in plain words.
+
+import { at, make } from "./dom.js";
+
+const WORDS = {
+  bad_json: "The service cannot read this request: it is not valid JSON.",
+  invalid_unicode: "There is half a character in this text, of a pair that belongs together. No other program could read it, so the service does not take it. Edit the text, and this page mends it.",
+  invalid_request: "The service does not accept this request.",
+  unknown_or_duplicate_field: "The request names a field that the service does not know.",
+  unauthorized: "This service answers only to those who have a key. Reload this page, and give yours as the password.",
+  not_found: "The service does not know what was asked for. The model may have been taken away; reload this page.",
+  too_large: "This is too much for one request. Try a shorter text.",
+  rate_limited: "Too many requests from here.",
+  overloaded: "The service is busy with others.",
+  not_ready: "The service is not ready: its model is loading, or it is about to stop.",
+  timeout: "This text took too long. Try a shorter one.",
+  internal: "Something went wrong in the service. Its log has the details under the number of this request.",
+  unreachable: "The service cannot be reached. Is it running?",
+};
+
+/** Say in plain words what a refusal means, and below it what the service said. */
+export function complain({ code, status, message, id, retry }) {
+  const again = retry > 0 ? ` This page asks again in ${retry === 1 ? "a second" : `${retry} seconds`}.` : "";
+  at("problem-words").textContent = (WORDS[code] ?? "The service did not answer as expected.") + again;
+  const said = [status && `${status} ${code}`, message, id && `request ${id}`].filter(Boolean);
+  at("problem-said").replaceChildren(...said.map((part) => make("span", "", part)));
+  at("problem-said").hidden = said.length === 0;
+  at("problem").hidden = false;
+}
+
+/** All is well again. */
+export function content() {
+  at("problem").hidden = true;
+}

@@ -1,0 +1,168 @@
+// The token view: every word with its tag and score, one of which can be chosen.
+//
+// It is a listbox with a roving tabindex: one stop for the Tab key, and arrows move inside. While a token is chosen,
+// the arrows choose: the window slides along the text.
+
+import { at, make } from "./dom.js";
+import { labelOf, tone } from "./labels.js";
+import { level } from "./shares.js";
+
+const MOST = 2000; // tokens; more would make the page slow
+
+/** Make the view.
+ *
+ * `onChoose` gets a token's index, or -1 when none is chosen any more, and whether a person pointed at this one,
+ * and did not come along with the arrows.
+ */
+export function tokenView(onChoose) {
+  const list = at("tokens");
+  let tokens = [];
+  let options = [];
+  let hidden = new Set();
+  let chosen = -1;
+  let current = 0; // the one that the Tab key goes to
+  let levels = new Map(); // a token's start → how strong its share is, in the window that is shown
+
+  /** Write the classes that differ: with thousands of tokens, touching them all would be felt. */
+  function paint() {
+    options.forEach((option, place) => {
+      const { tag, start } = tokens[place];
+      const label = labelOf(tag);
+      const names = ["token"];
+      if (label && !hidden.has(label)) names.push("named", tone(label));
+      if (tokens[place + 1]?.tag.startsWith("I-")) names.push("goes-on");
+      if (tag.startsWith("I-")) names.push("went-on");
+      if (levels.has(start)) names.push("pane", `share${levels.get(start)}`);
+      if (place === chosen) names.push("chosen");
+      const wanted = names.join(" ");
+      if (option.className !== wanted) option.className = wanted;
+    });
+  }
+
+  function makeCurrent(place) {
+    options[current]?.setAttribute("tabindex", "-1");
+    current = place;
+    options[current]?.setAttribute("tabindex", "0");
+  }
+
+  function choose(place, pointed = false) {
+    options[chosen]?.setAttribute("aria-selected", "false");
+    chosen = place;
+    if (place >= 0) {
+      makeCurrent(place);
+      options[place].setAttribute("aria-selected", "true");
+    } else {
+      levels = new Map();
+    }
+    paint();
+    onChoose(place, pointed);
+  }
+
+  function move(place) {
+    if (!options[place]) return;
+    makeCurrent(place);
+    options[place].focus();
+    if (chosen >= 0) choose(place);
+  }
+
+  /** The token nearest to the current one in the next line of text, up or down. */
+  function nextLine(step) {
+    const { offsetTop: top, offsetLeft: left } = options[current];
+    let best = -1;
+    for (let place = current + step; options[place]; place += step) {
+      const option = options[place];
+      if (option.offsetTop === top) continue;
+      if (best >= 0 && option.offsetTop !== options[best].offsetTop) break;
+      if (best < 0 || Math.abs(option.offsetLeft - left) < Math.abs(options[best].offsetLeft - left)) best = place;
+    }
+    return best;
+  }
+
+  function onKey(event) {
+    const forward = getComputedStyle(list).direction === "rtl" ? -1 : 1;
+    const act = {
+      ArrowRight: () => move(current + forward),
+      ArrowLeft: () => move(current - forward),
+      ArrowDown: () => move(nextLine(1)),
+      ArrowUp: () => move(nextLine(-1)),
+      Home: () => move(0),
+      End: () => move(options.length - 1),
+      Enter: () => choose(current, true),
+      " ": () => choose(current, true),
+    }[event.key];
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    act();
+  }
+
+  list.addEventListener("keydown", onKey);
+  list.addEventListener("click", (event) => {
+    const place = options.indexOf(event.target.closest("[role=option]"));
+    if (place < 0) return;
+    choose(place, true);
+    options[place].focus();
+  });
+
+  return {
+    /** Show the tokens of a text. The chosen one stays chosen if the same word is still in its place. */
+    show(text, newTokens, newHidden) {
+      const word = tokens[chosen]?.text;
+      const changed = tokens !== newTokens;
+      hidden = newHidden;
+      if (!changed) return paint();
+      tokens = newTokens;
+      levels = new Map();
+      options = tokens.slice(0, MOST).map(tokenOption);
+      list.replaceChildren(...withBreaks(text, tokens, options));
+      at("words").hidden = at("why").hidden = options.length === 0;
+      at("tokens-cut").textContent = `The first ${MOST.toLocaleString("en")} words and signs of ${tokens.length.toLocaleString("en")}.`;
+      at("tokens-cut").hidden = tokens.length <= MOST;
+      makeCurrent(Math.max(0, Math.min(current, options.length - 1)));
+      const stays = chosen >= 0 && chosen < options.length && tokens[chosen].text === word;
+      if (chosen >= 0) choose(stays ? chosen : -1);
+      else paint();
+    },
+    /** Choose the token that begins here, if it is shown. */
+    chooseAt(start) {
+      const place = tokens.findIndex((token) => token.start === start);
+      if (options[place]) choose(place, true);
+    },
+    /** Tint the words of the window by their shares. */
+    tint(window) {
+      const shares = window.map(({ share }) => share);
+      levels = new Map(window.filter(({ text }) => text !== null).map(({ start, share }) => [start, level(share, shares)]));
+      paint();
+    },
+    /** Choose none; the keyboard's focus goes back to where it was. */
+    close() {
+      if (chosen < 0) return;
+      choose(-1);
+      options[current]?.focus();
+    },
+  };
+}
+
+function tokenOption({ text, tag, score }, place) {
+  const percent = (100 * score).toFixed(0);
+  const option = make("span", "token",
+    make("span", "word", text),
+    make("span", "tag", make("b", "", tag), ` ${percent}`),
+  );
+  option.setAttribute("role", "option");
+  option.setAttribute("aria-selected", "false");
+  option.setAttribute("aria-label", `${text}: ${tag}, ${percent} percent`);
+  option.tabIndex = -1;
+  option.dataset.token = place;
+  return option;
+}
+
+/** Lines of the text begin a line here, too. */
+function withBreaks(text, tokens, options) {
+  return options.flatMap((option, place) => {
+    const between = place ? text.slice(tokens[place - 1].end, tokens[place].start) : "";
+    if (!between.includes("\n")) return [option];
+    const line = make("span", "line");
+    line.setAttribute("role", "presentation");
+    return [line, option];
+  });
+}

@@ -1,0 +1,177 @@
+"""A real browser, and services for it to visit: one with the bundled model, and stubs with whatever a model may be."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from playwright.sync_api import sync_playwright
+
+from app.main import create_app
+from app.settings import Settings
+from model.bundled import bundled_model
+from tests.app.conftest import StubTagger
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+START_SECONDS = 60
+
+
+def pytest_collection_modifyitems(items):
+    """Whatever is in this folder drives a browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="package")
+def chromium():
+    """The browser. Not for the whole session: Playwright keeps an event loop running, which other tests start anew."""
+    if BROWSER is None:
+        pytest.skip("no Chromium here; on Debian: apt-get install chromium")
+    rootless = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=[*rootless, "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Open a page: ``visit(url, color_scheme="dark")``.
+
+    At the end no dialog may have opened, and nothing may have gone wrong: neither an exception nor a violation of the
+    policy. ``refusals=True`` expects answers that are not 2xx, which the browser writes into its console.
+    """
+    contexts, wrong = [], []
+
+    def open_page(url, *, refusals=False, prepare=lambda page: None, **options):
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(3_000)
+
+        def on_console(message):
+            expected = refusals and message.text.startswith("Failed to load resource")
+            if message.type in ("error", "warning") and not expected:
+                wrong.append(message.text)
+
+        def on_dialog(dialog):
+            wrong.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", on_dialog)
+        home = "/".join(url.split("/")[:3])
+        page.on("request", lambda request: request.url.startswith(home) or wrong.append(f"left for {request.url}"))
+        prepare(page)
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def _wait_until_ready(url, ended=lambda: False):
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and not ended():
+        try:
+            if httpx.get(f"{url}readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(0.05)
+    raise RuntimeError(f"{url} did not become ready")
+
+
+@pytest.fixture(scope="package")
+def real(chromium):
+    """``fenestra serve`` with the bundled model under two names; its address. What it says is shown if a test fails."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FENESTRA_")}
+    environment["FENESTRA_MODELS"] = f"english={bundled_model()},second={bundled_model()}"
+    serve = "import sys; from app.cli import main; sys.exit(main())"
+    process = subprocess.Popen([sys.executable, "-c", serve, "serve", "--port", str(port)], env=environment)
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        _wait_until_ready(url, lambda: process.poll() is not None)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=START_SECONDS)
+
+
+class NamedTagger(StubTagger):
+    """A stub with labels of one's choice: words that begin with a capital get them in turn."""
+
+    def __init__(self, *labels):
+        self.labels = labels
+
+    def _analysis(self, words):
+        found = super()._analysis(words)
+        labels = {entity.start: self.labels[n % len(self.labels)] for n, entity in enumerate(found.entities)}
+        return found._replace(
+            entities=[entity._replace(label=labels[entity.start]) for entity in found.entities],
+            tokens=[t._replace(tag=f"B-{labels[t.start]}") if t.start in labels else t for t in found.tokens],
+        )
+
+
+@contextmanager
+def _served(tagger, **settings):
+    """The application in a thread of this process; its address."""
+    config = uvicorn.Config(create_app(Settings(**settings), tagger=tagger), port=0, ws="none", log_level="error")
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        _wait_until_ready(url)
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Start a stub service: ``stub("GENE", "DRUG", max_chars=10)`` gives its address; it ends with the test."""
+    for name in [name for name in os.environ if name.startswith("FENESTRA_")]:
+        monkeypatch.delenv(name)
+    running = []
+
+    def start(*labels, **settings):
+        service = _served(NamedTagger(*labels or ("PER",)), **settings)
+        running.append(service)
+        return service.__enter__()
+
+    yield start
+    for service in running:
+        service.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def write():
+    """Put a text into the page, and wait until it is marked, with nothing lost."""
+
+    def fill(page, text):
+        page.get_by_label("Your text").fill(text)
+        page.wait_for_function(
+            """(text) => [...document.getElementById("marked").childNodes]
+                .map((node) => (node.nodeName === "MARK" ? node.firstChild : node).textContent).join("") === text""",
+            arg=text,
+        )
+
+    return fill

@@ -31,7 +31,8 @@ _LOOK_SECONDS = 0.05
 _QUIET_SECONDS = 0.5
 """How long a connection must have been silent before it is closed by a stop that has not told its client so."""
 _OTHER_FILES = 64  # descriptors for all that is not a connection
-_SWITCH_SECONDS = 0.001
+_SWITCH_SECONDS = 0.0005
+"""How long the inference thread may keep the interpreter to itself. By default 5 ms, and every event waits for that."""
 
 
 class Server(uvicorn.Server):
@@ -51,7 +52,8 @@ class Server(uvicorn.Server):
         """Stop in four steps.
 
         1. Not ready, and each answer says that it is the connection's last; all else goes on for ``drain_seconds``, so
-           that load balancers and clients turn elsewhere. Ctrl-C skips the wait: there is no load balancer then.
+           that load balancers and clients turn elsewhere. There are none to wait for after Ctrl-C, and nothing to
+           serve them with when the service has failed.
         2. No new connections; those that wait to be accepted are.
         3. Requests under way have ``grace_seconds``. Connections that have been silent are closed.
         4. What is still there is cut off, and the application ends.
@@ -60,7 +62,7 @@ class Server(uvicorn.Server):
         listeners = sockets or []
         self._service.drain()
         self._desk.drain()
-        if signal.SIGINT not in self._captured_signals:
+        if signal.SIGINT not in self._captured_signals and not self._service.failure:
             await self._wait(settings.drain_seconds, lambda: False)
         await shut_the_door(listeners)
         for server in self.servers:

@@ -98,6 +98,17 @@ def test_pipelined_requests_are_answered_in_order(server):
         assert [wire.answer().headers["x-request-id"] for _ in range(40)] == [f"n{n}" for n in range(40)]
 
 
+def test_of_very_many_pipelined_requests_the_first_are_answered_and_the_last_of_them_says_so(server):
+    with server.connect() as wire:
+        wire.send(TAG * 1000)
+        answers = []
+        while not (answers and answers[-1].closes):
+            answers.append(wire.answer())
+        assert {answer.status for answer in answers} == {200}
+        assert 100 < len(answers) < 1000
+        assert wire.closed() == b""
+
+
 def test_large_pipelined_requests_are_answered_too(server):
     large = request("/tag", b'{"text":"' + b"Ada " * 20_000 + b'"}')
     with server.connect() as wire:

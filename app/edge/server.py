@@ -1,6 +1,7 @@
 """From settings to a listening process, and from SIGTERM to its end: ``fenestra serve``."""
 
 import asyncio
+import ipaddress
 import logging
 import resource
 import signal
@@ -129,7 +130,7 @@ def new_server(app: FastAPI, settings: Settings) -> Server:
         log_config=None,  # app.sight.logs has configured it
         access_log=False,  # app.sight.watch logs each request, without what was sent
         proxy_headers=bool(settings.trusted_proxies),  # anyone else can send X-Forwarded-For
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        forwarded_allow_ips=[str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies],
         server_header=False,
     )
     return Server(config, desk, service)

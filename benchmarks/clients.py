@@ -146,7 +146,12 @@ class Pool:
     async def ask(self, raw: bytes) -> Reply:
         """Send a request and wait for its reply."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self.send(raw, time.perf_counter(), future.set_result)
+
+        def tell(reply: Reply) -> None:
+            if not future.done():  # whoever asked may have given up
+                future.set_result(reply)
+
+        self.send(raw, time.perf_counter(), tell)
         return await future
 
     def give_back(self, connection: Connection) -> None:

@@ -24,6 +24,7 @@ LARGEST_REFUSAL = 8000
 CANARY = post(b'{"text":["Ada Lovelace met Charles Babbage in London.","nobody"],"details":true}')
 _EVERY = 250  # requests between two canaries
 _STAY = 0.9  # how likely it is that the next request goes over the same connection
+_PATIENCE = 0.05  # seconds in which a server that knows where a request ends has begun to answer, most of the time
 _SHOWN = 20
 
 
@@ -106,12 +107,14 @@ class Fuzzer:
             wire.reset()
             self._wire = None
             return None
-        if not probe.whole:
+        if not probe.whole and not wire.answered(_PATIENCE):
             wire.no_more()
         method = probe.raw.partition(b" ")[0].decode("latin-1")
         answer = wire.answer(method)
-        if not probe.whole and not wire.closed(HANG):
-            raise TimeoutError
+        if not probe.whole:
+            wire.no_more()
+            if not wire.closed(HANG):
+                raise TimeoutError
         if answer is None or not probe.whole or answer.headers.get("connection") == "close":
             self._drop()
         return answer

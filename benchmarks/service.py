@@ -94,7 +94,17 @@ class Load:
             with runner() as run:
                 work = closed_loop(target.server.port, asked, clients=CONNECTIONS, seconds=seconds, warm_up=0.2)
                 return run.run(work), None
-        command = [self._wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(self._script)]
+        command = [
+            self._wrk,
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{seconds}s",
+            "--timeout",
+            "20s",
+            "--latency",
+            "-s",
+            str(self._script),
+        ]
         url = f"http://{HOST}:{target.server.port}{target.path}"
         wrk = subprocess.Popen([*command, url], stdout=subprocess.PIPE, text=True)
         os.sched_setaffinity(wrk.pid, {self._cpu})

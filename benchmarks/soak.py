@@ -5,6 +5,7 @@
     memory      200,000 requests of varied length: memory, threads, descriptors
     overload    ten minutes at twice the capacity
     same-bytes  1,000 texts alone and in lists of 1 to 200, at every place, on 1 and 2 threads
+    neighbours  what slow clients and large requests cost the others, a minute each
 
     python -m benchmarks.soak stops reloads            # only these
     python -m benchmarks.soak memory --size 1000000    # another length
@@ -13,6 +14,7 @@ Prints a line for each and exits with 1 if anything was otherwise than promised.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -23,6 +25,7 @@ from typing import NamedTuple
 
 from benchmarks import load
 from benchmarks.memory import serve_many, slope
+from benchmarks.neighbours import p99_in_company
 from benchmarks.reloads import reloads_under_load
 from benchmarks.same_bytes import LONGEST, compare
 from benchmarks.serving import Server, Usage
@@ -31,6 +34,7 @@ from benchmarks.workloads import requests, texts
 
 _NOISE = 3  # standard errors that a slope may be off zero
 _MEBIBYTE = 2**20
+_SLOW_FACTOR, _LARGE_FACTOR = 1.2, 2.0  # by which slow clients and large requests may raise the p99 of small ones
 
 
 class Outcome(NamedTuple):
@@ -88,6 +92,7 @@ def memory(size: int) -> Outcome:
 def overload(size: int) -> Outcome:
     """``size`` seconds."""
     asked = requests(texts("documents"))
+    os.sched_setaffinity(0, {1})
     with Server(log_level="warning", cpu=0) as server, load.runner() as run:
         capacity = run.run(load.closed_loop(server.port, asked))
         before = server.usage()
@@ -113,10 +118,20 @@ def same_bytes(size: int) -> Outcome:
     return Outcome(kept, "; ".join(told))
 
 
+def neighbours(size: int) -> Outcome:
+    """``size`` seconds in each company."""
+    os.sched_setaffinity(0, {1})
+    with Server(log_level="warning", cpu=0) as server, load.runner() as run:
+        p99 = run.run(p99_in_company(server, size))
+    factors = {name: round(value / p99["alone"], 2) for name, value in p99.items()}
+    kept = factors["slow"] <= _SLOW_FACTOR and factors["large"] <= _LARGE_FACTOR
+    return Outcome(kept, f"p99 of a small request in ms {p99}, as a factor {factors}")
+
+
 _TRAIN, _DEV = (Path(__file__).parents[1] / "data" / "sample" / f"{split}.conll" for split in ("train", "dev"))
 TRIALS: dict[str, tuple[Callable[[int], Outcome], int]] = {
     "stops": (stops, 200), "reloads": (reloads, 100), "memory": (memory, 200_000), "overload": (overload, 600),
-    "same-bytes": (same_bytes, 1_000),
+    "same-bytes": (same_bytes, 1_000), "neighbours": (neighbours, 60),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ with Wire(port) as wire:
 """
 
 import json
+import select
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -110,6 +111,10 @@ class Wire:
             return True
         finally:
             self.socket.settimeout(self._seconds)
+
+    def answered(self, seconds: float) -> bool:
+        """Whether something comes within that time; it is not read yet."""
+        return bool(select.select([self.socket], [], [], seconds)[0])
 
     def no_more(self) -> None:
         """Tell the server that this was all."""

@@ -1,5 +1,6 @@
 """Reads cases.yaml into what the tests are made of."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tests.faults import makers
 FILE = Path(__file__).with_name("cases.yaml")
 SECTIONS = {"body": "B", "http": "H", "load": "L", "life": "K"}
 CLOSED = "closed"
+LONG = bool(os.environ.get("FAULTS_LONG"))
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,15 @@ class Case:
     grows: float | None = None
     load: bool = False
     where: str | None = None
+    soak: str | None = None
 
     @classmethod
     def read(cls, identifier: str, entry: dict[str, Any]) -> "Case":
-        """Read one entry; ``long`` is for people and for benchmarks/soak.py."""
+        """Read one entry, in full length if that is asked for."""
         known = {name: value for name, value in entry.items() if name not in ("with", "long")}
-        return cls(identifier, arguments=entry.get("with", {}), **known)
+        arguments = entry.get("with", {}) | (entry.get("long", {}) if LONG else {})
+        return cls(identifier, **{**known, "server": arguments.pop("server", known.get("server", "plain"))},
+                   arguments=arguments)  # fmt: skip
 
 
 def exchange(send="", make=None, raw=None, headers=None, *, status, **rest) -> Exchange:

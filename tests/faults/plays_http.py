@@ -7,19 +7,10 @@ import string
 import time
 from contextlib import ExitStack
 
+from benchmarks.neighbours import BEGINNINGS
 from benchmarks.serving import Server
 from benchmarks.wire import Wire, post
 from tests.faults.world import CANARY, FAULTY, ask, canary, check_refusal
-
-HEAD = b"POST /tag HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
-BEGINNINGS = {
-    "idle": b"",
-    "half a head": HEAD,
-    "half a body": HEAD + b"\r\n" + b'{"text":',
-    "half of a further request": post(b'{"text":"a"}') + HEAD,
-    "a head that drips": HEAD[:5],
-    "a body that drips": HEAD + b"\r\n" + b'{"te',
-}
 
 
 def slow_clients(world, name, sockets, seconds):

@@ -5,6 +5,7 @@ from itertools import chain
 
 import pytest
 
+from benchmarks.soak import TRIALS
 from tests.faults import plays_body, plays_http, plays_life, plays_load
 from tests.faults.cases import CASES, CLOSED, SECTIONS, exchange
 from tests.faults.world import ask, check_refusal
@@ -38,6 +39,7 @@ def test_the_file_has_every_case_of_every_section():
     assert [case.identifier for case in CASES] == list(expected)
     assert all(bool(case.exchanges) + bool(case.play) + bool(case.where) == 1 for case in CASES)
     assert {case.play for case in CASES if case.play} <= set(PLAYS)
+    assert {case.soak for case in CASES if case.soak} <= set(TRIALS)
 
 
 @pytest.mark.parametrize(("case", "name"), EXCHANGES)

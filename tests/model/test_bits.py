@@ -1,0 +1,132 @@
+"""An answer has the same bits alone and in company, with one thread and two, from the table and without it."""
+
+import random
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+from model.errors import RunError
+from model.network import ACTIVATIONS
+from model.projections import Projections
+from model.self_test import TEXTS, check
+from model.tagger import Tagger
+from tests.model.conftest import small_model
+
+WORDS = [
+    *"Ada Lovelace met Siemens in Munich . , \" ' ; the The THE a 1996-08-22 3.5 % U.S. didn't München 東京 🙂 J. Smith".split(),
+    *(f"{head}{tail}" for head in "Bcdefg" for tail in ("ana", "ELTA", "irm", "oxes", "-x", "'s")),
+]  # fmt: skip
+
+
+def generated_texts(count, seed):
+    """Texts of 0 to 40 words, a few much longer."""
+    rng = random.Random(seed)
+    lengths = [rng.choice([0, 1, 2, 5, 12, 12, 12, 40]) for _ in range(count)]
+    lengths[count // 2] = 3000
+    return [rng.choice([" ", " ", "\n"]).join(rng.choices(WORDS, k=length)) for length in lengths]
+
+
+def batches_of_every_size(count, largest):
+    """Batches of 1 to ``largest``, each of other texts at other positions, which cover all texts many times."""
+    rng = random.Random(7)
+    for size in range(1, largest + 1):
+        yield rng.sample(range(count), size)
+
+
+@contextmanager
+def threads(count):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_every_batch_gives_each_text_the_bits_that_it_has_alone(activation):
+    """1,000 texts, batches of 1 to 200; odd widths, so that no vector register comes out even."""
+    tagger = Tagger(small_model(activation=activation, hidden=(37, 11), documents=True, scheme="BIOES"), device="cpu")
+    texts = generated_texts(1000, seed=1)
+    with threads(1):
+        alone = [tagger.analyse([text])[0] for text in texts]
+        assert tagger.analyse(texts) == alone
+    for count in (1, 2):
+        with threads(count):
+            for chosen in batches_of_every_size(len(texts), 200):
+                assert tagger.analyse([texts[number] for number in chosen]) == [alone[number] for number in chosen]
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_wide_layers_keep_their_bits_on_two_threads(activation):
+    """Wide enough for torch to share the work of one call among threads."""
+    tagger = Tagger(small_model(activation=activation, hidden=(1111, 513), documents=True), device="cpu")
+    texts = generated_texts(60, seed=2)
+    with threads(1):
+        alone = [tagger.analyse([text])[0] for text in texts]
+    for count in (1, 2):
+        with threads(count):
+            assert tagger.analyse(texts) == alone
+
+
+@pytest.mark.parametrize("slots", [0, 1, 2, 9, 40, 4000])
+def test_the_table_of_words_changes_no_bit(slots):
+    """None, so small that no batch fits, so small that words are driven out all the time, and ample."""
+    model = small_model(documents=True)
+    megabytes = slots * 4 * model.network.project.out_features / 1e6
+    tagger, oracle = Tagger(model, device="cpu", cache_mb=megabytes), Tagger(model, device="cpu", cache_mb=0)
+    texts = generated_texts(300, seed=3)
+    expected = [oracle.analyse([text])[0] for text in texts]
+    for _ in range(2):
+        assert [tagger.analyse([text])[0] for text in texts] == expected
+    assert tagger.analyse(texts) == expected
+
+
+def test_sentences_of_words_have_the_bits_of_the_text_that_they_make():
+    tagger = Tagger(small_model(documents=True), device="cpu")
+    (text,), (words,) = tagger.analyse(["Ada met Munich"]), tagger.analyse_tokens([["Ada", "met", "Munich"]])
+    assert [(t.tag, t.score) for t in text.tokens] == [(t.tag, t.score) for t in words.tokens]
+
+
+def test_the_self_test_passes_here():
+    Tagger(small_model(documents=True), device="cpu").self_test()
+
+
+def test_the_self_test_notices_one_bit():
+    """A score that depends on the place in the batch, by as little as a float32 can say."""
+    tagger = Tagger(small_model(), device="cpu")
+
+    def careless(texts):
+        found = tagger.analyse(texts)
+        (first, *rest) = found
+        score = first.tokens[0].score * (1 + 2**-23) if first.tokens and len(texts) > 1 else None
+        return found if score is None else [first._replace(tokens=[first.tokens[0]._replace(score=score), *first.tokens[1:]]), *rest]
+
+    with pytest.raises(RunError, match="alone and together"):
+        check(careless)
+
+
+def test_the_self_test_notices_a_score_that_is_no_number():
+    tagger = Tagger(small_model(), device="cpu")
+
+    def broken(texts):
+        return [
+            found._replace(tokens=[token._replace(score=float("inf")) for token in found.tokens])
+            for found in tagger.analyse(texts)
+        ]
+
+    with pytest.raises(RunError, match="finite"):
+        check(broken)
+
+
+def test_the_self_test_has_texts_that_break_tiles_and_sentences():
+    assert "" in TEXTS
+    assert max(len(found.tokens) for found in Tagger(small_model(), device="cpu").analyse(TEXTS)) > 64
+
+
+def test_damaged_weights_are_no_silent_answer():
+    model = small_model()
+    model.network.output.bias.data[0] = float("nan")
+    with pytest.raises(RunError, match="not numbers"):
+        Tagger(model, device="cpu").self_test()

@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     """SHA-256 of each key, in hex, with commas between. With any, every route but the probes wants a key."""
     rate_limit: Annotated[str | None, AfterValidator(_rate)] = None
     """Requests of one client, such as ``100/second`` or ``5000/hour``; the next is refused with 429. A client is a key,
-    or else an address. Probes and metrics do not count."""
+    or else an address. Probes, metrics and files of pages do not count."""
     # ── the size of a request ──
     max_body_bytes: PositiveInt = 2 * 1024 * 1024
     """Largest request body, and longest line of a stream, in bytes. A larger one is refused before it is read."""

@@ -8,8 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from model.answers import Prediction
 from model.iob import OUTSIDE, Span, spans, split_tag
-from model.tagger import Prediction, Tagger
+from model.tagger import Tagger
 from training.corpus import Sentence, documents_of
 from training.score import LabelScore, Scores, from_counts, score
 

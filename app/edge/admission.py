@@ -52,5 +52,10 @@ class Admission:
         client = ""
         if self._keys and scope["path"] not in _PROBES:
             client = self._keys.check(authorization)
-        if self._rates is not None and scope["path"] not in _UNCOUNTED:
+        if self._rates is not None and not _is_uncounted(scope["path"]):
             self._rates.check(client or client_of(scope["client"][0] if scope["client"] else ""))
+
+
+def _is_uncounted(path: str) -> bool:
+    """Whether no rate applies. A page is one request to whoever opens it, of however many files it is made."""
+    return path in _UNCOUNTED or path.startswith("/static/")

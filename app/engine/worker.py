@@ -75,6 +75,7 @@ class Worker:
             self._fetch(wait=not (under_way or self._small or self._large))
             if batch := self._next_batch():
                 self._answer(batch)
+            del batch  # the worker may sleep for long now, and a request is up to megabytes
             if not under_way and self._large:
                 large, under_way = self._answer_in_steps(self._large.popleft()), True
             if under_way:

@@ -77,8 +77,7 @@ def batches(texts: Sequence[str], lengths: Sequence[int], seed: int) -> Iterator
     for length in lengths:
         rng.shuffle(order)
         for begin in range(0, len(order), length):
-            batch = order[begin : begin + length]
-            yield batch + order[: length - len(batch)]
+            yield [order[place % len(order)] for place in range(begin, begin + length)]
 
 
 def results_of(body: bytes, count: int) -> list[bytes]:

@@ -59,16 +59,16 @@ class TextPlaces:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._starts, self._ends = array("i"), array("i")
+        self._starts, self._sizes = array("i"), array("i")
 
     def read(self, words: Sequence[str], starts: Sequence[int]) -> None:
         """Take the next tokens."""
         self._starts.extend(starts)
-        self._ends.extend([start + len(word) for word, start in zip(words, starts, strict=True)])
+        self._sizes.extend(map(len, words))
 
     def of(self, first: int, end: int) -> tuple[int, int, str]:
         """Start, end and text of the tokens from ``first`` to before ``end``."""
-        start, stop = self._starts[first], self._ends[end - 1]
+        start, stop = self._starts[first], self._starts[end - 1] + self._sizes[end - 1]
         return start, stop, self.text[start:stop]
 
 

@@ -7,6 +7,7 @@ token: a few integers, whatever the length of its word.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import count
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -29,22 +30,25 @@ PIECE = 2048
 Sentences = Sequence[Sequence[str]]
 
 
-class Numbers(dict[str, int]):
+class Numbers:
     """Numbers words in order of appearance.
 
     >>> numbers = Numbers()
-    >>> [numbers[word] for word in ("to", "be", "or", "not", "to", "be")], numbers.words
+    >>> numbers.of(["to", "be", "or", "not", "to", "be"]).tolist(), numbers.words
     ([0, 1, 2, 3, 0, 1], ['to', 'be', 'or', 'not'])
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        self._numbers: dict[str, int] = {}
         self.words: list[str] = []
+        """Word of each number."""
 
-    def __missing__(self, word: str) -> int:
-        number = self[word] = len(self.words)
-        self.words.append(word)
-        return number
+    def of(self, words: Sequence[str]) -> NDArray[np.int32]:
+        """The number of every word."""
+        fresh = [word for word in dict.fromkeys(words) if word not in self._numbers]
+        self._numbers.update(zip(fresh, count(len(self.words)), strict=False))
+        self.words += fresh
+        return np.fromiter(map(self._numbers.__getitem__, words), np.int32, len(words))
 
 
 class Batch:
@@ -52,6 +56,7 @@ class Batch:
 
     def __init__(self) -> None:
         self._numbers = Numbers()
+        self._fresh: list[str] = []
         self._chunks = [np.zeros(0, dtype=np.int32)]
         self.lengths: list[int] = []
         """Tokens of each sentence."""
@@ -72,13 +77,15 @@ class Batch:
 
     @property
     def words(self) -> list[str]:
-        """The distinct words."""
+        """The distinct words, once :meth:`word_numbers` was asked."""
         return self._numbers.words
 
     def read(self, words: Sequence[str]) -> None:
         """Take the next words of a document."""
-        self._chunks.append(np.fromiter(map(self._numbers.__getitem__, words), np.int32, len(words)))
+        self._fresh += words
         self.tokens += len(words)
+        if len(self._fresh) >= PIECE:
+            self._number()
 
     def end_document(self, lengths: Sequence[int]) -> None:
         """Say how the words since the last document part into sentences."""
@@ -93,8 +100,14 @@ class Batch:
 
     def word_numbers(self) -> NDArray[np.int32]:
         """Which distinct word each token is, from 0; shape (T,)."""
+        self._number()
         self._chunks = [np.concatenate(self._chunks)]
         return self._chunks[0]
+
+    def _number(self) -> None:
+        """Put numbers in the place of the words that were read; their text is kept once only."""
+        self._chunks.append(self._numbers.of(self._fresh))
+        self._fresh = []
 
 
 class _Facts(NamedTuple):
@@ -199,7 +212,7 @@ def _facts(words: Sequence[str], lexicon: Lexicon) -> Generator[None, None, _Fac
         found.append(
             _Facts(
                 np.array([known(word) or known(lower, UNKNOWN) for word, lower in zip(some, small, strict=True)]),
-                np.array([lowered[word] for word in small]),
+                lowered.of(small).astype(np.int64),
                 np.array([case_evidence(word) for word in some], dtype=np.uint8),
             )
         )

@@ -22,6 +22,7 @@ from model.tiles import fill_array
 _NEVER = -1e30
 _TO_IOB2 = str.maketrans("SE", "BI")
 _PIECE = 2048  # tokens that are searched before giving way
+_AT_ONCE = 8 * _PIECE  # cells, tokens of the longest × sentences, that are searched together
 _STEP_COSTS = 8  # tokens, about: what a step of the search costs however few sentences take it
 
 
@@ -208,16 +209,10 @@ def _best(
     chosen = np.unique(sentence_T[broken_T])
     chosen = chosen[np.argsort(-length_S[chosen], kind="stable")]  # longest first: the live ones are a prefix
     while len(chosen):
-        size = _together(length_S[chosen])
+        size = max(_AT_ONCE // int(length_S[chosen[0]]), 1)
         group, chosen = chosen[:size], chosen[size:]
         yield from _search(log_probability_TK, begin_S[group], length_S[group], best_T, columns)
     return best_T
-
-
-def _together(length_S: NDArray[np.int64]) -> int:
-    """How many of some sentences, longest first, to search at once: at least half as long as the first, and few."""
-    alike = int(np.count_nonzero(2 * length_S >= length_S[0]))
-    return min(alike, max(8 * _PIECE // int(length_S[0]), 1), _PIECE)
 
 
 def _search(

@@ -68,12 +68,14 @@ class Projections:
         Returns:
             preactivation_NH.
         """
-        keys = [word if len(word) <= _LONG else _digest(word) for word in words]
+        long = max(map(len, words), default=0) > _LONG
+        keys = [word if len(word) <= _LONG else _digest(word) for word in words] if long else words
         if len(keys) < self._most:
             # Others may use the table between two pieces and drive out what was just computed; a few rounds are enough.
             for _ in range(len(keys) // _PIECE + 2):
                 with self._lock, torch.inference_mode():
-                    missing = [place for place, key in enumerate(keys) if key not in self._slots]
+                    found = list(map(self._slots.get, keys))
+                    missing = [place for place, slot in enumerate(found) if slot is None] if None in found else []
                     self._add(keys, words, missing[:_PIECE])
                     if len(missing) <= _PIECE:
                         slot_V = np.fromiter(map(self._slots.__getitem__, keys), np.int64, len(keys))

@@ -25,6 +25,7 @@ _SHORT_LINE = 50  # characters; a shorter line did not end because the page was 
 
 # What there is to know of a word here, as bits.
 _ENDS, _ABBREVIATED, _DATE, _COUNTS = 1, 2, 4, 8  # may end a sentence: always, or by what stands around it
+_MAY_END = _ENDS | _ABBREVIATED | _DATE | _COUNTS
 _CLOSES, _QUOTE, _SMALL, _CAPITAL, _OPENS = 16, 32, 64, 128, 256
 _REMEMBERED = 1 << 14
 _SHORT_WORD = 48  # characters; of longer words the ends are enough
@@ -62,8 +63,8 @@ class Splitter:
 
     def read(self, words: Sequence[str], starts: Sequence[int]) -> None:
         """Take the next tokens of the text: what they are, and where they start."""
-        for word, start in zip(words, starts, strict=True):
-            role = _role(word if len(word) <= _SHORT_WORD else clip(word))
+        short = words if max(map(len, words), default=0) <= _SHORT_WORD else map(clip, words)
+        for word, start, role in zip(words, starts, map(_role, short), strict=True):
             lines = self._text.count("\n", self._end, start) if self._has_lines and self._count else 0
             if lines > 1:
                 self._opened = False
@@ -76,7 +77,7 @@ class Splitter:
             if lines:
                 self._line = start
             if not role & _CLOSES or not self._count:
-                self._word = role & (_ENDS | _ABBREVIATED | _DATE | _COUNTS)
+                self._word = role & _MAY_END
             else:
                 self._word &= _ENDS  # only a full stop reaches through what closes after it
             self._roles = (self._roles[1], role)

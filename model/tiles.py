@@ -41,7 +41,7 @@ def filled(count: int) -> int:
 
 def fill(x_NI: Tensor) -> Tensor:
     """Add rows of zeros up to whole tiles."""
-    missing = filled(len(x_NI)) - len(x_NI) if _exactly(x_NI) else 0
+    missing = filled(x_NI.shape[0]) - x_NI.shape[0] if _exactly(x_NI) else 0
     return functional.pad(x_NI, (0, 0, 0, missing)) if missing else x_NI
 
 
@@ -56,19 +56,20 @@ def linear(x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Ten
     """X · Wᵀ + b, tile by tile; returns (N, O)."""
     if not _exactly(x_NI):
         return functional.linear(x_NI, weight_OI, bias_O)
-    count_O = len(weight_OI)
+    count_O = weight_OI.shape[0]
     whole = count_O // TILE * TILE  # most of W is used where it lies; only what is left over is filled up
     blocks = [(0, weight_OI[:whole])] * (whole > 0) + [(whole, fill(weight_OI[whole:]))] * (whole < count_O)
-    tiles_JXI = fill(x_NI).view(-1, TILE, x_NI.shape[1])
-    result_JOX = x_NI.new_empty(len(tiles_JXI), filled(count_O), TILE)
+    tiles_JIX = fill(x_NI).view(-1, TILE, x_NI.shape[1]).transpose(1, 2).unbind()
+    result_JOX = x_NI.new_empty(len(tiles_JIX), filled(count_O), TILE)
     for begin, block_OI in blocks:
-        for tile_XI, result_OX in zip(tiles_JXI, result_JOX[:, begin : begin + len(block_OI)], strict=True):
-            torch.mm(block_OI, tile_XI.t(), out=result_OX)
+        results = result_JOX[:, begin : begin + block_OI.shape[0]].unbind()
+        for tile_IX, result_OX in zip(tiles_JIX, results, strict=True):
+            torch.mm(block_OI, tile_IX, out=result_OX)
     # Contiguous even where a view would do: functions of single numbers read a view by other code.
     result_NO = result_JOX[:, :count_O].transpose(1, 2).contiguous().view(-1, count_O)
     if bias_O is not None:
         result_NO += bias_O
-    return result_NO[: len(x_NI)]
+    return result_NO[: x_NI.shape[0]]
 
 
 def activate(function: Callable[[Tensor], Tensor], x_NH: Tensor) -> Tensor:

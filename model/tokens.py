@@ -99,20 +99,26 @@ def pieces(text: str, size: int) -> Iterator[tuple[list[str], list[int]]]:
     words: list[str] = []
     starts: list[int] = []
     for run in _RUN.finditer(text):
-        start, end = run.span()
-        if end - start > _LONGEST_RUN:
-            found = _cut_long(text, start, end)
-        elif text[end - 1] == "." and _initial_of_a_name(text, start, end):
-            found = iter(_cut(f"{run.group()} A")[:-1])
-        else:
-            found = iter(_cut(run.group()))
-        for word in found:
-            words.append(word)
-            starts.append(start)
+        piece, start = run.group(), run.start()
+        if len(piece) > _LONGEST_RUN:
+            for word in _cut_long(text, start, run.end()):
+                words.append(word)
+                starts.append(start)
+                start += len(word)
+                if len(words) >= size:
+                    yield words, starts
+                    words, starts = [], []
+            continue
+        initial = piece[-1] == "." and _initial_of_a_name(text, start, run.end())
+        found = _cut(f"{piece} A")[:-1] if initial else _cut(piece)
+        words += found
+        starts.append(start)
+        for word in found[:-1]:
             start += len(word)
-            if len(words) >= size:
-                yield words, starts
-                words, starts = [], []
+            starts.append(start)
+        if len(words) >= size:
+            yield words, starts
+            words, starts = [], []
     yield words, starts
 
 

@@ -1,5 +1,6 @@
 """How an answer leaves: in pieces, so that a slow client is waited for and one that hangs up is noticed."""
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.responses import Response
@@ -29,6 +30,8 @@ class PacedResponse(Response):
         for begin in range(0, len(body), _PIECE):
             piece, end = body[begin : begin + _PIECE], begin + _PIECE
             await send({"type": "http.response.body", "body": bytes(piece), "more_body": end < len(body)})
+            if end < len(body):
+                await asyncio.sleep(0)  # writing to a connection that is reset does not wait: let the loop notice
             if self._gone():
                 self._metrics.cancelled()
                 return

@@ -222,27 +222,33 @@ def _search(
     best_T: NDArray[np.int64],
     columns: _Columns,
 ) -> Generator[None, None, None]:
-    """Viterbi over sentences sorted by falling length; writes the paths into ``best_T``."""
+    """Viterbi over sentences sorted by falling length; writes the paths into ``best_T``.
+
+    Where a path came from is asked on the way back only, for the one tag that it has there.
+    """
     step_KK = np.where(columns.steps_KK, 0.0, _NEVER)
-    score_SK = log_probability_TK[begin_S].astype(np.float64) + np.where(columns.starts_K, 0.0, _NEVER)
-    back_LSK = np.zeros((int(length_S[0]), *score_SK.shape), dtype=np.min_scalar_type(len(step_KK)))
-    live, work = len(length_S), 0
-    for step in range(1, int(length_S[0])):
-        while length_S[live - 1] <= step:
-            live -= 1
-        through_SKK = score_SK[:live, :, None] + step_KK
-        back_LSK[step, :live] = through_SKK.argmax(axis=1)
-        score_SK[:live] = through_SKK.max(axis=1) + log_probability_TK[begin_S[:live] + step]
+    longest = int(length_S[0])
+    live_L = np.searchsorted(-length_S, -np.arange(longest), side="left")  # sentences longer than each step
+    score_LSK = np.empty((longest, len(length_S), len(step_KK)))
+    score_LSK[0] = log_probability_TK[begin_S] + np.where(columns.starts_K, 0.0, _NEVER)
+    work = 0
+    for step in range(1, longest):
+        live = live_L[step]
+        through_KSK = score_LSK[step - 1, :live].T[:, :, None] + step_KK[:, None, :]
+        score_LSK[step, :live] = through_KSK.max(axis=0) + log_probability_TK[begin_S[:live] + step]
         work += live + _STEP_COSTS
         if work >= _PIECE:
             work = 0
             yield
-    tag_S = (score_SK + np.where(columns.ends_K, 0.0, _NEVER)).argmax(axis=1)
-    for step in range(int(length_S[0]) - 1, -1, -1):
-        live = int((length_S > step).sum())
+    end_K = np.where(columns.ends_K, 0.0, _NEVER)
+    tag_S = (score_LSK[length_S - 1, np.arange(len(length_S))] + end_K).argmax(axis=1)
+    for step in range(longest - 1, -1, -1):
+        live = live_L[step]
+        following = live_L[step + 1] if step + 1 < longest else 0
+        came_from = score_LSK[step, :following] + step_KK.T[tag_S[:following]]
+        tag_S[:following] = came_from.argmax(axis=1)
         best_T[begin_S[:live] + step] = tag_S[:live]
-        tag_S[:live] = back_LSK[step, np.arange(live), tag_S[:live]]
-        work += 1
+        work += live + _STEP_COSTS
         if work >= _PIECE:
             work = 0
             yield

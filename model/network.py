@@ -147,10 +147,10 @@ class WindowTagger(nn.Module):
         """
         total_NH = self.add_up(projection_VM.view(-1, self.bias.numel()), windows.word_NW) + self.bias
         if self.elsewhere.numel():
-            total_NH = total_NH + self.add_up(self.elsewhere, windows.elsewhere_NW)
+            total_NH += self.add_up(self.elsewhere, windows.elsewhere_NW)
         if self.topic.numel():
             topic_PD = self.input_dropout((windows.topic_PD - self.topic_mean) * self.topic_scale)
-            total_NH = total_NH + tiles.linear(topic_PD, self.topic)[windows.document_N]
+            total_NH += tiles.linear(topic_PD, self.topic)[windows.document_N]
         return total_NH
 
     def add_up(self, table_RH: Tensor, ids_NW: Tensor) -> Tensor:

@@ -18,12 +18,10 @@ Training asks for gradients and does without; so does a GPU.
     N rows · J tiles of X rows · I and O widths · H hidden units
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 TILE = 32
@@ -72,10 +70,16 @@ def linear(x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Ten
     return result_NO[: x_NI.shape[0]]
 
 
-def activate(function: Callable[[Tensor], Tensor], x_NH: Tensor) -> Tensor:
-    """A function of single numbers on every number of whole tiles."""
-    if not _exactly(x_NH) or x_NH.numel() <= _FLAT:
-        return function(x_NH)
+def activate(function: nn.Module, x_NH: Tensor) -> Tensor:
+    """A function of single numbers on every number of whole tiles; ReLU writes over them where no slope is asked for."""
+    if not _exactly(x_NH):
+        learning: Tensor = function(x_NH)
+        return learning
+    if isinstance(function, nn.ReLU):
+        return x_NH.clamp_min_(0)
+    if x_NH.numel() <= _FLAT:
+        whole: Tensor = function(x_NH)
+        return whole
     return torch.cat([function(part) for part in torch.split(x_NH.reshape(-1), _FLAT)]).view_as(x_NH)
 
 

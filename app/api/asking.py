@@ -60,5 +60,4 @@ class _Explainer:
 
     def steps(self, items: Sequence[Item], /) -> Generator[Step, None, list[Explanation]]:
         """Explain the token of the one item."""
-        yield Step("network")
-        return [self._tagger.explain(items[0], self._token)]
+        return [(yield from self._tagger.explain_in_steps(items[0], self._token))]

@@ -35,8 +35,8 @@ class TagsText(Works, Protocol):
     def steps(self, items: Sequence[Item], /) -> Generator[Step, None, list[Analysis]]:
         """Tag texts and sentences; one analysis each."""
 
-    def explain(self, item: Item, token: int, /) -> Explanation:
-        """Say what each word around a token adds to the score of its tag."""
+    def explain_in_steps(self, item: Item, token: int, /) -> Generator[Step, None, Explanation]:
+        """Say what each word around a token adds to the score of its tag, in bounded pieces."""
 
 
 class ClientGone(Exception):

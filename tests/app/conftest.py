@@ -36,8 +36,8 @@ class StubTagger:
             for item in items
         ]
 
-    def explain(self, item, token):
-        (found,) = self.analyse([item])
+    def explain_in_steps(self, item, token):
+        (found,) = yield from self.steps([item])
         if token >= len(found.tokens):
             raise InputError(f"token: {token}, of {len(found.tokens)}")
         shares = [

@@ -51,3 +51,10 @@ def test_words_are_counted_as_words(client):
 )
 def test_what_cannot_be_explained_is_refused(client, refused, body, status, code):
     refused(explain(client, **body), status, code)
+
+
+def test_the_work_of_an_explanation_is_counted_as_that_of_tagging_is(client):
+    explain(client, text="Ada met Ito", token=2)
+    counted = client.get("/metrics").text
+    assert "fenestra_tokens_total 3.0" in counted
+    assert 'fenestra_stage_seconds_total{stage="network"} 0.0' not in counted

@@ -7,6 +7,7 @@ import re
 import httpx
 import pytest
 
+from app.engine import models
 from app.main import create_app
 from app.settings import Settings
 from model import Analysis, Entity, Explanation, InputError, Share, Step, TaggedToken
@@ -117,6 +118,12 @@ def no_settings_from_outside(monkeypatch):
     """The developer's own FENESTRA_* variables are not part of the tests."""
     for name in [name for name in os.environ if name.upper().startswith("FENESTRA_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_sweeping(monkeypatch):
+    """Each start would look at all objects of the process, which takes longer than most tests."""
+    monkeypatch.setattr(models, "settle", lambda: None)
 
 
 @pytest.fixture

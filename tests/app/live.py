@@ -17,6 +17,19 @@ from tests.app.conftest import StubTagger
 PATIENCE = 20  # seconds until a test gives up; far above anything that is waited for
 
 
+class Gate(StubTagger):
+    """Waits until it may work."""
+
+    def __init__(self):
+        self.opened = threading.Event()
+        self.begun = 0
+
+    def steps(self, items):
+        self.begun += 1
+        self.opened.wait(PATIENCE)
+        return (yield from super().steps(items))
+
+
 class LiveServer:
     """The service, as ``fenestra serve`` runs it but for the signals."""
 

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import time
 
 import pytest
 
@@ -68,11 +67,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_body_gets_its_own_refusal_quickly_and_briefly(client, refused, case):
+def test_a_bad_body_gets_its_own_refusal_and_a_brief_one(client, refused, case):
     body, status, code = BAD[case]
-    began = time.perf_counter()
     answer = client.tag(body)
-    assert time.perf_counter() - began < 0.5  # 50 ms on an idle machine; ten times that where others work too
     refused(answer, status, code)
     assert len(answer.content) < 1024
     assert "secret" not in answer.text

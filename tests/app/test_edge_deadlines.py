@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.app.conftest import StubTagger
-from tests.app.live import PATIENCE, TAG, TEXT, LiveServer, Wire, request, wait_for
+from tests.app.live import PATIENCE, TAG, TEXT, Gate, LiveServer, Wire, request, wait_for
 
 HEAD = b"POST /tag HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 STREAM = HEAD.replace(b"/tag", b"/tag/stream").replace(b"application/json", b"application/x-ndjson")
@@ -173,21 +173,15 @@ def test_the_one_that_has_been_idle_longest_goes_first(patient):
 
 
 def test_what_is_under_way_is_never_given_up_for_something_new():
-    class Gate(StubTagger):
-        opened = threading.Event()
-
-        def steps(self, items):
-            self.opened.wait(PATIENCE)
-            return (yield from super().steps(items))
-
-    with LiveServer(Gate(), max_connections=3) as server:
+    gate = Gate()
+    with LiveServer(gate, max_connections=3) as server:
         wires = [server.connect() for _ in range(3)]
         for wire in wires:
             wire.send(TAG)
         wait_for(lambda: server.app.state.service.inference.depth == 3)
         with server.connect() as late:
             assert late.closed() == b""
-        Gate.opened.set()
+        gate.opened.set()
         assert [wire.answer().status for wire in wires] == [200] * 3
         for wire in wires:
             wire.socket.close()

@@ -1,34 +1,16 @@
 """The end of the service: what was accepted is answered, and nobody is waited for without end."""
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
-import sys
-import threading
 import time
 
 import pytest
 
 from app.edge.drain import shut_the_door
-from tests.app.conftest import StubTagger
-from tests.app.live import PATIENCE, TAG, TEXT, LiveServer, Wire, request, wait_for
-
-SERVE = (sys.executable, "-c", "import sys; from app.cli import main; sys.exit(main())", "serve")
-
-
-class Gate(StubTagger):
-    """Waits until it may work."""
-
-    def __init__(self):
-        self.opened = threading.Event()
-        self.begun = 0
-
-    def steps(self, items):
-        self.begun += 1
-        self.opened.wait(PATIENCE)
-        return (yield from super().steps(items))
+from benchmarks.serving import FENESTRA, Server
+from tests.app.live import PATIENCE, TAG, Gate, LiveServer, request, wait_for
 
 
 def stop(server, number=signal.SIGTERM):
@@ -160,87 +142,16 @@ def test_behind_the_door_nobody_new_is_let_in():
 # ── real processes ──
 
 
-class Process:
-    """``fenestra serve`` with the bundled model."""
-
-    def __init__(self, **settings):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.address = free.getsockname()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("FENESTRA_")}
-        chosen = {f"FENESTRA_{name.upper()}": str(value) for name, value in settings.items()}
-        self.process = subprocess.Popen(
-            [*SERVE, "--port", str(self.address[1])],
-            env=kept | chosen,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self):
-        def ready():
-            assert self.process.poll() is None, self.process.stderr.read()
-            try:
-                with Wire(self.address) as wire:
-                    wire.send(request("/readyz"))
-                    return wire.answer().status == 200
-            except OSError:
-                return False
-
-        wait_for(ready, 60)
-        return self
-
-    def __exit__(self, *error):
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
-
-    def end(self, number):
-        self.process.send_signal(number)
-        return self.process.wait(30)
-
-
-def test_sigterm_under_load_loses_no_request_and_ends_with_0():
-    """Each request that was sent before its connection was closed is answered, whole."""
-    with Process(drain_seconds=0.2, log_level="warning") as server:
-        lost, answered = [], []
-
-        def ask(keep):
-            wire = None
-            while True:
-                try:
-                    wire = wire or Wire(server.address)
-                except OSError:
-                    return
-                try:
-                    wire.send(request("/tag", TEXT, **({} if keep else {"Connection": "close"})))
-                    answer = wire.answer()
-                    answered.append(answer.status)
-                except (OSError, EOFError) as error:
-                    lost.append(error)
-                    return
-                if answer.closes:
-                    wire.socket.close()
-                    wire = None
-
-        clients = [threading.Thread(target=ask, args=(number % 2 == 0,)) for number in range(8)]
-        for client in clients:
-            client.start()
-        time.sleep(0.3)
-        code = server.end(signal.SIGTERM)
-        for client in clients:
-            client.join(PATIENCE)
-        assert (code, lost) == (0, [])
-        assert set(answered) == {200}
-
-
 def test_ctrl_c_ends_it_as_a_command_does():
-    with Process(drain_seconds=1000) as server:
-        assert server.end(signal.SIGINT) == 130
+    with Server(drain_seconds=1000) as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(30) == 130
 
 
 def test_a_port_that_is_taken_is_told_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = subprocess.run([*SERVE, "--port", str(port)], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([*FENESTRA, "--port", str(port)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert f"port {port}" in done.stderr

@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from tests.app.conftest import StubTagger
-from tests.app.live import TAG, TEXT, LiveServer, request, wait_for
+from tests.app.live import TAG, TEXT, Gate, LiveServer, request, wait_for
 
 GOOD = b"Host: localhost\r\n"
 POST = b"POST /tag HTTP/1.1\r\n" + GOOD + b"Content-Type: application/json\r\n"
@@ -248,19 +247,6 @@ def test_a_body_that_ends_early_is_refused(server):
 
 
 # ── hanging up ──
-
-
-class Gate(StubTagger):
-    """Waits until it may work."""
-
-    def __init__(self):
-        self.opened = threading.Event()
-        self.begun = 0
-
-    def steps(self, items):
-        self.begun += 1
-        self.opened.wait(20)
-        return (yield from super().steps(items))
 
 
 def test_a_client_that_hangs_up_while_it_waits_is_not_worked_for():

@@ -126,8 +126,7 @@ def new_server(app: FastAPI, settings: Settings) -> Server:
         app,
         http=speaking_for(desk),
         ws="none",
-        log_level=settings.log_level,
-        log_config=None,  # app.sight.logs has configured it
+        log_config=None,  # app.sight.logs has configured it, and the level
         access_log=False,  # app.sight.watch logs each request, without what was sent
         proxy_headers=bool(settings.trusted_proxies),  # anyone else can send X-Forwarded-For
         forwarded_allow_ips=[str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies],

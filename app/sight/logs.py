@@ -22,8 +22,8 @@ from app.settings import Settings
 
 ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
-_OURS = "uvicorn", "app"
 _SERVERS = "uvicorn.error"  # the server's name for all that is not an access log; ours speaks there too
+_OURS = "uvicorn", _SERVERS, "app"
 
 
 def configure(settings: Settings) -> None:

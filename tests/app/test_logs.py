@@ -27,6 +27,7 @@ from app.sight.watch import Watch
 from tests.conftest import ROOT
 
 SECRET = "Geheimnis"
+LOGGERS = ("", "uvicorn", "uvicorn.error", "app")
 log = logging.getLogger("uvicorn.error")
 
 
@@ -48,7 +49,7 @@ class Screen(io.StringIO):
 def configure(monkeypatch):
     """Configure the log onto a screen, and put everything back afterwards."""
     root = logging.getLogger()
-    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("", "uvicorn", "app")}
+    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in LOGGERS}
     flags = logging.logThreads, logging.logProcesses, logging.logMultiprocessing
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)

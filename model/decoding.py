@@ -23,6 +23,7 @@ _NEVER = -1e30
 _TO_IOB2 = str.maketrans("SE", "BI")
 _PIECE = 2048  # tokens that are searched before giving way
 _AT_ONCE = 8 * _PIECE  # cells, tokens of the longest × sentences, that are searched together
+_LARGE = 8 * _PIECE  # tokens; with more, array arithmetic gives way between its parts
 _STEP_COSTS = 8  # tokens, about: what a step of the search costs however few sentences take it
 
 
@@ -106,16 +107,21 @@ def read_paths(
     """Find the best legal path of every sentence and read it, giving way now and then."""
     columns = _columns(tuple(tags), scheme)
     column_T = yield from _best(log_probability_TK, np.asarray(lengths, dtype=np.int64), columns)
+    large = len(column_T) > _LARGE
     token_T = np.arange(len(column_T))
     label_T = columns.label_K[column_T]
     inside_T = label_T >= 0
     begins_T, ends_T = _boundaries(column_T, label_T, np.asarray(lengths, dtype=np.int64), columns)
     begin_M, end_M = np.flatnonzero(begins_T), np.flatnonzero(ends_T) + 1
+    if large:
+        yield
     # Only exact operations follow, or such as are fed whole tiles: the bits of a token are its own.
     padded_TK = np.concatenate([log_probability_TK, np.full((len(column_T), 1), -np.inf, np.float32)], axis=1)
     probability_T = np.zeros(len(column_T), dtype=np.float32)
     for alike_T in columns.alike_KA[column_T].T:
         probability_T += np.exp(fill_array(padded_TK[token_T, alike_T]))[: len(column_T)]
+        if large:
+            yield
     chosen_T = log_probability_TK[token_T, column_T]
     return Paths(
         column_T,
@@ -206,6 +212,8 @@ def _best(
     broken_T[1:] = ~columns.steps_KK[best_T[:-1], best_T[1:]]
     broken_T[begin_S] = ~columns.starts_K[best_T[begin_S]]
     broken_T[begin_S + length_S - 1] |= ~columns.ends_K[best_T[begin_S + length_S - 1]]
+    if len(best_T) > _LARGE:
+        yield
     chosen = np.unique(sentence_T[broken_T])
     chosen = chosen[np.argsort(-length_S[chosen], kind="stable")]  # longest first: the live ones are a prefix
     while len(chosen):

@@ -30,6 +30,7 @@ _ELSEWHERE = frozenset({"FENESTRA_CACHE"})  # the training commands' folder of d
 
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]{1,253})$"), AfterValidator(str.lower)]
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
     models: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
     """Several models, as ``name=folder,name=folder``, instead of ``FENESTRA_MODEL``. The first answers requests that
     name none."""
-    watch_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    watch_seconds: Wait = 0.0
     """How often to look whether a model's folder has changed, and reload it then; 0 never looks."""
     # ── computing ──
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
@@ -155,9 +156,9 @@ class Settings(BaseSettings):
     keep_alive_seconds: Seconds = 5.0
     """How long an idle connection stays open for a further request."""
     # ── start and stop ──
-    start_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
+    start_wait_seconds: Wait = 5.0
     """How long the start waits for the model, in seconds, before it goes on loading behind a ``/readyz`` of 503."""
-    drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    drain_seconds: Wait = 1.0
     """How long a stop goes on taking requests with ``/readyz`` at 503, in seconds, so that load balancers notice."""
     grace_seconds: Seconds = 10.0
     """How long a stop then waits for requests under way, in seconds."""
@@ -183,9 +184,8 @@ class Settings(BaseSettings):
     @classmethod
     def _no_more_than_cores(cls, threads: int) -> int:
         """Threads without a core of their own only get in each other's way."""
-        if threads > (
-            cores := len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        ):
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if threads > cores:
             raise ValueError(f"this machine offers {cores} cores")
         return threads
 

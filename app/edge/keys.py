@@ -35,10 +35,11 @@ class Keys:
         Raises:
             Problem: ``unauthorized``.
         """
-        digest = hashlib.sha256(_key(authorization) or b"").digest()
+        key = _key(authorization)
+        digest = hashlib.sha256(key).digest()
         # All are compared, to the last byte: the time it takes says nothing of any of them.
         matches = sum([hmac.compare_digest(digest, known) for known in self._hashes])
-        if not matches or not _key(authorization):
+        if not (key and matches):
             raise unauthorized()
         return digest.hex()
 
@@ -48,14 +49,14 @@ def unauthorized() -> Problem:
     return Problem("unauthorized", "send a key as Authorization: Bearer KEY", headers={"WWW-Authenticate": _CHALLENGES})
 
 
-def _key(authorization: list[bytes]) -> bytes | None:
+def _key(authorization: list[bytes]) -> bytes:
     """Read the key out of ``Bearer KEY``, or of ``Basic …`` as the password: so browsers can ask for it.
 
     >>> _key([b"Bearer abc"]), _key([b"Basic dTphYmM="]), _key([b"abc"])
-    (b'abc', b'abc', None)
+    (b'abc', b'abc', b'')
     """
     if len(authorization) != 1 or not authorization[0].isascii():
-        return None
+        return b""
     scheme, _, rest = authorization[0].partition(b" ")
     if scheme.lower() == b"bearer":
         return rest.strip()
@@ -63,5 +64,5 @@ def _key(authorization: list[bytes]) -> bytes | None:
         try:
             return base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
         except binascii.Error:
-            return None
-    return None
+            return b""
+    return b""

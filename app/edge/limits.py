@@ -5,7 +5,7 @@ Both are plain ASGI: they see the bytes as they come and hide nothing of the con
 
 import re
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,7 +13,7 @@ from app.edge.problems import Problem
 from app.sight.metrics import Metrics
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
 STREAMS = frozenset({"/tag/stream"})
 """Paths whose body has no end that anybody could announce. Their routes limit its lines."""
 
@@ -31,7 +31,7 @@ class RequestId:
             return
         identifier = choose_id([value for name, value in scope["headers"] if name == b"x-request-id"])
         scope.setdefault("state", {})["request_id"] = identifier
-        own = ((b"x-request-id", identifier.encode()), _NOSNIFF)
+        own = ((b"x-request-id", identifier.encode()), NOSNIFF)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -65,25 +65,14 @@ class BodyLimit:
     answer, and a route that never reads its body has checked the headers first.
     """
 
-    def __init__(
-        self, app: ASGIApp, max_bytes: int, metrics: Metrics | None = None, unlimited: Collection[str] = STREAMS
-    ) -> None:
-        """Stand in front of an application.
-
-        Args:
-            app: what to protect.
-            max_bytes: of a body.
-            metrics: counts the refusals.
-            unlimited: paths that this does not apply to.
-        """
+    def __init__(self, app: ASGIApp, max_bytes: int, metrics: Metrics) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._metrics = metrics
-        self._unlimited = unlimited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI has it."""
-        if scope["type"] != "http" or scope["path"] in self._unlimited:
+        if scope["type"] != "http" or scope["path"] in STREAMS:
             await self._app(scope, receive, send)
             return
         announced = _announced(scope)
@@ -106,8 +95,7 @@ class BodyLimit:
         await self._app(scope, receive_within_limit, send)
 
     def _too_large(self) -> Problem:
-        if self._metrics is not None:
-            self._metrics.refused("too_large")
+        self._metrics.refused("too_large")
         # What is left unread would be taken for the next request, so this connection ends here.
         message = f"the body is larger than {self._max_bytes} bytes"
         return Problem("too_large", message, headers={"Connection": "close"})

@@ -7,7 +7,6 @@ below 8 kB whatever is wrong.
 """
 
 import logging
-import traceback
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -17,6 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Scope
+
+from app.sight.logs import frames
 
 log = logging.getLogger("uvicorn.error")
 
@@ -75,12 +76,8 @@ def request_id(scope: Scope) -> str:
 
 
 def unexpected(error: Exception, identifier: str) -> Response:
-    """Log where an unforeseen error happened, and answer 500 without a word of it.
-
-    The log gets the type and the frames but not the error's own message, which may quote the user's text.
-    """
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("request %s failed with %s\n%s", identifier, type(error).__name__, frames.rstrip())
+    """Log where an unforeseen error happened, and answer 500 without a word of it."""
+    log.error("request %s failed with %s", identifier, frames(error))
     return Problem("internal", _PHRASES["internal"]).response(identifier)
 
 

@@ -1,14 +1,12 @@
 """Answers that leave without an application: written to the socket as they are, by the connection itself."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 
+from app.edge.limits import NOSNIFF
 from app.edge.problems import Problem
 
 Header = tuple[bytes, bytes]
-
-_PHRASES = {400: b"Bad Request", 401: b"Unauthorized", 431: b"Request Header Fields Too Large"}
-_PHRASES |= {503: b"Service Unavailable"}
-_SNIFF: Header = (b"x-content-type-options", b"nosniff")
 
 
 def rendered(problem: Problem, request_id: str, headers: Iterable[Header]) -> bytes:
@@ -20,8 +18,9 @@ def rendered(problem: Problem, request_id: str, headers: Iterable[Header]) -> by
         headers: more of them, such as the date.
     """
     response = problem.response(request_id)
-    own = (*response.raw_headers, (b"x-request-id", request_id.encode()), _SNIFF)
-    lines = [b"HTTP/1.1 %d %s" % (response.status_code, _PHRASES[response.status_code])]
+    own = (*response.raw_headers, (b"x-request-id", request_id.encode()), NOSNIFF)
+    status = HTTPStatus(response.status_code)
+    lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode())]
     lines += [b"%s: %s" % header for header in (*headers, *own)]
     return b"\r\n".join([*lines, b"", bytes(response.body)])
 

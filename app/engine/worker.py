@@ -18,13 +18,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from app.engine.jobs import ClientGone, Job
 from app.sight.metrics import Metrics
 from model import Step
+from model.steps import run
 
-T = TypeVar("T")
 _END = object()
 
 Answers = Sequence[tuple[Job, bytes | BaseException]]
@@ -108,7 +108,7 @@ class Worker:
     def _answer(self, batch: Sequence[Job]) -> None:
         """Tag a batch. If that fails, tag each job alone: only the one at fault is to suffer."""
         try:
-            answers = _result(self._tag(batch))
+            answers = run(self._tag(batch))
         except Exception as error:
             if len(batch) > 1:
                 for job in batch:
@@ -173,13 +173,3 @@ class Worker:
             if step.tokens:
                 self._metrics.tokens(step.tokens, step.unknown)
             yield
-
-
-def _result(work: Generator[None, None, T]) -> T:
-    """Run a generator to its end, for what it returns."""
-    try:
-        while True:
-            next(work)
-    except StopIteration as end:
-        result: T = end.value
-        return result

@@ -71,7 +71,7 @@ def linear(x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Ten
 
 
 def activate(function: nn.Module, x_NH: Tensor) -> Tensor:
-    """A function of single numbers on every number of whole tiles; ReLU writes over them where no slope is asked for."""
+    """A function of single numbers on whole tiles; ReLU writes over them where no slope is asked for."""
     if not _exactly(x_NH):
         learning: Tensor = function(x_NH)
         return learning

@@ -1,12 +1,14 @@
 """``POST /tag/stream``: a line in, a line out, in order, for documents that are larger than memory together.
 
-Reading and answering go on side by side. A bounded number of lines is under way, so a client that reads slowly is
-read from slowly: memory is bounded by the lines under way, whatever the length of the stream. A stream that finds the
-queue full waits for room, where a single request would be refused.
+Reading and answering go on side by side. A bounded number of lines is under way, and all together are no longer than
+one may be alone. So a client that reads slowly is read from slowly, and a stream takes hardly more memory than a
+single request, whatever its length. A stream that finds the queue full waits for room, where a single request would
+be refused.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
@@ -20,8 +22,9 @@ from app.edge.problems import Problem, request_id, unexpected
 from app.engine.jobs import ClientGone
 from app.engine.service import Service
 
+T = TypeVar("T")
 NDJSON = "application/x-ndjson"
-_UNDER_WAY = 32  # lines of one stream that are read and not yet answered
+_UNDER_WAY = 32  # lines of one stream that are read and whose answers are not yet sent
 
 
 class _Stopping(Exception):
@@ -37,36 +40,63 @@ class LinesResponse(Response):
         super().__init__()
         del self.headers["content-length"]
         self._service = service
+        self._answers: asyncio.Queue[tuple[asyncio.Task[bytes], int] | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._lines = self._bytes = 0  # under way
+        self._sent = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer all lines, as ASGI has it."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_UNDER_WAY)
-        reading = asyncio.create_task(self._read(scope, receive, answers))
+        reading = self._begin(self._read(scope, receive))
         try:
-            while (answer := await answers.get()) is not None:
+            while (begun := await self._answers.get()) is not None:
+                answer, size = begun
                 await send({"type": "http.response.body", "body": await answer, "more_body": True})
+                self._lines, self._bytes = self._lines - 1, self._bytes - size
+                self._sent.set()
             await reading
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (ClientGone, ClientDisconnect):
             self._service.metrics.cancelled()
         finally:
-            reading.cancel()
-            while not answers.empty():
-                if (answer := answers.get_nowait()) is not None:
-                    answer.cancel()
+            for task in self._tasks:
+                task.cancel()
 
-    async def _read(self, scope: Scope, receive: Receive, answers: "asyncio.Queue[asyncio.Task[bytes] | None]") -> None:
+    async def _read(self, scope: Scope, receive: Receive) -> None:
         """Set a task to work on each line."""
         number = 0
         try:
             async for number, line in lines(self._chunks(receive), self._service.settings.max_body_bytes):
                 if line is None or line.strip():
-                    await answers.put(asyncio.create_task(self._answer(scope, number, line)))
+                    size = len(line or b"")
+                    await self._room(size)
+                    self._answers.put_nowait((self._begin(self._answer(scope, number, line)), size))
         except _Stopping:
-            await answers.put(asyncio.create_task(self._cut_off(scope, number + 1)))
+            self._answers.put_nowait((self._begin(self._cut_off(scope, number + 1)), 0))
         finally:
-            await answers.put(None)
+            self._answers.put_nowait(None)
+
+    async def _room(self, size: int) -> None:
+        """Wait until a line of some bytes may be at work beside the others, and count it."""
+        most = self._service.settings.max_body_bytes
+        while self._lines and (self._lines >= _UNDER_WAY or self._bytes + size > most):
+            self._sent.clear()
+            await self._sent.wait()
+        self._lines, self._bytes = self._lines + 1, self._bytes + size
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Set a task to work, which ends with the stream at the latest."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
+        return task
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        """Forget a task. What it failed with is told to whoever awaits it; when the stream has ended, nobody does."""
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _chunks(self, receive: Receive) -> AsyncIterator[bytes]:
         """The body as it comes.

@@ -102,6 +102,7 @@ class Inference:
         self._most = 0
         for job in tuple(self._open):
             self._expire(job)
+        self._call_patient(len(self._patient))
 
     def close(self) -> None:
         """Let the worker end after the step that it is in."""
@@ -113,11 +114,22 @@ class Inference:
         self._worker.put(arrived)
 
     async def _room(self) -> None:
-        """Wait until less than half of the queue is taken."""
+        """Wait until less than half of the queue is taken.
+
+        Raises:
+            Problem: ``overloaded``: there will be no room any more.
+        """
         while len(self._open) * _RESERVED >= self._most or self._tokens * _RESERVED >= self._most_tokens:
+            if not self._most:
+                raise Problem("overloaded", "the model does not answer; try again in a moment")
             turn = self._loop.create_future()
             self._patient.append(turn)
-            await turn
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():  # it was called and leaves all the same: its place is for the next one
+                    self._call_patient(1)
+                raise
 
     def _fits(self, job: Job) -> bool:
         """Whether there is room for a job; into an empty queue goes one of any size."""
@@ -128,11 +140,15 @@ class Inference:
             return
         self._open.remove(job)
         self._tokens -= job.tokens
-        while self._patient:
+        self._call_patient(1)
+
+    def _call_patient(self, count: int) -> None:
+        """Let some of those that wait for room look whether there is any."""
+        while self._patient and count:
             turn = self._patient.popleft()
             if not turn.done():
                 turn.set_result(None)
-                break
+                count -= 1
 
     def _dismiss_gone(self) -> None:
         """Make room: whoever hung up needs no place."""

@@ -7,9 +7,12 @@ with. Whatever goes wrong before that leaves everything as it was.
 
 import asyncio
 import gc
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from app.edge.problems import Problem, log
 from app.engine.jobs import TagsText
@@ -17,6 +20,7 @@ from app.settings import NamedFolder, Settings
 from app.sight.metrics import Metrics
 from model import FenestraError, Tagger
 
+T = TypeVar("T")
 Fingerprint = frozenset[tuple[str, int, int, int]]
 """Name, inode, size and time of change of every file in a folder: what tells that someone wrote there."""
 
@@ -78,12 +82,12 @@ class Models:
         """
         loaded = {}
         for wanted in self._settings.served:
-            loaded[wanted.name] = await asyncio.to_thread(self._read, wanted)
+            loaded[wanted.name] = await aside(self._read, wanted)
         for model in loaded.values():
             self._metrics.model_loaded(model.name, model.version)
             log.info("model %s %s is ready", model.name, model.version)
         self._served = loaded
-        await asyncio.to_thread(settle)
+        await aside(settle)
 
     async def reload(self, name: str) -> tuple[Served, Served]:
         """Read a model's folder again and serve what is there now; one reload at a time.
@@ -98,7 +102,7 @@ class Models:
         async with self._changing:
             before = self.get(name)
             try:
-                now = await asyncio.to_thread(self._read, NamedFolder(name, before.folder))
+                now = await aside(self._read, NamedFolder(name, before.folder))
             except Exception as error:
                 self._metrics.reloaded(name, ok=False)
                 # Ours name files and reasons; of any other, only the kind is safe to show.
@@ -107,7 +111,7 @@ class Models:
                 message = "the folder holds no usable model, so the one before serves on; the log says what is wrong"
                 raise Problem("reload_failed", message) from error
             self._served[name] = now
-            await asyncio.to_thread(settle)
+            await aside(settle)
         self._metrics.model_loaded(name, now.version)
         self._metrics.reloaded(name, ok=True)
         log.info("model %s %s takes the place of %s", name, now.version, before.version)
@@ -120,7 +124,7 @@ class Models:
         while True:
             await asyncio.sleep(seconds)
             for model in self:
-                files = await asyncio.to_thread(fingerprint, model.folder)
+                files = await aside(fingerprint, model.folder)
                 if files == seen.get(model.name) and files not in (tried.get(model.name), model.files):
                     tried[model.name] = files
                     await self._try_reload(model.name)
@@ -160,6 +164,34 @@ def settle() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+async def aside(function: Callable[..., T], *arguments: object) -> T:
+    """Call something that takes long on a thread of its own, which a stop of the process does not wait for.
+
+    It may hang on a file system that does not answer; the event loop's own threads would be waited for.
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def tell(value: T | None, error: BaseException | None) -> None:
+        if result.done():  # nobody waits any more
+            return
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(value)  # type: ignore[arg-type]
+
+    def call() -> None:
+        try:
+            told: tuple[T | None, BaseException | None] = function(*arguments), None
+        except BaseException as error:
+            told = None, error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell, *told)
+
+    threading.Thread(target=call, name="loading", daemon=True).start()
+    return await result
 
 
 def fingerprint(folder: Path) -> Fingerprint:

@@ -17,6 +17,7 @@ from app.sight.metrics import Metrics
 from model import FenestraError
 
 _LOOK_SECONDS = 0.25  # how often to look whether the model is stuck
+_LATE_LOOKS = 2  # in a row that find it so
 
 
 class Service:
@@ -110,9 +111,15 @@ class Service:
             await self.models.watch(self.settings.watch_seconds)
 
     async def _watch_model(self) -> None:
-        """End the process when the model is stuck: its thread cannot be stopped, but whoever runs it starts it anew."""
-        while self.inference.busy_seconds < self.settings.stuck_seconds:
+        """End the process when the model is stuck: its thread cannot be stopped, but whoever runs it starts it anew.
+
+        One look is not enough: a process that was halted as a whole, to move its machine for instance, seems to have
+        been at work for all that time when it goes on.
+        """
+        late = 0
+        while late < _LATE_LOOKS:
             await asyncio.sleep(_LOOK_SECONDS)
+            late = late + 1 if self.inference.busy_seconds >= self.settings.stuck_seconds else 0
         self.stuck = True
         self.inference.give_up()
         self._end(f"the model has not answered for {self.settings.stuck_seconds:g} seconds", 1)

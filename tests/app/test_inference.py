@@ -263,6 +263,39 @@ def test_a_patient_request_waits_for_room_and_leaves_half_of_the_queue_to_the_ot
     scene(act, max_waiting=4)
 
 
+def test_who_is_called_from_the_patient_and_leaves_in_that_moment_has_the_next_one_called(scene, tagger):
+    async def act(inference):
+        async def first():
+            await inference.answer(tagger, ["a"], render)
+            leaving.cancel()  # in the turn of the loop in which it was called
+
+        making_room = asyncio.create_task(first())
+        await until(lambda: tagger.asked)
+        leaving, staying = (ask(inference, tagger, name, patient=True) for name in "xy")
+        await asyncio.sleep(0)
+        tagger.gate.set()
+        await making_room
+        assert await staying == b"y"
+        assert leaving.cancelled()
+
+    scene(act, max_waiting=2)
+    assert tagger.asked == [["a"], ["y"]]
+
+
+def test_the_patient_are_told_too_that_the_model_is_given_up(scene, tagger):
+    async def act(inference):
+        first = ask(inference, tagger, "a")
+        await until(lambda: tagger.asked)
+        patient = [ask(inference, tagger, name, patient=True) for name in "xy"]
+        await asyncio.sleep(0)
+        inference.give_up()
+        for waiting, words in ((first, "no answer within"), *((one, "does not answer") for one in patient)):
+            with pytest.raises(Problem, match=words):
+                await waiting
+
+    scene(act, max_waiting=2)
+
+
 def test_a_model_that_is_stuck_can_be_told_from_one_that_works(scene, tagger):
     async def act(inference):
         assert inference.busy_seconds == 0

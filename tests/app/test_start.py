@@ -11,9 +11,11 @@ import pytest
 
 from app import settings as settings_module
 from app.engine import service as service_module
+from app.engine.inference import Inference
 from app.main import create_app
 from app.settings import Settings
 from model import CheckpointError, InputError
+from tests.app.conftest import StubTagger
 
 
 @pytest.fixture
@@ -139,6 +141,45 @@ def test_a_model_that_turns_out_bad_after_the_start_stops_the_server(loader, new
     assert stopped == [signal.SIGTERM]
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
     assert line == "the model cannot be loaded: models/x: sha256 differs"
+
+
+def test_a_stop_does_not_wait_for_a_model_that_is_still_being_loaded(loader, new_client, stub):
+    begun, gate, loaded = threading.Event(), threading.Event(), threading.Event()
+
+    def load(folder, settings):
+        begun.set()
+        gate.wait(30)
+        loaded.set()
+        return stub
+
+    loader(load)
+    with new_client(create_app(Settings(start_wait_seconds=0))):
+        assert begun.wait(10)
+    assert not loaded.is_set()
+    gate.set()
+    assert loaded.wait(10), "it ends later, and finds nobody to tell"
+
+
+def test_one_look_does_not_make_a_model_stuck(new_client, monkeypatch):
+    """As after a halt of the whole process, in the middle of a step."""
+    looks = iter([1e6, 0.0, 1e6])
+    seen = []
+
+    def busy_seconds(_):
+        seen.append(next(looks, 0.0))
+        return seen[-1]
+
+    monkeypatch.setattr(Inference, "busy_seconds", property(busy_seconds))
+    monkeypatch.setattr(service_module, "_LOOK_SECONDS", 0.01)
+
+    async def until_looked():
+        while len(seen) < 5:
+            await asyncio.sleep(0.005)
+
+    with new_client(create_app(Settings(), tagger=StubTagger())) as client:
+        client.run(asyncio.wait_for(until_looked(), 10))
+        assert client.app.state.service.failure is None
+        assert client.get("/livez").status_code == 200
 
 
 def test_making_the_application_reads_no_file(monkeypatch):

@@ -1,11 +1,14 @@
 """Lines in, lines out: in order, each with its own fate, never more of them in memory than are under way."""
 
 import asyncio
+import gc
 import json
+import logging
 
 import pytest
 
 from app.api.stream import lines
+from tests.app.live import TAG, Gate, LiveServer, wait_for
 
 
 async def collect(chunks, most=100):
@@ -159,6 +162,50 @@ def test_no_more_is_read_than_is_under_way(client):
         assert len(connection.lines) == 500
 
     client.run(scene())
+
+
+def test_the_lines_under_way_are_together_no_longer_than_one_may_be(serve):
+    client = serve(max_body_bytes=1000)
+
+    async def scene():
+        connection = Connection(client.app)
+        held = asyncio.Event()
+
+        async def send(message):
+            connection.sent.append(message)
+            if message["type"] == "http.response.body":
+                await held.wait()
+
+        connection.send = send
+        for _ in range(20):
+            connection.feed(b'{"text":"Ada%s"}\n' % (b" " * 300))
+        connection.feed(b"", more=False)
+        task = connection.run()
+        await connection.until(lambda: len(connection.sent) == 2)
+        await asyncio.sleep(0.2)
+        assert connection.incoming.qsize() == 21 - 4, "three lines under way, and one that waits for room"
+        held.set()
+        await task
+        assert len(connection.lines) == 20
+
+    client.run(scene())
+
+
+def test_a_client_that_hangs_up_leaves_no_line_behind_and_nothing_in_the_log(caplog):
+    gate = Gate()
+    with LiveServer(gate) as server:
+        with server.connect() as wire:
+            head = b"POST /tag/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+            wire.send(head + b"Content-Length: 99999\r\n\r\n" + b'{"text":"Ada"}\n' * 100)
+            wire.take_until(b"\r\n\r\n")
+            wait_for(lambda: server.app.state.service.inference.depth > 20)
+        wait_for(lambda: not server.server.server_state.connections)
+        gate.opened.set()
+        wait_for(lambda: not server.app.state.service.inference.depth)
+        wait_for(lambda: server.count("fenestra_cancelled_total") == 1)
+        server.on_loop(gc.collect)  # a task that nobody has asked complains when it is freed
+        assert server.ask(TAG).status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_client_that_hangs_up_ends_the_stream_and_is_counted(client):

@@ -7,8 +7,6 @@ import pytest
 
 from app.edge.body import MAX_DEPTH
 
-SAFE = {"content-type": "application/json"}
-
 
 def nested(depth):
     return b'{"text":' + b"[" * (depth - 1) + b'"a"' + b"]" * (depth - 1) + b"}"

@@ -2,26 +2,18 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import threading
-import time
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
-import uvicorn
 from playwright.sync_api import sync_playwright
 
-from app.main import create_app
-from app.settings import Settings
+from benchmarks.serving import HOST, Server
 from model.bundled import bundled_model
 from tests.app.conftest import StubTagger
+from tests.app.live import LiveServer
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-START_SECONDS = 60
 
 
 def pytest_collection_modifyitems(items):
@@ -82,34 +74,11 @@ def visit(chromium):
     assert wrong == []
 
 
-def _wait_until_ready(url, ended=lambda: False):
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and not ended():
-        try:
-            if httpx.get(f"{url}readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.05)
-    raise RuntimeError(f"{url} did not become ready")
-
-
 @pytest.fixture(scope="package")
 def real(chromium):
-    """``fenestra serve`` with the bundled model under two names; its address. What it says is shown if a test fails."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FENESTRA_")}
-    environment["FENESTRA_MODELS"] = f"english={bundled_model()},second={bundled_model()}"
-    serve = "import sys; from app.cli import main; sys.exit(main())"
-    process = subprocess.Popen([sys.executable, "-c", serve, "serve", "--port", str(port)], env=environment)
-    try:
-        url = f"http://127.0.0.1:{port}/"
-        _wait_until_ready(url, lambda: process.poll() is not None)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=START_SECONDS)
+    """``fenestra serve`` with the bundled model under two names; its address."""
+    with Server(models=f"english={bundled_model()},second={bundled_model()}", drain_seconds=0) as server:
+        yield f"http://{HOST}:{server.port}/"
 
 
 class NamedTagger(StubTagger):
@@ -127,39 +96,18 @@ class NamedTagger(StubTagger):
         )
 
 
-@contextmanager
-def _served(tagger, **settings):
-    """The application in a thread of this process; its address."""
-    config = uvicorn.Config(create_app(Settings(**settings), tagger=tagger), port=0, ws="none", log_level="error")
-    server = uvicorn.Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        _wait_until_ready(url)
-        yield url
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
 @pytest.fixture
 def stub(monkeypatch):
     """Start a stub service: ``stub("GENE", "DRUG", max_chars=10)`` gives its address; it ends with the test."""
     for name in [name for name in os.environ if name.startswith("FENESTRA_")]:
         monkeypatch.delenv(name)
-    running = []
+    with ExitStack() as running:
 
-    def start(*labels, **settings):
-        service = _served(NamedTagger(*labels or ("PER",)), **settings)
-        running.append(service)
-        return service.__enter__()
+        def start(*labels, **settings):
+            server = running.enter_context(LiveServer(NamedTagger(*labels or ("PER",)), **settings))
+            return f"http://{HOST}:{server.address[1]}/"
 
-    yield start
-    for service in running:
-        service.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """From what the model found to what the client asked for: filters, units, JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -9,6 +9,8 @@ from app.api.offsets import Unit, convert
 from app.api.schemas import ExplainRequest, TagRequest
 from app.edge.problems import Problem
 from model import Analysis, Entity, Explanation, TaggedToken
+
+_Rows = list[dict[str, Any]]
 
 _MOST_NAMES = 50
 _PIECE = 1000  # entities and tokens that are written at once
@@ -41,16 +43,20 @@ def tag_answer(
     head = {} if line is None else {"line": line}
     yield to_json(head | {"model": {"name": name, "version": version}})[:-1] + b',"results":['
     texts = request.texts
-    group: list[dict[str, Any]] = []
+    group: _Rows = []
     between, tokens = b"", 0
     for place, analysis in enumerate(analyses):
-        result = _result(request, analysis, None if texts is None else texts[place])
-        size = len(result["entities"]) + len(result.get("tokens", ()))
+        lists = _lists(request, analysis, None if texts is None else texts[place])
+        size = len(analysis.entities) + (len(analysis.tokens) if request.details else 0)
         if size > _PIECE:
-            yield from _in_pieces(between, group, result)
+            if group:
+                yield between + to_json(group)[1:-1]
+                between = b","
+            yield between
+            yield from _in_pieces(lists)
             group, between, tokens = [], b",", 0
             continue
-        group.append(result)
+        group.append({name: next(pieces) for name, pieces in lists})
         tokens += size
         if tokens > _PIECE:
             yield between + to_json(group)[1:-1]
@@ -58,35 +64,42 @@ def tag_answer(
     yield (between if group else b"") + to_json(group)[1:-1] + b"]}"
 
 
-def _in_pieces(between: bytes, before: list[dict[str, Any]], result: dict[str, Any]) -> Iterator[bytes]:
-    """Write some results, and then one that is too large to write at once."""
-    if before:
-        yield between + to_json(before)[1:-1]
-        between = b","
-    yield between + b"{"
-    for number, (name, rows) in enumerate(result.items()):
-        yield (b"," if number else b"") + to_json(name) + b":["
-        for begin in range(0, len(rows), _PIECE):
-            yield (b"," if begin else b"") + to_json(rows[begin : begin + _PIECE])[1:-1]
+def _in_pieces(lists: Iterable[tuple[str, Iterator[_Rows]]]) -> Iterator[bytes]:
+    """Write a result that is too large to be made, or written, at once."""
+    opening = b"{"
+    for name, pieces in lists:
+        yield opening + to_json(name) + b":["
+        comma = b""
+        for rows in filter(None, pieces):
+            yield comma + to_json(rows)[1:-1]
+            comma = b","
         yield b"]"
+        opening = b","
     yield b"}"
 
 
-def _result(request: TagRequest, analysis: Analysis, text: str | None) -> dict[str, Any]:
-    """One item of the answer; ``text`` is None when offsets count tokens."""
+def _lists(request: TagRequest, analysis: Analysis, text: str | None) -> Iterator[tuple[str, Iterator[_Rows]]]:
+    """The lists that make up a result, each in pieces; ``text`` is None when offsets count tokens."""
     labels = None if request.labels is None else frozenset(request.labels)
-    result: dict[str, Any] = {
-        "entities": [
-            _fields(entity)
-            for entity in analysis.entities
-            if entity.score >= request.min_score and (labels is None or entity.label in labels)
-        ]
-    }
+    entities = [
+        entity
+        for entity in analysis.entities
+        if entity.score >= request.min_score and (labels is None or entity.label in labels)
+    ]
+    unit: Unit = "codepoint" if text is None else request.offsets
+    yield "entities", _rows(entities, text or "", unit)
     if request.details:
-        result["tokens"] = [_fields(token) for token in analysis.tokens]
-    if text is not None and request.offsets != "codepoint":
-        _translate(text, [*result["entities"], *result.get("tokens", [])], request.offsets)
-    return result
+        yield "tokens", _rows(analysis.tokens, text or "", unit)
+
+
+def _rows(found: Sequence[Entity] | Sequence[TaggedToken], text: str, unit: Unit) -> Iterator[_Rows]:
+    """Entities or tokens, in order and without overlap, as they go into the JSON; at least one piece."""
+    known = (0, 0)
+    for begin in range(0, len(found) or 1, _PIECE):
+        rows = [_fields(one) for one in found[begin : begin + _PIECE]]
+        if unit != "codepoint":
+            known = _translate(text, rows, unit, known)
+        yield rows
 
 
 def explain_answer(
@@ -114,8 +127,9 @@ def _fields(found: Entity | TaggedToken) -> dict[str, Any]:
     return found._asdict() | {"score": round(found.score, _DIGITS)}
 
 
-def _translate(text: str, spans: Sequence[dict[str, Any]], unit: Unit) -> None:
-    """Rewrite ``start`` and ``end`` of every span in the unit asked for."""
-    points = convert(text, (span[side] for span in spans for side in ("start", "end")), unit)
+def _translate(text: str, spans: _Rows, unit: Unit, known: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Rewrite ``start`` and ``end`` of every span in the unit asked for; takes and returns what ``convert`` knows."""
+    points = convert(text, (span[side] for span in spans for side in ("start", "end")), unit, known)
     for span in spans:
         span["start"], span["end"] = points[span["start"]], points[span["end"]]
+    return max(points.items(), default=known)

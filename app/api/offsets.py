@@ -12,7 +12,7 @@ from typing import Literal
 Unit = Literal["codepoint", "utf16", "utf8"]
 
 
-def convert(text: str, points: Iterable[int], unit: Unit) -> Mapping[int, int]:
+def convert(text: str, points: Iterable[int], unit: Unit, known: tuple[int, int] = (0, 0)) -> Mapping[int, int]:
     """Translate code-point offsets into another unit, in one pass over the text.
 
     >>> convert("👩‍🚀 Ada", [0, 4, 7], "utf16")
@@ -22,15 +22,16 @@ def convert(text: str, points: Iterable[int], unit: Unit) -> Mapping[int, int]:
         text: what the offsets point into; without lone surrogates.
         points: offsets in [0, len(text)], in any order, repeats allowed.
         unit: what to count instead.
+        known: an offset below all of these, and its translation: a long text need not be read anew for every part.
 
     Returns:
-        The translation of every offset given.
+        The translation of every offset given, in their order.
     """
     wanted = sorted(set(points))
     if unit == "codepoint" or text.isascii():
         return dict(zip(wanted, wanted, strict=True))
     translated: dict[int, int] = {}
-    before, counted = 0, 0
+    before, counted = known
     for point in wanted:
         counted += _width(text[before:point], unit)
         translated[point] = counted

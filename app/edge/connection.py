@@ -23,6 +23,7 @@ from app.edge.cycle import Cycle
 from app.edge.desk import Desk, log
 from app.edge.limits import new_id
 from app.edge.problems import STATUS, Problem
+from app.edge.rates import unmapped
 from app.edge.refusals import rendered
 
 LINGER_SECONDS = 2.0
@@ -72,6 +73,8 @@ class EdgeConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(cast(asyncio.Transport, transport))
+        if self.client is not None:
+            self.client = unmapped(self.client[0]), self.client[1]
         self._out = _Out(self)
         self.desk.enter(self, self.loop)
 

@@ -56,19 +56,23 @@ class EdgeProtocol(EdgeConnection):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""
-        if self._deaf:
-            return
+        while data and not self._deaf:
+            data = self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse some bytes; returns what is to be parsed anew."""
         self._feeding = len(data)
         if self.phase is Phase.IDLE:
             self._begin_head(pending=0)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
+            return self._decline_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._give_up_parsing()
         else:
             self._measure()
+        return b""
 
     def _begin_head(self, pending: int) -> None:
         self.phase = Phase.HEAD
@@ -241,16 +245,24 @@ class EdgeProtocol(EdgeConnection):
         else:
             self.cycle.message_event.set()
 
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Read a request that offers to change the protocol as if it did not: the parser stops behind such a head."""
+    def _decline_upgrade(self, rest: bytes) -> bytes:
+        """Read a request that offers to change the protocol as if it did not: the parser stops behind such a head.
+
+        Args:
+            rest: what came behind the head.
+
+        Returns:
+            The same request without the offer, and the rest.
+        """
         if self.scope.get("method") == "CONNECT" or self.parser.get_method() == b"CONNECT":
             self._refuse(bad("this is no proxy"), "bad_request")
-            return
-        lines = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url)]
+            return b""
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.data_received(b"\r\n".join([*lines, b"", rest]))
+        self._begin_head(pending=0)
+        return b"\r\n".join([*lines, b"", rest])
 
     def _shed(self, keep_alive: bool) -> bool:
         """Under overload, refuse at the door, without the cost of a task.

@@ -40,9 +40,10 @@ class Rates:
 def client_of(address: str) -> str:
     """Name the client at an address.
 
-    >>> client_of("192.0.2.7"), client_of("2001:db8::1"), client_of("2001:db8::ffff:2")
-    ('192.0.2.7', '2001:db8::', '2001:db8::')
+    >>> client_of("192.0.2.7"), client_of("2001:db8::1"), client_of("2001:db8::ffff:2"), client_of("::ffff:192.0.2.7")
+    ('192.0.2.7', '2001:db8::', '2001:db8::', '192.0.2.7')
     """
+    address = unmapped(address)
     if ":" not in address:
         return address
     try:
@@ -50,6 +51,21 @@ def client_of(address: str) -> str:
     except ValueError:
         return address
     return str(network.network_address)
+
+
+def unmapped(address: str) -> str:
+    """An IPv4 address as such, where a socket that takes both kinds shows it as one of IPv6.
+
+    >>> unmapped("::ffff:192.0.2.7"), unmapped("2001:db8::1")
+    ('192.0.2.7', '2001:db8::1')
+    """
+    if not address.lower().startswith("::ffff:"):
+        return address
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)
 
 
 class Windows(Storage, SlidingWindowCounterSupport):

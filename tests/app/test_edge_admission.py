@@ -2,15 +2,17 @@
 
 import base64
 import hashlib
+import socket
 
 import pytest
 
 from app.edge.hosts import Hosts
 from app.edge.problems import Problem
 from app.edge.rates import Rates, Windows
-from tests.app.live import LiveServer, request
+from tests.app.live import PATIENCE, LiveServer, request
 
 KEY = "correct horse"
+HAS_BOTH = socket.has_dualstack_ipv6()
 HASHES = [hashlib.sha256(key.encode()).hexdigest() for key in ("another", KEY)]
 
 
@@ -198,6 +200,26 @@ def test_each_key_has_a_rate_of_its_own():
             429,
             429,
         ]
+
+
+@pytest.mark.skipif(not HAS_BOTH, reason="no socket takes both kinds of addresses here")
+def test_a_socket_for_both_kinds_of_addresses_knows_ipv4_clients_apart():
+    """It shows them as ::ffff:127.0.0.1: one network, if one looked at half of its bits."""
+    with LiveServer(rate_limit="1/hour", host="::") as server:
+        port = server.address[1]
+        for source, status in (("127.0.0.1", 200), ("127.0.0.2", 200), ("127.0.0.1", 429)):
+            with socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0)) as wire:
+                wire.sendall(request("/models"))
+                assert wire.recv(12) == b"HTTP/1.1 %d" % status
+
+
+@pytest.mark.skipif(not HAS_BOTH, reason="no socket takes both kinds of addresses here")
+def test_a_socket_for_both_kinds_of_addresses_knows_a_proxy_by_its_ipv4_address():
+    with LiveServer(rate_limit="1/hour", host="::", trusted_proxies="127.0.0.0/8") as server:
+        for client, status in (("192.0.2.1", 200), ("192.0.2.2", 200), ("192.0.2.1", 429)):
+            with socket.create_connection(("127.0.0.1", server.address[1]), PATIENCE) as wire:
+                wire.sendall(request("/models", X_Forwarded_For=client))
+                assert wire.recv(12) == b"HTTP/1.1 %d" % status
 
 
 def test_a_rate_lasts_for_its_window_and_no_longer(monkeypatch):

@@ -136,6 +136,30 @@ def test_an_offer_to_change_the_protocol_is_declined_and_the_request_served(serv
         assert [wire.answer().status for _ in range(2)] == [200, 200]
 
 
+def test_an_offer_to_change_the_protocol_does_not_make_the_head_count_twice(server):
+    upgrade = request(Connection="Upgrade", Upgrade="h2c", X_Much="a" * (server.settings.max_header_bytes * 3 // 4))
+    assert server.ask(upgrade).status == 200
+    assert server.ask(upgrade.replace(b"aaaa", b"aaaaaaaa")).status == 431
+
+
+def test_an_old_client_that_offers_to_change_the_protocol_is_answered_as_an_old_one(server):
+    upgrade = request(Connection="Upgrade", Upgrade="h2c").replace(b"HTTP/1.1", b"HTTP/1.0")
+    answer = server.ask(upgrade)
+    assert (answer.status, answer.closes) == (200, True)
+
+
+def test_any_number_of_offers_at_once_is_declined_one_by_one(caplog):
+    gate = Gate()
+    with LiveServer(gate, max_waiting=1) as server, server.connect() as first, server.connect() as wire:
+        first.send(TAG)
+        wait_for(lambda: gate.begun)
+        wire.send(request("/tag", method="POST", Connection="Upgrade", Upgrade="h2c") * 2000)
+        assert {wire.answer().status for _ in range(2000)} == {503}
+        gate.opened.set()
+        assert first.answer().status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 def test_a_client_may_ask_whether_to_go_on(server):
     head, _, body = TAG.partition(b"\r\n\r\n")
     with server.connect() as wire:

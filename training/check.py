@@ -162,7 +162,12 @@ class CheckResult:
     @property
     def ok(self) -> bool:
         """Whether there are no errors; remarks do not count."""
-        return not any(report.problems for report in self.files)
+        return not self.error_count
+
+    @property
+    def error_count(self) -> int:
+        """How many errors there are in all files."""
+        return sum(len(report.problems) for report in self.files)
 
     @property
     def errors(self) -> str:
@@ -182,8 +187,7 @@ class CheckResult:
         lines = [str(report) for report in self.files]
         lines += [f"{pair.before} and {pair.after} share sentences: {pair.duplicates}" for pair in self.overlaps]
         lines += [str(unseen) for unseen in self.unseen]
-        errors = sum(len(report.problems) for report in self.files)
-        return "\n".join([*lines, self.errors, f"errors: {errors:,}"] if errors else [*lines, "no errors"])
+        return "\n".join([*lines, "no errors"] if self.ok else [*lines, self.errors, f"errors: {self.error_count:,}"])
 
 
 def check_corpus(

@@ -304,8 +304,7 @@ def _check(options: argparse.Namespace) -> int:
     say(json.dumps(found.as_dict(), ensure_ascii=False, indent=1) if options.json else str(found))
     if found.ok:
         return 0
-    first, *more = found.errors.splitlines()
-    return complain(f"{first} (and more)" if more else first, code=2)
+    return complain(f"the corpus has errors, which the report lists: {found.error_count:,}", code=2)
 
 
 def _neighbours(options: argparse.Namespace) -> None:

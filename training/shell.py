@@ -163,7 +163,8 @@ def _explain(error: Exception, *, debug: bool) -> int:
     if isinstance(error, FenestraError):
         return complain(str(error), code=2 if isinstance(error, InputError) else 1)
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] not in _OURS:
-        return complain(f"{error.name} is not installed; run: pip install 'fenestra[train]'", code=2)
+        way = "make install, or pip install -e '.[train]'"
+        return complain(f"{error.name} is not installed; in the source folder run: {way}", code=2)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return complain(f"{where}{error.strerror}", code=1)

@@ -27,11 +27,19 @@ from app.engine.jobs import ClientGone
 from app.engine.service import service_of
 
 router = APIRouter()
+# Probes answer HEAD as well. These routes stand first and take both methods; those behind them are for the document.
+_PROBE: dict[str, Any] = {"methods": ["GET", "HEAD"], "include_in_schema": False}
+
+
+STREAM_EXAMPLE = (
+    '{"line":1,"model":{"name":"english","version":"847409028300"},"results":[{"entities":[]}]}\n'
+    '{"line":2,"error":{"code":"bad_json","message":"the body is not valid JSON …","request_id":"5f0c"}}\n'
+)
 
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers other than 200, for the OpenAPI document."""
-    return {status: {"model": ErrorResponse} for status in statuses}
+    """The answers other than 200, for the OpenAPI document: some are the door's, which stands before every path."""
+    return {status: {"model": ErrorResponse} for status in sorted({400, 431, 500, *statuses})}
 
 
 def _body(schema: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
@@ -44,7 +52,7 @@ def _body(schema: type[BaseModel], media_type: str = "application/json") -> dict
     "/tag",
     tags=["tagging"],
     response_model=TagResponse,
-    responses=_refusals(400, 401, 404, 413, 415, 422, 429, 500, 503, 504),
+    responses=_refusals(401, 404, 413, 415, 422, 429, 503, 504),
     openapi_extra=_body(TagRequest),
 )
 async def tag(request: Request) -> Response:
@@ -58,7 +66,7 @@ async def tag(request: Request) -> Response:
     "/explain",
     tags=["tagging"],
     response_model=ExplainResponse,
-    responses=_refusals(400, 401, 404, 413, 415, 422, 429, 500, 503, 504),
+    responses=_refusals(401, 404, 413, 415, 422, 429, 503, 504),
     openapi_extra=_body(ExplainRequest),
 )
 async def explain(request: Request) -> Response:
@@ -72,11 +80,23 @@ async def explain(request: Request) -> Response:
     "/tag/stream",
     tags=["tagging"],
     response_class=Response,
-    responses={200: {"content": {NDJSON: {}}}, **_refusals(401, 415, 429, 503)},
+    responses={
+        200: {"description": "A line for each line, in order", "content": {NDJSON: {"example": STREAM_EXAMPLE}}},
+        **_refusals(401, 415, 429, 503),
+    },
     openapi_extra=_body(TagRequest, NDJSON),
 )
 async def tag_stream(request: Request) -> Response:
-    """Answer each line as `POST /tag` would, in order, for as long as lines come."""
+    """Answer each line as `POST /tag` would, in order, for as long as lines come.
+
+    A line in is an object as for `POST /tag`; a key that is not one of its fields is refused. A line out holds the
+    number of the line that it answers in `line`, counted from 1, and beside it `model` and `results`, or `error`. The
+    other lines go on after an error, and empty lines get no answer. The status is 200 whatever the lines say.
+
+    When the service stops, the last line is an error `not_ready`: send the line that it names and those after it again.
+    A stream is one request to the rate limit. All streams together leave half of the queue to other requests, and wait
+    for room where those are refused.
+    """
     service = service_of(request)
     check_headers(request.headers, NDJSON)
     service.models.get()
@@ -96,14 +116,15 @@ async def models(request: Request) -> ModelsResponse:
     )
 
 
-@router.post("/models/{name}/reload", tags=["operation"], responses=_refusals(401, 404, 409, 429, 503))
+@router.post("/models/{name}/reload", tags=["operation"], responses=_refusals(401, 404, 409, 422, 429, 503))
 async def reload(name: str, request: Request) -> ReloadResponse:
-    """Read a model's folder again, and serve what is there now if it proves sound."""
+    """Read a model's folder again, and serve what is there now if it proves sound; if not, the one before serves on."""
     before, now = await service_of(request).models.reload(name)
     return ReloadResponse(name=now.name, version=now.version, previous=before.version)
 
 
 @router.get("/livez", tags=["operation"], responses=_refusals(503))
+@router.api_route("/livez", **_PROBE)
 async def livez(request: Request) -> Health:
     """Say that the process can answer and its model is not stuck."""
     service_of(request).check_alive()
@@ -111,13 +132,19 @@ async def livez(request: Request) -> Health:
 
 
 @router.get("/readyz", tags=["operation"], responses=_refusals(503))
+@router.api_route("/readyz", **_PROBE)
 async def readyz(request: Request) -> Health:
     """Say that a model is loaded and requests are welcome."""
     service_of(request).check_ready()
     return Health(status="ready")
 
 
-@router.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    tags=["operation"],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, **_refusals(401)},
+)
 async def metrics(request: Request) -> Response:
     """Return the counters in Prometheus' text format."""
     return Response(service_of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from app.api.offsets import Unit
 from app.api.sizes import check_size
-from app.edge.problems import Problem
+from app.edge.problems import STATUS, Problem
 from app.settings import Settings
 
+_CODES = ", ".join(f"`{code}` ({status})" for code, status in STATUS.items())
 MAX_DETAILS = 20
 """Most errors that one refusal spells out; it counts the others."""
 
@@ -90,7 +91,7 @@ class TagRequest(_Request):
     offsets: Unit = "codepoint"
     """Unit of ``start`` and ``end``. With ``tokens``, they are token indices whatever is said here."""
     model: str | None = None
-    """Name of the model to use, one of ``GET /models``."""
+    """Name of the model to use, one of ``GET /models``; the first of them without it."""
 
     @property
     def texts(self) -> list[str] | None:
@@ -129,7 +130,7 @@ class ExplainRequest(_Request):
     offsets: Unit = "codepoint"
     """Unit of ``start`` and ``end``. With ``tokens``, they are token indices whatever is said here."""
     model: str | None = None
-    """Name of the model to use, one of ``GET /models``."""
+    """Name of the model to use, one of ``GET /models``; the first of them without it."""
 
     @property
     def item(self) -> str | list[str]:
@@ -201,9 +202,9 @@ class ModelName(Answer):
     """Which model answered."""
 
     name: str
-    """What requests call it."""
+    """Name, as in `model` of a request."""
     version: str
-    """What changes with any of its weights."""
+    """Identifies the weights: changes whenever they do."""
 
 
 class TagResponse(Answer):
@@ -263,14 +264,13 @@ class Health(Answer):
     """The state of the process."""
 
     status: Literal["alive", "ready"]
-    """What was asked after."""
+    """`alive` or `ready`."""
 
 
 class ErrorBody(Answer):
     """What went wrong, for the program, for the reader and for the log."""
 
-    code: str
-    """One of a fixed set, for programs."""
+    code: Annotated[str, Field(description=f"For programs, one of {_CODES}.")]
     message: str
     """What is wrong and where, for people. It never repeats what was sent."""
     request_id: str

@@ -53,8 +53,11 @@ async def docs() -> Response:
 
 @router.api_route("/openapi.json", methods=["GET", "HEAD"])
 async def openapi(request: Request) -> Response:
-    """The interface, for programs."""
-    return Response(to_json(request.app.openapi()), media_type="application/json")
+    """The interface, for programs. A key is optional there: whether one is wanted is up to the settings."""
+    document = request.app.openapi()
+    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{}, {"key": []}]
+    return Response(to_json(document), media_type="application/json")
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])

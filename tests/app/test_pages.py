@@ -1,10 +1,12 @@
 """The pages for people: served whole, from here alone, under a policy that lets nothing else in."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from app.edge.problems import STATUS
 from app.pages import routes
 from app.pages.routes import ASSETS, asset
 
@@ -77,8 +79,12 @@ def test_the_page_asks_for_offsets_in_the_unit_that_its_language_slices_by(clien
     assert 'offsets: "utf16"' in client.get("/static/page.js").text
 
 
-def test_pages_answer_head_without_a_fault(client):
-    assert client.request("HEAD", "/").status_code == 200
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz"])
+def test_pages_and_probes_answer_head_like_get_without_a_body(client, path):
+    head, get = client.request("HEAD", path), client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
+    assert {*client.request("DELETE", path).headers["allow"].split(", ")} == {"GET", "HEAD"}
 
 
 @pytest.fixture
@@ -107,7 +113,36 @@ def test_every_path_but_the_pages_is_in_the_document_with_its_refusals(document)
         "/tag", "/tag/stream", "/explain", "/models", "/models/{name}/reload", "/livez", "/readyz", "/metrics",
     }  # fmt: skip
     refusals = {status for status in document["paths"]["/tag"]["post"]["responses"] if status != "200"}
-    assert refusals == {"400", "401", "404", "413", "415", "422", "429", "500", "503", "504"}
+    assert refusals == {"400", "401", "404", "413", "415", "422", "429", "431", "500", "503", "504"}
+
+
+def test_every_refusal_in_the_document_has_the_shape_that_refusals_have(document):
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            refusals = {status: answer for status, answer in operation["responses"].items() if status != "200"}
+            assert {"400", "431", "500"} <= set(refusals), path
+            for answer in refusals.values():
+                assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse"), path
+    assert "ValidationError" not in "".join(document["components"]["schemas"])
+
+
+def test_the_document_names_every_code_and_the_way_to_send_a_key(document):
+    code = document["components"]["schemas"]["ErrorBody"]["properties"]["code"]["description"]
+    assert all(f"`{name}` ({status})" in code for name, status in STATUS.items())
+    assert document["components"]["securitySchemes"]["key"] == {"type": "http", "scheme": "bearer"}
+    assert {} in document["security"], "without keys in the settings none is wanted"
+
+
+def test_the_stream_in_the_document_has_the_shape_of_a_real_one(client, document):
+    shown = document["paths"]["/tag/stream"]["post"]["responses"]["200"]["content"]["application/x-ndjson"]["example"]
+    answer = client.request(
+        "POST", "/tag/stream", content=b'{"text":"a"}\nnonsense\n', headers={"content-type": "application/x-ndjson"}
+    )
+    real = [json.loads(line) for line in answer.text.splitlines()]
+    for line, told in zip(real, map(json.loads, shown.splitlines()), strict=True):
+        assert list(line) == list(told)
+        assert line["line"] == told["line"]
+        assert line.get("error", {}).keys() == told.get("error", {}).keys()
 
 
 def test_the_document_states_the_limits_in_force(serve):

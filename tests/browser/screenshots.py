@@ -25,6 +25,7 @@ def shoot(page: Page, url: str, folder: Path, name: str) -> None:
     page.keyboard.press("ArrowRight")
     page.wait_for_timeout(300)
     page.screenshot(path=folder / f"{name}-explained.png", full_page=True)
+    page.get_by_text("See how it answers").click()
     page.get_by_role("button", name="Half a character").click()
     page.get_by_role("alert").wait_for()
     page.screenshot(path=folder / f"{name}-refused.png", full_page=True)

@@ -8,6 +8,8 @@ import pytest
 from app.edge.problems import STATUS
 from app.pages.routes import asset
 
+FAULTS = "See how it answers to what it cannot take"
+
 
 @pytest.mark.parametrize(
     ("button", "status", "words"),
@@ -21,6 +23,7 @@ from app.pages.routes import asset
 def test_an_example_of_an_error_shows_how_the_service_answers(visit, real, button, status, words):
     page = visit(real, refusals=True)
     page.locator("mark").first.wait_for()
+    page.get_by_text(FAULTS).click()
     with page.expect_response("**/tag") as answer:
         page.get_by_role("button", name=button).click()
     alert = page.get_by_role("alert")
@@ -39,6 +42,7 @@ def test_an_example_of_an_error_shows_how_the_service_answers(visit, real, butto
 def test_an_empty_text_is_no_error(visit, real):
     page = visit(real)
     page.locator("mark").first.wait_for()
+    page.get_by_text(FAULTS).click()
     page.get_by_role("button", name="Empty").click()
     page.get_by_text("No entities").wait_for()
     assert page.get_by_role("alert").is_hidden()
@@ -47,6 +51,7 @@ def test_an_empty_text_is_no_error(visit, real):
 
 def test_half_a_character_is_mended_as_one_types_on(visit, real):
     page = visit(real, refusals=True)
+    page.get_by_text(FAULTS).click()
     page.get_by_role("button", name="Half a character").click()
     page.get_by_role("alert").wait_for()
     page.get_by_label("Your text").press("End")

@@ -61,9 +61,10 @@ function requestPart(api, path, body) {
 }
 
 function responsePart(api, responses) {
-  const [media, { schema } = {}] = contentOf(responses["200"]);
+  const [media, { schema, example } = {}] = contentOf(responses["200"]);
   const refusals = Object.entries(responses).filter(([status]) => status !== "200");
   const parts = [make("h3", "", "Answer 200, ", make("code", "", media ?? "")), ...table(api, schema)];
+  if (example) parts.push(make("pre", "", make("code", "", example)));
   if (refusals.length) {
     const [, { schema: error } = {}] = contentOf(refusals[0][1]);
     parts.push(make("h3", "", `Otherwise ${refusals.map(([status]) => status).join(", ")}`), ...table(api, error));
@@ -74,7 +75,7 @@ function responsePart(api, responses) {
 function operation(api, path, method, details) {
   const title = make("h2", "", make("span", "method", method.toUpperCase()), make("code", "", path));
   const section = make("section", "card operation", title,
-    make("p", "", ...prose(details.description)),
+    ...(details.description ?? "").split("\n\n").map((paragraph) => make("p", "", ...prose(paragraph))),
     ...requestPart(api, path, details.requestBody),
     ...responsePart(api, details.responses),
   );

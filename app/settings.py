@@ -32,7 +32,6 @@ NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]{1,253})$"), AfterValidator(str.lower)]
-KeyHash = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 
 
 class NamedFolder(NamedTuple):
@@ -68,8 +67,21 @@ def _network(value: str) -> str:
 def _rate(value: str | None) -> str | None:
     """Refuse what is not a rate."""
     if value is not None:
-        limits.parse(value)
+        try:
+            limits.parse(value)
+        except ValueError:
+            raise ValueError("expected a rate, such as 100/second or 5000/hour") from None
     return value
+
+
+def _key_hash(value: str) -> str:
+    """Refuse what is not a hash: the commonest slip is the key itself."""
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        raise ValueError("expected the SHA-256 of each key, 64 hex digits, not the key: printf %s KEY | sha256sum")
+    return value.lower()
+
+
+KeyHash = Annotated[str, AfterValidator(_key_hash)]
 
 
 Folder = Annotated[NamedFolder, BeforeValidator(_named_folder)]
@@ -103,7 +115,7 @@ class Settings(BaseSettings):
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` takes CUDA where there is one."""
     threads: PositiveInt = 1
     """CPU threads of torch, at most as many as there are cores. More than one rarely helps a model of this size."""
-    cache_mb: PositiveInt = 64
+    cache_mb: PositiveInt = 96
     """Memory for what frequent words add to the network, in MB for each model. More is faster on varied text."""
     batch_tokens: Annotated[int, Field(ge=64, le=65536)] = 2048
     """Tokens that are tagged together at most; what is larger is taken in pieces, with others in between."""
@@ -221,7 +233,8 @@ class Settings(BaseSettings):
         """The models to serve, the default one first."""
         if self.models:
             return self.models
-        name = self.model_name or (self.model.resolve().name if self.model else "english")
+        # Not resolve(), which would follow a link that is there to be swapped.
+        name = self.model_name or (Path(os.path.abspath(self.model)).name if self.model else "english")  # noqa: PTH100
         return (NamedFolder(name, self.model or bundled_model()),)
 
 

@@ -31,7 +31,7 @@ def main() -> None:
     """Measure and print one line for each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=Path("data/models/english"), help="checkpoint folder")
-    parser.add_argument("--cache-mb", type=float, default=64, help="see Tagger.load")
+    parser.add_argument("--cache-mb", type=float, default=96, help="see Tagger.load")
     parser.add_argument("file", type=Path, help="sentences, one token a line")
     given = parser.parse_args()
     with open_bytes(given.file) as source:

@@ -145,7 +145,7 @@ class Inputs(NamedTuple):
         for part in parts(len(self.place_T), PIECE):
             place_NW = self.place_T[part][:, None] + np.arange(2 * self.context + 1)
             word_NW, words = self.word_Q[place_NW].astype(np.int64), self.words
-            if len(self.place_T) > PIECE:
+            if max(len(self.place_T), len(self.words)) > PIECE:
                 here = self.word_Q[place_NW[0, 0] : place_NW[-1, -1] + 1]
                 word_V = np.union1d(here, [PAD])
                 words = [self.words[number - 1] for number in word_V[1:].tolist()]

@@ -31,7 +31,7 @@ from model.window import Windows
 class Tagger:
     """A trained model that tags texts. No answer depends on what was asked before, so threads may share one."""
 
-    def __init__(self, model: Checkpoint, *, device: str = "auto", cache_mb: float = 64) -> None:
+    def __init__(self, model: Checkpoint, *, device: str = "auto", cache_mb: float = 96) -> None:
         self.config = model.config
         self.version = model.version
         self.labels = model.config.labels
@@ -45,7 +45,7 @@ class Tagger:
 
     @classmethod
     def load(
-        cls, folder: Path | str, *, device: str = "auto", threads: int | None = None, cache_mb: float = 64
+        cls, folder: Path | str, *, device: str = "auto", threads: int | None = None, cache_mb: float = 96
     ) -> Self:
         """Open a checkpoint folder.
 

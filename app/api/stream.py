@@ -44,11 +44,13 @@ class LinesResponse(Response):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lines = self._bytes = 0  # under way
         self._sent = asyncio.Event()
+        self._listening = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer all lines, as ASGI has it."""
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         reading = self._begin(self._read(scope, receive))
+        await self._listening.wait()  # the server sends 100 Continue when it is first asked for the body, not after 200
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             while (begun := await self._answers.get()) is not None:
                 answer, size = begun
@@ -110,6 +112,8 @@ class LinesResponse(Response):
             more = True
             while more:
                 message = asyncio.ensure_future(receive())
+                await asyncio.sleep(0)
+                self._listening.set()
                 done, _ = await asyncio.wait({message, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if message not in done:
                     message.cancel()

@@ -25,6 +25,7 @@ from app.settings import Settings
 from app.sight import logs
 from model import InputError
 from model.checkpoint import describe
+from model.device import resolve_device
 
 log = logging.getLogger("uvicorn.error")
 
@@ -98,11 +99,11 @@ def serve(settings: Settings) -> int:
         the service says that it has died of; the log says why.
 
     Raises:
-        InputError: the address cannot be had, or a model folder is none: what can be known before the start.
+        InputError: the address cannot be had, there is no such device, or a model folder is none: what can be known
+            before the start.
         KeyboardInterrupt: after SIGINT.
     """
-    for _, folder in settings.served:
-        describe(folder)
+    _check(settings)
     logs.configure(settings)
     with bound(settings.host, settings.port) as listener, _sigterm_ends():
         app = create_app(settings)
@@ -115,6 +116,23 @@ def serve(settings: Settings) -> int:
         if not server.started:
             return 2
         return service.exit_code if service.failure else int(server.force_exit)
+
+
+def _check(settings: Settings) -> None:
+    """Try what settings name and only the machine can tell.
+
+    Raises:
+        InputError: naming the setting.
+    """
+    try:
+        resolve_device(settings.device)
+    except InputError as error:
+        raise InputError(f"FENESTRA_DEVICE: {error}") from error
+    for name, folder in settings.served:
+        try:
+            describe(folder)
+        except InputError as error:
+            raise InputError(f"FENESTRA_{'MODELS' if settings.models else 'MODEL'}: {name}: {error}") from error
 
 
 def new_server(app: FastAPI, settings: Settings) -> Server:

@@ -67,6 +67,13 @@ def test_a_wrong_setting_is_refused_in_one_line_that_names_it(monkeypatch, varia
     assert "\n" not in str(caught.value)
 
 
+def test_the_name_is_that_of_the_link_not_of_what_it_points_to(monkeypatch, tmp_path):
+    (tmp_path / "english-1").mkdir()
+    (tmp_path / "english").symlink_to("english-1")
+    monkeypatch.setenv("FENESTRA_MODEL", str(tmp_path / "english"))
+    assert Settings.read().served == (("english", tmp_path / "english"),)
+
+
 def test_several_models_are_named_with_commas_between(monkeypatch):
     monkeypatch.setenv("FENESTRA_MODELS", "english=data/models/english, mine=runs/mine")
     assert Settings.read().served == (("english", Path("data/models/english")), ("mine", Path("runs/mine")))

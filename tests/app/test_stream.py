@@ -139,6 +139,32 @@ def test_a_line_is_answered_before_the_next_one_is_sent(client):
     client.run(scene())
 
 
+def test_the_body_is_asked_for_before_the_answer_begins(client):
+    """Servers send 100 Continue at the first question for the body; after 200 it would be too late."""
+
+    async def scene():
+        connection = Connection(client.app)
+        order = []
+        get, send = connection.incoming.get, connection.send
+
+        async def receive():
+            order.append("receive")
+            return await get()
+
+        async def note(message):
+            order.append(message["type"])
+            await send(message)
+
+        connection.incoming.get, connection.send = receive, note
+        task = connection.run()
+        await connection.until(lambda: "http.response.start" in order)
+        assert order == ["receive", "http.response.start"]
+        connection.feed(b"", more=False)
+        await task
+
+    client.run(scene())
+
+
 def test_no_more_is_read_than_is_under_way(client):
     async def scene():
         connection = Connection(client.app)

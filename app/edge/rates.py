@@ -40,16 +40,16 @@ class Rates:
 def client_of(address: str) -> str:
     """Name the client at an address.
 
+    >>> client_of("nobody")
+    ''
     >>> client_of("192.0.2.7"), client_of("2001:db8::1"), client_of("2001:db8::ffff:2"), client_of("::ffff:192.0.2.7")
     ('192.0.2.7', '2001:db8::', '2001:db8::', '192.0.2.7')
     """
-    address = unmapped(address)
-    if ":" not in address:
-        return address
+    address = unmapped(address).partition("%")[0]
     try:
-        network = ipaddress.ip_network((address.partition("%")[0], _NETWORK_BITS), strict=False)
-    except ValueError:
-        return address
+        network = ipaddress.ip_network((address, _NETWORK_BITS if ":" in address else 32), strict=False)
+    except ValueError:  # a proxy that passes on anything: all who say what is no address are one client
+        return ""
     return str(network.network_address)
 
 

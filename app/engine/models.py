@@ -156,8 +156,8 @@ def open_model(folder: Path, settings: Settings) -> TagsText:
 
 
 _NEW_OBJECTS = 20_000
-"""Objects that are made before the collector looks at them. Those of a request die by themselves: a few batches' worth is
-soon enough for the odd circle, and saves a tenth of the time."""
+"""Objects that are made before the collector looks at them. Those of a request die by themselves: a few batches' worth
+is soon enough for the odd circle, and saves a tenth of the time."""
 
 
 def settle() -> None:

@@ -6,7 +6,6 @@ import logging
 import resource
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -33,8 +32,6 @@ _LOOK_SECONDS = 0.05
 _QUIET_SECONDS = 0.5
 """How long a connection must have been silent before it is closed by a stop that has not told its client so."""
 _OTHER_FILES = 64  # descriptors for all that is not a connection
-_SWITCH_SECONDS = 0.0005
-"""How long the inference thread may keep the interpreter to itself. By default 5 ms, and every event waits for that."""
 
 
 class Server(uvicorn.Server):
@@ -109,7 +106,6 @@ def serve(settings: Settings) -> int:
         app = create_app(settings)
         server = new_server(app, settings)
         log.info("%s answers as soon as the start is complete", _url(listener))
-        sys.setswitchinterval(_SWITCH_SECONDS)
         with suppress(SystemExit):  # after SIGTERM, and when the start failed
             server.run(sockets=[listener])
         service: Service = app.state.service

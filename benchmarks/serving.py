@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -160,10 +161,12 @@ class Server:
 def usage(pid: int) -> Usage:
     """What a process holds now."""
     process = Path("/proc") / str(pid)
-    threads = list((process / "task").iterdir())
-    nanoseconds = sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
+    nanoseconds = []
+    for thread in (process / "task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            nanoseconds.append(int((thread / "schedstat").read_text().split()[0]))
     rss = int((process / "statm").read_text().split()[1]) * _PAGE
-    return Usage(rss, len(threads), len(list((process / "fd").iterdir())), nanoseconds / 1e9)
+    return Usage(rss, len(nanoseconds), len(list((process / "fd").iterdir())), sum(nanoseconds) / 1e9)
 
 
 def environment(**settings: object) -> dict[str, str]:

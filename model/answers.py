@@ -3,8 +3,8 @@
 T tokens of an item · M entities
 """
 
-from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -57,30 +57,29 @@ class Prediction(NamedTuple):
 class TextPlaces:
     """Where the tokens of a raw text stand, in code points."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._starts, self._sizes = array("i"), array("i")
+    __slots__ = ("size_T", "start_T", "text")
 
-    def read(self, words: Sequence[str], starts: Sequence[int]) -> None:
-        """Take the next tokens."""
-        self._starts.extend(starts)
-        self._sizes.extend(map(len, words))
+    def __init__(self, text: str, start_T: NDArray[np.int32], size_T: NDArray[np.int32]) -> None:
+        """Keep where every token starts, and how long it is."""
+        self.text, self.start_T, self.size_T = text, start_T, size_T
 
     def of(self, first: int, end: int) -> tuple[int, int, str]:
         """Start, end and text of the tokens from ``first`` to before ``end``."""
-        start, stop = self._starts[first], self._starts[end - 1] + self._sizes[end - 1]
+        start, stop = int(self.start_T[first]), int(self.start_T[end - 1]) + int(self.size_T[end - 1])
         return start, stop, self.text[start:stop]
 
 
 class WordPlaces:
     """Where words stand in their sentence, counted in words."""
 
+    __slots__ = ("words",)
+
     def __init__(self, words: Sequence[str]) -> None:
-        self._words = words
+        self.words = words
 
     def of(self, first: int, end: int) -> tuple[int, int, str]:
         """As :meth:`TextPlaces.of`; words are joined by a space."""
-        return first, end, " ".join(self._words[first:end])
+        return first, end, " ".join(self.words[first:end])
 
 
 Places = TextPlaces | WordPlaces
@@ -89,31 +88,44 @@ Places = TextPlaces | WordPlaces
 class TokenTable(Sequence[TaggedToken]):
     """The tokens of an item, as a few numbers each; a :class:`TaggedToken` is made when it is asked for."""
 
+    __slots__ = ("_begin", "_names", "_places", "_probability_T", "_size", "_tag_T")
+
     def __init__(
-        self, places: Places, names: Sequence[str], tag_T: NDArray[np.uint8], probability_T: NDArray[np.float32]
+        self,
+        places: Places,
+        names: Sequence[str],
+        tag_T: NDArray[np.unsignedinteger],
+        probability_T: NDArray[np.float32],
+        begin: int,
+        size: int,
     ) -> None:
         """Keep the numbers.
 
         Args:
             places: of the tokens.
             names: the IOB2 tags.
-            tag_T: which of them each token has.
-            probability_T: of that tag.
+            tag_T: which of them each token has; of a whole batch, which is shared.
+            probability_T: of that tag; likewise.
+            begin: the first token in them.
+            size: how many there are.
         """
         self._places, self._names, self._tag_T, self._probability_T = places, names, tag_T, probability_T
+        self._begin, self._size = begin, size
 
     def __len__(self) -> int:
-        return len(self._tag_T)
+        return self._size
 
     @overload
     def __getitem__(self, place: int) -> TaggedToken: ...
     @overload
     def __getitem__(self, place: slice) -> list[TaggedToken]: ...
     def __getitem__(self, place: int | slice) -> TaggedToken | list[TaggedToken]:
-        chosen = range(len(self))[place]
+        chosen = range(self._size)[place]
         if isinstance(chosen, int):
-            return self._token(chosen, int(self._tag_T[chosen]), float(self._probability_T[chosen]))
-        tags, scores = self._tag_T[place].tolist(), self._probability_T[place].tolist()
+            at = self._begin + chosen
+            return self._token(chosen, int(self._tag_T[at]), float(self._probability_T[at]))
+        here = slice(self._begin, self._begin + self._size)
+        tags, scores = self._tag_T[here][place].tolist(), self._probability_T[here][place].tolist()
         return [self._token(at, tag, score) for at, tag, score in zip(chosen, tags, scores, strict=True)]
 
     def __iter__(self) -> Iterator[TaggedToken]:
@@ -134,8 +146,8 @@ class TokenTable(Sequence[TaggedToken]):
 
 def answers(
     paths: Paths,
-    sizes: Iterable[int],
-    places: Iterable[Places],
+    sizes: Sequence[int],
+    places: Sequence[Places],
     labels: Sequence[str],
     names: Sequence[str],
     calibration: Calibration,
@@ -151,25 +163,61 @@ def answers(
         calibration: makes scores of products.
     """
     found: list[Analysis] = []
-    bounds_M = list(zip(paths.begin_M.tolist(), paths.end_M.tolist(), paths.label_M.tolist(), strict=True))
-    score_M = calibration.entity_scores(fill_array(paths.log_product_M))[: len(bounds_M)].tolist()
-    tag_T = paths.tag_T.astype(np.min_scalar_type(len(names)))
-    begin = used = written = 0
-    for size, place in zip(sizes, places, strict=True):
-        entities = []
-        while used < len(bounds_M) and bounds_M[used][1] <= begin + size:
-            first, end, label = bounds_M[used]
-            start, stop, text = place.of(first - begin, end - begin)
-            entities.append(Entity(start, stop, labels[label], text, score_M[used]))
-            used += 1
-            if (written := written + 1) % _PIECE == 0:
+    end_I = np.array(sizes, dtype=np.int64).cumsum()
+    begin_I = end_I - np.array(sizes, dtype=np.int64)
+    used_I = np.searchsorted(paths.begin_M, end_I)  # entities up to the end of each item
+    item_M = np.repeat(np.arange(len(end_I)), np.diff(used_I, prepend=0))
+    start_M: NDArray[np.integer] = paths.begin_M - begin_I[item_M]
+    stop_M: NDArray[np.integer] = paths.end_M - begin_I[item_M]
+    if any(isinstance(place, TextPlaces) for place in places):
+        start_T, size_T = _in_line(places, sizes)
+        start_M, stop_M = start_T[paths.begin_M], start_T[paths.end_M - 1] + size_T[paths.end_M - 1]
+    score_M = calibration.entity_scores(fill_array(paths.log_product_M))[: len(start_M)]
+    entities = zip(
+        start_M.tolist(),
+        stop_M.tolist(),
+        [labels[label] for label in paths.label_M.tolist()],
+        score_M.tolist(),
+        strict=True,
+    )
+    tag_T, begin, used, written = paths.tag_T.astype(np.min_scalar_type(len(names))), 0, 0, 0
+    for size, place, until in zip(sizes, places, used_I.tolist(), strict=True):
+        here: list[Entity] = []
+        while used < until:
+            some = min(until - used, _PIECE)
+            here += _entities(place, islice(entities, some))
+            used, written = used + some, written + some
+            if written >= _PIECE:
+                written = 0
                 yield
-        here = slice(begin, begin + size)
-        found.append(Analysis(entities, TokenTable(place, names, tag_T[here], paths.probability_T[here])))
+        found.append(Analysis(here, TokenTable(place, names, tag_T, paths.probability_T, begin, size)))
         begin += size
-        if (written := written + 1) % _PIECE == 0:
+        if (written := written + 1) >= _PIECE:
+            written = 0
             yield
     return found
+
+
+def _entities(place: Places, found: Iterable[tuple[int, int, str, float]]) -> list[Entity]:
+    """Entities of one item from start, end, label and score of each."""
+    if isinstance(place, TextPlaces):
+        text = place.text
+        return [Entity(start, end, label, text[start:end], score) for start, end, label, score in found]
+    words = place.words
+    return [Entity(start, end, label, " ".join(words[start:end]), score) for start, end, label, score in found]
+
+
+def _in_line(places: Sequence[Places], sizes: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Where every token of some items starts, and how long it is; a word is at its place, and one long."""
+    none = np.zeros(0, np.int32)
+    start_T = [
+        p.start_T if isinstance(p, TextPlaces) else np.arange(n, dtype=np.int32)
+        for p, n in zip(places, sizes, strict=True)
+    ]
+    size_T = [
+        p.size_T if isinstance(p, TextPlaces) else np.ones(n, np.int32) for p, n in zip(places, sizes, strict=True)
+    ]
+    return np.concatenate([none, *start_T]), np.concatenate([none, *size_T])
 
 
 def prediction(analysis: Analysis) -> Prediction:

@@ -105,7 +105,7 @@ def read_paths(
     log_probability_TK: NDArray[np.float32], lengths: Sequence[int], tags: Sequence[str], scheme: Scheme
 ) -> Generator[None, None, Paths]:
     """Find the best legal path of every sentence and read it, giving way now and then."""
-    columns = _columns(tuple(tags), scheme)
+    columns = scheme_tables(tuple(tags), scheme)
     column_T = yield from _best(log_probability_TK, np.asarray(lengths, dtype=np.int64), columns)
     large = len(column_T) > _LARGE
     token_T = np.arange(len(column_T))
@@ -156,11 +156,11 @@ def best_paths(
     Returns:
         The column of each token's tag, shape (T,).
     """
-    return run(_best(log_probability_TK, np.asarray(lengths, dtype=np.int64), _columns(tuple(tags), scheme)))
+    return run(_best(log_probability_TK, np.asarray(lengths, dtype=np.int64), scheme_tables(tuple(tags), scheme)))
 
 
 @lru_cache(16)
-def _columns(tags: tuple[str, ...], scheme: Scheme) -> _Columns:
+def scheme_tables(tags: tuple[str, ...], scheme: Scheme) -> _Columns:
     """Work out the tables of a scheme, once."""
     split = [split_tag(tag) for tag in tags]
     labels = labels_of(tags)

@@ -24,7 +24,8 @@ from model.vectors import VectorTable
 
 ELSEWHERE_CLASSES = 16
 _SMALL, _TITLE, _UPPER, _UNSURE = 1, 2, 4, 8
-_FEW = 20  # words; a document this short has a topic half as strong as its words say
+FEW = 20
+"""Words; a document this short has a topic half as strong as its words say."""
 _STRETCH = 2048  # tokens of a document that are added up at once
 _PART = 1 << 15  # tokens that are classed at once
 
@@ -128,7 +129,7 @@ def topics_in_steps(
         sum_PD = functional.embedding_bag(torch.arange(len(stretches)), sum_PD, offsets, mode="sum")
     known_T = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(vector_T > 0)])
     known_P = torch.from_numpy(known_T[ends] - known_T[begins])
-    return sum_PD / (known_P + _FEW)[:, None]
+    return sum_PD / (known_P + FEW)[:, None]
 
 
 def parts(count: int, size: int) -> Iterator[slice]:

@@ -3,9 +3,12 @@
 Many short ones make a batch together. A long one is read piece by piece, and has a batch to itself.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+
+import numpy as np
 
 from model.answers import Places, TextPlaces, WordPlaces
 from model.batch import PIECE, Batch
@@ -29,14 +32,21 @@ class _Text:
     """A raw text while it is read."""
 
     def __init__(self, text: str) -> None:
-        self.places = TextPlaces(text)
+        self._text = text
+        self._starts, self._sizes = array("i"), array("i")
         self._splitter = Splitter(text)
+
+    @property
+    def places(self) -> TextPlaces:
+        """Where its tokens stand, when all words are read."""
+        return TextPlaces(self._text, np.array(self._starts, np.int32), np.array(self._sizes, np.int32))
 
     def words(self) -> Iterator[list[str]]:
         """Its words, a piece at a time."""
-        for words, starts in pieces(self.places.text, PIECE):
+        for words, starts in pieces(self._text, PIECE):
             self._splitter.read(words, starts)
-            self.places.read(words, starts)
+            self._starts.extend(starts)
+            self._sizes.extend(map(len, words))
             yield words
 
     def lengths(self) -> list[int]:

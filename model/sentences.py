@@ -117,6 +117,11 @@ class Splitter:
         return bool(following & _CAPITAL and row)
 
 
+def role(word: str) -> int:
+    """What a word could be to the sentences around it, as bits; of a long word only its ends are looked at."""
+    return _role(clip(word) if len(word) > _SHORT_WORD else word)
+
+
 @lru_cache(_REMEMBERED)
 def _role(word: str) -> int:
     """What a word could be to the sentences around it."""

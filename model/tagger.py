@@ -4,34 +4,74 @@ There is one way through it, :meth:`Tagger.steps`; all else runs that to its end
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model import checkpoint, tiles
+from model import checkpoint, kernel
 from model.answers import Analysis, Entity, Places, Prediction, TaggedToken, WordPlaces, answers, prediction
-from model.batch import Batch, Inputs, Sentences, grouped, look_up
+from model.batch import Sentences, grouped
 from model.checkpoint import Checkpoint
-from model.decoding import iob2_tags, read_paths
+from model.decoding import Paths, iob2_tags
 from model.device import resolve_device
-from model.errors import InputError, RunError
+from model.errors import InputError
 from model.explain import Explanation, Share, split_logit
 from model.iob import tag_set
-from model.projections import Projections
-from model.reading import Full, read
+from model.kernel.pipeline import Compiled
+from model.kernel.table import Numbers
+from model.plain import Plain
 from model.self_test import check
 from model.steps import Step, named, run
 from model.window import Windows
+
+CACHE_MB = 96.0
+
+
+class Way(Protocol):
+    """How batches are worked through: :class:`model.plain.Plain` or :class:`model.kernel.pipeline.Compiled`.
+
+    What a batch is, is for it to know; it tells its ``tokens``, ``lengths`` of sentences and ``sizes`` of documents.
+    """
+
+    def batches(self, items: Sequence[str | Sequence[str]], /) -> Iterator[Step | tuple[Any, list[Places]]]:
+        """Read texts and sentences of words into batches; with each, where the tokens of its documents stand."""
+
+    def documents(self, documents: Sequence[Sentences], /) -> Any:  # noqa: ANN401
+        """Read documents whose sentences are words already."""
+
+    def log_probabilities(
+        self,
+        batch: Any,  # noqa: ANN401
+        part: tuple[int, int] | None = None,
+        /,
+    ) -> Generator[Step, None, NDArray[np.float32]]:
+        """Log p of every token of a batch, or of a part of them: log_TK."""
+
+    def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int], /) -> Generator[None, None, Paths]:
+        """Find the best legal path of every sentence and read it."""
+
+    def window(self, batch: Any, token: int, /) -> tuple[list[str], Windows]:  # noqa: ANN401
+        """The words of the window of one token, and the window over them."""
 
 
 class Tagger:
     """A trained model that tags texts. No answer depends on what was asked before, so threads may share one."""
 
-    def __init__(self, model: Checkpoint, *, device: str = "auto", cache_mb: float = 96) -> None:
+    def __init__(
+        self,
+        model: Checkpoint,
+        *,
+        device: str = "auto",
+        cache_mb: float = CACHE_MB,
+        cache_numbers: Numbers = "int16",
+        compiled: bool = True,
+    ) -> None:
+        """Set a model up; arguments as of :meth:`load`."""
         self.config = model.config
         self.version = model.version
         self.labels = model.config.labels
@@ -41,11 +81,22 @@ class Tagger:
         self.network = model.network.eval().to(self.device)
         self._tags = tag_set(self.labels, self.config.scheme)
         self._names = iob2_tags(self.labels)
-        self._first_layer = Projections(self.network, self.lexicon, cache_mb if self.device.type == "cpu" else 0)
+        here = replace(model, network=self.network)
+        library = kernel.load() if compiled and self.device.type == "cpu" else None
+        self._way: Way = Compiled(library, here, cache_mb, cache_numbers) if library else Plain(here, cache_mb)
+        self.kernel = library.name if library else None
+        """Which build of the compiled kernel tags; None where torch does."""
 
     @classmethod
     def load(
-        cls, folder: Path | str, *, device: str = "auto", threads: int | None = None, cache_mb: float = 96
+        cls,
+        folder: Path | str,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        cache_mb: float = CACHE_MB,
+        cache_numbers: Numbers = "int16",
+        compiled: bool = True,
     ) -> Self:
         """Open a checkpoint folder.
 
@@ -55,6 +106,9 @@ class Tagger:
             threads: CPU threads that torch may use from now on, in this whole process; as it is, when omitted.
             cache_mb: most memory, in units of 10⁶ bytes, for what frequent words add to the first layer; taken as
                 words come in. 0 computes it anew for every batch. Changes speed and not a bit of any answer.
+            cache_numbers: how these sums are kept by the compiled kernel: ``float32``, or as integers that take less
+                room, ``int16`` (probabilities change by less than 1e-4) or ``int8`` (by some 1e-2).
+            compiled: whether to use the compiled kernel, where there is one; torch computes otherwise.
 
         Raises:
             CheckpointError: the folder is damaged or of another format.
@@ -62,7 +116,13 @@ class Tagger:
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(checkpoint.load(Path(folder)), device=device, cache_mb=cache_mb)
+        return cls(
+            checkpoint.load(Path(folder)),
+            device=device,
+            cache_mb=cache_mb,
+            cache_numbers=cache_numbers,
+            compiled=compiled,
+        )
 
     def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
         """Find the entities of every text, ordered by start, with ``text[e.start:e.end] == e.text``.
@@ -115,11 +175,12 @@ class Tagger:
             InputError: a word is empty.
         """
         analyses: list[Analysis] = []
-        for full in read(items):
-            if isinstance(full, Step):
-                yield full
+        for found in self._way.batches(items):
+            if isinstance(found, Step):
+                yield found
             else:
-                analyses += yield from self._analyses(full.batch, full.batch.sizes, full.places)
+                batch, places = found
+                analyses += yield from self._analyses(batch, batch.sizes, places)
         return analyses
 
     def explain(self, item: str | Sequence[str], token: int) -> Explanation:
@@ -136,24 +197,25 @@ class Tagger:
 
     def explain_in_steps(self, item: str | Sequence[str], token: int) -> Generator[Step, None, Explanation]:
         """As :meth:`explain`, giving way like :meth:`steps`. Of a long text only one sentence is tagged."""
-        full = Full()
-        for found in read([item]):
+        batch = self._way.documents([])
+        places: list[Places] = []
+        for found in self._way.batches([item]):
             if isinstance(found, Step):
                 yield found
             else:
-                full = found
-        if not 0 <= token < full.batch.tokens:
-            raise InputError(f"token: expected a number from 0 to below the count of tokens, {full.batch.tokens}")
-        inputs = yield from look_up(full.batch, self.lexicon, self.network.vectors, self.config)
-        begin, end = full.batch.sentence_of(token)
-        log_probability_TK = yield from self._score(inputs.part(begin, end))
-        found_paths = read_paths(log_probability_TK, [end - begin], self._tags, self.config.scheme)
-        paths = yield from named("decode", found_paths)
+                batch, places = found
+        if not 0 <= token < batch.tokens:
+            raise InputError(f"token: expected a number from 0 to below the count of tokens, {batch.tokens}")
+        ends = np.cumsum(batch.lengths)
+        sentence = int(np.searchsorted(ends, token, side="right"))
+        begin, end = int(ends[sentence]) - batch.lengths[sentence], int(ends[sentence])
+        log_TK = yield from self._way.log_probabilities(batch, (begin, end))
+        paths = yield from named("decode", self._way.paths(log_TK, [end - begin]))
         column = int(paths.column_T[token - begin])
-        ((words, window),) = inputs.part(token, token + 1).bags()
+        words, window = self._way.window(batch, token)
         rows = self.lexicon.rows(words).to(self.device)
         split = split_logit(self.network, rows, window.to(self.device), column)
-        (place,) = full.places
+        (place,) = places
         start, stop, text = place.of(token, token + 1)
         tag, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
         shares = []
@@ -194,44 +256,25 @@ class Tagger:
 
     def log_probabilities(self, documents: Sequence[Sentences]) -> NDArray[np.float32]:
         """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K)."""
-        return run(self._log_probabilities(Batch.of(documents)))
+        return run(self._way.log_probabilities(self._way.documents(documents)))
 
     def _documents(self, documents: Iterable[Sentences]) -> Iterator[list[Analysis]]:
         for group in grouped(documents):
-            batch, sentences = Batch.of(group), [WordPlaces(words) for document in group for words in document]
+            batch = self._way.documents(group)
+            sentences = [WordPlaces(words) for document in group for words in document]
             analyses = iter(run(self._analyses(batch, batch.lengths, sentences)))
             yield from (list(islice(analyses, len(document))) for document in group)
 
     def _analyses(
-        self, batch: Batch, sizes: Sequence[int], places: Sequence[Places]
+        self,
+        batch: Any,  # noqa: ANN401
+        sizes: Sequence[int],
+        places: Sequence[Places],
     ) -> Generator[Step, None, list[Analysis]]:
         """Tag a batch: one analysis for each of some stretches of its tokens."""
-        log_probability_TK = yield from self._log_probabilities(batch)
-        found = read_paths(log_probability_TK, batch.lengths, self._tags, self.config.scheme)
-        paths = yield from named("decode", found)
+        log_TK = yield from self._way.log_probabilities(batch)
+        paths = yield from named("decode", self._way.paths(log_TK, batch.lengths))
         written = answers(paths, sizes, places, self.labels, self._names, self.calibration)
         analyses = yield from named("decode", written)
         yield Step("decode")
         return analyses
-
-    def _log_probabilities(self, batch: Batch) -> Generator[Step, None, NDArray[np.float32]]:
-        inputs = yield from look_up(batch, self.lexicon, self.network.vectors, self.config)
-        return (yield from self._score(inputs))
-
-    def _score(self, inputs: Inputs) -> Generator[Step, None, NDArray[np.float32]]:
-        """As :meth:`log_probabilities`, of what was looked up."""
-        parts_NK = [np.zeros((0, len(self._tags)), dtype=np.float32)]
-        for words, windows in inputs.bags():
-            logits_NK = yield from named("network", self._logits(words, windows))
-            parts_NK.append(tiles.log_softmax(logits_NK, self.calibration.temperature))
-            yield Step("network")
-        result_TK = np.concatenate(parts_NK)
-        if np.isnan(result_TK).any():
-            raise RunError("the model's scores are not numbers: its weights are damaged")
-        return result_TK
-
-    def _logits(self, words: Sequence[str], windows: Windows) -> Generator[None, None, NDArray[np.float32]]:
-        preactivation_NH = yield from self._first_layer.mix(words, windows)
-        with torch.inference_mode():
-            logits_NK: NDArray[np.float32] = self.network.classify(preactivation_NH).cpu().numpy()
-        return logits_NK

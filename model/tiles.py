@@ -6,7 +6,8 @@ with zeros, so that the library always sees one shape. Two things more were foun
 (``tests/model/test_bits.py`` has one of 37 → 11 units):
 
 - It sees W · Xᵀ and not X · Wᵀ. The rows of X then lie side by side in vector registers, where all are treated alike.
-- W is filled up to whole tiles too. Otherwise two threads share it out differently than one works through it.
+- W is filled up to whole tiles too, and one thread does it all: shared out among two, a product may be added up in two
+  parts, on some processors even if it is small.
 
 So the bits of a row depend on that row alone.
 
@@ -17,6 +18,9 @@ Training asks for gradients and does without; so does a GPU.
 
     N rows · J tiles of X rows · I and O widths · H hidden units
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -59,10 +63,11 @@ def linear(x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Ten
     blocks = [(0, weight_OI[:whole])] * (whole > 0) + [(whole, fill(weight_OI[whole:]))] * (whole < count_O)
     tiles_JIX = fill(x_NI).view(-1, TILE, x_NI.shape[1]).transpose(1, 2).unbind()
     result_JOX = x_NI.new_empty(len(tiles_JIX), filled(count_O), TILE)
-    for begin, block_OI in blocks:
-        results = result_JOX[:, begin : begin + block_OI.shape[0]].unbind()
-        for tile_IX, result_OX in zip(tiles_JIX, results, strict=True):
-            torch.mm(block_OI, tile_IX, out=result_OX)
+    with _one_thread():
+        for begin, block_OI in blocks:
+            results = result_JOX[:, begin : begin + block_OI.shape[0]].unbind()
+            for tile_IX, result_OX in zip(tiles_JIX, results, strict=True):
+                torch.mm(block_OI, tile_IX, out=result_OX)
     # Contiguous even where a view would do: functions of single numbers read a view by other code.
     result_NO = result_JOX[:, :count_O].transpose(1, 2).contiguous().view(-1, count_O)
     if bias_O is not None:
@@ -92,6 +97,20 @@ def log_softmax(logits_NK: NDArray[np.float32], temperature: float) -> NDArray[n
         total_N += power_N
     result_NK: NDArray[np.float32] = (z_KN - np.log(total_N)).T[: len(logits_NK)]
     return result_NK
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch work through what the calling thread asks for on that thread alone; others are not affected."""
+    before = torch.get_num_threads()
+    if before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _exactly(x: Tensor) -> bool:

@@ -101,7 +101,7 @@ def pieces(text: str, size: int) -> Iterator[tuple[list[str], list[int]]]:
     for run in _RUN.finditer(text):
         piece, start = run.group(), run.start()
         if len(piece) > _LONGEST_RUN:
-            for word in _cut_long(text, start, run.end()):
+            for word in cut_long(text, start, run.end()):
                 words.append(word)
                 starts.append(start)
                 start += len(word)
@@ -109,8 +109,8 @@ def pieces(text: str, size: int) -> Iterator[tuple[list[str], list[int]]]:
                     yield words, starts
                     words, starts = [], []
             continue
-        initial = piece[-1] == "." and _initial_of_a_name(text, start, run.end())
-        found = _cut(f"{piece} A")[:-1] if initial else _cut(piece)
+        initial = initial_of_a_name(text, start, run.end())
+        found = cut(piece, initial=initial)
         words += found
         starts.append(start)
         for word in found[:-1]:
@@ -122,18 +122,28 @@ def pieces(text: str, size: int) -> Iterator[tuple[list[str], list[int]]]:
     yield words, starts
 
 
-def _initial_of_a_name(text: str, start: int, end: int) -> bool:
+def initial_of_a_name(text: str, start: int, end: int) -> bool:
     """Whether a run ends like the ``J.`` of ``J. Smith``: the only token that asks what follows the space."""
-    return end - start > 1 and "A" <= text[end - 2] <= "Z" and _NAME_FOLLOWS.match(text, end) is not None
+    return (
+        text[end - 1] == "."
+        and end - start > 1
+        and "A" <= text[end - 2] <= "Z"
+        and _NAME_FOLLOWS.match(text, end) is not None
+    )
+
+
+def cut(run: str, *, initial: bool = False) -> tuple[str, ...]:
+    """The tokens of a run of signs without white space; ``initial`` as of :func:`initial_of_a_name`."""
+    return _cut(f"{run} A")[:-1] if initial else _cut(run)
 
 
 @lru_cache(_REMEMBERED)
 def _cut(run: str) -> tuple[str, ...]:
     """The tokens of text that holds no white space, or none that matters."""
-    return tuple(_cut_long(run, 0, len(run)))
+    return tuple(cut_long(run, 0, len(run)))
 
 
-def _cut_long(text: str, start: int, end: int) -> Iterator[str]:
+def cut_long(text: str, start: int, end: int) -> Iterator[str]:
     """The tokens of ``text[start:end]`` one by one, where white space or nothing stands around it."""
     for match in _PATTERN.finditer(text, start):
         if match.start() >= end:

@@ -87,7 +87,7 @@ class _Json(JsonFormatter):
             log_data["logger"] = record.name
         super().add_fields(log_data, record, message_dict)
 
-    def formatException(self, ei: ErrorInfo) -> str:  # noqa: N802 - the base class has that name
+    def formatException(self, ei: ErrorInfo) -> str:
         """The frames of an error alone."""
         return frames(ei[1]) if ei[1] is not None else ""
 
@@ -98,7 +98,7 @@ class _Text(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-8s %(message)s", "%H:%M:%S")
 
-    def formatException(self, ei: ErrorInfo) -> str:  # noqa: N802 - the base class has that name
+    def formatException(self, ei: ErrorInfo) -> str:
         """The frames of an error alone."""
         return frames(ei[1]) if ei[1] is not None else ""
 

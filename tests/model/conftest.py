@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from model import kernel
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint
 from model.config import FeatureConfig, ModelConfig
@@ -33,6 +34,13 @@ def small_model(
             weight.normal_(std=0.5)
         network.ngrams.weight[0] = 0
     return Checkpoint(config, lexicon, network.eval(), Calibration(1.5, 0.8, 0.1))
+
+
+WAYS = [
+    pytest.param(True, id="kernel", marks=pytest.mark.skipif(kernel.load() is None, reason="no compiled kernel here")),
+    pytest.param(False, id="torch"),
+]
+"""For ``Tagger(…, compiled=…)``: what is said of the tagger holds whichever of the two computes."""
 
 
 @pytest.fixture

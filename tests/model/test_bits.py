@@ -10,7 +10,7 @@ from model.errors import RunError
 from model.network import ACTIVATIONS
 from model.self_test import TEXTS, check
 from model.tagger import Tagger
-from tests.model.conftest import small_model
+from tests.model.conftest import WAYS, small_model
 
 WORDS = [
     *"Ada Lovelace met Siemens in Munich . , \" ' ; the The THE a 1996-08-22 3.5 % U.S. didn't".split(),
@@ -44,25 +44,30 @@ def threads(count):
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("compiled", WAYS)
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
-def test_every_batch_gives_each_text_the_bits_that_it_has_alone(activation):
+def test_every_batch_gives_each_text_the_bits_that_it_has_alone(activation, compiled):
     """1,000 texts, batches of 1 to 200; odd widths, so that no vector register comes out even."""
-    tagger = Tagger(small_model(activation=activation, hidden=(37, 11), documents=True, scheme="BIOES"), device="cpu")
+    model = small_model(activation=activation, hidden=(37, 11), documents=True, scheme="BIOES")
+    tagger = Tagger(model, device="cpu", compiled=compiled)
     texts = generated_texts(1000, seed=1)
     with threads(1):
         alone = [tagger.analyse([text])[0] for text in texts]
         assert tagger.analyse(texts) == alone
-    sizes = range(1, 201, 1 if activation == "relu" else 9)
+    sizes = range(1, 201, 1 if activation == "relu" and compiled else 9)
     for count in (1, 2):
         with threads(count):
             for chosen in batches(len(texts), sizes):
                 assert tagger.analyse([texts[number] for number in chosen]) == [alone[number] for number in chosen]
 
 
+@pytest.mark.parametrize("compiled", WAYS)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_wide_layers_keep_their_bits_on_two_threads(activation):
+def test_wide_layers_keep_their_bits_on_two_threads(activation, compiled):
     """Wide enough for torch to share the work of one call among threads."""
-    tagger = Tagger(small_model(activation=activation, hidden=(1111, 513), documents=True), device="cpu")
+    tagger = Tagger(
+        small_model(activation=activation, hidden=(1111, 513), documents=True), device="cpu", compiled=compiled
+    )
     texts = generated_texts(60, seed=2)
     with threads(1):
         alone = [tagger.analyse([text])[0] for text in texts]
@@ -71,12 +76,16 @@ def test_wide_layers_keep_their_bits_on_two_threads(activation):
             assert tagger.analyse(texts) == alone
 
 
+@pytest.mark.parametrize("compiled", WAYS)
+@pytest.mark.parametrize("numbers", ["float32", "int16", "int8"])
 @pytest.mark.parametrize("slots", [0, 1, 2, 9, 40, 4000])
-def test_the_table_of_words_changes_no_bit(slots):
+def test_the_table_of_words_changes_no_bit(slots, numbers, compiled):
     """None, so small that no batch fits, so small that words are driven out all the time, and ample."""
     model = small_model(documents=True)
     megabytes = slots * 4 * model.network.project.out_features / 1e6
-    tagger, oracle = Tagger(model, device="cpu", cache_mb=megabytes), Tagger(model, device="cpu", cache_mb=0)
+    tagger, oracle = (
+        Tagger(model, device="cpu", cache_mb=size, cache_numbers=numbers, compiled=compiled) for size in (megabytes, 0)
+    )
     texts = generated_texts(300, seed=3)
     expected = [oracle.analyse([text])[0] for text in texts]
     for _ in range(2):
@@ -84,8 +93,9 @@ def test_the_table_of_words_changes_no_bit(slots):
     assert tagger.analyse(texts) == expected
 
 
-def test_sentences_of_words_have_the_bits_of_the_text_that_they_make():
-    tagger = Tagger(small_model(documents=True), device="cpu")
+@pytest.mark.parametrize("compiled", WAYS)
+def test_sentences_of_words_have_the_bits_of_the_text_that_they_make(compiled):
+    tagger = Tagger(small_model(documents=True), device="cpu", compiled=compiled)
     (text,), (words,) = tagger.analyse(["Ada met Munich"]), tagger.analyse_tokens([["Ada", "met", "Munich"]])
     assert [(t.tag, t.score) for t in text.tokens] == [(t.tag, t.score) for t in words.tokens]
 
@@ -127,8 +137,13 @@ def test_the_self_test_has_texts_that_break_tiles_and_sentences():
     assert max(len(found.tokens) for found in Tagger(small_model(), device="cpu").analyse(TEXTS)) > 64
 
 
-def test_damaged_weights_are_no_silent_answer():
-    model = small_model()
-    model.network.output.bias.data[0] = float("nan")
+@pytest.mark.parametrize("compiled", WAYS)
+@pytest.mark.parametrize(
+    "name", ["output.bias", "output.weight", "bias", "project.weight", "pad", "elsewhere", "topic"]
+)
+def test_damaged_weights_are_no_silent_answer(name, compiled):
+    """Wherever the damage is."""
+    model = small_model(documents=True)
+    model.network.get_parameter(name).data.view(-1)[0] = float("nan")
     with pytest.raises(RunError, match="not numbers"):
-        Tagger(model, device="cpu").self_test()
+        Tagger(model, device="cpu", compiled=compiled).self_test()

@@ -7,12 +7,22 @@ import pytest
 from model.answers import TokenTable
 from model.batch import PIECE
 from model.errors import InputError
+from model.kernel import reading
 from model.steps import Step, named, run
 from model.tagger import Tagger
-from tests.model.conftest import small_model
+from tests.model.conftest import WAYS, small_model
 
-TAGGER = Tagger(small_model(documents=True, scheme="BIOES"), device="cpu")
+MODEL = small_model(documents=True, scheme="BIOES")
+TAGGER = Tagger(MODEL, device="cpu")
 STAGES = ["tokenize", "rows", "network", "decode"]
+
+
+@pytest.fixture(scope="module", autouse=True, params=WAYS)
+def compiled(request):
+    """Every test with the kernel, and without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "TAGGER", Tagger(MODEL, device="cpu", compiled=request.param))
+        yield request.param
 
 
 def stages(steps):
@@ -64,7 +74,7 @@ def test_a_large_item_is_taken_in_many_pieces(item):
             steps[next(work).stage] += 1
     except StopIteration as end:
         (analysis,) = end.value
-    pieces = len(analysis.tokens) // PIECE
+    pieces = len(analysis.tokens) // (reading.PIECE if TAGGER.kernel else PIECE)
     assert steps["tokenize"] >= pieces
     assert steps["rows"] >= pieces  # of new words, or of the topic
     assert steps["network"] >= pieces
@@ -82,9 +92,9 @@ def test_a_long_item_is_alone_in_its_batch_and_the_order_holds():
     assert run(TAGGER.steps(items)) == [run(TAGGER.steps([item]))[0] for item in items]
 
 
-def test_two_requests_may_take_turns():
+def test_two_requests_may_take_turns(compiled):
     """Step by step, with a table of words so small that each drives out the other's."""
-    tagger = Tagger(small_model(documents=True, scheme="BIOES"), device="cpu", cache_mb=0.05)
+    tagger = Tagger(MODEL, device="cpu", cache_mb=0.05, compiled=compiled)
     items = [[" ".join(f"{head}{n % 700}" for n in range(4000))] for head in ("a", "B")]
     expected = [run(TAGGER.steps(item)) for item in items]
     works, found = [tagger.steps(item) for item in items], [None, None]

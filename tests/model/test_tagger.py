@@ -1,6 +1,7 @@
 """The Tagger: entities where they are, however texts come together, from any thread."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,13 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.calibration import Calibration
 from model.device import resolve_device
 from model.errors import InputError
 from model.iob import spans
 from model.tagger import Tagger
-from tests.model.conftest import small_model
+from tests.model.conftest import WAYS, small_model
 
-TAGGER = Tagger(small_model(documents=True), device="cpu")
+MODEL = small_model(documents=True)
+TAGGER = Tagger(MODEL, device="cpu")
 TEXTS = [
     "Ada Lovelace met Siemens in Munich. She stayed.",
     "",
@@ -24,6 +27,14 @@ TEXTS = [
     "one",
     "x" * 5000,
 ]
+
+
+@pytest.fixture(scope="module", autouse=True, params=WAYS)
+def compiled(request):
+    """Every test with the kernel, and without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "TAGGER", Tagger(MODEL, device="cpu", compiled=request.param))
+        yield request.param
 
 
 @given(st.lists(st.text(max_size=60), max_size=5))
@@ -114,15 +125,16 @@ def test_auto_takes_cuda_where_there_is_one():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_and_cpu_agree():
     """Equal tags, probabilities within 1e-5."""
+    on_cpu = Tagger(MODEL, device="cpu", cache_numbers="float32")
     on_gpu = Tagger(small_model(documents=True), device="cuda")
-    for cpu, gpu in zip(TAGGER.analyse(TEXTS), on_gpu.analyse(TEXTS), strict=True):
+    for cpu, gpu in zip(on_cpu.analyse(TEXTS), on_gpu.analyse(TEXTS), strict=True):
         assert [token.tag for token in cpu.tokens] == [token.tag for token in gpu.tokens]
         np.testing.assert_allclose([t.score for t in cpu.tokens], [t.score for t in gpu.tokens], atol=1e-5)
 
 
-def test_the_temperature_changes_scores_and_no_tag():
-    model = small_model(documents=True)
-    hot = Tagger(type(model)(model.config, model.lexicon, model.network, type(model.calibration)(5.0)), device="cpu")
+def test_the_temperature_changes_scores_and_no_tag(compiled):
+    model = replace(MODEL, calibration=Calibration(5.0))
+    hot = Tagger(model, device="cpu", compiled=compiled)
     plain, flat = TAGGER.analyse(TEXTS), hot.analyse(TEXTS)
     assert [t.tag for a in plain for t in a.tokens] == [t.tag for a in flat for t in a.tokens]
     assert [t.score for a in plain for t in a.tokens] != [t.score for a in flat for t in a.tokens]

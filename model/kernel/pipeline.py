@@ -1,0 +1,400 @@
+"""The way of a request through the kernel: the same as ``model/plain.py``, with a few calls a batch.
+
+T tokens · S sentences · P documents · N windows of a bag · C words on each side · K tags · H hidden units
+"""
+
+import ctypes
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, pairwise
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model import decoding, tiles
+from model.answers import Places
+from model.batch import Sentences
+from model.checkpoint import Checkpoint
+from model.decoding import Paths
+from model.document import parts, topics
+from model.errors import RunError
+from model.iob import tag_set
+from model.kernel import library
+from model.kernel.library import Array, Kernel, address
+from model.kernel.reading import PIECE, Batch, Reader, grouped
+from model.kernel.table import Numbers, Table
+from model.kernel.vocabulary import Vocabulary
+from model.kernel.weights import NOT_NUMBERS, Weights
+from model.steps import Step, named, run
+from model.window import PAD, Windows
+
+_AT_ONCE = 252  # words whose rows are worked out before giving way; whole tiles of them
+_LONG_SENTENCE = 8 * PIECE  # tokens; a search through more of them gives way
+_COMMON = 1000  # words
+_SHARE = 512  # windows; with fewer, another thread is not worth waking
+
+
+class _Facts(NamedTuple):
+    """A batch looked up."""
+
+    class_T: NDArray[np.uint8]
+    """Of every token; empty for a model that does not look."""
+    document_T: NDArray[np.int32]
+    """The row of document_PH of every token."""
+    document_PH: NDArray[np.float32]
+    """What every window of a document starts from: the bias, and its topic."""
+    length_S: NDArray[np.int64]
+    end_S: NDArray[np.int64]
+
+
+class _Bag(NamedTuple):
+    """A stretch of a batch's tokens that is tagged at once."""
+
+    begin: int
+    end: int
+    sentence: int
+    """The one that the first token is in."""
+    at: int
+    """How far into that sentence it is."""
+    facts: _Facts
+
+    @property
+    def size(self) -> int:
+        """How many windows."""
+        return self.end - self.begin
+
+
+class _Pairs(NamedTuple):
+    """Which slot each (word, class) has."""
+
+    word_T: NDArray[np.int32]
+    class_T: Array | None
+    classes: int
+    slots: NDArray[np.int32]
+
+
+class Compiled:
+    """Tags batches on the CPU with the compiled kernel. Threads may share it."""
+
+    def __init__(self, kernel: Kernel, model: Checkpoint, cache_mb: float, numbers: Numbers) -> None:
+        """Lay the weights out.
+
+        Args:
+            kernel: the compiled library.
+            model: its network is on the CPU.
+            cache_mb: size of the table of words, in units of 10⁶ bytes.
+            numbers: how it keeps its rows.
+        """
+        self._kernel, self._config, self._lexicon = kernel, model.config, model.lexicon
+        self._network, self._temperature = model.network, model.calibration.temperature
+        self._tags = tag_set(model.config.labels, model.config.scheme)
+        self._weights = Weights(kernel, model.network, numbers, len(self._tags), model.calibration.temperature)
+        if numbers == "int8":
+            self._measure()
+        self._table = Table(self._weights, max(Table.slots_in(self._weights, cache_mb), 1))
+        self._vocabulary = Vocabulary(kernel, model.lexicon)
+        self._columns, self._column_arrays = _columns(self._tags, model)
+        self._lock = Lock()
+        self._pool = ThreadPoolExecutor(thread_name_prefix="windows")
+
+    def _measure(self) -> None:
+        """Let the steps of int8 reach as far as the rows of common words, in small letters and with a capital."""
+        known = [
+            self._lexicon.vector_rows,
+            *(rows for name, rows in self._lexicon.field_rows.items() if name == "word"),
+        ]
+        words = [word for rows in known for word in islice(rows, _COMMON)]
+        self._weights.measure(self._weights.pad)
+        for piece in parts(len(words), _AT_ONCE):
+            for some in (words[piece], [word.title() for word in words[piece]]):
+                self._weights.measure(self._weights.encode(self._lexicon.rows(some)))
+
+    def batches(self, items: Sequence[str | Sequence[str]]) -> Generator[Step | tuple[Batch, list[Places]], None, None]:
+        """Read texts (strings) and sentences of words (lists) into batches, giving way after a few thousand tokens.
+
+        Raises:
+            InputError: a word is empty.
+        """
+        for group in grouped(items):
+            with self._lock:
+                reader = Reader(self._kernel, self._current_vocabulary())
+            work = reader.read(group)
+            step: Step | None = Step("tokenize")
+            while step is not None:
+                with self._lock:
+                    step = next(work, None)
+                if step is not None:
+                    yield step
+            yield Step("tokenize")
+            yield reader.batch, reader.places
+
+    def documents(self, documents: Sequence[Sentences]) -> Batch:
+        """Read documents whose sentences are words already."""
+        with self._lock:
+            reader = Reader(self._kernel, self._current_vocabulary())
+            reader.read_documents(documents)
+        return reader.batch
+
+    def log_probabilities(
+        self, batch: Batch, part: tuple[int, int] | None = None
+    ) -> Generator[Step, None, NDArray[np.float32]]:
+        """Log p of every token of a batch, or of a part of them: log_TK.
+
+        Raises:
+            RunError: a score is no number.
+        """
+        facts = yield from self._look_up(batch)
+        begin, end = part or (0, batch.tokens)
+        log_TK = np.empty((end - begin, len(self._tags)), np.float32)
+        for piece in _even_parts(end - begin):
+            bag = _bag(facts, begin + piece.start, begin + piece.stop)
+            yield from named("network", self._score(batch, bag, log_TK[piece]))
+            yield Step("network")
+        return log_TK
+
+    def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Generator[None, None, Paths]:
+        """Find the best legal path of every sentence and read it, giving way now and then."""
+        if max(lengths, default=0) > _LONG_SENTENCE:
+            return (yield from decoding.read_paths(log_TK, lengths, self._tags, self._config.scheme))
+        length_S = np.asarray(lengths, dtype=np.int64)
+        count = len(log_TK)
+        column_T, tag_T, probability_T = (
+            np.empty(count, np.int64),
+            np.empty(count, np.int64),
+            np.empty(count, np.float32),
+        )
+        begin_M, end_M, label_M = (np.empty(count, np.int64) for _ in range(3))
+        product_M = np.empty(count, np.float32)
+        token = entities = 0
+        for sentences in _stretches(length_S):
+            some_S = length_S[sentences]
+            here, free = slice(token, token + int(some_S.sum())), slice(entities, None)
+            found = self._kernel.read_paths(
+                address(log_TK[here]), address(some_S), len(some_S), ctypes.byref(self._columns),
+                address(column_T[here]), address(tag_T[here]), address(probability_T[here]), address(begin_M[free]),
+                address(end_M[free]), address(label_M[free]), address(product_M[free]),
+            )  # fmt: skip
+            if found < 0:
+                raise MemoryError
+            begin_M[entities : entities + found] += token
+            end_M[entities : entities + found] += token
+            token, entities = here.stop, entities + found
+            if here.stop < count:
+                yield
+        return Paths(
+            column_T,
+            tag_T,
+            probability_T,
+            begin_M[:entities],
+            end_M[:entities],
+            label_M[:entities],
+            product_M[:entities],
+        )
+
+    def window(self, batch: Batch, token: int) -> tuple[list[str], Windows]:
+        """The words of the window of one token, and the window over them as the network has it."""
+        facts = run(self._look_up(batch))
+        sentence = int(np.searchsorted(facts.end_S, token, side="right"))
+        end = int(facts.end_S[sentence])
+        begin = end - int(facts.length_S[sentence])
+        near = range(token - self._config.context, token + self._config.context + 1)
+        inside = [begin <= place < end for place in near]
+        numbers = [int(batch.word_T[place]) for place, known in zip(near, inside, strict=True) if known]
+        words = [batch.text(number) for number in dict.fromkeys(numbers)]
+        column = {number: place for place, number in enumerate(dict.fromkeys(numbers), start=PAD + 1)}
+        classes = facts.class_T if len(facts.class_T) else None
+        document = int(facts.document_T[token])
+        size, ahead = batch.sizes[document], sum(batch.sizes[:document])
+        vector_T = torch.from_numpy(batch.vocabulary.vector[batch.word_T[ahead : ahead + size]].astype(np.int64))
+        return words, Windows(
+            torch.tensor([[column[int(batch.word_T[p])] if k else PAD for p, k in zip(near, inside, strict=True)]]),
+            torch.empty(0)
+            if classes is None
+            else torch.tensor([[int(classes[p]) + 1 if k else PAD for p, k in zip(near, inside, strict=True)]]),
+            topics(self._network.vectors, vector_T, [size]) if self._config.features.topic else torch.zeros(1, 0),
+            torch.zeros(1, dtype=torch.int64),
+        )
+
+    def _current_vocabulary(self) -> Vocabulary:
+        """The vocabulary to read with; a new one when it is crowded, which the table's words move to."""
+        if self._vocabulary.crowded:
+            old, self._vocabulary = self._vocabulary, self._vocabulary.successor()
+            self._table.hand_over(old, self._vocabulary)
+        return self._vocabulary
+
+    def _look_up(self, batch: Batch) -> Generator[Step, None, _Facts]:
+        """What documents say of their words, and what each adds to its windows."""
+        word_T, features, vocabulary = batch.word_T, self._config.features, batch.vocabulary
+        length_S = np.array(batch.lengths, np.int64)
+        sentences_of, size_P = np.array(batch.sentences, np.int64), np.array(batch.sizes, np.int64)
+        class_T = np.empty(batch.tokens if features.elsewhere else 0, np.uint8)
+        if features.elsewhere:
+            with self._lock:  # the vocabulary's scratch memory
+                self._kernel.class_tokens(
+                    address(word_T), address(length_S), address(sentences_of), len(sentences_of),
+                    address(vocabulary.evidence), address(vocabulary.lowered), address(vocabulary.seen),
+                    address(class_T),
+                )  # fmt: skip
+        if features.topic:
+            rows = yield from named("rows", self._document_rows(batch, word_T, size_P))
+            document_T = np.repeat(np.arange(len(size_P), dtype=np.int32), size_P)
+        else:
+            rows, document_T = self._weights.bias[None], np.zeros(batch.tokens, np.int32)
+        unknown = int(np.count_nonzero(vocabulary.vector[word_T] == 0)) if features.vectors else 0
+        yield Step("rows", batch.tokens, unknown)
+        return _Facts(class_T, document_T, rows, length_S, length_S.cumsum())
+
+    def _document_rows(
+        self, batch: Batch, word_T: NDArray[np.int32], size_P: NDArray[np.int64]
+    ) -> Generator[None, None, NDArray[np.float32]]:
+        sum_PD = np.zeros((len(size_P), self._network.vectors.width), np.float32)
+        known_P = np.zeros(len(size_P), np.int64)
+        token, vector = 0, batch.vocabulary.vector  # which may make room for a longer one while the kernel reads
+        long = batch.tokens > 2 * PIECE  # then it is a document by itself, or nearly
+        for first, last in [(p, p + 1) for p in range(len(size_P))] if long else [(0, len(size_P))]:
+            end = token + int(size_P[first:last].sum())
+            for piece in parts(end - token, PIECE) if long else [slice(0, end - token)]:
+                some = np.array([piece.stop - piece.start]) if long else size_P
+                self._kernel.add_vectors(
+                    ctypes.byref(self._weights.features), address(word_T[token + piece.start : token + piece.stop]),
+                    address(some), len(some), address(vector), address(sum_PD[first:]),
+                    address(known_P[first:]),
+                )  # fmt: skip
+                if long:
+                    yield
+            token = end
+        return self._weights.document_rows(sum_PD, known_P)
+
+    def _score(self, batch: Batch, bag: _Bag, log_NK: NDArray[np.float32]) -> Generator[None, None, None]:
+        """Log p of a bag. What is missing in the table is worked out first, giving way now and then."""
+        vocabulary, facts = batch.vocabulary, bag.facts
+        rounds, tried = 1, 0
+        while tried <= rounds:  # others may use the table in between, and drive out what was just put in
+            with self._lock:
+                if vocabulary is not self._vocabulary:
+                    break
+                classes = facts.class_T if len(facts.class_T) else None
+                pairs = _Pairs(batch.word_T, classes, vocabulary.classes, vocabulary.slots)
+                line, place_N, missing = self._lay_out(bag, pairs, self._table)
+                if not len(missing):
+                    self._classify(self._table, bag, line, place_N, log_NK)
+                    return
+                if not self._table.make_room(len(missing[:_AT_ONCE]), pairs.slots, line):
+                    break
+                self._put(self._table, batch, missing[:_AT_ONCE], missing[:_AT_ONCE], pairs.slots)
+            rounds = max(rounds, len(missing) // _AT_ONCE + 2)
+            tried += 1
+            yield
+        yield from self._score_apart(batch, bag, log_NK)
+
+    def _score_apart(self, batch: Batch, bag: _Bag, log_NK: NDArray[np.float32]) -> Generator[None, None, None]:
+        """As :meth:`_score`, with a table for this bag alone."""
+        classes, context = batch.vocabulary.classes, self._config.context
+        begin, end = max(bag.begin - context, 0), min(bag.end + context, batch.tokens)
+        pair_T = batch.word_T[begin:end].astype(np.int64) * classes
+        if len(bag.facts.class_T):
+            pair_T += bag.facts.class_T[begin:end]
+        pair_U, place_T = np.unique(pair_T, return_inverse=True)
+        word_T = np.zeros(end, np.int32)
+        word_T[begin:] = place_T
+        table = Table(self._weights, len(pair_U) + 1)
+        pairs = _Pairs(word_T, None, 1, np.full(len(pair_U), -1, np.int32))
+        for piece in parts(len(pair_U), _AT_ONCE):
+            self._put(table, batch, pair_U[piece], np.arange(piece.start, piece.stop), pairs.slots)
+            yield
+        line, place_N, _ = self._lay_out(bag, pairs, table)
+        self._classify(table, bag, line, place_N, log_NK)
+
+    def _put(
+        self, table: Table, batch: Batch, pair_U: NDArray[np.int64], name_U: NDArray[np.int64], slots: NDArray[np.int32]
+    ) -> None:
+        """Put pairs of the vocabulary into a table, under a name each."""
+        word_U, class_U = np.divmod(pair_U, batch.vocabulary.classes)
+        rows = self._lexicon.rows([batch.text(number) for number in word_U.tolist()])
+        table.put(name_U, self._weights.encode(rows), class_U + PAD + 1, slots)
+
+    def _lay_out(
+        self, bag: _Bag, pairs: _Pairs, table: Table
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+        """Slots of the words in one line, where in it each window begins, and the pairs that have no slot."""
+        context, length_S = self._config.context, bag.facts.length_S
+        last = int(np.searchsorted(bag.facts.end_S, bag.end - 1, side="right"))
+        line = np.zeros(bag.size + context * (last - bag.sentence + 4), np.int32)
+        place_N, missing = np.empty(bag.size, np.int32), np.empty(bag.size + 2 * context, np.int64)
+        count = self._kernel.lay_out(
+            address(pairs.word_T), address(pairs.class_T), pairs.classes, address(length_S), bag.sentence, bag.at,
+            bag.begin, bag.end, context, address(pairs.slots), address(table.uses), address(line), address(place_N),
+            address(missing),
+        )  # fmt: skip
+        return line, place_N, missing[:count]
+
+    def _classify(
+        self, table: Table, bag: _Bag, line: NDArray[np.int32], place_N: NDArray[np.int32], log_NK: NDArray[np.float32]
+    ) -> None:
+        """Add up the rows and go through the layers.
+
+        Raises:
+            RunError: a score is no number.
+        """
+        facts, weights = bag.facts, self._weights
+        document_N = facts.document_T[bag.begin : bag.end]
+        sum_NH = None if weights.relu else np.empty((bag.size, weights.hidden), np.float32)
+        function = self._kernel.score if weights.relu else self._kernel.mix
+        result = address(log_NK if sum_NH is None else sum_NH)
+
+        def work(begin: int, end: int) -> int:
+            wrong: int | None = function(
+                ctypes.byref(weights.network), address(table.numbers), address(table.unit), address(line),
+                address(place_N), address(document_N), address(facts.document_PH), begin, end, result,
+            )  # fmt: skip
+            if wrong is not None and wrong < 0:
+                raise MemoryError
+            return wrong or 0
+
+        threads = min(torch.get_num_threads(), max(bag.size // _SHARE, 1))
+        bounds = np.linspace(0, bag.size, threads + 1).astype(int).tolist()
+        wrong = sum(self._pool.map(work, bounds[:-1], bounds[1:])) if threads > 1 else work(0, bag.size)
+        if sum_NH is not None:
+            with torch.inference_mode():
+                logits = self._network.classify(torch.from_numpy(sum_NH)[:, : weights.units].contiguous())
+            log_NK[:] = tiles.log_softmax(logits.numpy(), self._temperature)
+            wrong = int(np.isnan(log_NK).any())
+        if wrong:
+            raise RunError(NOT_NUMBERS)
+
+
+def _even_parts(tokens: int) -> Iterator[slice]:
+    """Cut tokens into pieces of about equal size."""
+    return parts(tokens, -(-tokens // max(round(tokens / PIECE), 1)) or 1)
+
+
+def _bag(facts: _Facts, begin: int, end: int) -> _Bag:
+    """Tokens from ``begin`` to before ``end``."""
+    sentence = int(np.searchsorted(facts.end_S, begin, side="right"))
+    at = begin - int(facts.end_S[sentence] - facts.length_S[sentence])
+    return _Bag(begin, end, sentence, at, facts)
+
+
+def _stretches(length_S: NDArray[np.int64]) -> Iterator[slice]:
+    """Neighbouring sentences of a few thousand tokens together."""
+    if int(length_S.sum()) <= 2 * PIECE:
+        yield slice(0, len(length_S))
+        return
+    number_S = length_S.cumsum() // PIECE
+    edges = [0, *(np.flatnonzero(np.diff(number_S)) + 1).tolist(), len(length_S)]
+    yield from (slice(begin, end) for begin, end in pairwise(edges))
+
+
+def _columns(tags: Sequence[str], model: Checkpoint) -> tuple[library.Columns, list[Array]]:
+    """The tables of the scheme; and what has to be kept alive."""
+    tables = decoding.scheme_tables(tuple(tags), model.config.scheme)
+    arrays = {
+        name: np.ascontiguousarray(array, np.uint8 if array.dtype == bool else np.int64)
+        for name, array in tables._asdict().items()
+    }
+    most_alike = tables.alike_KA.shape[1]
+    addresses = {name: address(array) for name, array in arrays.items()}
+    return library.Columns(tags=len(tags), most_alike=most_alike, **addresses), list(arrays.values())

@@ -1,0 +1,246 @@
+/* Windows into log p: the sum of 2C+1 rows, the layers after it, the softmax.
+ *
+ * Every token goes through the same instructions in the same order, so its bits do not depend on its company.
+ *
+ * W window width · H hidden units of the first layer, filled up to whole panels · K tags
+ */
+#include <stdlib.h>
+
+#include "simd.h"
+
+enum { FLOAT32, INT16, INT8 };
+enum { BLOCK = 8, AHEAD = 4, LINE = 64 }; /* vectors that are added up together; tokens; bytes of a line of the cache */
+
+typedef struct {
+    int64_t width;          /* W */
+    int64_t hidden;         /* H */
+    int64_t kind;           /* of the numbers in the table */
+    int64_t layers;         /* of the weights after the first, the output's among them */
+    const float **weight;   /* of each, panel by panel, each (width of its input) × PANEL */
+    const float **bias;
+    const int64_t *outputs; /* of each, filled up to whole panels */
+    int64_t tags;           /* K */
+    float temperature;
+    const float *unit;      /* of each hidden unit: what a 1 in a table of INT8 means */
+} Network;
+
+typedef struct {
+    const char *at, *end;
+} Next;
+
+static inline void ask(Next *next, int64_t bytes) {
+    const char *until = next->at + bytes < next->end ? next->at + bytes : next->end;
+    for (; next->at < until; next->at += LINE) __builtin_prefetch(next->at, 0, 2);
+}
+
+static void add_up_float32(const Network *net, const float *table, const int32_t *line, Next next, const float *base,
+                           float *out) {
+    int64_t hidden = net->hidden, width = net->width, h = 0;
+    int64_t share = (next.end - next.at) / (hidden / (BLOCK * LANES) + 1);
+    for (; h + BLOCK * LANES <= hidden; h += BLOCK * LANES, ask(&next, share)) {
+        Vector sum[BLOCK];
+        for (int v = 0; v < BLOCK; v++) sum[v] = load(base + h + v * LANES);
+        for (int64_t j = 0; j < width; j++) {
+            const float *row = table + ((int64_t)line[j] * width + j) * hidden + h;
+            for (int v = 0; v < BLOCK; v++) sum[v] = add(sum[v], load(row + v * LANES));
+        }
+        for (int v = 0; v < BLOCK; v++) store(out + h + v * LANES, sum[v]);
+    }
+    for (; h < hidden; h += LANES) {
+        Vector sum = load(base + h);
+        for (int64_t j = 0; j < width; j++) sum = add(sum, load(table + ((int64_t)line[j] * width + j) * hidden + h));
+        store(out + h, sum);
+    }
+    ask(&next, next.end - next.at);
+}
+
+static void add_up_int16(const Network *net, const int16_t *table, const float *unit, const int32_t *line, Next next,
+                         const float *base, float *out) {
+    int64_t hidden = net->hidden, width = net->width, h = 0;
+    int64_t share = (next.end - next.at) / (hidden / (BLOCK * LANES) + 1);
+    for (; h + BLOCK * LANES <= hidden; h += BLOCK * LANES, ask(&next, share)) {
+        Vector sum[BLOCK];
+        for (int v = 0; v < BLOCK; v++) sum[v] = load(base + h + v * LANES);
+        for (int64_t j = 0; j < width; j++) {
+            int64_t row = (int64_t)line[j] * width + j;
+            Vector scale = same(unit[row]);
+            for (int v = 0; v < BLOCK; v++)
+                sum[v] = add_product(sum[v], load_int16(table + row * hidden + h + v * LANES), scale);
+        }
+        for (int v = 0; v < BLOCK; v++) store(out + h + v * LANES, sum[v]);
+    }
+    for (; h < hidden; h += LANES) {
+        Vector sum = load(base + h);
+        for (int64_t j = 0; j < width; j++) {
+            int64_t row = (int64_t)line[j] * width + j;
+            sum = add_product(sum, load_int16(table + row * hidden + h), same(unit[row]));
+        }
+        store(out + h, sum);
+    }
+    ask(&next, next.end - next.at);
+}
+
+/* Integers add up exactly, in 16 bits: a window is at most 101 of them, of 8 bits each. */
+static void add_up_int8(const Network *net, const int8_t *table, const int32_t *line, Next next, const float *base,
+                        float *out) {
+    int64_t hidden = net->hidden, width = net->width, h = 0, pair = 2 * LANES;
+    int64_t share = (next.end - next.at) / (hidden / (BLOCK * pair) + 1);
+    for (; h + BLOCK * pair <= hidden; h += BLOCK * pair, ask(&next, share)) {
+        Shorts sum[BLOCK];
+        for (int v = 0; v < BLOCK; v++) sum[v] = no_shorts();
+        for (int64_t j = 0; j < width; j++) {
+            const int8_t *row = table + ((int64_t)line[j] * width + j) * hidden + h;
+            for (int v = 0; v < BLOCK; v++) sum[v] = add_int8(sum[v], row + v * pair);
+        }
+        for (int v = 0; v < BLOCK; v++) {
+            int64_t at = h + v * pair;
+            store(out + at, add_product(load(base + at), low_half(sum[v]), load(net->unit + at)));
+            at += LANES;
+            store(out + at, add_product(load(base + at), high_half(sum[v]), load(net->unit + at)));
+        }
+    }
+    for (; h < hidden; h += pair) {
+        Shorts sum = no_shorts();
+        for (int64_t j = 0; j < width; j++) sum = add_int8(sum, table + ((int64_t)line[j] * width + j) * hidden + h);
+        store(out + h, add_product(load(base + h), low_half(sum), load(net->unit + h)));
+        store(out + h + LANES, add_product(load(base + h + LANES), high_half(sum), load(net->unit + h + LANES)));
+    }
+    ask(&next, next.end - next.at);
+}
+
+/* base + the rows of one window. The rows that enter a window AHEAD of it are asked for while these are added up. */
+static void add_up(const Network *net, const void *table, const float *unit, const int32_t *line, int64_t ahead,
+                   const float *base, float *out) {
+    static const int64_t size_of[] = {sizeof(float), sizeof(int16_t), sizeof(int8_t)};
+    int64_t bytes = net->width * net->hidden * size_of[net->kind];
+    Next next = {(const char *)table + line[ahead] * bytes, (const char *)table + (line[ahead] + 1) * bytes};
+    if (net->kind == INT16) add_up_int16(net, table, unit, line, next, base, out);
+    else if (net->kind == INT8) add_up_int8(net, table, line, next, base, out);
+    else add_up_float32(net, table, line, next, base, out);
+}
+
+/* eˣ for x ≤ 0, to about one unit in the last place: 2ⁿ · a polynomial (Moshier's Cephes). Below −87 it is that of −87:
+ * nothing, beside the 1 of the largest. */
+static inline Vector exponential(Vector x) {
+    Vector z = larger(same(-87.0f), x), n = nearest(add_product(same(0), z, same(1.44269504f)));
+    Vector r = add_product(add_product(z, n, same(-0.693359375f)), n, same(2.12194440e-4f));
+    Vector p = same(1.9875691500e-4f);
+    p = add_product(same(1.3981999507e-3f), p, r);
+    p = add_product(same(8.3334519073e-3f), p, r);
+    p = add_product(same(4.1665795894e-2f), p, r);
+    p = add_product(same(1.6666665459e-1f), p, r);
+    p = add_product(same(5.0000001201e-1f), p, r);
+    return times_two_to(add(add_product(r, add_product(same(0), p, r), r), same(1)), n);
+}
+
+/* log p, p = softmax(z / temperature); O is the first tag, and its z is 0: the others' are differences from it.
+ * z is filled up to whole panels; what is beyond the tags is written over. */
+static void log_softmax(float *z, int64_t tags, float temperature, float *out) {
+    int64_t others = tags - 1, whole = (others + PANEL - 1) / PANEL * PANEL;
+    for (int64_t k = others; k < whole; k++) z[k] = -INFINITY;
+    Vector scale = same(1 / temperature), most = same(0), total = same(0);
+    for (int64_t k = 0; k < whole; k += LANES) {
+        Vector x = add_product(same(0), load(z + k), scale);
+        store(z + k, x);
+        most = larger(x, most);
+    }
+    float largest = largest_of(most);
+    for (int64_t k = 0; k < whole; k += LANES) total = add(total, exponential(add(load(z + k), same(-largest))));
+    float first[LANES];
+    store(first, exponential(same(-largest)));
+    float shift = largest + logf(sum_of(total) + first[0]);
+    out[0] = -shift;
+    for (int64_t k = 0; k < others; k++) out[k + 1] = z[k] - shift;
+}
+
+/* The first layer's sums, before any activation, H numbers a window. Arguments as below. */
+API void mix(const Network *net, const void *table, const float *unit, const int32_t *line, const int32_t *place_N,
+             const int32_t *document_N, const float *document_PH, int64_t begin, int64_t end, float *sum_NH) {
+    for (int64_t n = begin; n < end; n++) {
+        int64_t soon = n + AHEAD < end ? n + AHEAD : end - 1;
+        add_up(net, table, unit, line + place_N[n], place_N[soon] + net->width - 1 - place_N[n],
+               document_PH + document_N[n] * net->hidden, sum_NH + n * net->hidden);
+    }
+}
+
+/* log p of windows begin to end of a bag, for a network of ReLU units.
+ *
+ * line       slots of the table, words in order with PAD around sentences; place_N  where in it each window begins
+ * document_N which row of document_PH is added to each
+ * Returns how many of the numbers are none, or −1 where there was no memory.
+ */
+API int64_t score(const Network *net, const void *table, const float *unit, const int32_t *line, const int32_t *place_N,
+                  const int32_t *document_N, const float *document_PH, int64_t begin, int64_t end, float *log_NK) {
+    int64_t widest = net->hidden, wrong = 0;
+    for (int64_t layer = 0; layer < net->layers; layer++)
+        widest = net->outputs[layer] > widest ? net->outputs[layer] : widest;
+    float *raw = calloc((size_t)(2 * ROWS * widest + LINE), sizeof *raw);
+    if (!raw) return -1;
+    float *memory = raw + (LINE - (uintptr_t)raw % LINE) / sizeof *raw;
+    for (int64_t first = begin; first < end; first += ROWS) {
+        int64_t here = end - first < ROWS ? end - first : ROWS, inputs = net->hidden;
+        float *x = memory, *y = memory + ROWS * widest;
+        for (int64_t n = 0; n < here; n++) {
+            int64_t now = first + n, soon = now + AHEAD < end ? now + AHEAD : end - 1;
+            add_up(net, table, unit, line + place_N[now], place_N[soon] + net->width - 1 - place_N[now],
+                   document_PH + document_N[now] * net->hidden, x + n * inputs);
+        }
+        for (int64_t layer = 0; layer < net->layers; layer++) {
+            int64_t outputs = net->outputs[layer];
+            for (int64_t i = 0; i < ROWS * inputs; i += LANES) store(x + i, larger(same(0), load(x + i)));
+            for (int64_t p = 0; p < outputs / PANEL; p++)
+                multiply_panel(x, inputs, net->weight[layer] + p * inputs * PANEL, inputs, net->bias[layer] + p * PANEL,
+                               y + p * PANEL, outputs);
+            float *other = x;
+            x = y;
+            y = other;
+            inputs = outputs;
+        }
+        for (int64_t n = 0; n < here; n++) {
+            float *out = log_NK + (first + n) * net->tags;
+            log_softmax(x + n * inputs, net->tags, net->temperature, out);
+            wrong += out[0] != out[0];
+        }
+    }
+    free(raw);
+    return wrong;
+}
+
+/* Lay the words of tokens begin to end out in one line of slots, with as many neighbours as their windows see.
+ *
+ * length_S    tokens of each sentence; sentence, at  where token begin is: its sentence, and how far into that
+ * slot_of     the slot of each (word, class); below 0 if there is none yet
+ * uses        of each slot, counted up
+ * Returns the pairs that have no slot, each once, in missing; the line is of use only if there are none.
+ */
+API int64_t lay_out(const int32_t *word, const uint8_t *class_T, int64_t classes, const int64_t *length_S, int64_t sentence,
+                    int64_t at, int64_t begin, int64_t end, int64_t context, int32_t *slot_of, int64_t *uses, int32_t *line,
+                    int32_t *place_N, int64_t *missing) {
+    int64_t used = 0, count = 0, token = begin - at; /* the head of the sentence */
+    for (; token < end; sentence++) {
+        int64_t stop = token + length_S[sentence];
+        int64_t from = token > begin - context ? token : begin - context, to = stop < end + context ? stop : end + context;
+        if (from == token)
+            for (int64_t c = 0; c < context; c++) line[used++] = 0;
+        for (int64_t t = from; t < to; t++) {
+            int64_t pair = word[t] * classes + (class_T ? class_T[t] : 0);
+            int32_t slot = slot_of[pair];
+            if (slot < 0) {
+                if (slot == -1) {
+                    missing[count++] = pair;
+                    slot_of[pair] = -2;
+                }
+                slot = 0;
+            } else {
+                uses[slot]++;
+            }
+            if (t >= begin && t < end) place_N[t - begin] = (int32_t)(used - context);
+            line[used++] = slot;
+        }
+        if (to == stop && stop >= end)
+            for (int64_t c = 0; c < context; c++) line[used++] = 0;
+        token = stop;
+    }
+    for (int64_t i = 0; i < count; i++) slot_of[missing[i]] = -1;
+    return count;
+}

@@ -71,20 +71,31 @@ class Lexicon:
         row = self.vector_rows.get(word)
         return row if row is not None else self.vector_rows.get(word.lower(), UNKNOWN)
 
-    def rows(self, words: Sequence[str]) -> Rows:
-        """Look up every feature of some distinct words."""
+    def rows(self, words: Sequence[str], gram_UG: Tensor | None = None) -> Rows:
+        """Look up every feature of some distinct words.
+
+        Args:
+            words: U of them.
+            gram_UG: the buckets of their n-grams, if they are known.
+        """
         config = self.features
         vectors = [self.vector_row(word) for word in words] if config.vectors else [UNKNOWN] * len(words)
         names = list(self.field_rows)
         values = [surface.fields(w, prefixes=config.prefixes, suffixes=config.suffixes) for w in words] if names else []
         fields = [[self.field_rows[name].get(value[name], UNKNOWN) for name in names] for value in values]
-        grams = [surface.ngrams(w, config.ngram_sizes, config.ngram_buckets) for w in words] if config.ngram else []
-        longest = max(map(len, grams), default=0) or bool(config.ngram)  # a word too short for any has one 0
         return Rows(
             torch.tensor(vectors, dtype=torch.int64),
             torch.tensor(fields, dtype=torch.int64).reshape(len(words), len(names)),
-            torch.tensor([g + [0] * (longest - len(g)) for g in grams], dtype=torch.int64).reshape(len(words), longest),
+            self._grams(words) if gram_UG is None else gram_UG,
         )
+
+    def _grams(self, words: Sequence[str]) -> Tensor:
+        """The buckets of the words' n-grams."""
+        config = self.features
+        grams = [surface.ngrams(w, config.ngram_sizes, config.ngram_buckets) for w in words] if config.ngram else []
+        longest = max(map(len, grams), default=0) or bool(config.ngram)  # a word too short for any has one 0
+        filled = [gram + [0] * (longest - len(gram)) for gram in grams]
+        return torch.tensor(filled, dtype=torch.int64).reshape(len(words), longest)
 
 
 def number_words(words: Iterable[str]) -> tuple[list[str], list[int]]:

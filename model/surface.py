@@ -4,11 +4,22 @@ Every function here depends on one word and nothing else. That is what makes a w
 (see ``model/README.md``): the row can be computed once and kept.
 """
 
+import re
 from zlib import crc32
 
 _EDGE = 24  # characters of a very long word that are read, at either end
 _PHONE_DIGITS = 7
-_RUN = 2  # a run of one character class longer than this adds nothing to the shape
+_LONG_RUN = re.compile(r"(.)\1{2,}", re.DOTALL)  # a run longer than two adds nothing to the shape
+
+
+def _kind(character: str) -> str:
+    """What a character is in a shape."""
+    if character.isdigit():
+        return "d"
+    return character if not character.isalpha() else "X" if character.isupper() else "x"
+
+
+_ASCII_KINDS = {code: _kind(chr(code)) for code in range(128)}
 
 
 def clip(word: str) -> str:
@@ -31,10 +42,11 @@ def case(word: str) -> str:
     >>> [case(word) for word in ("Ada", "USA", "met", "iPhone", "1996", "3rd", "A", "F.", ",")]
     ['title', 'upper', 'lower', 'mixed', 'digits', 'alphanumeric', 'capital', 'upper', 'sign']
     """
-    if not any(character.isalnum() for character in word):
-        return "sign"
-    if any(character.isdigit() for character in word):
-        return "alphanumeric" if any(character.isalpha() for character in word) else "digits"
+    if not word.isalpha():
+        if not any(character.isalnum() for character in word):
+            return "sign"
+        if any(character.isdigit() for character in word):
+            return "alphanumeric" if any(character.isalpha() for character in word) else "digits"
     if word.islower():
         return "lower"
     if word.isupper():
@@ -50,17 +62,8 @@ def shape(word: str) -> str:
     >>> [shape(word) for word in ("Lovelace", "U.S.", "1996-08-22", "McDonald")]
     ['Xxx', 'X.X.', 'dd-dd-dd', 'XxXxx']
     """
-    classes: list[str] = []
-    for character in clip(word):
-        kind = (
-            "d" if character.isdigit()
-            else character if not character.isalpha()
-            else "X" if character.isupper()
-            else "x"
-        )  # fmt: skip
-        if classes[-_RUN:] != [kind] * _RUN:
-            classes.append(kind)
-    return "".join(classes)
+    kinds = clip(word).translate(_ASCII_KINDS) if word.isascii() else "".join(map(_kind, clip(word)))
+    return _LONG_RUN.sub(r"\1\1", kinds)
 
 
 def ngrams(word: str, sizes: tuple[int, ...], buckets: int) -> list[int]:

@@ -82,8 +82,13 @@ class Tagger:
         self._tags = tag_set(self.labels, self.config.scheme)
         self._names = iob2_tags(self.labels)
         here = replace(model, network=self.network)
-        library = kernel.load() if compiled and self.device.type == "cpu" else None
-        self._way: Way = Compiled(library, here, cache_mb, cache_numbers) if library else Plain(here, cache_mb)
+        library = kernel.load() if compiled else None
+        gpu = None if self.device.type == "cpu" else self.device
+        self._way: Way = (
+            Compiled(library, here, cache_mb, cache_numbers, device=gpu)
+            if library
+            else Plain(here, 0 if gpu else cache_mb)
+        )
         self.kernel = library.name if library else None
         """Which build of the compiled kernel tags; None where torch does."""
 
@@ -107,7 +112,7 @@ class Tagger:
             cache_mb: most memory, in units of 10⁶ bytes, for what frequent words add to the first layer; taken as
                 words come in. 0 computes it anew for every batch. Changes speed and not a bit of any answer.
             cache_numbers: how these sums are kept by the compiled kernel: ``float32``, or as integers that take less
-                room, ``int16`` (probabilities change by less than 1e-4) or ``int8`` (by some 1e-2).
+                room, ``int16`` (probabilities change by less than 1e-4) or ``int8`` (by some 1e-2). A GPU has float32.
             compiled: whether to use the compiled kernel, where there is one; torch computes otherwise.
 
         Raises:

@@ -150,7 +150,13 @@ def open_model(folder: Path, settings: Settings) -> TagsText:
         InputError: the folder or the device is not usable; says why.
         RunError: its scores are not numbers.
     """
-    tagger = Tagger.load(folder, device=settings.device, threads=settings.threads, cache_mb=settings.cache_mb)
+    tagger = Tagger.load(
+        folder,
+        device=settings.device,
+        threads=settings.threads,
+        cache_mb=settings.cache_mb,
+        cache_numbers=settings.cache_numbers,
+    )
     tagger.self_test()
     return tagger
 

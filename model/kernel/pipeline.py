@@ -5,7 +5,6 @@ T tokens · S sentences · P documents · N windows of a bag · C words on each 
 
 import ctypes
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 from threading import Lock
 from typing import NamedTuple
@@ -14,27 +13,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model import decoding, tiles
+from model import decoding
 from model.answers import Places
 from model.batch import Sentences
 from model.checkpoint import Checkpoint
 from model.decoding import Paths
 from model.document import parts, topics
-from model.errors import RunError
 from model.iob import tag_set
 from model.kernel import library
+from model.kernel.layers import CpuLayers, DeviceLayers, Laid
 from model.kernel.library import Array, Kernel, address
 from model.kernel.reading import PIECE, Batch, Reader, grouped
 from model.kernel.table import Numbers, Table
 from model.kernel.vocabulary import Vocabulary
-from model.kernel.weights import NOT_NUMBERS, Weights
+from model.kernel.weights import Weights
 from model.steps import Step, named, run
 from model.window import PAD, Windows
 
 _AT_ONCE = 252  # words whose rows are worked out before giving way; whole tiles of them
 _LONG_SENTENCE = 8 * PIECE  # tokens; a search through more of them gives way
 _COMMON = 1000  # words
-_SHARE = 512  # windows; with fewer, another thread is not worth waking
+_DEVICE_PIECE = 1 << 16  # tokens for a GPU: whoever wants it for speed has many
 
 
 class _Facts(NamedTuple):
@@ -77,28 +76,46 @@ class _Pairs(NamedTuple):
 
 
 class Compiled:
-    """Tags batches on the CPU with the compiled kernel. Threads may share it."""
+    """Tags batches with the compiled kernel; a GPU may do the part of the network. Threads may share it."""
 
-    def __init__(self, kernel: Kernel, model: Checkpoint, cache_mb: float, numbers: Numbers) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        model: Checkpoint,
+        cache_mb: float,
+        numbers: Numbers,
+        *,
+        device: torch.device | None = None,
+    ) -> None:
         """Lay the weights out.
 
         Args:
             kernel: the compiled library.
-            model: its network is on the CPU.
+            model: its network is where it is to compute.
             cache_mb: size of the table of words, in units of 10⁶ bytes.
             numbers: how it keeps its rows.
+            device: where torch is to add them up and go through the layers; the kernel does, when omitted.
         """
+        numbers = "float32" if device else numbers
+        self._device = device
+        self._piece = PIECE if device is None else _DEVICE_PIECE
         self._kernel, self._config, self._lexicon = kernel, model.config, model.lexicon
-        self._network, self._temperature = model.network, model.calibration.temperature
+        self._network = model.network
         self._tags = tag_set(model.config.labels, model.config.scheme)
-        self._weights = Weights(kernel, model.network, numbers, len(self._tags), model.calibration.temperature)
+        self._weights = Weights(
+            kernel, model.network, model.lexicon, numbers, len(self._tags), model.calibration.temperature
+        )
         if numbers == "int8":
             self._measure()
-        self._table = Table(self._weights, max(Table.slots_in(self._weights, cache_mb), 1))
+        self._table = Table(self._weights, max(Table.slots_in(self._weights, cache_mb), 1), device)
+        self._classify = (
+            DeviceLayers(self._weights, model.network, model.calibration.temperature)
+            if device
+            else CpuLayers(kernel, self._weights, model.network, model.calibration.temperature)
+        )
         self._vocabulary = Vocabulary(kernel, model.lexicon)
         self._columns, self._column_arrays = _columns(self._tags, model)
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(thread_name_prefix="windows")
 
     def _measure(self) -> None:
         """Let the steps of int8 reach as far as the rows of common words, in small letters and with a capital."""
@@ -110,7 +127,7 @@ class Compiled:
         self._weights.measure(self._weights.pad)
         for piece in parts(len(words), _AT_ONCE):
             for some in (words[piece], [word.title() for word in words[piece]]):
-                self._weights.measure(self._weights.encode(self._lexicon.rows(some)))
+                self._weights.measure(self._weights.encode(some))
 
     def batches(self, items: Sequence[str | Sequence[str]]) -> Generator[Step | tuple[Batch, list[Places]], None, None]:
         """Read texts (strings) and sentences of words (lists) into batches, giving way after a few thousand tokens.
@@ -118,7 +135,7 @@ class Compiled:
         Raises:
             InputError: a word is empty.
         """
-        for group in grouped(items):
+        for group in grouped(items, self._piece):
             with self._lock:
                 reader = Reader(self._kernel, self._current_vocabulary())
             work = reader.read(group)
@@ -149,7 +166,7 @@ class Compiled:
         facts = yield from self._look_up(batch)
         begin, end = part or (0, batch.tokens)
         log_TK = np.empty((end - begin, len(self._tags)), np.float32)
-        for piece in _even_parts(end - begin):
+        for piece in _even_parts(end - begin, self._piece):
             bag = _bag(facts, begin + piece.start, begin + piece.stop)
             yield from named("network", self._score(batch, bag, log_TK[piece]))
             yield Step("network")
@@ -278,11 +295,11 @@ class Compiled:
                     break
                 classes = facts.class_T if len(facts.class_T) else None
                 pairs = _Pairs(batch.word_T, classes, vocabulary.classes, vocabulary.slots)
-                line, place_N, missing = self._lay_out(bag, pairs, self._table)
+                laid, missing = self._lay_out(bag, pairs, self._table)
                 if not len(missing):
-                    self._classify(self._table, bag, line, place_N, log_NK)
+                    self._classify(self._table, laid, log_NK)
                     return
-                if not self._table.make_room(len(missing[:_AT_ONCE]), pairs.slots, line):
+                if not self._table.make_room(len(missing[:_AT_ONCE]), pairs.slots, laid.line):
                     break
                 self._put(self._table, batch, missing[:_AT_ONCE], missing[:_AT_ONCE], pairs.slots)
             rounds = max(rounds, len(missing) // _AT_ONCE + 2)
@@ -300,26 +317,24 @@ class Compiled:
         pair_U, place_T = np.unique(pair_T, return_inverse=True)
         word_T = np.zeros(end, np.int32)
         word_T[begin:] = place_T
-        table = Table(self._weights, len(pair_U) + 1)
+        table = Table(self._weights, len(pair_U) + 1, self._device)
         pairs = _Pairs(word_T, None, 1, np.full(len(pair_U), -1, np.int32))
         for piece in parts(len(pair_U), _AT_ONCE):
             self._put(table, batch, pair_U[piece], np.arange(piece.start, piece.stop), pairs.slots)
             yield
-        line, place_N, _ = self._lay_out(bag, pairs, table)
-        self._classify(table, bag, line, place_N, log_NK)
+        laid, _ = self._lay_out(bag, pairs, table)
+        self._classify(table, laid, log_NK)
 
     def _put(
         self, table: Table, batch: Batch, pair_U: NDArray[np.int64], name_U: NDArray[np.int64], slots: NDArray[np.int32]
     ) -> None:
         """Put pairs of the vocabulary into a table, under a name each."""
         word_U, class_U = np.divmod(pair_U, batch.vocabulary.classes)
-        rows = self._lexicon.rows([batch.text(number) for number in word_U.tolist()])
-        table.put(name_U, self._weights.encode(rows), class_U + PAD + 1, slots)
+        entry_UE = self._weights.encode([batch.text(number) for number in word_U.tolist()])
+        table.put(name_U, entry_UE, class_U + PAD + 1, slots)
 
-    def _lay_out(
-        self, bag: _Bag, pairs: _Pairs, table: Table
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-        """Slots of the words in one line, where in it each window begins, and the pairs that have no slot."""
+    def _lay_out(self, bag: _Bag, pairs: _Pairs, table: Table) -> tuple[Laid, NDArray[np.int64]]:
+        """The windows in one line of slots, and the pairs that have no slot."""
         context, length_S = self._config.context, bag.facts.length_S
         last = int(np.searchsorted(bag.facts.end_S, bag.end - 1, side="right"))
         line = np.zeros(bag.size + context * (last - bag.sentence + 4), np.int32)
@@ -329,46 +344,13 @@ class Compiled:
             bag.begin, bag.end, context, address(pairs.slots), address(table.uses), address(line), address(place_N),
             address(missing),
         )  # fmt: skip
-        return line, place_N, missing[:count]
-
-    def _classify(
-        self, table: Table, bag: _Bag, line: NDArray[np.int32], place_N: NDArray[np.int32], log_NK: NDArray[np.float32]
-    ) -> None:
-        """Add up the rows and go through the layers.
-
-        Raises:
-            RunError: a score is no number.
-        """
-        facts, weights = bag.facts, self._weights
-        document_N = facts.document_T[bag.begin : bag.end]
-        sum_NH = None if weights.relu else np.empty((bag.size, weights.hidden), np.float32)
-        function = self._kernel.score if weights.relu else self._kernel.mix
-        result = address(log_NK if sum_NH is None else sum_NH)
-
-        def work(begin: int, end: int) -> int:
-            wrong: int | None = function(
-                ctypes.byref(weights.network), address(table.numbers), address(table.unit), address(line),
-                address(place_N), address(document_N), address(facts.document_PH), begin, end, result,
-            )  # fmt: skip
-            if wrong is not None and wrong < 0:
-                raise MemoryError
-            return wrong or 0
-
-        threads = min(torch.get_num_threads(), max(bag.size // _SHARE, 1))
-        bounds = np.linspace(0, bag.size, threads + 1).astype(int).tolist()
-        wrong = sum(self._pool.map(work, bounds[:-1], bounds[1:])) if threads > 1 else work(0, bag.size)
-        if sum_NH is not None:
-            with torch.inference_mode():
-                logits = self._network.classify(torch.from_numpy(sum_NH)[:, : weights.units].contiguous())
-            log_NK[:] = tiles.log_softmax(logits.numpy(), self._temperature)
-            wrong = int(np.isnan(log_NK).any())
-        if wrong:
-            raise RunError(NOT_NUMBERS)
+        document_N = bag.facts.document_T[bag.begin : bag.end]
+        return Laid(line, place_N, document_N, bag.facts.document_PH), missing[:count]
 
 
-def _even_parts(tokens: int) -> Iterator[slice]:
+def _even_parts(tokens: int, size: int) -> Iterator[slice]:
     """Cut tokens into pieces of about equal size."""
-    return parts(tokens, -(-tokens // max(round(tokens / PIECE), 1)) or 1)
+    return parts(tokens, -(-tokens // max(round(tokens / size), 1)) or 1)
 
 
 def _bag(facts: _Facts, begin: int, end: int) -> _Bag:

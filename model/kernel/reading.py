@@ -219,12 +219,12 @@ class _Texts:
         reading.at, reading.lines = reading.stop, 0
 
 
-def grouped(items: Sequence[str | Sequence[str]]) -> Iterator[Sequence[str | Sequence[str]]]:
-    """Put neighbours together until there are some thousand tokens, about; a large item is alone."""
+def grouped(items: Sequence[str | Sequence[str]], most: int) -> Iterator[Sequence[str | Sequence[str]]]:
+    """Put neighbours together until there are ``most`` tokens, about; a large item is alone."""
     begin = tokens = 0
     for place, item in enumerate(items):
         size = len(item) // _CHARACTERS + 1 if isinstance(item, str) else len(item) + 1
-        if tokens and tokens + size > PIECE:
+        if tokens and tokens + size > most:
             yield items[begin:place]
             begin, tokens = place, 0
         tokens += size

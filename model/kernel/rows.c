@@ -74,21 +74,33 @@ API void encode(const Features *f, const int64_t *vector_U, const int64_t *field
     }
 }
 
+static int all_numbers(const float *x, int64_t count) {
+    int32_t bits, wrong = 0;
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(&bits, x + i, sizeof bits);
+        wrong |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !wrong;
+}
+
 /* One row as the table keeps it. INT16: fractions of the largest number of the row, which unit[row] is told. INT8: the
  * nearest multiple of steps[h], of each hidden unit; what is beyond 127 of them is cut off. */
 static void keep(const float *x, int64_t hidden, int64_t kind, const float *steps, void *table, float *unit, int64_t row) {
     if (kind == FLOAT32) {
         memcpy((float *)table + row * hidden, x, (size_t)hidden * sizeof *x);
     } else if (kind == INT16) {
-        float largest = 0;
-        for (int64_t i = 0; i < hidden; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-        float per = largest > 0 ? 32767 / largest : 0;
+        Vector most = same(0);
+        for (int64_t i = 0; i < hidden; i += LANES) {
+            Vector here = load(x + i);
+            most = larger(most, larger(here, add_product(same(0), here, same(-1))));
+        }
+        float largest = largest_of(most), per = largest > 0 ? 32767 / largest : 0;
         unit[row] = largest / 32767;
-        for (int64_t i = 0; i < hidden; i++) ((int16_t *)table)[row * hidden + i] = (int16_t)lrintf(x[i] * per);
+        for (int64_t i = 0; i < hidden; i++) ((int16_t *)table)[row * hidden + i] = (int16_t)nearbyintf(x[i] * per);
     } else {
         for (int64_t i = 0; i < hidden; i++) {
             float q = steps[i] > 0 ? x[i] / steps[i] : 0;
-            ((int8_t *)table)[row * hidden + i] = (int8_t)lrintf(q > 127 ? 127 : q > -127 ? q : -127);
+            ((int8_t *)table)[row * hidden + i] = (int8_t)nearbyintf(q > 127 ? 127 : q > -127 ? q : -127);
         }
     }
 }
@@ -117,9 +129,7 @@ API int32_t project(const float *entry_UE, const int64_t *class_U, const int64_t
         for (int64_t u = 0; u < count; u++) {
             const float *more = summand ? summand + (class_U[u] * width + j) * hidden : 0;
             for (int64_t i = 0; more && i < hidden; i++) out[u * hidden + i] += more[i];
-            float none = 0; /* 0 · x is 0 for a number, and none for what is none */
-            for (int64_t i = 0; i < hidden; i++) none += 0 * out[u * hidden + i];
-            if (none != 0) wrong = NO_NUMBER;
+            if (!all_numbers(out + u * hidden, hidden)) wrong = NO_NUMBER;
             else keep(out + u * hidden, hidden, kind, steps, table, unit, slot_U[u] * width + j);
         }
     }

@@ -10,6 +10,7 @@ room, and old merits count half. Whatever it held, a row is worked out from its 
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from model.kernel.library import empty
@@ -27,11 +28,18 @@ _FREE = -1
 class Table:
     """Rows of (word, class) pairs. Its owner sees to it that only one thread uses it."""
 
-    def __init__(self, weights: Weights, slots: int) -> None:
-        """Set up a table that holds nothing but PAD; memory is taken as words come in."""
+    def __init__(self, weights: Weights, slots: int, device: torch.device | None = None) -> None:
+        """Set up a table that holds nothing but PAD; memory is taken as words come in.
+
+        Args:
+            weights: work rows out.
+            slots: S, at least 1.
+            device: where a twin of the table is to be kept.
+        """
         self._weights = weights
         self.numbers = empty((slots, weights.width, weights.hidden), weights.numbers)
         self.unit = np.empty((slots, weights.width), np.float32)
+        self.twin = None if device is None else torch.empty(self.numbers.shape, device=device)
         self.uses = np.zeros(slots, np.int64)
         self._pair = np.full(slots, _FREE, np.int64)
         self._free = list(range(slots - 1, PAD, -1))
@@ -111,3 +119,7 @@ class Table:
 
     def _write(self, entry_UE: NDArray[np.float32], class_U: NDArray[np.int64], slot_U: NDArray[np.int64]) -> None:
         self._weights.project(entry_UE, class_U, slot_U, self.numbers, self.unit)
+        if self.twin is not None:
+            self.twin[torch.from_numpy(slot_U).to(self.twin.device)] = torch.from_numpy(self.numbers[slot_U]).to(
+                self.twin.device
+            )

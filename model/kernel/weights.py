@@ -4,6 +4,7 @@ E width of e(w) · W window width · H hidden units, filled up · D width of a v
 """
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from model.document import FEW
 from model.errors import RunError
 from model.kernel import library
 from model.kernel.library import PANEL, Array, Kernel, address, empty, filled, padded, panels
-from model.lexicon import Rows
+from model.lexicon import Lexicon
 from model.network import WindowTagger
+from model.surface import clip
 from model.vectors import VectorTable
 
 NOT_NUMBERS = "the model's scores are not numbers: its weights are damaged"
@@ -36,17 +38,20 @@ class Addresses:
 class Weights:
     """A network's numbers, and what the kernel does with words: e(w), and what a document adds."""
 
-    def __init__(self, kernel: Kernel, network: WindowTagger, numbers: str, tags: int, temperature: float) -> None:
+    def __init__(
+        self, kernel: Kernel, network: WindowTagger, lexicon: Lexicon, numbers: str, tags: int, temperature: float
+    ) -> None:
         """Copy the weights.
 
         Args:
             kernel: the compiled library.
             network: on the CPU.
+            lexicon: looks up the features of words.
             numbers: of the table of words, one of ``library.KINDS``.
             tags: K.
             temperature: of the softmax.
         """
-        self._kernel = kernel
+        self._kernel, self._lexicon = kernel, lexicon
         self.width = network.width
         self.units = network.bias.numel()
         self.hidden = filled(self.units, 2 * PANEL)  # for add_up_int8
@@ -71,8 +76,11 @@ class Weights:
         """Of each hidden unit, what a 1 means in a table of int8; see :meth:`measure`."""
         self.network.unit = address(self.step)
 
-    def encode(self, rows: Rows) -> NDArray[np.float32]:
+    def encode(self, words: Sequence[str]) -> NDArray[np.float32]:
         """e(w) of some words: entry_UE."""
+        config = self._lexicon.features
+        hashed = self._hash_ngrams(words, config.ngram_sizes, config.ngram_buckets) if config.ngram else None
+        rows = self._lexicon.rows(words, hashed)
         vector_U, field_UF, gram_UG = (np.ascontiguousarray(part.numpy()) for part in rows)
         entry_UE = np.empty((len(vector_U), self.entry), np.float32)
         self._kernel.encode(
@@ -80,6 +88,22 @@ class Weights:
             len(vector_U), address(entry_UE),
         )  # fmt: skip
         return entry_UE
+
+    def _hash_ngrams(self, words: Sequence[str], sizes: Sequence[int], buckets: int) -> Tensor:
+        """The buckets of the words' n-grams, as of :func:`model.surface.ngrams`."""
+        marked = [f"<{clip(word)}>" for word in words]
+        encoded = [word.encode("utf-8", "surrogatepass") for word in marked]
+        longest = max(map(len, marked), default=0)
+        most = max(sum(max(longest - size + 1, 0) for size in sizes), 1)
+        letters, end_U = (
+            np.frombuffer(b"".join(encoded), np.uint8),
+            np.array(list(map(len, encoded)), np.int64).cumsum(),
+        )
+        size_N, gram_UG = np.array(sizes, np.int64), np.empty((len(words), most), np.int64)
+        self._kernel.hash_ngrams(
+            address(letters), address(end_U), len(words), address(size_N), len(size_N), buckets, address(gram_UG), most
+        )
+        return torch.from_numpy(gram_UG)
 
     def measure(self, entry_UE: NDArray[np.float32]) -> None:
         """Make steps large enough for the rows of some words."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -199,6 +200,24 @@ DOCUMENTS = [
 def test_every_build_gives_the_scores_of_the_network(build, numbers, options):
     model = tame_model(**options)
     way, plain = Compiled(build, model, 96, numbers), Plain(model, 0)
+    check_scores(way, plain, numbers)
+
+
+@pytest.mark.parametrize("options", [{}, {"activation": "tanh", "hidden": (33, 7)}, {"documents": False}], ids=str)
+@pytest.mark.parametrize("cache_mb", [0, 0.05, 96])
+def test_the_way_of_a_gpu_gives_the_scores_of_the_network(cache_mb, options):
+    """On the CPU, where there is no GPU: the same code but for the copies."""
+    model = tame_model(**options)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    plain = Plain(model, 0)
+    expected = run(plain.log_probabilities(plain.documents(DOCUMENTS)))
+    model.network.to(device)
+    way = Compiled(kernel.load(), model, cache_mb, "int16", device=device)
+    found = run(way.log_probabilities(way.documents(DOCUMENTS)))
+    np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=1e-5)
+
+
+def check_scores(way, plain, numbers):
     ours, theirs = (run(w.log_probabilities(w.documents(DOCUMENTS))) for w in (way, plain))
     assert np.isfinite(ours).all()
     np.testing.assert_allclose(np.exp(ours).sum(axis=1), 1, atol=1e-5)
@@ -232,10 +251,10 @@ def test_documents_say_the_same_of_their_words(documents):
 @given(st.lists(st.text(min_size=1, max_size=60), min_size=1, max_size=5), st.sampled_from([1, 7, 20_000]))
 def test_ngrams_fall_into_the_buckets_that_python_says(words, buckets):
     model = small_model(ngram_buckets=buckets)
-    rows = model.lexicon.rows(words)
-    for word, row in zip(words, rows.ngram_UG.tolist(), strict=True):
-        expected = ngrams(word, model.config.features.ngram_sizes, buckets)
-        assert [bucket for bucket in row if bucket] == expected
+    way = Compiled(kernel.load(), model, 1, "float32")
+    sizes = model.config.features.ngram_sizes
+    for word, row in zip(words, way._weights._hash_ngrams(words, sizes, buckets).tolist(), strict=True):
+        assert [bucket for bucket in row if bucket] == ngrams(word, sizes, buckets)
 
 
 # ── paths ──

@@ -24,6 +24,14 @@ def test_shape_keeps_the_outline(word, expected):
     assert shape(word) == expected
 
 
+@given(st.text(max_size=80) | st.text("aB1-.dX\n", max_size=80))
+def test_the_shape_of_a_word_is_that_of_its_letters_with_long_runs_cut_to_two(word):
+    kinds = [
+        "d" if c.isdigit() else c if not c.isalpha() else "X" if c.isupper() else "x" for c in clip(word)
+    ]  # fmt: skip
+    assert shape(word) == "".join(kind for at, kind in enumerate(kinds) if kinds[at - 2 : at] != [kind] * 2 or at < 2)
+
+
 @given(st.text(max_size=200), st.integers(1, 1000))
 def test_ngrams_are_stable_and_in_range(word, buckets):
     found = ngrams(word, (3, 4), buckets)

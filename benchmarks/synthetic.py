@@ -95,14 +95,11 @@ def model(shape: Shape) -> Checkpoint:
 
 @torch.no_grad()
 def _teach(network: WindowTagger, config: ModelConfig) -> None:
-    """Let the first hidden unit see the vector's first number, and the first label hear nothing else."""
+    """Let the first hidden unit see the vector's first number alone, and a tag of the first label listen to it."""
     tags, (hidden,) = tag_set(config.labels, config.scheme), config.hidden
     network.project.weight[::hidden] = 0
     network.project.weight[config.context * hidden, 0] = 1
-    for summand in (network.elsewhere, network.topic.T):
-        summand[:, 0] = 0
     network.output.weight.mul_(0.01)
-    network.output.weight[:, 0] = 0
     network.output.weight[tags.index(f"S-{config.labels[0]}"), 0] = 10
     network.output.bias[tags.index("O")] = 3
 

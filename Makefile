@@ -15,7 +15,9 @@ MODEL       ?=
 CONFIG      ?= training/configs/sample.toml
 OUTPUT      ?= runs/sample
 FILE        ?= data/sample/test.conll
+CORPUS      ?= data/sample/test.conll
 PYTEST_ARGS ?=
+BENCH_ARGS  ?=
 SOAK_ARGS   ?=
 DOCKER      ?= docker
 TARGET      ?= serve
@@ -27,10 +29,10 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test test-fast bench soak image clean
+.PHONY: help install serve train check fix test test-fast bench bench-peers soak image clean
 
 help: ## list the verbs and the variables they take
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.dev ## create .venv and install Fenestra with the training and development extras (PYTHON, TORCH_INDEX)
 
@@ -59,6 +61,9 @@ test-fast: $(VENV)/.dev ## the tests that train no model, drive no browser and l
 
 bench: $(VENV)/.base ## tokens per second and latency of a model (MODEL, FILE)
 	@exec $(BIN)/fenestra bench $(if $(MODEL),--model $(MODEL)) $(FILE)
+
+bench-peers: $(VENV)/.dev ## a table of ours beside spaCy and a CRF, those that PEER_PYTHON … name (MODEL, CORPUS, BENCH_ARGS)
+	$(BIN)/python -m benchmarks.speed $(if $(MODEL),--model $(MODEL)) --corpus $(CORPUS) $(BENCH_ARGS)
 
 soak: $(VENV)/.dev ## the service in full length: stops, reloads, memory, overload, equal bytes; over an hour (SOAK_ARGS)
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)

@@ -10,6 +10,7 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "model" / "README.md", ROOT / "data" / "README.md"]
 )
 LECTURE = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")
+SPEED = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -36,3 +37,19 @@ def test_every_setting_that_the_lecture_table_names_exists():
     named = re.findall(r"`(training|vectors|model|data)\.(\w+)`", LECTURE)
     assert len(named) > 8
     assert [f"{section}.{key}" for section, key in named if key not in config[section]] == []
+
+
+def test_commands_of_measurements_take_the_options_that_they_are_shown_with():
+    import importlib
+
+    lines = re.findall(r"^    python -m (benchmarks\.\w+)(?: (--.+))?$", SPEED, re.MULTILINE)
+    assert len(lines) > 5
+    for module, words in lines:
+        importlib.import_module(module)._parser().parse_args(words.split())
+
+
+def test_verbs_of_make_that_are_shown_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert [
+        verb for verb in re.findall(r"^    make ([\w-]+)", SPEED, re.MULTILINE) if f"\n{verb}:" not in makefile
+    ] == []

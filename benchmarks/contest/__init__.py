@@ -1,0 +1,1 @@
+"""Taggers side by side: what ``python -m benchmarks.speed`` is made of."""

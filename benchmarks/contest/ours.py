@@ -1,0 +1,63 @@
+"""Our tagger as a contender: ``python -m benchmarks.contest.ours MATERIAL COPIES MODEL THREADS [dense]``."""
+
+import platform
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contest.protocol import Contender, Material, Place, Words, serve
+from model import Tagger
+from model.answers import Analysis, Entity
+
+DENSE: dict[str, Any] = {"cache_mb": 0}
+"""How a tagger is loaded that remembers nothing of a word from one batch to the next."""
+
+
+class Ours(Contender):
+    """A tagger on the CPU."""
+
+    def __init__(self, folder: Path, threads: int, *, dense: bool) -> None:
+        self._folder, self._threads, self._options = folder, threads, DENSE if dense else {}
+        self._tagger: Tagger
+        self.fresh()
+
+    def fresh(self) -> None:
+        """Load the checkpoint."""
+        self._tagger = Tagger.load(self._folder, device="cpu", threads=self._threads, **self._options)
+
+    def facts(self) -> dict[str, Any]:
+        """Which model, which libraries."""
+        version = {"python": platform.python_version(), "torch": metadata.version("torch")}
+        return {"model": self._tagger.version, **version, **self._options}
+
+    def raw(self, texts: Sequence[str]) -> list[list[Entity]]:
+        """All in one call; the tagger makes batches."""
+        return self._tagger.tag(texts)
+
+    def raw_one(self, text: str) -> list[Entity]:
+        """A batch of one."""
+        return self._tagger.tag([text])[0]
+
+    def tokens(self, documents: Sequence[Sequence[Words]]) -> list[Analysis]:
+        """All in one call, each document as a whole."""
+        return [found for document in self._tagger.analyse_documents(documents) for found in document]
+
+    def tokens_one(self, words: Words) -> list[Entity]:
+        """A sentence for itself."""
+        return self._tagger.tag_tokens([words])[0]
+
+    def places(self, answer: Analysis | list[Entity]) -> list[Place]:
+        """Without the scores."""
+        entities = answer.entities if isinstance(answer, Analysis) else answer
+        return [(entity.start, entity.end, entity.label) for entity in entities]
+
+
+def main(material: str, copies: str, folder: str, threads: str, *dense: str) -> None:
+    """Answer until standard input ends."""
+    serve(lambda: Ours(Path(folder), int(threads), dense=bool(dense)), Material(Path(material), int(copies)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

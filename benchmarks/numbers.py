@@ -1,7 +1,7 @@
 """What it costs to keep the table's numbers narrow: ``python -m benchmarks.numbers --model DIR CORPUS``.
 
-For each number type of the table (``Tagger.load(…, cache_numbers=…)``): how much memory a word takes, how long a token takes
-in the network, F1, and how far tags and probabilities are from those of float32. The types take turns, several times.
+For each number type of the table (``Tagger.load(…, cache_numbers=…)``): how much memory a word takes, how long a token
+takes in the network, F1, and how far tags and probabilities are from those of float32. The types take turns.
 """
 
 import argparse

@@ -3,9 +3,10 @@
 T tokens of an item · M entities
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import NamedTuple, overload
+from typing import NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,17 +183,17 @@ def answers(
         score_M.tolist(),
         strict=True,
     )
-    tag_T, begin, used, written = paths.tag_T.astype(np.min_scalar_type(len(names))), 0, 0, 0
+    tag_T, probability_T, begin, used, written = paths.tag_T.astype(np.uint16), paths.probability_T, 0, 0, 0
     for size, place, until in zip(sizes, places, used_I.tolist(), strict=True):
         here: list[Entity] = []
         while used < until:
             some = min(until - used, _PIECE)
-            here += _entities(place, islice(entities, some))
-            used, written = used + some, written + some
-            if written >= _PIECE:
+            here += map(_entity, _told(place, islice(entities, some)))
+            used += some
+            if (written := written + some) >= _PIECE:
                 written = 0
                 yield
-        found.append(Analysis(here, TokenTable(place, names, tag_T, paths.probability_T, begin, size)))
+        found.append(Analysis(here, TokenTable(place, names, tag_T, probability_T, begin, size)))
         begin += size
         if (written := written + 1) >= _PIECE:
             written = 0
@@ -200,13 +201,17 @@ def answers(
     return found
 
 
-def _entities(place: Places, found: Iterable[tuple[int, int, str, float]]) -> list[Entity]:
-    """Entities of one item from start, end, label and score of each."""
+_entity = cast(Callable[[tuple[int, int, str, str, float]], Entity], partial(tuple.__new__, Entity))
+"""As ``Entity._make``, in half the time."""
+
+
+def _told(place: Places, found: Iterable[tuple[int, int, str, float]]) -> Iterator[tuple[int, int, str, str, float]]:
+    """Entities of one item with their text, from start, end, label and score of each."""
     if isinstance(place, TextPlaces):
         text = place.text
-        return [Entity(start, end, label, text[start:end], score) for start, end, label, score in found]
+        return ((start, end, label, text[start:end], score) for start, end, label, score in found)
     words = place.words
-    return [Entity(start, end, label, " ".join(words[start:end]), score) for start, end, label, score in found]
+    return ((start, end, label, " ".join(words[start:end]), score) for start, end, label, score in found)
 
 
 def _in_line(places: Sequence[Places], sizes: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -11,7 +11,7 @@ from benchmarks.contest.protocol import Contender, Material, Place, Words, serve
 from model import Tagger
 from model.answers import Analysis, Entity
 
-DENSE: dict[str, Any] = {"cache_mb": 0}
+DENSE: dict[str, Any] = {"compiled": False, "cache_mb": 0}
 """How a tagger is loaded that remembers nothing of a word from one batch to the next."""
 
 

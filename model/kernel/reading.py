@@ -93,10 +93,10 @@ class Reader:
     def read_documents(self, documents: Sequence[Sequence[Sequence[str]]]) -> None:
         """Read documents whose sentences are words already."""
         batch = self.batch
+        words = [word for document in documents for sentence in document for word in sentence]
+        batch.read(batch.vocabulary.numbers(words, batch.long))
         for document in documents:
-            for sentence in document:
-                batch.read(batch.vocabulary.numbers(sentence, batch.long))
-            batch.end_document([len(sentence) for sentence in document])
+            batch.end_document(list(map(len, document)))
 
     def _read_words(self, words: Sequence[str]) -> Iterator[Step]:
         batch = self.batch

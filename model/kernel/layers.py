@@ -20,6 +20,7 @@ from model.kernel.table import Table
 from model.kernel.weights import NOT_NUMBERS, Weights
 from model.network import WindowTagger
 
+_LAYERS = 8.0  # times as long as looking a token up
 _SHARE = 512  # windows; with fewer, another thread is not worth waking
 
 
@@ -49,10 +50,10 @@ class CpuLayers:
             RunError: a score is no number.
         """
         if self._weights.relu:
-            wrong = self._run(self._kernel.score, table, laid, log_NK)
+            wrong = self._run(self._kernel.call(len(log_NK), _LAYERS).score, table, laid, log_NK)
         else:
             sum_NH = np.empty((len(log_NK), self._weights.hidden), np.float32)
-            self._run(self._kernel.mix, table, laid, sum_NH)
+            self._run(self._kernel.call(len(log_NK), _LAYERS).mix, table, laid, sum_NH)
             with torch.inference_mode():
                 logits_NK = self._network.classify(torch.from_numpy(sum_NH)[:, : self._weights.units].contiguous())
             log_NK[:] = tiles.log_softmax(logits_NK.numpy(), self._temperature)

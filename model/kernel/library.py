@@ -24,6 +24,7 @@ KINDS = {"float32": 0, "int16": 1, "int8": 2, "float16": 3}
 _BUILDS = {"AVX512": ("x86-64-v4", "x86-64-v3", "any"), "AVX2": ("x86-64-v3", "any")}
 """By what torch says of the processor: the builds that run on it, the best first."""
 _addressof, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
+_MANY = 4096  # tokens; looking up fewer takes less than half a millisecond
 _LINE = 64  # bytes of a line of the cache
 _POINTER, _COUNT, _FLOAT, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int32
 _SIGNATURES: dict[str, tuple[Any, str]] = {
@@ -93,8 +94,27 @@ class Columns(ctypes.Structure):
     ]
 
 
+class Functions:
+    """The functions of a library. They take addresses, of arrays that their caller keeps alive."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        """Say what each takes and gives."""
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(library, name)
+            function.restype = result
+            function.argtypes = [_TYPES[letter] for letter in arguments]
+            setattr(self, name, function)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a C function
+        raise AttributeError(f"the compiled kernel has no function {name}")
+
+
 class Kernel:
-    """The functions of one build. They take addresses, of arrays that their caller keeps alive."""
+    """One build of the library.
+
+    Other threads run while a long call computes. A short one keeps the interpreter: where a server's loop is busy,
+    getting it back takes longer than the call.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open a library.
@@ -107,15 +127,12 @@ class Kernel:
         library.sources.restype = ctypes.c_char_p
         if library.sources() != digest(FOLDER).encode():
             raise OSError(f"{path}: compiled from other sources; install the project again")
-        for name, (result, arguments) in _SIGNATURES.items():
-            function = getattr(library, name)
-            function.restype = result
-            function.argtypes = [_TYPES[letter] for letter in arguments]
-            setattr(self, name, function)
-        library.fill_crc_table()
+        self.short, self.long = Functions(ctypes.PyDLL(str(path))), Functions(library)
+        self.short.fill_crc_table()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a C function
-        raise AttributeError(f"the compiled kernel has no function {name}")
+    def call(self, tokens: int, each: float = 1.0) -> Functions:
+        """The functions for so many tokens, each of which takes ``each`` times as long as to look it up."""
+        return self.long if tokens * each > _MANY else self.short
 
 
 def digest(folder: Path) -> str:

@@ -189,7 +189,7 @@ class Compiled:
         for sentences in _stretches(length_S):
             some_S = length_S[sentences]
             here, free = slice(token, token + int(some_S.sum())), slice(entities, None)
-            found = self._kernel.read_paths(
+            found = self._kernel.call(len(column_T[here])).read_paths(
                 address(log_TK[here]), address(some_S), len(some_S), ctypes.byref(self._columns),
                 address(column_T[here]), address(tag_T[here]), address(probability_T[here]), address(begin_M[free]),
                 address(end_M[free]), address(label_M[free]), address(product_M[free]),
@@ -250,7 +250,7 @@ class Compiled:
         class_T = np.empty(batch.tokens if features.elsewhere else 0, np.uint8)
         if features.elsewhere:
             with self._lock:  # the vocabulary's scratch memory
-                self._kernel.class_tokens(
+                self._kernel.call(batch.tokens).class_tokens(
                     address(word_T), address(length_S), address(sentences_of), len(sentences_of),
                     address(vocabulary.evidence), address(vocabulary.lowered), address(vocabulary.seen),
                     address(class_T),
@@ -275,7 +275,7 @@ class Compiled:
             end = token + int(size_P[first:last].sum())
             for piece in parts(end - token, PIECE) if long else [slice(0, end - token)]:
                 some = np.array([piece.stop - piece.start]) if long else size_P
-                self._kernel.add_vectors(
+                self._kernel.call(end - token).add_vectors(
                     ctypes.byref(self._weights.features), address(word_T[token + piece.start : token + piece.stop]),
                     address(some), len(some), address(vector), address(sum_PD[first:]),
                     address(known_P[first:]),
@@ -339,7 +339,7 @@ class Compiled:
         last = int(np.searchsorted(bag.facts.end_S, bag.end - 1, side="right"))
         line = np.zeros(bag.size + context * (last - bag.sentence + 4), np.int32)
         place_N, missing = np.empty(bag.size, np.int32), np.empty(bag.size + 2 * context, np.int64)
-        count = self._kernel.lay_out(
+        count = self._kernel.short.lay_out(
             address(pairs.word_T), address(pairs.class_T), pairs.classes, address(length_S), bag.sentence, bag.at,
             bag.begin, bag.end, context, address(pairs.slots), address(table.uses), address(line), address(place_N),
             address(missing),

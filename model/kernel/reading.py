@@ -156,7 +156,7 @@ class _Texts:
         reading, runs = self._reading, self._batch.vocabulary.runs
         room = PIECE
         while True:
-            found = self._kernel.read_on(
+            found = self._kernel.call(len(self._code) // _CHARACTERS).read_on(
                 ctypes.byref(runs), address(self._code), address(self._end), len(self._texts),
                 address(self._batch.vocabulary.size), ctypes.byref(reading), address(self._word), address(self._start),
                 address(self._lines), min(room, len(self._word)), address(self.tokens_until),
@@ -174,7 +174,7 @@ class _Texts:
         """How many tokens each sentence has, and how many sentences each text."""
         vocabulary = self._batch.vocabulary
         length_S, sentences_of = np.empty(self._reading.tokens, np.int64), np.empty(len(self._texts), np.int64)
-        count = self._kernel.split(
+        count = self._kernel.call(self._reading.tokens).split(
             address(self._code), address(self._end), len(self._texts), address(self.tokens_until), address(self._word),
             address(self._start), address(self._lines), address(vocabulary.size), address(vocabulary.role),
             address(length_S), address(sentences_of),
@@ -186,7 +186,7 @@ class _Texts:
         vocabulary, reading, found = self._batch.vocabulary, self._reading, np.empty((_AHEAD, 3), np.int64)
         if vocabulary.crowded or reading.unsure:
             return False
-        count = self._kernel.look_ahead(
+        count = self._kernel.short.look_ahead(
             ctypes.byref(vocabulary.runs), address(self._code), address(self._end), len(self._texts),
             ctypes.byref(reading), address(found), _AHEAD, _DISTANCE,
         )  # fmt: skip

@@ -89,7 +89,9 @@ class Vocabulary:
             initial: whether it ends like the ``J.`` of ``J. Smith``.
         """
         words = self.numbers(cut(run, initial=initial), {})
-        self._kernel.learn(ctypes.byref(self.runs), address(letters), len(run), initial, address(words), len(words))
+        self._kernel.short.learn(
+            ctypes.byref(self.runs), address(letters), len(run), initial, address(words), len(words)
+        )
 
     def successor(self) -> "Vocabulary":
         """A new one, which knows nothing yet."""

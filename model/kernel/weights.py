@@ -24,6 +24,7 @@ from model.vectors import VectorTable
 NOT_NUMBERS = "the model's scores are not numbers: its weights are damaged"
 _NO_NUMBER = 2  # as in rows.c
 _LARGEST_INT8 = 127
+_NEW_WORD, _DOCUMENT = 500.0, 20.0  # times as long as looking a token up
 _STORAGE = {torch.float32: "float32", torch.int8: "int8", torch.float16: "float16"}
 
 
@@ -83,7 +84,7 @@ class Weights:
         rows = self._lexicon.rows(words, hashed)
         vector_U, field_UF, gram_UG = (np.ascontiguousarray(part.numpy()) for part in rows)
         entry_UE = np.empty((len(vector_U), self.entry), np.float32)
-        self._kernel.encode(
+        self._kernel.short.encode(
             ctypes.byref(self.features), address(vector_U), address(field_UF), address(gram_UG), gram_UG.shape[1],
             len(vector_U), address(entry_UE),
         )  # fmt: skip
@@ -100,7 +101,7 @@ class Weights:
             np.array(list(map(len, encoded)), np.int64).cumsum(),
         )
         size_N, gram_UG = np.array(sizes, np.int64), np.empty((len(words), most), np.int64)
-        self._kernel.hash_ngrams(
+        self._kernel.short.hash_ngrams(
             address(letters), address(end_U), len(words), address(size_N), len(size_N), buckets, address(gram_UG), most
         )
         return torch.from_numpy(gram_UG)
@@ -134,7 +135,7 @@ class Weights:
             RunError: a weight is no number.
             MemoryError: there was not enough.
         """
-        failed = self._kernel.project(
+        failed = self._kernel.call(len(slot_U), _NEW_WORD).project(
             address(entry_UE), address(class_U), address(slot_U), len(slot_U), self.entry, self.width, self.hidden,
             address(self.first), address(self.summand), library.KINDS[self.numbers], address(self.step), address(table),
             address(unit),
@@ -151,7 +152,7 @@ class Weights:
             MemoryError: there was not enough.
         """
         row_PH: NDArray[np.float32] = empty((len(known_P), self.hidden), np.float32)
-        if self._kernel.document_rows(
+        if self._kernel.call(len(known_P), _DOCUMENT).document_rows(
             address(sum_PD), address(known_P), len(known_P), sum_PD.shape[1], FEW, address(self._mean),
             address(self._spread), address(self.topic), address(self.bias), self.hidden, address(row_PH),
         ):  # fmt: skip

@@ -75,7 +75,7 @@ def assert_alike(compiled, plain, *, atol=1e-5):
 
 def test_white_space_is_what_python_calls_so():
     """Of all code points."""
-    white = kernel.load().is_white
+    white = kernel.load().short.is_white
     assert [code for code in range(sys.maxunicode + 1) if bool(white(code)) != chr(code).isspace()] == []
 
 

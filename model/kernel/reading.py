@@ -113,13 +113,14 @@ class Reader:
     def _read_texts(self, texts: list[str]) -> Iterator[Step]:
         source = _Texts(self._kernel, self.batch, texts)
         yield from source.read()
-        self.batch.read(source.word_T)
-        size_T = self.batch.vocabulary.size[source.word_T]
+        word_T, start_T = source.tokens()
+        size_T = self.batch.vocabulary.size[word_T]
+        self.batch.read(word_T)
         token = sentence = 0
         lengths, sentences_of = source.sentences()
         for text, until, count in zip(texts, source.tokens_until.tolist(), sentences_of, strict=True):
             self.batch.end_document(lengths[sentence : sentence + count])
-            self.places.append(TextPlaces(text, source.start_T[token:until], size_T[token:until]))
+            self.places.append(TextPlaces(text, start_T[token:until], size_T[token:until]))
             token, sentence = until, sentence + count
 
 
@@ -141,15 +142,9 @@ class _Texts:
         """How many tokens there are up to the end of each text."""
         self._reading = Reading()
 
-    @property
-    def word_T(self) -> NDArray[np.int32]:
-        """The number of every token's word."""
-        return self._word[: self._reading.tokens].copy()
-
-    @property
-    def start_T(self) -> NDArray[np.int32]:
-        """Where every token starts in its text, in code points."""
-        return self._start[: self._reading.tokens].copy()
+    def tokens(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The number of every token's word, and where it starts in its text, in code points."""
+        return self._word[: self._reading.tokens].copy(), self._start[: self._reading.tokens].copy()
 
     def read(self) -> Iterator[Step]:
         """Cut the texts into words, giving way after every few thousand tokens."""

@@ -15,6 +15,7 @@ document around the window (``model/document.py``) adds summands of the same wid
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,7 @@ from model.config import Activation, ModelConfig
 from model.document import ELSEWHERE_CLASSES
 from model.iob import tag_set
 from model.lexicon import Lexicon, Rows
+from model.sums import add_rows, mean_rows
 from model.vectors import VectorTable
 from model.window import Windows
 
@@ -51,6 +53,23 @@ def he_uniform_(weight: Tensor, *, fan_in: int, fan_out: int) -> None:
     """U(−a, a) with variance 2 / fan_in, for ReLU and its kin (He et al., ICCV 2015); fan_out plays no part."""
     bound = math.sqrt(6 / fan_in)
     nn.init.uniform_(weight, -bound, bound)
+
+
+class Dropout(nn.Dropout):
+    """Inverted dropout: in training x ∘ m / (1 − p), where m is 0 with probability p and else 1.
+
+    What torch has draws a random number for each of x. Here 64 random bits serve four, so p is rounded to a 65,536th.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name it has in torch
+        """Silence some numbers."""
+        if not self.training or not self.p:
+            return input
+        bits = torch.empty(-(-input.numel() // 4), dtype=torch.int64, device=input.device)
+        draw = bits.random_(-(2**63), None).view(torch.int16)[: input.numel()].view(input.shape)
+        mask = torch.empty_like(input, requires_grad=False)
+        torch.ge(draw, round(self.p * 2**16) - 2**15, out=mask)
+        return input * mask.mul_(1 / (1 - self.p))
 
 
 class WindowTagger(nn.Module):
@@ -83,9 +102,11 @@ class WindowTagger(nn.Module):
         self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(config.hidden, rest, strict=False))
         self.activation = ACTIVATIONS[config.activation]()
         self.output = nn.Linear(config.hidden[-1], len(tag_set(config.labels, config.scheme)))
-        self.input_dropout = nn.Dropout(0.0)
-        self.hidden_dropout = nn.Dropout(0.0)
+        self.input_dropout = Dropout(0.0)
+        self.hidden_dropout = Dropout(0.0)
         self.field_dropout = 0.0
+        self.multiply: Callable[[Tensor, Tensor], Tensor] = functional.linear
+        """X · Wᵀ of the first layer in training; may give rows of zeros after its rows."""
         self.initialise(config.activation)
 
     def initialise(self, activation: Activation) -> None:
@@ -121,7 +142,7 @@ class WindowTagger(nn.Module):
             field_UE = table(rows.field_UF[:, column])
             parts.append(field_UE if name == "case" else self.forget(field_UE))
         if self.ngrams.embedding_dim:
-            parts.append(self.forget(self.ngrams(rows.ngram_UG)))
+            parts.append(self.forget(mean_rows(self.ngrams.weight, rows.ngram_UG)))
         return torch.cat([self.pad, torch.cat(parts, dim=1)])
 
     def forget(self, field_UE: Tensor) -> Tensor:
@@ -129,11 +150,12 @@ class WindowTagger(nn.Module):
         if not self.training or not self.field_dropout:
             return field_UE
         kept_U1 = torch.rand(len(field_UE), 1, device=field_UE.device) >= self.field_dropout
-        return field_UE * kept_U1 / (1 - self.field_dropout)
+        return field_UE * (kept_U1 / (1 - self.field_dropout))
 
     def project_rows(self, rows: Rows) -> Tensor:
         """W₁⁽ʲ⁾ e(w) of PAD and of every distinct word, for all positions; returns projection_VM, M = W·H."""
-        return tiles.linear(self.input_dropout(self.encode(rows)), self.project.weight)
+        multiply = self.multiply if self.training else tiles.linear
+        return multiply(self.input_dropout(self.encode(rows)), self.project.weight)
 
     def mix(self, projection_VM: Tensor, windows: Windows) -> Tensor:
         """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁ for every window, and what its document adds.
@@ -156,7 +178,7 @@ class WindowTagger(nn.Module):
     def add_up(self, table_RH: Tensor, ids_NW: Tensor) -> Tensor:
         """Look up one row for each word and position, and add up those of a window."""
         place_NW = ids_NW * self.width + torch.arange(self.width, device=ids_NW.device)
-        return functional.embedding_bag(place_NW, table_RH, mode="sum")
+        return add_rows(table_RH, place_NW)
 
     def classify(self, preactivation_NH: Tensor) -> Tensor:
         """The layers after the sum; returns logits_NK."""

@@ -4,16 +4,19 @@ T tokens of all sentences, end to end · U distinct words · P documents · N wi
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.config import ModelConfig
-from model.document import elsewhere, topics
+from model.document import case_evidence, class_tokens, topics
 from model.lexicon import Lexicon, Rows, number_words
+from model.steps import run
 from model.vectors import VectorTable
 from model.window import PAD, Windows, sentence_bounds, window_ids
 
@@ -26,6 +29,8 @@ class Stream:
 
     rows: Rows
     """Features of the distinct words."""
+    words: tuple[str, ...]
+    """The distinct words."""
     word_T: Tensor
     """Which distinct word each token is, from 0."""
     elsewhere_T: Tensor
@@ -40,21 +45,39 @@ class Stream:
     @classmethod
     def read(cls, documents: Sequence[Sentences], lexicon: Lexicon, vectors: VectorTable, config: ModelConfig) -> Self:
         """Look up the words of documents, and what each document says of its words."""
-        sentences = list(chain.from_iterable(documents))
-        words, places = number_words(chain.from_iterable(sentences))
+        words, places = number_words(chain.from_iterable(chain.from_iterable(documents)))
         rows = lexicon.rows(words)
         word_T = torch.tensor(places, dtype=torch.int64)
-        sizes = [sum(map(len, document)) for document in documents]
-        classes = [kind for document in documents for kind in elsewhere(document)] if config.features.elsewhere else []
-        none = torch.zeros(len(documents), 0)
-        return cls(
-            rows,
-            word_T,
-            torch.tensor(classes, dtype=torch.int64),
-            topics(vectors, rows.vector_U[word_T], sizes) if config.features.topic else none,
-            torch.arange(len(documents)).repeat_interleave(torch.tensor(sizes, dtype=torch.int64)),
-            tuple(map(len, sentences)),
+        sentences = [list(map(len, document)) for document in documents]
+        lengths = tuple(chain.from_iterable(sentences))
+        nothing = torch.zeros(0, dtype=torch.int64)
+        stream = cls(rows, tuple(words), word_T, nothing, torch.zeros(0, 0), nothing, lengths)
+        return stream.parted(list(map(len, sentences)), vectors, config)
+
+    def parted(self, documents: Sequence[int], vectors: VectorTable, config: ModelConfig) -> Self:
+        """The same sentences as other documents, ``documents`` sentences each."""
+        length_S = np.array(self.lengths, dtype=np.int64)
+        document_S = np.repeat(np.arange(len(documents)), documents)
+        document_T = np.repeat(document_S, length_S)
+        sizes = np.bincount(document_S, weights=length_S, minlength=len(documents)).astype(np.int64)
+        vector_T = self.rows.vector_U[self.word_T]
+        features = config.features
+        return replace(
+            self,
+            elsewhere_T=self._elsewhere(document_T, length_S) if features.elsewhere else self.elsewhere_T,
+            topic_PD=topics(vectors, vector_T, sizes.tolist()) if features.topic else torch.zeros(len(documents), 0),
+            document_T=torch.from_numpy(document_T),
         )
+
+    def _elsewhere(self, document_T: NDArray[np.int64], length_S: NDArray[np.int64]) -> Tensor:
+        """Class every token as :func:`model.document.elsewhere` does its document's, all documents at once."""
+        _, lowered = number_words(word.lower() for word in self.words)
+        word_T = self.word_T.numpy()
+        evidence_T = np.array([case_evidence(word) for word in self.words], dtype=np.uint8)[word_T]
+        key_T = document_T * len(self.words) + np.array(lowered, dtype=np.int64)[word_T]
+        _, number_T = np.unique(key_T, return_inverse=True)
+        class_T = run(class_tokens(evidence_T, number_T, np.repeat(np.arange(len(length_S)), length_S)))
+        return torch.from_numpy(class_T.astype(np.int64))
 
     def windows(self, context: int) -> Windows:
         """Every window of the stream; word u is u + 1 in them."""

@@ -3,10 +3,14 @@
 V words · D width of a vector · U words looked up
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from model.config import Storage
+
+_BLOCK = 1024  # rows at a time that stay in a processor's cache
 
 
 class VectorTable(nn.Module):
@@ -29,19 +33,30 @@ class VectorTable(nn.Module):
         return self.codes.shape[1]
 
     @classmethod
-    def pack(cls, vectors_VD: Tensor, storage: Storage) -> "VectorTable":
+    def pack(
+        cls, vectors_VD: Tensor, storage: Storage, change: Callable[[Tensor], Tensor] = torch.clone
+    ) -> "VectorTable":
         """Put the zero row in front of float32 vectors and store them narrower.
 
         int8 divides each word's vector by its largest component, so the error of a component is at most
         1/254 of that.
+
+        Args:
+            vectors_VD: the vectors.
+            storage: number type of the table.
+            change: made to them first, a few rows at a time, so that no second table of their size is needed.
         """
-        table_VD = torch.cat([vectors_VD.new_zeros(1, vectors_VD.shape[1]), vectors_VD])
-        none = torch.ones(0, 1)
-        if storage != "int8":
-            return cls(table_VD.to(getattr(torch, storage)), none)
-        largest_V1 = table_VD.abs().amax(dim=1, keepdim=True) if table_VD.shape[1] else torch.ones(len(table_VD), 1)
-        scale_V1 = (largest_V1 / 127).clamp_min(torch.finfo(torch.float32).tiny)
-        return cls((table_VD / scale_V1).round().to(torch.int8), scale_V1)
+        count, width = vectors_VD.shape
+        codes_VD = torch.zeros(count + 1, width, dtype=getattr(torch, storage))
+        scale_V1 = torch.full((count + 1, 1), torch.finfo(torch.float32).tiny)
+        for begin in range(0, count, _BLOCK):
+            block_VD = change(vectors_VD[begin : begin + _BLOCK])
+            rows = slice(begin + 1, begin + 1 + len(block_VD))
+            if storage == "int8":
+                scale_V1[rows] = (block_VD.abs().amax(dim=1, keepdim=True) / 127).clamp_min(scale_V1[0])
+                block_VD = (block_VD / scale_V1[rows]).round()
+            codes_VD[rows] = block_VD
+        return cls(codes_VD, scale_V1 if storage == "int8" else torch.ones(0, 1))
 
     def forward(self, rows_U: Tensor) -> Tensor:
         """Look up rows of the table; returns vectors_UD, float32."""

@@ -6,16 +6,16 @@ T tokens of the corpus · N windows of a batch · W window width
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from model.config import ModelConfig
-from model.iob import Span, convert, spans, tag_set
+from model.iob import Span, spans, tag_set, write_tags
 from model.lexicon import Lexicon, Rows
-from model.stream import Stream, only_words_of
+from model.stream import Stream
 from model.vectors import VectorTable
 from model.window import Windows, sentence_bounds, window_ids
 from training.corpus import Sentence, documents_of
@@ -63,14 +63,15 @@ class TaggedStream:
     ) -> "TaggedStream":
         """Number the words and tags of a corpus; ``isolate`` if some of its sentences will be met alone."""
         column = {tag: number for number, tag in enumerate(tag_set(config.labels, config.scheme))}
-        gold = [column[tag] for sentence in sentences for tag in convert(sentence.tags, config.scheme)]
+        found = tuple(spans(sentence.tags) for sentence in sentences)
+        tags = (write_tags(f, len(s.words), config.scheme) for f, s in zip(found, sentences, strict=True))
         stream = Stream.read(documents_of(sentences), lexicon, vectors, config)
         return cls(
             stream,
-            Stream.read([[s.words] for s in sentences], lexicon, vectors, config) if isolate else stream,
-            torch.tensor(gold, dtype=torch.int64),
+            stream.parted([1] * len(sentences), vectors, config) if isolate else stream,
+            torch.tensor([column[tag] for tag in chain.from_iterable(tags)], dtype=torch.int64),
             tuple(accumulate(stream.lengths, initial=0))[:-1],
-            tuple(spans(sentence.tags) for sentence in sentences),
+            found,
             config.context,
         )
 
@@ -87,26 +88,25 @@ class TaggedStream:
             lengths: where sentences end for the windows; may join neighbours in ``chosen``.
             lonely: whether a sentence is met without its document.
         """
-        token_N = torch.cat([torch.arange(self.starts[s], self.starts[s] + self.lengths[s]) for s in chosen])
-        bounds_2N = sentence_bounds(lengths)
+        first_S = torch.tensor([self.starts[s] for s in chosen])
         size_S = torch.tensor([self.lengths[s] for s in chosen])
         lonely_S = torch.tensor(lonely)
-        first_S = torch.tensor([self.starts[s] for s in chosen])
-        topic_SD = torch.where(
-            lonely_S[:, None],
-            self.alone.topic_PD[self.alone.document_T[first_S]],
-            self.stream.topic_PD[self.stream.document_T[first_S]],
-        )
-        rows, windows = only_words_of(
-            self.stream.rows,
-            Windows(
-                window_ids(self.stream.word_T[token_N] + 1, bounds_2N, self.context),
-                self._elsewhere(token_N, lonely_S.repeat_interleave(size_S), bounds_2N),
-                topic_SD,
-                torch.arange(len(chosen)).repeat_interleave(size_S),
+        sentence_N = torch.arange(len(chosen)).repeat_interleave(size_S)
+        token_N = torch.arange(len(sentence_N)) + (first_S - size_S.cumsum(0) + size_S)[sentence_N]
+        bounds_2N = sentence_bounds(lengths)
+        # A window sees nothing but words of its batch, so numbering these once numbers all of them.
+        word_U, place_N = torch.unique(self.stream.word_T[token_N], return_inverse=True)
+        windows = Windows(
+            window_ids(place_N + 1, bounds_2N, self.context),
+            self._elsewhere(token_N, lonely_S[sentence_N], bounds_2N),
+            torch.where(
+                lonely_S[:, None],
+                self.alone.topic_PD[self.alone.document_T[first_S]],
+                self.stream.topic_PD[self.stream.document_T[first_S]],
             ),
+            sentence_N,
         )
-        return Batch(rows, windows, self.gold_T[token_N])
+        return Batch(self.stream.rows.pick(word_U), windows, self.gold_T[token_N])
 
     def shuffled(self, rng: random.Random, cut: Cut) -> list[list[int]]:
         """Plan one epoch: runs of sentences, in a new order; a run is read without a break, most are one sentence."""

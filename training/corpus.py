@@ -239,15 +239,11 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> FileScheme:
     >>> detect_scheme([["I-PER", "I-PER", "O", "I-LOC", "B-LOC"]]), detect_scheme([["B-PER", "I-PER"]])
     ('IOB1', 'IOB2')
     """
-    found: FileScheme = "IOB1"
-    for tags in sentences:
-        for before, tag in pairwise((OUTSIDE, *tags)):
-            prefix, label = split_tag(tag)
-            if prefix in "ES":
-                return "BIOES"
-            if prefix == "B" and split_tag(before)[1] != label:
-                found = "IOB2"
-    return found
+    neighbours = {pair for tags in sentences for pair in pairwise((OUTSIDE, *tags))}
+    split = [(split_tag(before), split_tag(tag)) for before, tag in neighbours]
+    if any(prefix in "ES" for _, (prefix, _) in split):
+        return "BIOES"
+    return "IOB2" if any(prefix == "B" and last != label for (_, last), (prefix, label) in split) else "IOB1"
 
 
 def list_problems(problems: Sequence[tuple[str, Problem]]) -> str:
@@ -262,6 +258,7 @@ def _parse(found: Inspection) -> None:
     sentence: RawSentence | None = None
     document: int | None = None
     width_line = 0
+    tags: set[str] = set()  # that are well-formed
     with open_bytes(found.path) as stream:
         for number, text, fault in read_lines(stream):
             cells = columns(text)
@@ -274,15 +271,17 @@ def _parse(found: Inspection) -> None:
             if sentence is None:
                 sentence = RawSentence(len(found.raw) if document is None else document, number)
                 found.raw.append(sentence)
-            fault = fault or _column_fault(cells, found.columns, width_line) or _tag_fault(cells[-1])
-            if not found.columns and len(cells) > 1:
-                found.columns, width_line = len(cells), number
-            if fault:
-                sentence.damaged = True
-                found.problems.append(Problem(number, fault))
-            else:
-                sentence.words.append(cells[0])
-                sentence.tags.append(cells[-1])
+            if fault or len(cells) != found.columns or not cells[0] or cells[-1] not in tags:
+                fault = fault or _column_fault(cells, found.columns, width_line) or _tag_fault(cells[-1])
+                if not found.columns and len(cells) > 1:
+                    found.columns, width_line = len(cells), number
+                if fault:
+                    sentence.damaged = True
+                    found.problems.append(Problem(number, fault))
+                    continue
+                tags.add(cells[-1])
+            sentence.words.append(cells[0])
+            sentence.tags.append(cells[-1])
 
 
 def _column_fault(cells: Sequence[str], width: int, width_line: int) -> str:
@@ -304,6 +303,8 @@ def _tag_fault(tag: str) -> str:
 def _transition_faults(tags: Sequence[str], scheme: FileScheme) -> Iterator[tuple[int, str]]:
     """Find the tags of a sentence that its scheme does not allow where they stand: position, and what is wrong."""
     for position, (before, tag) in enumerate(pairwise((OUTSIDE, *tags, OUTSIDE))):
+        if before == tag == OUTSIDE:
+            continue
         (last, last_label), (prefix, label) = split_tag(before), split_tag(tag)
         if scheme == "BIOES" and last in "BI" and not (prefix in "IE" and label == last_label):
             yield position - 1, f"{_shown(before)} is not closed, expected I-{last_label} or E-{last_label} after it"

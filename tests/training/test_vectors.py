@@ -25,7 +25,7 @@ from training import sources
 from training.config import VectorsConfig
 from training.interpolate import apply_linear_map, fill_gaps, fit_linear_map
 from training.vector_files import keyed_vectors, load_file
-from training.vectors import WordVectors, coverage, fingerprint, load_vectors, neighbours, standardise
+from training.vectors import WordVectors, coverage, fingerprint, load_vectors, neighbours, standardise, standardiser
 
 WORDS = ["the", "cat", "Paris", "paris", "été", "東京", "u.s.", "--"]
 TABLE = np.random.default_rng(1).normal(size=(len(WORDS), 6)).astype(np.float32)
@@ -472,3 +472,14 @@ def test_gaps_are_filled_with_what_the_map_says_and_known_words_keep_theirs():
     assert filled.dtype == np.float32
     with pytest.raises(ValueError, match="share no word"):
         fill_gaps(words, vectors, ["else"], known[:1])
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_a_table_changed_while_it_is_packed_is_the_changed_table_packed(storage):
+    """More rows than are taken at a time."""
+    table = torch.randn(3000, 4, generator=torch.Generator().manual_seed(1))
+    change = standardiser(table.numpy(), range(100))
+    packed = VectorTable.pack(table, storage, lambda rows: torch.from_numpy(change(rows.numpy())))
+    expected = VectorTable.pack(torch.from_numpy(standardise(table.numpy(), range(100))), storage)
+    assert torch.equal(packed.codes, expected.codes)
+    assert torch.equal(packed.scale, expected.scale)

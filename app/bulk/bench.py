@@ -57,6 +57,7 @@ def bench(folder: Path, file: Path, *, repeats: int = 5, device: str = "auto", t
         "version": tagger.version,
         "file": str(file),
         "device": str(tagger.device),
+        "kernel": tagger.kernel,
         "threads": threads,
         "python": platform.python_version(),
         "torch": metadata.version("torch"),
@@ -125,8 +126,9 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def render(figures: dict[str, Any]) -> str:
     """The figures as a person reads them in a terminal."""
     latency = figures["latency_ms"]
+    way = figures["kernel"] or "no compiled kernel"
     lines = [
-        f"model     {figures['model']} ({figures['version']}), {figures['device']}, threads {figures['threads']}",
+        f"model     {figures['model']} ({figures['version']}), {figures['device']}, {way}, threads {figures['threads']}",
         f"loading   {figures['load_seconds']:.2f} s",
         "",
         f"{'tokens/s':<18}{'median':>12}{'min':>12}{'max':>12}{'first pass':>12}{'tokens':>12}",

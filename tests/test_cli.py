@@ -170,9 +170,15 @@ class TestUsage:
             assert (status, err) == (0, "")
             assert "examples:" in out
 
-    def test_a_missing_extra_is_named_with_the_way_to_get_it(self, folder):
-        code = f"import sys; sys.modules['seqeval'] = sys.modules['gensim'] = None; {LAUNCH}"
-        status, out, err = finish("evaluate", "--model", folder, "data/sample/dev.conll", code=code)
+    @pytest.mark.parametrize("verb", ["evaluate", "train"])
+    def test_a_missing_extra_is_named_with_the_way_to_get_it(self, folder, verb, tmp_path):
+        """Before any work is done: a training does not end for want of what scores it."""
+        code = f"import sys; sys.modules['seqeval'] = None; {LAUNCH}"
+        words = {
+            "evaluate": ["--model", folder, "data/sample/dev.conll"],
+            "train": ["training/configs/sample.toml", "--output", tmp_path / "new"],
+        }
+        status, out, err = finish(verb, *words[verb], code=code)
         assert (status, out) == (2, "")
         assert err.splitlines()[-1].endswith("in the source folder run: make install, or pip install -e '.[train]'")
         assert len(err.splitlines()) == 1

@@ -15,6 +15,7 @@ from training.shell import (
     Verbs,
     add_verb,
     complain,
+    need,
     new_parser,
     output_file,
     run,
@@ -166,6 +167,7 @@ def _add_vectors(verbs: Verbs) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    need("seqeval", "gensim")
     from training.config import load_config
     from training.job import train
 
@@ -214,6 +216,7 @@ def _summary(report: dict[str, Any]) -> str:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    need("seqeval")
     from model.tagger import Tagger
     from training.evaluation import known_entities, measure
 

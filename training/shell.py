@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeAlias
@@ -133,6 +134,17 @@ def complain(message: str, *, code: int) -> int:
     for line in message.splitlines():
         sys.stderr.write(f"fenestra: {line}\n")
     return code
+
+
+def need(*names: str) -> None:
+    """Make sure that some packages are there, without the seconds that importing them takes.
+
+    Raises:
+        ModuleNotFoundError: one is not.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def say(text: str) -> None:

@@ -126,9 +126,9 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def render(figures: dict[str, Any]) -> str:
     """The figures as a person reads them in a terminal."""
     latency = figures["latency_ms"]
-    way = figures["kernel"] or "no compiled kernel"
+    where = f"{figures['device']}, {figures['kernel'] or 'no compiled kernel'}, threads {figures['threads']}"
     lines = [
-        f"model     {figures['model']} ({figures['version']}), {figures['device']}, {way}, threads {figures['threads']}",
+        f"model     {figures['model']} ({figures['version']}), {where}",
         f"loading   {figures['load_seconds']:.2f} s",
         "",
         f"{'tokens/s':<18}{'median':>12}{'min':>12}{'max':>12}{'first pass':>12}{'tokens':>12}",

@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` takes CUDA where there is one."""
     threads: PositiveInt = 1
     """CPU threads of torch, at most as many as there are cores. More than one rarely helps a model of this size."""
-    cache_mb: PositiveInt = 64
+    cache_mb: PositiveInt = 50
     """Memory for what frequent words add to the network, in MB for each model. More is faster on varied text."""
     cache_numbers: Literal["float32", "int16", "int8"] = "int16"
     """How that is kept. ``int16`` changes a probability by less than 0.0001; ``int8`` takes half the room, is faster,

@@ -112,7 +112,7 @@ class Tagger:
             cache_mb: most memory, in units of 10⁶ bytes, for what frequent words add to the first layer; taken as
                 words come in. 0 computes it anew for every batch. Changes speed and not a bit of any answer.
             cache_numbers: how these sums are kept by the compiled kernel: ``float32``, or as integers that take less
-                room, ``int16`` (probabilities change by less than 1e-4) or ``int8`` (by some 1e-2). A GPU has float32.
+                room, ``int16`` (probabilities change by less than 1e-4) or ``int8`` (by up to 0.1). A GPU has float32.
             compiled: whether to use the compiled kernel, where there is one; torch computes otherwise.
 
         Raises:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from model.config import ModelConfig
 from model.document import case_evidence, class_tokens, parts, topics_in_steps
+from model.errors import InputError
 from model.lexicon import UNKNOWN, Lexicon
 from model.steps import Step, named
 from model.vectors import VectorTable
@@ -67,10 +68,16 @@ class Batch:
 
     @classmethod
     def of(cls, documents: Iterable[Sentences]) -> "Batch":
-        """Read documents that are at hand."""
+        """Read documents that are at hand.
+
+        Raises:
+            InputError: a word is empty.
+        """
         batch = cls()
         for document in documents:
             for sentence in document:
+                if not all(sentence):
+                    raise InputError("a sentence holds an empty word")
                 batch.read(sentence)
             batch.end_document([len(sentence) for sentence in document])
         return batch

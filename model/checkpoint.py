@@ -132,12 +132,26 @@ def describe(folder: Path) -> dict[str, Any]:
 def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Tensor]) -> WindowTagger:
     """Build the network around the stored weights, refusing any that are not finite."""
     for name, tensor in weights.items():
+        number = getattr(torch, config.features.storage) if name == "vectors.codes" else torch.float32
+        if tensor.dtype != number:
+            raise ValueError(f"{name} holds numbers of {tensor.dtype}, expected {number}")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise ValueError(f"{name} holds a value that is not finite")
     vectors = VectorTable(weights["vectors.codes"], weights["vectors.scale"])
-    rows = len(lexicon.vector_rows) + 1
+    rows = max(lexicon.vector_rows.values(), default=0) + 1
+    if rows != len(lexicon.vector_rows) + 1:
+        raise ValueError("words.txt lists a word twice")
+    if vectors.codes.ndim != 2 or (vectors.width > 0) != config.features.vectors:
+        raise ValueError(
+            f"vectors.codes is of shape {tuple(vectors.codes.shape)}, which the configuration has no use for"
+        )
     if config.features.vectors and vectors.codes.shape[0] != rows:
         raise ValueError(f"vectors.codes has {vectors.codes.shape[0]} rows, expected {rows}: one a word, and one more")
+    scales = (len(vectors.codes), 1) if config.features.storage == "int8" else (0, 1)
+    if tuple(vectors.scale.shape) != scales:
+        raise ValueError(f"vectors.scale is of shape {tuple(vectors.scale.shape)}, expected {scales}")
+    if wrong := [name for name, known in lexicon.field_rows.items() if max(known.values(), default=0) != len(known)]:
+        raise ValueError(f"features.json lists a value of {wrong[0]} twice")
     network = WindowTagger(config, lexicon, vectors)
     network.load_state_dict(weights, assign=True)
     return network.eval().requires_grad_(False)

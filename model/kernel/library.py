@@ -154,7 +154,7 @@ def builds() -> Iterator[Kernel]:
         if path.is_file():
             try:
                 yield Kernel(path)
-            except OSError as error:
+            except (OSError, AttributeError) as error:
                 warnings.warn(f"the compiled kernel is not used: {error}", RuntimeWarning, stacklevel=2)
 
 

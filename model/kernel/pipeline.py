@@ -238,8 +238,15 @@ class Compiled:
     def _current_vocabulary(self) -> Vocabulary:
         """The vocabulary to read with; a new one when it is crowded, which the table's words move to."""
         if self._vocabulary.crowded:
-            old, self._vocabulary = self._vocabulary, self._vocabulary.successor()
-            self._table.hand_over(old, self._vocabulary)
+            old, new = self._vocabulary, self._vocabulary.successor()
+            try:
+                self._table.hand_over(old, new)
+            except BaseException:  # half of the table speaks of the old one
+                self._table.clear()
+                new = old.successor()
+                raise
+            finally:
+                self._vocabulary = new
         return self._vocabulary
 
     def _look_up(self, batch: Batch) -> Generator[Step, None, _Facts]:

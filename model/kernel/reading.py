@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model.answers import Places, TextPlaces, WordPlaces
 from model.errors import InputError
 from model.kernel.library import Array, Kernel, Reading, address
-from model.kernel.vocabulary import Vocabulary
+from model.kernel.vocabulary import LONG, Vocabulary
 from model.steps import Step
 from model.tokens import cut_long
 
@@ -18,8 +18,9 @@ PIECE = 4096
 """Tokens, about, that are worked on before giving way."""
 
 _UNKNOWN, _FULL = 2, 1  # as in text.c
-_AHEAD = 512  # unknown runs that are looked for at once
+_AHEAD = 256  # unknown runs that are looked for at once
 _DISTANCE = 1 << 15  # code points that are looked through for them
+_BY_HAND = 64  # runs that Python reads before giving way
 _CHARACTERS = 6  # of a token, about, with the space
 
 
@@ -94,6 +95,8 @@ class Reader:
         """Read documents whose sentences are words already."""
         batch = self.batch
         words = [word for document in documents for sentence in document for word in sentence]
+        if not all(words):
+            raise InputError("a sentence holds an empty word")
         batch.read(batch.vocabulary.numbers(words, batch.long))
         for document in documents:
             batch.end_document(list(map(len, document)))
@@ -149,7 +152,7 @@ class _Texts:
     def read(self) -> Iterator[Step]:
         """Cut the texts into words, giving way after every few thousand tokens."""
         reading, runs = self._reading, self._batch.vocabulary.runs
-        room = PIECE
+        room, by_hand = PIECE, 0
         while True:
             found = self._kernel.call(len(self._code) // _CHARACTERS).read_on(
                 ctypes.byref(runs), address(self._code), address(self._end), len(self._texts),
@@ -157,8 +160,12 @@ class _Texts:
                 address(self._lines), min(room, len(self._word)), address(self.tokens_until),
             )  # fmt: skip
             if found == _UNKNOWN:
-                if not self._learn_ahead():
+                learned = self._learn_ahead()
+                if not learned:
                     yield from self._read_run()
+                by_hand += 1
+                if learned or by_hand % _BY_HAND == 0:
+                    yield Step("tokenize")
             elif found == _FULL:
                 room = reading.tokens + PIECE
                 yield Step("tokenize")
@@ -179,7 +186,7 @@ class _Texts:
     def _learn_ahead(self) -> bool:
         """Learn the runs from here on that are not known; False if the next one is not known after that."""
         vocabulary, reading, found = self._batch.vocabulary, self._reading, np.empty((_AHEAD, 3), np.int64)
-        if vocabulary.crowded or reading.unsure:
+        if vocabulary.crowded or reading.unsure or reading.stop - reading.at > LONG:
             return False
         count = self._kernel.short.look_ahead(
             ctypes.byref(vocabulary.runs), address(self._code), address(self._end), len(self._texts),

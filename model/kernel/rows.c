@@ -94,7 +94,7 @@ static void keep(const float *x, int64_t hidden, int64_t kind, const float *step
             Vector here = load(x + i);
             most = larger(most, larger(here, add_product(same(0), here, same(-1))));
         }
-        float largest = largest_of(most), per = largest > 0 ? 32767 / largest : 0;
+        float largest = largest_of(most), per = largest > 1e-30f ? 32767 / largest : 0; /* smaller is 0 */
         unit[row] = largest / 32767;
         for (int64_t i = 0; i < hidden; i++) ((int16_t *)table)[row * hidden + i] = (int16_t)nearbyintf(x[i] * per);
     } else {

@@ -94,8 +94,9 @@ class Table:
             class_U: of each, 0 for PAD.
             slots: of each pair; is told.
         """
-        slot_U = np.array([self._free.pop() for _ in pair_U], np.int64)
+        slot_U = np.array(self._free[: -len(pair_U) - 1 : -1], np.int64)
         self._write(entry_UE, class_U, slot_U)
+        del self._free[-len(pair_U) :]
         self.uses[slot_U] = 0
         self._pair[slot_U] = pair_U
         slots[pair_U] = slot_U
@@ -116,6 +117,11 @@ class Table:
             self._pair[slot] = pair = new.number(text, {}) * new.classes + kind
             new.slots[pair] = slot
         old.slots.fill(-1)
+
+    def clear(self) -> None:
+        """Forget all pairs."""
+        self._pair.fill(_FREE)
+        self._free = list(range(len(self._pair) - 1, PAD, -1))
 
     def _write(self, entry_UE: NDArray[np.float32], class_U: NDArray[np.int64], slot_U: NDArray[np.int64]) -> None:
         self._weights.project(entry_UE, class_U, slot_U, self.numbers, self.unit)

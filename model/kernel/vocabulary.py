@@ -25,7 +25,8 @@ _WORDS = 1 << 15
 """Words from which a vocabulary is crowded; a large text may make it larger, until it is read."""
 _RUNS = 1 << 15
 _LETTERS = 12  # code points and words that there is room for, for each run
-_LONG = 64  # characters; longer words are known by a digest, and their text is kept by those who have it
+LONG = 64
+"""Characters; longer words are known by a digest and their text kept by those who have it, longer runs not at all."""
 
 
 class Vocabulary:
@@ -64,8 +65,8 @@ class Vocabulary:
         return (
             len(self.words) >= self.most
             or runs.runs >= runs.most_runs
-            or runs.used_letters + _LONG > runs.most_letters
-            or runs.used_words + _LONG > runs.most_words
+            or runs.used_letters + LONG > runs.most_letters
+            or runs.used_words + LONG > runs.most_words
         )
 
     def numbers(self, words: Sequence[str], long: dict[int, str]) -> NDArray[np.int32]:
@@ -99,36 +100,38 @@ class Vocabulary:
 
     def number(self, word: str, long: dict[int, str]) -> int:
         """As :meth:`numbers`, of one word."""
-        monstrous = len(word) > _LONG
+        monstrous = len(word) > LONG
         key = digest(word) if monstrous else word
         number = self._numbers.get(key)
         if number is None:
             number = len(self.words)
-            if number == len(self.vector):
+            if number >= len(self.vector):
                 self._grow(2 * number)
-            self._numbers[key] = number
-            self.words.append(None if monstrous else word)
             lowered = word.lower()
             self.vector[number] = self._lexicon.vector_row(word) if self._lexicon.features.vectors else 0
             self.lowered[number] = self._lowered.setdefault(
-                lowered if len(lowered) <= _LONG else digest(lowered), len(self._lowered)
+                lowered if len(lowered) <= LONG else digest(lowered), len(self._lowered)
             )
             self.evidence[number] = case_evidence(word)
             self.role[number] = role(word)
             self.size[number] = len(word)
+            # Last, so that a word is known only when all is known of it, whatever interrupts this.
+            self.words.append(None if monstrous else word)
+            self._numbers[key] = number
         if monstrous:
             long[number] = word
         return number
 
     def _grow(self, words: int) -> None:
-        for name in ("vector", "lowered", "evidence", "role", "size", "seen"):
+        """Make room; ``vector`` grows last, since its length says how much there is, whatever interrupts this."""
+        slots = np.full(words * self.classes, -1, np.int32)
+        slots[: len(self.slots)] = self.slots
+        self.slots = slots
+        for name in ("lowered", "evidence", "role", "size", "seen", "vector"):
             old: Array = getattr(self, name)
             new = np.zeros(words, old.dtype)
             new[: len(old)] = old
             setattr(self, name, new)
-        slots = np.full(words * self.classes, -1, np.int32)
-        slots[: len(self.slots)] = self.slots
-        self.slots = slots
 
 
 def digest(word: str) -> bytes:

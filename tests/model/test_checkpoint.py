@@ -11,6 +11,7 @@ import torch
 
 from model import checkpoint
 from model.errors import CheckpointError, StorageError
+from model.lexicon import Lexicon
 from model.tagger import Tagger
 from tests.model.conftest import small_model
 
@@ -126,6 +127,37 @@ def test_a_manifest_cannot_reach_outside_its_folder(folder):
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match="plain file name"):
         checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("vectors.codes", lambda x: x[:, :, None]),
+        ("vectors.codes", lambda x: x[:, :0]),
+        ("vectors.codes", lambda x: x.half()),
+        ("vectors.scale", lambda _: torch.ones(3, 1)),
+        ("pad", lambda x: x.half()),
+        ("fields.shape.weight", lambda x: x.double()),
+        ("ngrams.weight", lambda x: x.bfloat16()),
+    ],
+)
+def test_weights_of_another_shape_or_number_type_are_refused(name, change, model, tmp_path):
+    """The kernel reads them by address, so nothing may be other than it is said to be."""
+    weights = {key: tensor.contiguous() for key, tensor in model.network.state_dict().items()}
+    weights[name] = change(weights[name]).contiguous()
+    with pytest.raises(ValueError, match=name):
+        checkpoint._assemble(model.config, model.lexicon, weights)
+
+
+def test_a_word_or_value_that_is_listed_twice_is_refused(model):
+    weights = dict(model.network.state_dict())
+    twice = Lexicon.of(model.config.features, [*list(model.lexicon.vector_rows)[:-1], "ada"], model.lexicon.field_rows)
+    with pytest.raises(ValueError, match="twice"):
+        checkpoint._assemble(model.config, twice, weights)
+    known = {name: [*rows, next(iter(rows))] for name, rows in model.lexicon.field_rows.items()}
+    twice = Lexicon.of(model.config.features, list(model.lexicon.vector_rows), known)
+    with pytest.raises(ValueError, match="twice"):
+        checkpoint._assemble(model.config, twice, weights)
 
 
 def test_weights_that_are_not_numbers_are_refused(model, tmp_path):

@@ -1,5 +1,6 @@
 """The compiled kernel against the same tagger in Python, numpy and torch: other code, the same answers."""
 
+import contextlib
 import random
 import sys
 from dataclasses import replace
@@ -15,8 +16,9 @@ from model.batch import Batch as PlainBatch
 from model.batch import look_up
 from model.calibration import Calibration
 from model.decoding import read_paths, scheme_tables
+from model.errors import InputError
 from model.iob import tag_set
-from model.kernel import library
+from model.kernel import library, vocabulary
 from model.kernel.pipeline import Compiled
 from model.kernel.reading import PIECE, Reader
 from model.kernel.vocabulary import Vocabulary
@@ -163,6 +165,101 @@ def test_monstrous_words_take_no_room():
         assert_alike(tagger.analyse_tokens([texts]), plain.analyse_tokens([texts]))
     kept = [word for word in tagger._way._vocabulary.words if word is not None]
     assert max(map(len, kept)) <= 64
+
+
+def test_runs_that_are_not_remembered_give_way_too():
+    tagger = Tagger(MODEL, device="cpu")
+    tagger._way._vocabulary = Vocabulary(kernel.load(), MODEL.lexicon, most_words=50, most_runs=40)
+    for text in (" ".join(f"w{n}" for n in range(6000)), " ".join(f"{n:066}" for n in range(2000))):
+        reader = Reader(kernel.load(), tagger._way._current_vocabulary())
+        assert len(list(reader.read([text]))) >= 25
+
+
+def test_texts_of_a_batch_share_their_numbers():
+    reader = Reader(kernel.load(), Vocabulary(kernel.load(), MODEL.lexicon))
+    list(reader.read(["a b c"] * 500))
+    assert len({id(place.start_T.base) for place in reader.places}) == 1
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_an_empty_word_of_a_document_is_refused_every_time(compiled):
+    tagger = Tagger(MODEL, device="cpu", compiled=compiled)
+    for _ in range(2):
+        with pytest.raises(InputError, match="empty word"):
+            tagger.analyse_documents([[["Ada", ""]]])
+
+
+# ── interruptions: Ctrl-C may come anywhere ──
+
+
+@pytest.mark.parametrize("name", ["case_evidence", "role"])
+def test_an_interrupted_word_is_not_half_known(name, monkeypatch):
+    tagger, plain = pair(MODEL)
+    text = "Siemens met ada. Unheard of, Munich."
+    real, calls = getattr(vocabulary, name), []
+
+    def interrupted(word):
+        calls.append(word)
+        if len(calls) % 3 == 0:
+            raise KeyboardInterrupt
+        return real(word)
+
+    monkeypatch.setattr(vocabulary, name, interrupted)
+    for _ in range(12):
+        with contextlib.suppress(KeyboardInterrupt):
+            tagger.analyse([text])
+    monkeypatch.undo()
+    assert_alike(tagger.analyse([text]), plain.analyse([text]))
+
+
+def test_an_interrupted_growth_leaves_room_for_all_that_is_said_to_be_there(monkeypatch):
+    found = Vocabulary(kernel.load(), MODEL.lexicon)
+    real, calls = np.zeros, []
+
+    def interrupted(*shape):
+        calls.append(shape)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*shape)
+
+    monkeypatch.setattr(vocabulary.np, "zeros", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        found._grow(4096)
+    monkeypatch.undo()
+    sizes = {len(array) for array in (found.lowered, found.evidence, found.role, found.size, found.seen)}
+    assert min(*sizes, len(found.slots) // found.classes) >= len(found.vector)
+
+
+def test_an_interrupted_change_of_vocabularies_leaves_no_row_to_another_word(monkeypatch):
+    tagger, plain = pair(MODEL)
+    texts = [" ".join(f"W{n}" for n in range(300)), "ada met Siemens in Munich."]
+    tagger.analyse(texts)
+    tagger._way._vocabulary.most = 10
+    real, calls = Vocabulary.number, []
+
+    def interrupted(self, word, long):
+        calls.append(word)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(self, word, long)
+
+    monkeypatch.setattr(Vocabulary, "number", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tagger.analyse(texts)
+    monkeypatch.undo()
+    assert_alike(tagger.analyse(texts[::-1]), plain.analyse(texts[::-1]))
+
+
+def test_a_failure_to_work_rows_out_costs_no_slot(monkeypatch):
+    tagger, plain = pair(MODEL)
+    table = tagger._way._table
+    free = len(table._free)
+    monkeypatch.setattr(table._weights, "project", lambda *_: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(MemoryError):
+        tagger.analyse(["Ada met"])
+    monkeypatch.undo()
+    assert len(table._free) == free
+    assert_alike(tagger.analyse(["Ada met"]), plain.analyse(["Ada met"]))
 
 
 # ── the network ──

@@ -36,6 +36,8 @@ COPY model model
 COPY training training
 COPY app app
 COPY data/models data/models
+# The inner loops are compiled here; there is no compiler in this image, so one is fetched for as long as the build lasts
+# (model/kernel/build.py).
 RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps . \
  # Bytecode for the modules that a start really imports: a read-only root could not keep it later. Compiling every
  # module would add 150 MB, these add 25, and none would make each start seconds slower.

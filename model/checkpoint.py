@@ -141,7 +141,7 @@ def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Te
     rows = max(lexicon.vector_rows.values(), default=0) + 1
     if rows != len(lexicon.vector_rows) + 1:
         raise ValueError("words.txt lists a word twice")
-    if vectors.codes.ndim != 2 or (vectors.width > 0) != config.features.vectors:
+    if vectors.codes.ndim != 2 or (vectors.width and not config.features.vectors):
         raise ValueError(
             f"vectors.codes is of shape {tuple(vectors.codes.shape)}, which the configuration has no use for"
         )

@@ -114,7 +114,11 @@ def request_ids(world, name):
         assert re.fullmatch(r"[0-9a-f]{16}", chosen[-1])
     assert ask(server, post(CANARY, {"X-Request-ID": "order-66"}))[0].headers["x-request-id"] == "order-66"
     chosen.append("order-66")
-    written = server.logged().splitlines()[lines:]
+    for _ in range(50):  # the line of an answer may be written a moment after it
+        written = server.logged().splitlines()[lines:]
+        if len(written) >= len(chosen):
+            break
+        time.sleep(0.1)
     assert len(written) == len(chosen)
     assert all(identifier in line for identifier, line in zip(chosen, written, strict=True))
     assert not [sent for sent in POISON if sent in "".join(written)]

@@ -175,7 +175,8 @@ def answers(
     else:
         begin_M = (end_I - np.array(sizes, dtype=np.int64))[end_I.searchsorted(paths.begin_M, side="right")]
         start_M, stop_M = paths.begin_M - begin_M, paths.end_M - begin_M
-    score_M = calibration.entity_scores(fill_array(paths.log_product_M))[: len(start_M)]
+    tokens_M = (paths.end_M - paths.begin_M).astype(np.float32)
+    score_M = calibration.entity_scores(fill_array(paths.log_product_M), fill_array(tokens_M))[: len(start_M)]
     entities = zip(
         start_M.tolist(),
         stop_M.tolist(),

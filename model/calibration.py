@@ -4,7 +4,10 @@ A network trained to the end is too sure of itself (Guo et al., ICML 2017). Two 
 on development data and stored in the checkpoint, make its softmax honest without changing a single tag:
 
     tokens     p = softmax(z / temperature)
-    entities   logit(score) = slope · logit(∏ p over its tokens) + offset         (Platt 1999)
+    entities   logit(score) = slope · logit(∏ p over its n tokens) + length · ln n + offset         (after Platt 1999)
+
+The product takes the doubts about the words of one name for independent. They are one doubt, mostly, which it counts n
+times; that is what the term for the length takes back.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,23 +21,26 @@ _EDGE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The three numbers. As they stand: no correction."""
+    """The four numbers. As they stand: no correction."""
 
     temperature: float = 1.0
     slope: float = 1.0
     offset: float = 0.0
+    length: float = 0.0
+    """Of ln n; checkpoints of before there was one have none."""
 
     def __post_init__(self) -> None:
-        numbers = (self.temperature, self.slope, self.offset)
+        numbers = (self.temperature, self.slope, self.offset, self.length)
         if not all(isinstance(n, int | float) and np.isfinite(n) for n in numbers):
             raise ValueError("calibration: expected finite numbers")
         if self.temperature <= 0 or self.slope <= 0:
             raise ValueError("calibration: expected a temperature and a slope above 0")
 
-    def entity_scores(self, log_product_M: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probability that each of M entities is right, from Σ log p over its tokens; in (0, 1)."""
+    def entity_scores(self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probability that each of M entities is right, from Σ log p over its tokens and their number; in (0, 1)."""
         product_M = np.exp(log_product_M.astype(np.float64)).clip(_EDGE, 1 - _EDGE)
         logit_M = self.slope * np.log(product_M / (1 - product_M)) + self.offset
+        logit_M += self.length * np.log(tokens_M.astype(np.float64).clip(1))  # 0 where nothing but a tile is filled up
         score_M: NDArray[np.float64] = 1 / (1 + np.exp(-logit_M))
         return score_M
 

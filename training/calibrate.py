@@ -1,12 +1,13 @@
-"""Fit the three numbers of :class:`model.calibration.Calibration` on development data.
+"""Fit the four numbers of :class:`model.calibration.Calibration` on development data.
 
 The order matters. The temperature makes the probabilities of tokens honest; the entities' scores are products
-of those, so their two numbers are fitted last, on what the first one left to mend. No tag changes.
+of those, so their three numbers are fitted last, on what the first one left to mend. No tag changes.
 
     T tokens · K tags · M entities that the tagger found
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ _PRIOR = 1.0  # weight of "no correction" beside the data, in entities
 
 
 def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence]) -> Calibration:
-    """Fit all three numbers for a tagger; whatever calibration it has already makes no difference.
+    """Fit all four numbers for a tagger; whatever calibration it has already makes no difference.
 
     Args:
         tagger: its labels must include those of the sentences.
@@ -37,7 +38,7 @@ def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence]) -> Calibratio
 
 
 def calibration_of(logits_TK: NDArray[np.float32], gold: Sequence[Sequence[str]], config: ModelConfig) -> Calibration:
-    """Fit all three numbers to the network's output for sentences end to end.
+    """Fit all four numbers to the network's output for sentences end to end.
 
     Args:
         logits_TK: unnormalised; a constant per token makes no difference.
@@ -49,9 +50,7 @@ def calibration_of(logits_TK: NDArray[np.float32], gold: Sequence[Sequence[str]]
     gold_T = np.array([column[tag] for sentence in gold for tag in convert(sentence, config.scheme)], dtype=np.int64)
     temperature = fit_temperature(logits_TK, gold_T)
     log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
-    log_product_M, right_M = _entities(log_probability_TK, gold, config)
-    slope, offset = fit_platt(log_product_M, right_M)
-    return Calibration(temperature, slope, offset)
+    return replace(fit_platt(*_entities(log_probability_TK, gold, config)), temperature=temperature)
 
 
 def fit_temperature(logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64]) -> float:
@@ -88,29 +87,34 @@ def fit_temperature(logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64]) -
     return 2 / (low + high)
 
 
-def fit_platt(log_product_M: NDArray[np.float32], right_M: NDArray[np.bool_]) -> tuple[float, float]:
-    """Fit P(entity is right) = sigmoid(slope · logit(product) + offset) by Newton's method.
+def fit_platt(
+    log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], right_M: NDArray[np.bool_]
+) -> Calibration:
+    """Fit P(entity is right) = sigmoid(slope · logit(product) + length · ln n + offset) by Newton's method.
 
-    A Gaussian prior of weight 1 around (1, 0), no correction, keeps the answer finite when all entities are
-    right or there are none; hundreds of entities overrule it. The slope stays above 0, so the order of scores does.
+    A Gaussian prior of weight 1 around (1, 0, 0), no correction, keeps the answer finite when all entities are right,
+    or of one length, or there are none; hundreds of entities overrule it. The slope stays above 0, so the scores of
+    entities of one length keep their order.
 
     Args:
         log_product_M: Σ log p over the tokens of each entity found.
+        tokens_M: how many tokens that is.
         right_M: whether label, start and end were right.
 
     Returns:
-        slope, offset.
+        The three numbers, at temperature 1.
     Source: Platt, Probabilistic Outputs for Support Vector Machines, 1999.
     """
-    product_M = Calibration().entity_scores(log_product_M)  # clipped as it will be in use
+    product_M = Calibration().entity_scores(log_product_M, tokens_M)  # clipped as it will be in use
     logit_M: Floats = np.log(product_M / (1 - product_M))
+    rest_MP = np.stack([np.log(tokens_M.astype(np.float64)), np.ones_like(logit_M)], axis=1)
     target_M = right_M.astype(np.float64)
-    slope, offset = _newton(np.stack([logit_M, np.ones_like(logit_M)], axis=1), target_M, np.array([1.0, 0.0]))
+    slope, *others = _newton(np.column_stack([logit_M, rest_MP]), target_M, np.array([1.0, 0.0, 0.0]))
     if slope < _FLATTEST:
         slope = _FLATTEST
-        fixed_M = slope * logit_M
-        (offset,) = _newton(np.ones((len(logit_M), 1)), target_M, np.array([0.0]), fixed_M)
-    return float(slope), float(offset)
+        others = list(_newton(rest_MP, target_M, np.zeros(2), slope * logit_M))
+    length, offset = map(float, others)
+    return Calibration(slope=float(slope), offset=offset, length=length)
 
 
 def _newton(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Floats | float = 0.0) -> Floats:
@@ -138,13 +142,18 @@ def _newton(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Float
 
 def _entities(
     log_probability_TK: NDArray[np.float32], gold: Sequence[Sequence[str]], config: ModelConfig
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Decode as the tagger does: Σ log p of each entity found, and whether it is right."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Decode as the tagger does: Σ log p of each entity found, how many tokens it has, and whether it is right."""
     tags, lengths = tag_set(config.labels, config.scheme), [len(sentence) for sentence in gold]
     decoded = list(decode(log_probability_TK, lengths, tags, config.scheme))
     right = [span in spans(true) for true, guess in zip(gold, decoded, strict=True) for span in guess.spans]
+    tokens = [span.end - span.start for guess in decoded for span in guess.spans]
     products = [guess.log_products for guess in decoded]
-    return np.concatenate([np.zeros(0, dtype=np.float32), *products]), np.array(right, dtype=bool)
+    return (
+        np.concatenate([np.zeros(0, dtype=np.float32), *products]),
+        np.array(tokens, dtype=np.float32),
+        np.array(right, dtype=bool),
+    )
 
 
 def _log_softmax(logits_TK: NDArray[np.float32]) -> Floats:

@@ -33,7 +33,7 @@ def small_model(
         for weight in network.parameters():
             weight.normal_(std=0.5)
         network.ngrams.weight[0] = 0
-    return Checkpoint(config, lexicon, network.eval(), Calibration(1.5, 0.8, 0.1))
+    return Checkpoint(config, lexicon, network.eval(), Calibration(1.5, 0.8, 0.1, 0.3))
 
 
 WAYS = [

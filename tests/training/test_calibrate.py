@@ -10,6 +10,11 @@ from training.calibrate import calibration_of, fit_platt, fit_temperature
 RNG = np.random.default_rng(7)
 
 
+def ones(count):
+    """Lengths of entities of one token."""
+    return np.ones(count, np.float32)
+
+
 def draw(probability_TK):
     """One outcome for each row of probabilities."""
     return (probability_TK.cumsum(axis=1) > RNG.random((len(probability_TK), 1))).argmax(axis=1)
@@ -62,41 +67,78 @@ def test_without_a_mistake_or_without_sense_the_temperature_stays_in_bounds():
     assert 0.1 <= fit_temperature(np.zeros((2, 3), np.float32), np.array([0, 1])) <= 10.0
 
 
-def test_slope_and_offset_that_made_the_data_are_found():
-    logit_M = RNG.normal(loc=1, scale=2, size=20_000)
-    right_M = RNG.random(20_000) < 1 / (1 + np.exp(-(0.6 * logit_M - 0.4)))
-    slope, offset = fit_platt(np.log(1 / (1 + np.exp(-logit_M))).astype(np.float32), right_M)
-    assert (slope, offset) == (pytest.approx(0.6, abs=0.05), pytest.approx(-0.4, abs=0.06))
+def test_the_numbers_that_made_the_data_are_found():
+    logit_M, tokens_M = RNG.normal(loc=1, scale=2, size=20_000), RNG.integers(1, 5, 20_000).astype(np.float32)
+    right_M = RNG.random(20_000) < 1 / (1 + np.exp(-(0.6 * logit_M + 0.8 * np.log(tokens_M) - 0.4)))
+    found = fit_platt(np.log(1 / (1 + np.exp(-logit_M))).astype(np.float32), tokens_M, right_M)
+    assert (found.slope, found.offset) == (pytest.approx(0.6, abs=0.05), pytest.approx(-0.4, abs=0.1))
+    assert found.length == pytest.approx(0.8, abs=0.1)
+    assert found.temperature == 1
+
+
+def test_scores_are_the_formula():
+    log_M, tokens_M = np.log(np.array([0.5, 0.9], np.float32)), np.array([1, 3], np.float32)
+    expected = [1 / (1 + np.exp(-0.3)), 1 / (1 + np.exp(-(2 * np.log(9) + 0.7 * np.log(3) + 0.3)))]
+    found = Calibration(slope=2.0, offset=0.3, length=0.7).entity_scores(log_M, tokens_M)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_doubt_that_a_product_counts_once_a_token_is_taken_back():
+    """All tokens of a name are right together or not at all, so its length says nothing of whether it is right."""
+    p_M, tokens_M = RNG.uniform(0.5, 1, size=10_000), RNG.integers(1, 5, 10_000).astype(np.float32)
+    right_M = RNG.random(10_000) < p_M
+    log_M = (tokens_M * np.log(p_M)).astype(np.float32)
+    score_M = fit_platt(log_M, tokens_M, right_M).entity_scores(log_M, tokens_M)
+    without = fit_platt(log_M, ones(10_000), right_M)
+    for tokens in (1, 4):
+        here_M = tokens_M == tokens
+        gap = abs(score_M[here_M].mean() - right_M[here_M].mean())
+        assert gap < 0.03 < abs(without.entity_scores(log_M, ones(10_000))[here_M].mean() - right_M[here_M].mean())
+
+
+def test_what_was_stored_before_there_was_a_length_scores_as_it_did():
+    stored = Calibration.from_json({"temperature": 1.2, "slope": 0.6, "offset": 0.9})
+    log_M = np.log(RNG.uniform(0.2, 1, size=50)).astype(np.float32)
+    assert stored == Calibration(1.2, 0.6, 0.9, 0.0)
+    assert (stored.entity_scores(log_M, 3 * ones(50)) == stored.entity_scores(log_M, ones(50))).all()
+
+
+@pytest.mark.parametrize("numbers", [{"length": float("inf")}, {"length": "1"}, {"slope": 0.0}, {"temperature": -1.0}])
+def test_numbers_that_make_no_score_are_refused(numbers):
+    with pytest.raises(ValueError, match="calibration: expected"):
+        Calibration(**numbers)
 
 
 def test_fitted_scores_are_honest():
     product_M = RNG.uniform(0.3, 1, size=5_000)
     right_M = RNG.random(5_000) < product_M**3  # far less often right than the product says
     log_M = np.log(product_M).astype(np.float32)
-    before = calibration_error(Calibration().entity_scores(log_M), right_M)
-    after = calibration_error(Calibration(1.0, *fit_platt(log_M, right_M)).entity_scores(log_M), right_M)
+    tokens_M = ones(5_000)
+    before = calibration_error(Calibration().entity_scores(log_M, tokens_M), right_M)
+    after = calibration_error(fit_platt(log_M, tokens_M, right_M).entity_scores(log_M, tokens_M), right_M)
     assert after < before / 4
 
 
 @pytest.mark.parametrize("right", [True, False])
 def test_entities_that_are_all_right_or_all_wrong_give_finite_numbers(right):
     log_M = np.log(RNG.uniform(0.5, 1, size=50)).astype(np.float32)
-    slope, offset = fit_platt(log_M, np.full(50, right))
-    assert np.isfinite([slope, offset]).all()
-    assert slope > 0
-    scores = Calibration(1.0, slope, offset).entity_scores(log_M)
+    found = fit_platt(log_M, ones(50), np.full(50, right))
+    assert np.isfinite([found.slope, found.offset]).all()
+    assert found.length == 0
+    assert found.slope > 0
+    scores = found.entity_scores(log_M, ones(50))
     assert (scores > 0.8).all() if right else (scores < 0.2).all()
 
 
 def test_no_entity_means_no_correction():
-    assert fit_platt(np.zeros(0, np.float32), np.zeros(0, bool)) == (1.0, 0.0)
+    assert fit_platt(ones(0), ones(0), np.zeros(0, bool)) == Calibration()
 
 
 def test_scores_keep_their_order_where_the_data_speak_against_it():
     log_M = np.log(RNG.uniform(0.2, 1, size=500)).astype(np.float32)
-    slope, offset = fit_platt(log_M, log_M < np.median(log_M))
-    assert slope == 0.05
-    assert Calibration(1.0, slope, offset).entity_scores(log_M).mean() == pytest.approx(0.5, abs=0.05)
+    found = fit_platt(log_M, ones(500), log_M < np.median(log_M))
+    assert found.slope == 0.05
+    assert found.entity_scores(log_M, ones(500)).mean() == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])

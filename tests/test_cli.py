@@ -147,6 +147,10 @@ class TestUsage:
             (["train", "job.toml"], "--output"),
             (["evaluate", "x.conll"], "--model"),
             (["evaluate", "--model", "m", "--rename", "GPE", "x.conll"], "LABEL=LABEL"),
+            (
+                ["evaluate", "--model", "m", "--variants", "lower,shout", "x.conll"],
+                "'shout', expected all, or some of lower",
+            ),
             (["bench"], "FILE"),
             (["bench", "x", "stray"], "stray"),
             (["vectors", "neighbours", "x", "-n", "none"], "-n"),
@@ -497,6 +501,51 @@ class TestEvaluate:
         assert line.split()[-2:] == [f"{expected.scores.micro.f1:.2%}", str(expected.scores.micro.support)]
         assert any(line.startswith("unseen") for line in out)
         assert any(line.startswith("gold \\ predicted") for line in out)
+
+    def test_it_prints_and_stores_thresholds(self, fenestra, folder, tmp_path, monkeypatch):
+        monkeypatch.chdir(ROOT)
+        _, out, _ = fenestra(
+            "evaluate", "--model", folder, self.CORPUS, *self.RENAME, "--json", tmp_path / "out.json"
+        )  # fmt: skip
+        stored = json.loads((tmp_path / "out.json").read_text())
+        start = out.index(next(line for line in out if line.startswith("score from")))
+        assert [line.split()[0] for line in out[start : start + 9]] == [
+            "score", "all", "0.50", "0.60", "0.70", "0.80", "0.90", "0.95", "0.99",
+        ]  # fmt: skip
+        assert out[start + 1].split()[1:4] == [
+            f"{stored['scores']['micro'][key]:.2%}" for key in ("precision", "recall", "f1")
+        ]
+        assert [kept["threshold"] for kept in stored["thresholds"]] == [0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
+        assert stored["thresholds"][0]["scores"] == pytest.approx(stored["scores"]["micro"])
+        assert any("Brier score" in line for line in out)
+        assert stored["variants"] == {}
+
+    @pytest.mark.parametrize(
+        ("asked", "names"),
+        [("all", ["lower", "upper", "typos", "unpunctuated"]), ("typos,lower,typos", ["typos", "lower"])],
+    )
+    def test_variants_are_a_table_of_their_own(self, fenestra, folder, tmp_path, monkeypatch, asked, names):
+        monkeypatch.chdir(ROOT)
+        words = ["evaluate", "--model", folder, self.CORPUS, *self.RENAME, "--variants", asked]
+        code, out, err = fenestra(*words, "--json", tmp_path / "out.json")
+        assert (code, err) == (0, [])
+        stored = json.loads((tmp_path / "out.json").read_text())
+        start = out.index(next(line for line in out if line.startswith("variant")))
+        rows = [line.split() for line in out[start + 1 :]]
+        assert rows[0][-1] == "100.00%"
+        assert [row[0] for row in rows[1:]] == list(stored["variants"]) == names
+        for row in rows[1:]:
+            found = stored["variants"][row[0]]
+            shares = [found["scores"][key] for key in ("precision", "recall", "f1")]
+            assert row[1:] == [f"{share:.2%}" for share in (*shares, found["share_of_f1"])]
+            assert found["scores"]["support"] == stored["scores"]["micro"]["support"]
+        assert fenestra(*words)[1] == out  # the same typing errors again
+
+    def test_the_help_names_every_variant(self, fenestra):
+        from training.variants import VARIANTS
+
+        _, out, _ = fenestra("evaluate", "--help")
+        assert ", ".join(VARIANTS) in " ".join(" ".join(out).split())
 
     def test_a_label_that_the_model_lacks_is_named_by_its_line(self, fenestra, folder, monkeypatch):
         monkeypatch.chdir(ROOT)

@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from training.variants import DESCRIPTION
+
 _SPLITS = {"dev": "Development", "test": "Test"}
 _BEYOND = {
     "elsewhere": "how the rest of the document cases the word",
@@ -14,18 +16,20 @@ _BEYOND = {
 def render_card(report: Mapping[str, Any]) -> str:
     """Write what a model is, what it learnt from, how good it is, and what not to use it for, in Markdown.
 
-    The description in the run's configuration is taken as Markdown; it is the place for licences.
+    The description in the run's configuration is taken as Markdown; it is the place for licences. What a report of an
+    earlier version does not have, its card does not say.
     """
     sections = (
         _introduction(report),
         _architecture(report),
         _data(report),
         _scores(report),
+        _robustness(report),
         _calibration(report),
         _use(report),
         _loading(report),
     )
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(filter(None, sections)) + "\n"
 
 
 def _introduction(report: Mapping[str, Any]) -> str:
@@ -108,8 +112,11 @@ def _scores(report: Mapping[str, Any]) -> str:
 
 
 def _score_row(name: str, values: Mapping[str, Any]) -> tuple[str, ...]:
-    cells = (f"{100 * values[key]:.2f}" for key in ("precision", "recall", "f1"))
-    return (name if name.startswith("**") else _plain(name), *cells, f"{values['support']:,}")
+    return (name if name.startswith("**") else _plain(name), *_shares(values), f"{values['support']:,}")
+
+
+def _shares(values: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{100 * values[key]:.2f}" for key in ("precision", "recall", "f1"))
 
 
 def _by_corpus(apart: Mapping[str, Any]) -> str:
@@ -132,6 +139,28 @@ def _command(config: Mapping[str, Any], split: str) -> str:
     return shlex.join(["fenestra", "evaluate", "--model", "MODEL", "--as-trained", *config["data"][split]])
 
 
+def _robustness(report: Mapping[str, Any]) -> str:
+    """F1 on the same text as others would write it."""
+    measured = report.get("variants", {})
+    names = list(dict.fromkeys(name for variants in measured.values() for name in variants))
+    if not names:
+        return ""
+    rows = [
+        (
+            split,
+            f"{100 * report['scores'][split]['scores']['micro']['f1']:.2f}",
+            *(f"{100 * variants[name]['scores']['f1']:.2f} ({variants[name]['share_of_f1']:.1%})" for name in names),
+        )
+        for split, variants in measured.items()
+    ]
+    return (
+        "## Robustness\n\n"
+        "F1 on the same text written otherwise, and its share of the F1 of the text as it is. "
+        f"{DESCRIPTION} `fenestra evaluate --variants all` measures it again.\n\n"
+        f"{_table(('split', 'as it is', *names), rows)}"
+    )
+
+
 def _calibration(report: Mapping[str, Any]) -> str:
     numbers = report["calibration"]
     errors = _listed(
@@ -141,14 +170,27 @@ def _calibration(report: Mapping[str, Any]) -> str:
     return (
         "## Calibration\n\n"
         "An entity's `score` is the probability that label, start and end are right, fitted on development data: "
-        f"temperature {numbers['temperature']:.4f}, slope {numbers['slope']:.4f}, offset {numbers['offset']:.4f}. "
-        f"Expected calibration error over ten bins: {errors}."
+        f"{', '.join(f'{name} {value:.4f}' for name, value in numbers.items())}. "
+        f"Expected calibration error over ten bins: {errors}.{_thresholds(report)}"
     )
+
+
+def _thresholds(report: Mapping[str, Any]) -> str:
+    """What keeping sure entities alone gains and costs."""
+    split = _last(report)
+    rows = [
+        (f"{kept['threshold']:.2f}" if kept["threshold"] else "all", *_shares(kept["scores"]), f"{kept['count']:,}")
+        for kept in report["scores"][split].get("thresholds", ())
+    ]
+    if not rows:
+        return ""
+    table = _table(("score from", "precision", "recall", "F1", "kept"), rows)
+    return f" If only entities of some score or more are kept, {split} gives:\n\n{table}"
 
 
 def _use(report: Mapping[str, Any]) -> str:
     """What the figures allow, and what follows from how the model works."""
-    split = "test" if "test" in report["scores"] else "dev"
+    split = _last(report)
     familiarity = report["scores"][split]["familiarity"]
     model = report["config"]["model"]
     beyond = [phrase for key, phrase in _BEYOND.items() if model["features"][key]]
@@ -169,6 +211,11 @@ def _use(report: Mapping[str, Any]) -> str:
         "pre-annotation. Not for decisions about people, and not as the only means of removing personal data.\n\n"
         + "\n".join(f"- {limit}" for limit in limits)
     )
+
+
+def _last(report: Mapping[str, Any]) -> str:
+    """The split that decided nothing, where there is one."""
+    return "test" if "test" in report["scores"] else "dev"
 
 
 def _loading(report: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ from training.shell import (
 if TYPE_CHECKING:
     from training.corpus import Corpus
     from training.epoch import Epoch
-    from training.evaluation import Evaluation
+    from training.evaluation import Evaluation, Variant
+    from training.score import LabelScore
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +80,7 @@ def _add_evaluate(verbs: Verbs) -> None:
         examples=(
             "  fenestra evaluate --model runs/sample data/sample/test.conll\n"
             "  fenestra evaluate --model runs/news --rename GPE=LOC --rename DATE=O --json scores.json gum.conll\n"
-            "  fenestra evaluate --model runs/news conll2003:test --seen conll2003:train"
+            "  fenestra evaluate --model runs/news conll2003:test --seen conll2003:train --variants all"
         ),
     )
     parser.add_argument(
@@ -107,6 +109,10 @@ def _add_evaluate(verbs: Verbs) -> None:
     parser.add_argument(
         "--seen", metavar="FILE.conll", action="append", default=[],
         help="what the model learnt from: score its entities and all others apart",
+    )  # fmt: skip
+    parser.add_argument(
+        "--variants", metavar="A,B,…", type=_variants, default=(),
+        help="score the same text written otherwise: lower, upper, typos, unpunctuated, or all of them",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
@@ -218,16 +224,20 @@ def _summary(report: dict[str, Any]) -> str:
 def _evaluate(options: argparse.Namespace) -> None:
     need("seqeval")
     from model.tagger import Tagger
-    from training.evaluation import known_entities, measure
+    from training.evaluation import known_entities, measure, measure_variants
 
     tagger = Tagger.load(options.model, device=options.device)
     gold = _read(options, options.corpora, tagger.labels)
     known = known_entities(_read(options, options.seen, tagger.labels).sentences) if options.seen else None
     found = measure(tagger, gold.sentences, known)
+    variants = measure_variants(tagger, gold.sentences, options.variants, found.scores.micro)
     say(_evaluation_text(found))
+    if variants:
+        say(f"\n{_variants_text(found.scores.micro, variants)}")
     if options.json:
         about = {"model": str(options.model), "version": tagger.version, "corpus": gold.name, "sha256": gold.sha256}
-        options.json.write_text(json.dumps({**about, **found.as_dict()}, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        measured = {**about, **found.as_dict(), "variants": {name: asdict(v) for name, v in variants.items()}}
+        options.json.write_text(json.dumps(measured, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 def _read(options: argparse.Namespace, names: Sequence[str], labels: Sequence[str]) -> "Corpus":
@@ -262,7 +272,12 @@ def _evaluation_text(found: "Evaluation") -> str:
     if found.familiarity:
         rows += [("seen in training", found.familiarity.seen), ("unseen", found.familiarity.unseen)]
     table = [["", "precision", "recall", "F1", "entities"]]
-    table += [[name, f"{s.precision:.2%}", f"{s.recall:.2%}", f"{s.f1:.2%}", f"{s.support:,}"] for name, s in rows]
+    table += [[name, *_shares(scores), f"{scores.support:,}"] for name, scores in rows]
+    thresholds = [["score from", "precision", "recall", "F1", "kept"]]
+    thresholds += [
+        [f"{kept.threshold:.2f}" if kept.threshold else "all", *_shares(kept.scores), f"{kept.count:,}"]
+        for kept in found.thresholds
+    ]
     matrix = [["gold \\ predicted", *found.confusion.labels]]
     matrix += [
         [label, *(f"{count:,}" for count in counts)]
@@ -271,9 +286,21 @@ def _evaluation_text(found: "Evaluation") -> str:
     return (
         f"{_aligned(table)}\n\n"
         f"token accuracy {scores.token_accuracy:.2%} of {found.tokens:,} tokens in {found.sentences:,} sentences\n"
-        f"expected calibration error {found.reliability.expected_calibration_error:.4f}\n\n"
+        f"expected calibration error {found.reliability.expected_calibration_error:.4f}, "
+        f"Brier score {found.reliability.brier_score:.4f}\n\n"
+        f"{_aligned(thresholds)}\n\n"
         f"{_aligned(matrix)}"
     )
+
+
+def _variants_text(as_it_is: "LabelScore", variants: "dict[str, Variant]") -> str:
+    table = [["variant", "precision", "recall", "F1", "share of F1"], ["as it is", *_shares(as_it_is), f"{1:.2%}"]]
+    table += [[name, *_shares(found.scores), f"{found.share_of_f1:.2%}"] for name, found in variants.items()]
+    return _aligned(table)
+
+
+def _shares(scores: "LabelScore") -> list[str]:
+    return [f"{value:.2%}" for value in (scores.precision, scores.recall, scores.f1)]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -323,6 +350,17 @@ def _renaming(text: str) -> tuple[str, str]:
     if not (label and equals and target):
         raise argparse.ArgumentTypeError(f"{text!r}, expected LABEL=LABEL")
     return label, target
+
+
+def _variants(text: str) -> tuple[str, ...]:
+    from training.variants import VARIANTS
+
+    if text == "all":
+        return tuple(VARIANTS)
+    names = tuple(dict.fromkeys(text.split(",")))
+    if unknown := [name for name in names if name not in VARIANTS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}, expected all, or some of {', '.join(VARIANTS)}")
+    return names
 
 
 def _labels(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""All that is worth knowing of a tagger on an annotated corpus: scores, confusions, errors, honesty."""
+"""All that is worth knowing of a tagger on an annotated corpus: scores, confusions, errors, honesty, robustness."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -7,16 +7,20 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.answers import Prediction
 from model.iob import OUTSIDE, Span, spans, split_tag
 from model.tagger import Tagger
 from training.corpus import Sentence, documents_of
-from training.score import LabelScore, Scores, from_counts, score
+from training.score import LabelScore, Scores, f1_of_spans, from_counts, score
+from training.variants import vary
 
 ErrorKind = Literal["missed", "spurious", "wrong label", "wrong boundary"]
 
 ERROR_KINDS: tuple[ErrorKind, ...] = ("missed", "spurious", "wrong label", "wrong boundary")
+THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+"""The scores from which entities are kept, to see what that gains and costs; 0 keeps all."""
 _BINS = 10
 _MOST_FREQUENT = 20
 _CONTEXT_WORDS = 6
@@ -89,10 +93,34 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Whether scores mean what they say: mean gap between score and accuracy over the bins, weighted by count."""
+    """Whether scores mean what they say."""
 
     expected_calibration_error: float
+    """Mean gap between score and accuracy over the bins, weighted by count."""
+    brier_score: float
+    """Mean squared difference between an entity's score and 1 if it is right, 0 if not: small for scores that are
+    honest and that tell right from wrong. Source: Brier, Monthly Weather Review 78 (1950), 1–3."""
     bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is left if only entities of some score or more are kept."""
+
+    threshold: float
+    count: int
+    scores: LabelScore
+    """Recall is of all gold entities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The scores on the same text, written as others would (:mod:`training.variants`)."""
+
+    sentences: int
+    scores: LabelScore
+    share_of_f1: float
+    """F1 over that of the text as it is; 0 where that is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +135,8 @@ class Evaluation:
     """None where it is not known what the tagger learnt from."""
     errors: Errors
     reliability: Reliability
+    thresholds: tuple[Kept, ...]
+    """One for each of :data:`THRESHOLDS`."""
     loss: float | None = None
     """Mean cross-entropy in nats per token, where it was measured."""
 
@@ -154,6 +184,7 @@ def evaluate(
         familiarity=None if known is None else _familiarity(pairs, known),
         errors=_errors(pairs),
         reliability=_reliability(pairs),
+        thresholds=_thresholds(pairs),
         loss=loss,
     )
 
@@ -165,6 +196,26 @@ def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[st
     """
     predictions = chain.from_iterable(tagger.predict(documents_of(gold)))
     return evaluate(gold, predictions, known, labels=tagger.labels)
+
+
+def measure_variants(
+    tagger: Tagger, gold: Sequence[Sentence], names: Iterable[str], as_it_is: LabelScore
+) -> dict[str, Variant]:
+    """Tag a corpus once more for each of some ways to write it.
+
+    Args:
+        tagger: whose answers are scored.
+        gold: the annotated sentences as they are.
+        names: of :data:`training.variants.VARIANTS`.
+        as_it_is: micro scores of the tagger on ``gold``, that the others are compared with.
+    """
+    found = {}
+    for name in names:
+        varied = vary(name, gold)
+        answers = chain.from_iterable(tagger.predict(documents_of(varied)))
+        scores = f1_of_spans((spans(sentence.tags) for sentence in varied), (answer.spans for answer in answers))
+        found[name] = Variant(len(varied), scores, scores.f1 / as_it_is.f1 if as_it_is.f1 else 0.0)
+    return found
 
 
 class Pair(NamedTuple):
@@ -258,8 +309,7 @@ def _example(sentence: Sentence, span: Span) -> Example:
 
 def _reliability(pairs: Sequence[Pair]) -> Reliability:
     """Sort the entities found into ten bins by score and look how many of each bin are right."""
-    scores = np.array([score for pair in pairs for score in pair.answer.span_scores])
-    right = np.array([span in pair.gold for pair in pairs for span in pair.answer.spans], dtype=bool)
+    scores, right = _scored(pairs)
     place = np.minimum((scores * _BINS).astype(int), _BINS - 1)
     bins, gap = [], 0.0
     for number in range(_BINS):
@@ -270,4 +320,24 @@ def _reliability(pairs: Sequence[Pair]) -> Reliability:
         if mean is not None and accuracy is not None:
             gap += count * abs(mean - accuracy)
         bins.append(Bin(number / _BINS, (number + 1) / _BINS, count, mean, accuracy))
-    return Reliability(gap / len(scores) if len(scores) else 0.0, tuple(bins))
+    found = len(scores) or 1  # nothing found is nothing wrong
+    return Reliability(gap / found, float(((scores - right) ** 2).sum()) / found, tuple(bins))
+
+
+def _thresholds(pairs: Sequence[Pair]) -> tuple[Kept, ...]:
+    """Keep the entities of each threshold's score or more, and score them against all there are."""
+    scores, right = _scored(pairs)
+    support = sum(len(pair.gold) for pair in pairs)
+    left = []
+    for threshold in THRESHOLDS:
+        kept = scores >= threshold
+        count = int(kept.sum())
+        left.append(Kept(threshold, count, from_counts(int(right[kept].sum()), count, support)))
+    return tuple(left)
+
+
+def _scored(pairs: Sequence[Pair]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The score of every entity found, and whether it is right; in order."""
+    scores = np.array([score for pair in pairs for score in pair.answer.span_scores], dtype=np.float64)
+    right = np.array([span in pair.gold for pair in pairs for span in pair.answer.spans], dtype=bool)
+    return scores, right

@@ -31,11 +31,12 @@ from training.calibrate import fit_calibration
 from training.config import RunConfig, differences, publishable_config
 from training.corpus import Corpus, read_corpora
 from training.epoch import Epoch
-from training.evaluation import Evaluation, known_entities, measure
+from training.evaluation import Evaluation, Variant, known_entities, measure, measure_variants
 from training.loop import Progress, fit
 from training.output import claimed, draft_folder, holds_checkpoint, put_in_place
 from training.score import Scores, score
 from training.state import STATE, restore_state, save_state
+from training.variants import VARIANTS
 from training.vectors import Coverage, WordVectors, coverage, load_vectors, standardiser
 
 JOB = "job.json"
@@ -177,12 +178,14 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
     tagger = Tagger(final, device=config.device)
     evaluations: dict[str, Evaluation] = {}
     floors: dict[str, Scores] = {}
+    variants: dict[str, dict[str, Variant]] = {}
     known = known_entities(inputs.corpora["train"].sentences)
     frequent = baseline.fit(inputs.corpora["train"].sentences)
     for split in ("dev", "test"):
         if split in inputs.corpora:
             sentences = inputs.corpora[split].sentences
             evaluations[split] = measure(tagger, sentences, known)
+            variants[split] = measure_variants(tagger, sentences, VARIANTS, evaluations[split].scores.micro)
             gold, words = [s.tags for s in sentences], [s.words for s in sentences]
             floors[split] = score(gold, frequent.predict(words))
     apart = {
@@ -199,6 +202,7 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         evaluations=evaluations,
         baselines=floors,
         apart=apart,
+        variants=variants,
         calibration=calibration,
         device=str(tagger.device),
         seconds=seconds,

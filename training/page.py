@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 from training.plots import Line, heat_map, line_chart, reliability_chart
+from training.variants import DESCRIPTION
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _SPLIT_TITLES = {"test": "Test corpus", "dev": "Development corpus"}
@@ -115,6 +116,8 @@ def _split(report: Mapping[str, Any], split: str, *, open_: bool) -> str:
         + _card("Seen and unseen entities", _familiarity_table(evaluation["familiarity"])),
         _card("Confusion matrix, tokens", _confusion(evaluation["confusion"]))
         + _card("Do the scores mean what they say?", _reliability(evaluation["reliability"])),
+        _card("If only sure entities are kept", _thresholds_table(evaluation["thresholds"]))
+        + _card("The same text, written otherwise", _variants_table(evaluation, report["variants"][split])),
     )
     body = "".join(f'<section class="pair">{pair}</section>' for pair in pairs)
     if apart := report["scores_by_corpus"].get(split):
@@ -143,8 +146,11 @@ def _score_table(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | No
 
 
 def _score_row(style: str, name: str, values: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
-    cells = [f"{values[key]:.2%}" for key in ("precision", "recall", "f1")]
-    return style, [escape(name), *cells, f"{values['support']:,}"]
+    return style, [escape(name), *_shares(values), f"{values['support']:,}"]
+
+
+def _shares(values: Mapping[str, Any]) -> list[str]:
+    return [f"{values[key]:.2%}" for key in ("precision", "recall", "f1")]
 
 
 def _corpus_scores(apart: Mapping[str, Any]) -> str:
@@ -171,8 +177,38 @@ def _reliability(reliability: Mapping[str, Any]) -> str:
     picture = reliability_chart("How often entities of a score are right", bins)
     return (
         f'{picture}<p class="note">Share of entities that are right by their score; on the dashed line, a score is a '
-        f"probability. Stronger bars stand on more entities. Expected calibration error "
-        f"{reliability['expected_calibration_error']:.2%}.</p>"
+        f"probability. The number at a bar counts its entities, the dot is their mean score. Expected calibration "
+        f"error {reliability['expected_calibration_error']:.2%}, Brier score {reliability['brier_score']:.4f}.</p>"
+    )
+
+
+def _thresholds_table(thresholds: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            "",
+            [
+                f"{kept['threshold']:.2f}" if kept["threshold"] else "all",
+                f"{kept['count']:,}",
+                *_shares(kept["scores"]),
+            ],
+        )
+        for kept in thresholds
+    ]
+    return (
+        _table(("score from", "kept", "precision", "recall", "F1"), rows, numbers=4)
+        + '<p class="note">Recall is of all entities of the corpus, kept or not.</p>'
+    )
+
+
+def _variants_table(evaluation: Mapping[str, Any], variants: Mapping[str, Any]) -> str:
+    rows = [("sum", ["as it is", *_shares(evaluation["scores"]["micro"]), f"{1:.1%}"])]
+    rows += [
+        ("", [escape(name), *_shares(found["scores"]), f"{found['share_of_f1']:.1%}"])
+        for name, found in variants.items()
+    ]
+    return (
+        _table(("variant", "precision", "recall", "F1", "of F1"), rows, numbers=4)
+        + f'<p class="note">{escape(DESCRIPTION)} The last column is the share of the F1 of the text as it is.</p>'
     )
 
 

@@ -86,7 +86,7 @@ def heat_map(title: str, labels: Sequence[str], counts: Sequence[Sequence[int]])
 
 
 def reliability_chart(title: str, bins: Sequence[tuple[float, float, int, float | None, float | None]]) -> str:
-    """Draw how often entities of a score are right, beside the diagonal where they should be.
+    """Draw how often entities of a score are right, and how many there are, beside the diagonal they should be on.
 
     Args:
         title: said to those who cannot see the picture.
@@ -101,6 +101,7 @@ def reliability_chart(title: str, bins: Sequence[tuple[float, float, int, float 
         if mean is not None and accuracy is not None:
             parts.append(_bar(frame, low, high, accuracy, math.sqrt(count / largest), f"{count:,} entities"))
             parts.append(_dot("second", frame.x(mean), frame.y(accuracy)))
+            parts.append(_text("tick", frame.x((low + high) / 2), frame.y(accuracy) - 7, f"{count:,}"))
     parts.append(f'<path class="mark" d="M{frame.x(0):.1f} {frame.y(0):.1f}L{frame.x(1):.1f} {frame.y(1):.1f}"/>')
     return _svg(title, parts, frame.width, frame.height)
 

@@ -18,7 +18,7 @@ from training.card import render_card
 from training.config import RunConfig, publishable_config
 from training.corpus import Corpus
 from training.epoch import Epoch
-from training.evaluation import Evaluation
+from training.evaluation import Evaluation, Variant
 from training.page import render_html
 from training.score import Scores
 from training.shell import version
@@ -41,6 +41,7 @@ def build_report(
     baselines: Mapping[str, Scores],
     evaluations: Mapping[str, Evaluation],
     apart: Mapping[str, Mapping[str, Scores]],
+    variants: Mapping[str, Mapping[str, Variant]],
     calibration: Calibration,
     seconds: float,
     created: datetime | None = None,
@@ -57,6 +58,7 @@ def build_report(
         baselines: scores of the most-frequent-tag baseline by split.
         evaluations: of the finished tagger by split.
         apart: scores of the finished tagger for each corpus of a split that has several.
+        variants: scores of the finished tagger on each split as others would write it.
         calibration: of the finished tagger.
         seconds: wall clock of the whole run.
         created: moment of the report; now, when omitted.
@@ -74,13 +76,17 @@ def build_report(
         "best_epoch": best.number,
         "baseline": {split: asdict(scores) for split, scores in baselines.items()},
         "scores": {split: evaluation.as_dict() for split, evaluation in evaluations.items()},
-        "scores_by_corpus": {
-            split: {name: asdict(scores) for name, scores in found.items()} for split, found in apart.items()
-        },
+        "scores_by_corpus": _named(apart),
+        "variants": _named(variants),
         "calibration": calibration.to_json(),
         "verdict": asdict(verdict(epochs)),
         "seconds": seconds,
     }
+
+
+def _named(found: Mapping[str, Mapping[str, Scores | Variant]]) -> dict[str, dict[str, Any]]:
+    """What was found of each split, by name, as plain values."""
+    return {split: {name: asdict(values) for name, values in named.items()} for split, named in found.items()}
 
 
 def _environment(config: RunConfig, device: str) -> dict[str, Any]:

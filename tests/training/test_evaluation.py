@@ -1,6 +1,7 @@
 """What an evaluation counts, on sentences small enough to count by hand."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -8,7 +9,8 @@ from model.errors import DataError
 from model.iob import spans
 from model.tagger import Prediction
 from training.corpus import Sentence
-from training.evaluation import evaluate, known_entities
+from training.evaluation import THRESHOLDS, evaluate, known_entities, measure_variants
+from training.score import f1_of_spans, from_counts
 
 
 def sentence(text, line=1):
@@ -107,12 +109,58 @@ def test_reliability_compares_scores_with_how_often_they_are_right():
     counts = {bin_.low: (bin_.count, bin_.mean_score, bin_.accuracy) for bin_ in found.bins if bin_.count}
     assert counts == {0.0: (1, 0.0, 0.0), 0.6: (2, 0.65, 0.5), 0.9: (2, 0.975, 1.0)}
     assert found.expected_calibration_error == pytest.approx((2 * 0.15 + 2 * 0.025) / 5)
+    assert found.brier_score == pytest.approx((0.05**2 + 0.65**2 + 0.35**2 + 0 + 0) / 5)
     assert [bin_.low for bin_ in found.bins] == pytest.approx([n / 10 for n in range(10)])
+
+
+def test_thresholds_keep_what_is_sure_and_count_all_gold_entities():
+    """Scores of 0.5, 0.6, 0.95 (right), 0.99 (right) and 0.4; five gold entities."""
+    answers = [
+        said("B-PER O O B-LOC O B-LOC", [0.5, 0.6, 0.95]),
+        said("O O O B-LOC I-LOC", [0.99]),
+        said("B-ORG O O", [0.4]),
+    ]
+    found = {kept.threshold: kept for kept in evaluate(GOLD, answers, None).thresholds}
+    assert tuple(found) == THRESHOLDS == (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+    assert [kept.count for kept in found.values()] == [5, 4, 3, 2, 2, 2, 2, 1]
+    assert asdict(found[0.0].scores) == pytest.approx(asdict(evaluate(GOLD, answers, None).scores.micro))
+    assert found[0.6].scores == from_counts(2, 3, 5)
+    assert found[0.99].scores == from_counts(1, 1, 5)
+
+
+def test_a_threshold_that_keeps_nothing_scores_nothing():
+    kept = evaluate(GOLD, [said("B-PER O O O O O", [0.5]), said("O O O O O"), said("O O O")], None).thresholds[-1]
+    assert (kept.count, kept.scores) == (0, from_counts(0, 0, 5))
+
+
+class Remembers:
+    """A tagger that knows Ada as she is written, and nobody else."""
+
+    def predict(self, documents):
+        for document in documents:
+            yield [said(" ".join("B-PER" if word == "Ada" else "O" for word in words)) for words in document]
+
+
+def test_variants_are_scored_against_the_same_entities():
+    gold = [sentence("Ada/B-PER ,/O Bob/B-PER"), sentence("!/O", 5)]
+    plain = f1_of_spans([spans(s.tags) for s in gold], [spans(["B-PER", "O", "O"]), []])
+    found = measure_variants(Remembers(), gold, ["unpunctuated", "lower"], plain)
+    assert list(found) == ["unpunctuated", "lower"]
+    assert found["unpunctuated"].sentences == 1
+    assert (found["unpunctuated"].scores, found["unpunctuated"].share_of_f1) == (plain, 1)
+    assert (found["lower"].sentences, found["lower"].scores.support, found["lower"].share_of_f1) == (2, 2, 0)
+
+
+def test_a_share_of_nothing_is_nothing():
+    gold = [sentence("Bob/B-PER")]
+    assert measure_variants(Remembers(), gold, ["upper"], from_counts(0, 0, 1))["upper"].share_of_f1 == 0
 
 
 def test_nothing_found_and_nothing_there_is_no_error():
     found = evaluate([sentence("no/O")], [said("O")], frozenset())
     assert found.reliability.expected_calibration_error == 0
+    assert found.reliability.brier_score == 0
+    assert {kept.count for kept in found.thresholds} == {0}
     assert found.scores.micro.f1 == 0
     assert evaluate([], [], frozenset()).tokens == 0
 
@@ -121,7 +169,7 @@ def test_it_is_json_ready_under_stable_names():
     plain = evaluate(GOLD, SAID, frozenset(), loss=0.25).as_dict()
     assert json.loads(json.dumps(plain))["scores"]["labels"]["LOC"]["support"] == 2
     assert list(plain) == [
-        "sentences", "tokens", "scores", "confusion", "familiarity", "errors", "reliability", "loss",
+        "sentences", "tokens", "scores", "confusion", "familiarity", "errors", "reliability", "thresholds", "loss",
     ]  # fmt: skip
     assert set(plain["errors"]["frequent"][0]) == {
         "kind", "text", "gold", "predicted", "predicted_text", "count", "example",

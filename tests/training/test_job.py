@@ -79,6 +79,26 @@ def test_the_figures_in_the_report_are_those_of_the_model_on_disk(finished):
     )
 
 
+@pytest.mark.training
+def test_the_report_holds_every_variant_of_dev_and_test(sample_model):
+    from training.corpus import read_corpus
+    from training.evaluation import measure
+    from training.variants import vary
+
+    report = json.loads((sample_model / "report.json").read_text())
+    assert list(report["variants"]) == ["dev", "test"]
+    assert {tuple(found) for found in report["variants"].values()} == {("lower", "upper", "typos", "unpunctuated")}
+    gold = read_corpus(ROOT / "data" / "sample" / "test.conll").sentences
+    for name, found in report["variants"]["test"].items():
+        again = measure(Tagger.load(sample_model), vary(name, gold), frozenset())
+        assert found["scores"] == pytest.approx(again.as_dict()["scores"]["micro"])
+        assert found["sentences"] == again.sentences
+        assert found["share_of_f1"] == pytest.approx(
+            again.scores.micro.f1 / report["scores"]["test"]["scores"]["micro"]["f1"]
+        )
+    assert report["variants"]["test"]["lower"]["share_of_f1"] < 0.9
+
+
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_run_that_was_stopped_resumes_to_the_same_weights(stop, quick_job, finished, tmp_path):
     with pytest.raises(Stopped):

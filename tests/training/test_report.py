@@ -15,10 +15,11 @@ from model.tagger import Prediction
 from training.config import parse_config
 from training.corpus import Corpus, Sentence
 from training.epoch import Epoch
-from training.evaluation import evaluate
+from training.evaluation import Variant, evaluate
 from training.plots import Line, heat_map, line_chart, nice_ticks, reliability_chart
 from training.report import build_report, render_card, render_html
-from training.score import score
+from training.score import from_counts, score
+from training.variants import VARIANTS
 from training.vectors import Coverage, Found, WordVectors
 
 EVIL = '<script>alert("1")</script>'
@@ -56,6 +57,7 @@ def make_report(*, epochs=None, test=True, name="A <small> model", width=2, root
         }
     )
     baseline = score([s.tags for s in sentences], [["O"] * 4])
+    variants = {name: Variant(1, from_counts(number, 4, 4), number / 2) for number, name in enumerate(VARIANTS)}
     return build_report(
         config=config,
         device="cpu",
@@ -66,7 +68,8 @@ def make_report(*, epochs=None, test=True, name="A <small> model", width=2, root
         baselines=dict.fromkeys(splits, baseline),
         evaluations=dict.fromkeys(splits, evaluation),
         apart={"dev": {"news.conll": baseline, EVIL: evaluation.scores}},
-        calibration=Calibration(1.2, 0.8, 0.1),
+        variants=dict.fromkeys(splits, variants),
+        calibration=Calibration(1.2, 0.8, 0.1, 0.3),
         seconds=61.0,
         created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
     )
@@ -102,11 +105,13 @@ class TestReport:
         report = make_report()
         assert list(json.loads(json.dumps(report))) == [
             "name", "created", "fenestra", "config", "environment", "corpora", "vectors", "epochs", "best_epoch",
-            "baseline", "scores", "scores_by_corpus", "calibration", "verdict", "seconds",
+            "baseline", "scores", "scores_by_corpus", "variants", "calibration", "verdict", "seconds",
         ]  # fmt: skip
         assert report["created"] == "2026-01-02T03:04:05+00:00"
         assert report["corpora"]["train"]["entities"] == {"LOC": 1, "PER": 1}
         assert report["epochs"][0] == asdict(epoch(1))
+        assert list(report["variants"]["dev"]) == ["lower", "upper", "typos", "unpunctuated"]
+        assert report["scores"]["test"]["thresholds"][-1]["threshold"] == 0.99
 
     def test_the_best_epoch_is_the_earliest_with_the_best_dev_f1(self):
         curve = [epoch(1, dev_f1=0.5), epoch(2, dev_f1=0.7), epoch(3, dev_f1=0.7)]
@@ -158,6 +163,18 @@ class TestPage:
         ):
             assert shown in text
 
+    def test_it_shows_scores_by_threshold_and_by_variant(self):
+        """One of two entities is right, and is scored 0.95; the wrong one has 0.6."""
+        page = render_html(make_report())
+        cells = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in re.findall(r"<tr.*?</tr>", page)]
+        assert ["all", "2", "50.00%", "50.00%", "50.00%"] in cells
+        assert ["0.70", "1", "100.00%", "50.00%", "66.67%"] in cells
+        assert ["0.99", "0", "0.00%", "0.00%", "0.00%"] in cells
+        assert ["as it is", "50.00%", "50.00%", "50.00%", "100.0%"] in cells
+        assert ["typos", "50.00%", "50.00%", "50.00%", "100.0%"] in cells
+        assert ["lower", "0.00%", "0.00%", "0.00%", "0.0%"] in cells
+        assert "Brier score 0.1812" in page  # (0.6² + 0.05²) / 2
+
     def test_one_epoch_no_test_corpus_and_no_vectors_are_enough(self):
         page = Page(render_html(make_report(epochs=[epoch(1)], test=False, width=0)))
         assert not page.open
@@ -175,10 +192,34 @@ class TestCard:
         card = render_card(make_report())
         for said in ("# A \\<small\\> model", "`PER` and `LOC`", "*CC0*", "a word and 3 on each side", "Public domain"):
             assert said in card
-        assert "temperature 1.2000" in card
+        assert "temperature 1.2000, slope 0.8000, offset 0.1000, length 0.3000." in card
         assert "Not for decisions about people" in card
         assert card.startswith("# ")
         assert card.endswith("```\n")
+
+    def test_it_tells_thresholds_and_variants(self):
+        card = render_card(make_report())
+        assert "kept, test gives:" in card
+        assert "| all | 50.00 | 50.00 | 50.00 | 2 |" in card
+        assert "| 0.70 | 100.00 | 50.00 | 66.67 | 1 |" in card
+        assert "| split | as it is | lower | upper | typos | unpunctuated |" in card
+        assert "| dev | 50.00 | 0.00 (0.0%) | 25.00 (50.0%) | 50.00 (100.0%) | 75.00 (150.0%) |" in card
+        assert "`fenestra evaluate --variants all`" in card
+        assert "kept, dev gives:" in render_card(make_report(test=False))
+
+    def test_a_report_of_before_there_were_variants_has_a_card_without_them(self):
+        report = make_report()
+        full = render_card(report)
+        del report["variants"], report["calibration"]["length"]
+        for evaluation in report["scores"].values():
+            evaluation.pop("thresholds", None)  # of both splits, which share one here
+        card = render_card(report)
+        assert "## Robustness" in full
+        assert "## Robustness" not in card
+        assert (
+            "offset 0.1000. Expected calibration error over ten bins: 0.3250 on dev and 0.3250 on test.\n\n##" in card
+        )
+        assert "None" not in card
 
     def test_a_label_cannot_break_the_table(self):
         card = render_card(make_report(labels=["PER", "LOC", "A|B"]))
@@ -235,4 +276,5 @@ class TestPlots:
         drawn = reliability_chart("r", [(0.0, 0.5, 0, None, None), (0.5, 1.0, 4, 0.8, 0.75)])
         assert drawn.count("<rect") == 1
         assert "4 entities, right 75.0%" in drawn
+        assert re.findall(r'class="tick"[^>]*>([^<%]+)<', drawn) == ["4"]
         assert "<rect" not in reliability_chart("r", [(0.0, 1.0, 0, None, None)])

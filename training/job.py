@@ -3,7 +3,7 @@
 import gc
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from model.vectors import VectorTable
 from training import baseline, report
 from training.batches import TaggedStream
 from training.calibrate import fit_calibration
-from training.config import RunConfig, differences, publishable_config
+from training.config import RunConfig, VectorsConfig, differences, publishable_config
 from training.corpus import Corpus, read_corpora
 from training.epoch import Epoch
 from training.evaluation import Evaluation, known_entities, measure
@@ -92,7 +92,8 @@ def train(
     with claimed(output, resume=resume, overwrite=overwrite) as work, few_searches():
         begun = time.perf_counter()
         corpora = read(config)
-        inputs = prepare(config, corpora, vectors_for(config, corpora))
+        vectors = load_vectors(used_vectors(config), set(corpora["train"].words()))
+        inputs = prepare(config, corpora, vectors)
         fingerprint = inputs.fingerprint(config)
         if resume and not overwrite and holds_checkpoint(output):
             _same_job(fingerprint, output)
@@ -140,10 +141,9 @@ def read(config: RunConfig) -> dict[str, Corpus]:
     return corpora
 
 
-def vectors_for(config: RunConfig, corpora: Mapping[str, Corpus]) -> WordVectors:
-    """Read the vectors of a job: none at all if its model looks at none."""
-    vectors = config.vectors if config.model.features.vectors else replace(config.vectors, source="none")
-    return load_vectors(vectors, set(corpora["train"].words()))
+def used_vectors(config: RunConfig) -> VectorsConfig:
+    """The vectors of a job: none at all if its model looks at none."""
+    return config.vectors if config.model.features.vectors else replace(config.vectors, source="none")
 
 
 def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors) -> Inputs:

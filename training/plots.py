@@ -118,7 +118,8 @@ def search_chart(title: str, trials: Sequence[tuple[float | None, bool]], *, x_l
         x_label: what is counted.
     """
     complete = sorted(score for score, whole in trials if whole and score is not None)
-    floor = max(complete[0], 3 * median(complete) - 2 * complete[-1])
+    middle = median(complete)
+    floor = max(complete[0], middle - 2 * (complete[-1] - middle))
     ticks = nice_ticks(floor, complete[-1])
     frame = _Frame(1, max(len(trials), 2), ticks[0], ticks[-1])
     parts = [_horizontal_grid(frame, ticks), _whole_numbers(frame, len(trials)), _axis_title(frame, x_label)]

@@ -142,7 +142,7 @@ class Space:
     def fingerprint(self) -> dict[str, Any]:
         """What the trials depend on, as JSON; how many there will be is not part of it."""
         study = {key: value for key, value in asdict(self.study).items() if key not in ("trials", "minutes")}
-        return json.loads(json.dumps({"study": study, "domains": self.describe()}))  # type: ignore[no-any-return]
+        return {"study": {**study, "seeds": list(self.study.seeds)}, "domains": self.describe()}
 
     def holds(self, values: Values) -> bool:
         """Whether all of these values are in the space."""
@@ -150,7 +150,9 @@ class Space:
 
     def describe(self) -> dict[str, Any]:
         """The domains as JSON, without the folders that vectors lie in."""
-        domains = {name: asdict(domain) for name, domain in self.domains.items()}
+        domains: dict[str, Any] = json.loads(
+            json.dumps({name: asdict(domain) for name, domain in self.domains.items()})
+        )
         if SOURCE in domains:
             domains[SOURCE]["choices"] = [publishable_source(source) for source in domains[SOURCE]["choices"]]
         return domains

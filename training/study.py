@@ -9,8 +9,8 @@ trials it would have had.
 
 import hashlib
 import json
+import math
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -111,16 +111,11 @@ class Study:
         PED-ANOVA (Watanabe et al. 2023), as shares that sum to 1, the largest first. Empty if there are fewer than
         ``FEWEST_FOR_IMPORTANCE`` complete trials, or no quarter of them is better than the rest.
         """
-        if sum(trial.state == "complete" for trial in self.trials) < FEWEST_FOR_IMPORTANCE:
+        scores = sorted((t.dev_f1 for t in self.trials if t.state == "complete" and t.dev_f1 is not None), reverse=True)
+        if len(scores) < FEWEST_FOR_IMPORTANCE or scores[math.ceil(_BEST_SHARE * len(scores)) - 1] == scores[-1]:
             return {}
-        with warnings.catch_warnings():
-            # said where all complete trials are equally good, and seen here by a sum of 0
-            warnings.filterwarnings("ignore", message="Target and region quantiles", category=UserWarning)
-            found = get_param_importances(
-                self._study, evaluator=PedAnovaImportanceEvaluator(target_quantile=_BEST_SHARE), normalize=False
-            )
-        total = sum(found.values())
-        return {name: share / total for name, share in found.items()} if total > 0 else {}
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=_BEST_SHARE)
+        return get_param_importances(self._study, evaluator=evaluator)
 
     def _settle(self) -> None:
         """End what an interrupted search left open: as it was noted if it was over, as never tried if it was not."""

@@ -145,8 +145,8 @@ def tune(
                 attempt = study.ask(first if space.holds(first) else None)
                 trial = _repeated(attempt, study.trials) or _run(attempt, blind, space.study, material, device, watch)
                 attempt.tell(trial)
-                watch.trial(trial, is_best=best_of(study.trials) == trial)
                 _publish(config, space, material, study, output, command)
+                watch.trial(trial, is_best=best_of(study.trials) == trial)
         report = _publish(config, space, material, study, output, command)
     if report["best"] is None:
         raise RunError(f"none of {len(report['trials'])} trials was completed; the last: {report['trials'][-1]['why']}")

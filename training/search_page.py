@@ -86,7 +86,7 @@ def _history(report: Mapping[str, Any]) -> str:
     if not any(complete for _, complete in scores):
         return '<p class="note">No trial is complete.</p>'
     return search_chart("Dev F1 of the trials", scores, x_label="trial") + (
-        '<p class="legend"><i class="second"></i>best so far<i class="first"></i>complete<i class="third"></i>pruned '
+        '<p class="legend"><i class="first"></i>complete<i class="third"></i>pruned<i class="second"></i>best so far '
         "· what is far below the rest stands on the floor</p>"
     )
 

@@ -99,7 +99,8 @@ class Study:
             constant_liar=False,  # one trial at a time: none is under way while another is drawn
         )
         with _writing(self._path):
-            if first is not None and not told:
+            waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))  # since an interruption
+            if first is not None and not told and not waiting:
                 self._study.enqueue_trial({n: self._space.domains[n].parameter(v) for n, v in first.items()})
             trial = self._study.ask(self._distributions)
         values = {name: domain.drawn(trial.params[name]) for name, domain in self._space.domains.items()}
@@ -120,11 +121,12 @@ class Study:
     def _settle(self) -> None:
         """End what an interrupted search left open: as it was noted if it was over, as never tried if it was not."""
         with _writing(self._path):
-            for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
+            for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 outcome = trial.user_attrs.get(_OUTCOME)
-                _tell(self._study, trial.number, _trial(outcome)) if outcome else self._study.tell(
-                    trial.number, state=TrialState.FAIL
-                )
+                if outcome:
+                    _tell(self._study, trial.number, _trial(outcome))
+                else:
+                    self._study.tell(trial.number, state=TrialState.FAIL)
 
 
 class Attempt:

@@ -83,6 +83,17 @@ def test_the_first_trial_may_be_chosen_also_after_an_interruption(study, tmp_pat
     assert again.ask(first).values != first
 
 
+def test_the_process_may_die_before_the_chosen_trial_has_begun(study, tmp_path, monkeypatch):
+    first = {"rate": 0.75, "size": [16], "context": 2}
+    with monkeypatch.context() as patch:
+        patch.setattr(study._study, "ask", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            study.ask(first)
+    trials = [told(Study.open(tmp_path, SPACE, INPUTS).ask(first), 0.5)]
+    assert trials[0].values == first
+    assert Study.open(tmp_path, SPACE, INPUTS).trials == trials
+
+
 def test_another_seed_draws_other_values(tmp_path):
     drawn = []
     for seed in (1, 2):

@@ -111,12 +111,11 @@ class TestUsage:
     def test_it_has_the_verbs_of_the_contract(self, fenestra):
         _, out, _ = fenestra("--help")
         listed = [line.split()[0] for line in out if line.startswith("    ") and line.split()]
-        assert [v for v in listed if v in {"serve", "tag", "train", "evaluate", "data", "vectors", "bench"}] == [
-            "serve", "tag", "train", "evaluate", "data", "vectors", "bench",
-        ]  # fmt: skip
+        verbs = ["serve", "tag", "train", "tune", "evaluate", "data", "vectors", "bench"]
+        assert [word for word in listed if word in verbs] == verbs
 
     @pytest.mark.parametrize(
-        "verb", ["serve", "tag", "bench", "train", "evaluate", "data fetch", "data check", "vectors neighbours"]
+        "verb", ["serve", "tag", "bench", "train", "tune", "evaluate", "data fetch", "data check", "vectors neighbours"]
     )
     def test_every_verb_explains_itself_with_examples(self, fenestra, verb):
         code, out, _ = fenestra(*verb.split(), "--help")
@@ -145,6 +144,9 @@ class TestUsage:
             (["tag", "x", "-o", "no/such/folder/x"], "no/such/folder"),
             (["tag", "x", "-o", "."], "is a folder"),
             (["train", "job.toml"], "--output"),
+            (["tune", "job.toml", "space.toml"], "--output"),
+            (["tune", "job.toml", "--output", "x"], "SPACE.toml"),
+            (["tune", "job.toml", "space.toml", "--output", "x", "--trials", "0"], "--trials"),
             (["evaluate", "x.conll"], "--model"),
             (["evaluate", "--model", "m", "--rename", "GPE", "x.conll"], "LABEL=LABEL"),
             (
@@ -167,20 +169,23 @@ class TestUsage:
 
     def test_help_needs_neither_torch_nor_the_training_extra(self):
         """It must be there at once, and on a serving install."""
-        blocked = "torch", "numpy", "gensim", "seqeval", "fastapi", "pydantic", "uvicorn"
+        blocked = "torch", "numpy", "gensim", "seqeval", "optuna", "fastapi", "pydantic", "uvicorn"
         code = f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); {LAUNCH}"
-        for verb in ("serve", "train", "evaluate"):
+        for verb in ("serve", "train", "tune", "evaluate"):
             status, out, err = finish(verb, "--help", code=code)
             assert (status, err) == (0, "")
             assert "examples:" in out
 
-    @pytest.mark.parametrize("verb", ["evaluate", "train"])
-    def test_a_missing_extra_is_named_with_the_way_to_get_it(self, folder, verb, tmp_path):
+    @pytest.mark.parametrize(
+        ("verb", "package"), [("evaluate", "seqeval"), ("train", "seqeval"), ("tune", "optuna"), ("tune", "tomli_w")]
+    )
+    def test_a_missing_extra_is_named_with_the_way_to_get_it(self, folder, verb, package, tmp_path):
         """Before any work is done: a training does not end for want of what scores it."""
-        code = f"import sys; sys.modules['seqeval'] = None; {LAUNCH}"
+        code = f"import sys; sys.modules[{package!r}] = None; {LAUNCH}"
         words = {
             "evaluate": ["--model", folder, "data/sample/dev.conll"],
             "train": ["training/configs/sample.toml", "--output", tmp_path / "new"],
+            "tune": ["training/configs/sample.toml", "no_space.toml", "--output", tmp_path / "new"],
         }
         status, out, err = finish(verb, *words[verb], code=code)
         assert (status, out) == (2, "")

@@ -10,6 +10,7 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "model" / "README.md", ROOT / "data" / "README.md"]
 )
 LECTURE = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")
+TUNING = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
 SPEED = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
 
 
@@ -46,6 +47,28 @@ def test_commands_of_measurements_take_the_options_that_they_are_shown_with():
     assert len(lines) > 5
     for module, words in lines:
         importlib.import_module(module)._parser().parse_args(words.split())
+
+
+def test_the_space_that_the_page_on_tuning_shows_can_be_searched(tmp_path):
+    from training.config import load_config
+    from training.space import load_space, standing
+
+    (tmp_path / "space.toml").write_text(re.search(r"```toml\n(.+?)```", TUNING, re.DOTALL)[1], encoding="utf-8")
+    job = load_config(ROOT / "training" / "configs" / "sample.toml")
+    found = load_space(tmp_path / "space.toml", job)
+    assert found.holds(standing(job, found))
+
+
+def test_the_page_on_tuning_tells_of_every_field_of_the_study_with_its_default():
+    from dataclasses import asdict
+
+    from training.space import StudyConfig
+
+    told = dict(re.findall(r"^\| `(\w+)` \| (?:`(.+?)`|.+?) \|", TUNING, re.MULTILINE))
+    defaults = asdict(StudyConfig())
+    assert set(told) == set(defaults)
+    shown = {name: str(value).removesuffix(".0") for name, value in defaults.items() if name != "seeds"}
+    assert {name: told[name].strip('"') for name in shown} == shown
 
 
 def test_verbs_of_make_that_are_shown_exist():

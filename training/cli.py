@@ -1,10 +1,11 @@
-"""The verbs that need the training extra: train, evaluate, data, vectors.
+"""The verbs that need the training extra: train, tune, evaluate, data, vectors.
 
 Only their arguments are described when this module is imported; what they use is imported when they run.
 """
 
 import argparse
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def add_verbs(verbs: Verbs) -> None:
     """Add the verbs of this module to a command line."""
     _add_train(verbs)
+    _add_tune(verbs)
     _add_evaluate(verbs)
     _add_data(verbs)
     _add_vectors(verbs)
@@ -68,6 +70,32 @@ def _add_train(verbs: Verbs) -> None:
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="where the checkpoint will be")
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped, if there is one")
     parser.add_argument("--overwrite", action="store_true", help="replace a checkpoint that is in DIR when done")
+
+
+def _add_tune(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "tune",
+        _tune,
+        "search a space of configurations for the best F1 on the development corpus",
+        collect="overrides",
+        examples=(
+            "  fenestra tune job.toml space.toml --output runs/search\n"
+            "  fenestra tune job.toml space.toml training.epochs=8 --output runs/search --trials 20\n"
+            "  fenestra tune job.toml space.toml --output runs/search --trials 100 --resume\n"
+            "  fenestra train runs/search/best.toml --output runs/best"
+        ),
+    )
+    parser.add_argument("config", metavar="CONFIG.toml", type=Path, help="the job")
+    parser.add_argument("space", metavar="SPACE.toml", type=Path, help="fields of the job, and what each may be")
+    parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="fields of the job to change")
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, required=True, help="where the best configuration and the report will be"
+    )
+    parser.add_argument(
+        "--trials", metavar="N", type=whole_number, help="how many in all, instead of what SPACE.toml says"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the search in DIR, if there is one")
 
 
 def _add_evaluate(verbs: Verbs) -> None:
@@ -191,6 +219,48 @@ def _train(options: argparse.Namespace) -> None:
         raise
     say(_summary(json.loads((folder / "report.json").read_text(encoding="utf-8"))))
     say(f"checkpoint: {folder}\nreport: {folder / 'report.html'}")
+
+
+def _tune(options: argparse.Namespace) -> None:
+    need("seqeval", "gensim", "optuna", "tomli_w")
+    from training.config import load_config
+    from training.progress import SearchProgress
+    from training.space import load_space
+    from training.tune import BEST, PAGE, tune
+
+    config = load_config(options.config, options.overrides)
+    space = load_space(options.space, config, options.trials)
+    try:
+        report = tune(
+            config,
+            space,
+            options.output,
+            command=_tune_command(options),
+            resume=options.resume,
+            observe=lambda done: SearchProgress(space.study.trials, done=done),
+        )
+    except KeyboardInterrupt:
+        complain(f"complete trials are kept; go on with --output {options.output} --resume", code=130)
+        raise
+    say(_best_found(report))
+    say(f"configuration: {options.output / BEST}\nreport: {options.output / PAGE}")
+
+
+def _tune_command(options: argparse.Namespace) -> str:
+    """The command that asks for a search, whether or not it was begun before."""
+    trials = ["--trials", str(options.trials)] if options.trials else []
+    words = [options.config, options.space, *options.overrides, "--output", options.output, *trials]
+    return shlex.join(["fenestra", "tune", *map(str, words)])
+
+
+def _best_found(report: dict[str, Any]) -> str:
+    from training.space import said
+
+    best = report["best"]
+    seeds = ", ".join(str(score["seed"]) for score in best["by_seed"])
+    lines = [f"{name} = {said(value)}" for name, value in best["values"].items()]
+    heading = f"dev F1 {best['dev_f1']:.2%}, mean of seeds {seeds}: trial {best['number']} of {len(report['trials'])}"
+    return "\n".join([heading, *lines])
 
 
 def _observer(epochs: int) -> "Callable[[Path, int], Any]":

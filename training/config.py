@@ -9,8 +9,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -33,10 +34,12 @@ Whole = Annotated[int, Field(ge=0)]
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
-_STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid")
+
+_T = TypeVar("_T")
 
 
-@dataclass(config=_STRICT, kw_only=True, frozen=True)
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class DataConfig:
     """Which sentences to learn from, and how their labels are read."""
 
@@ -56,7 +59,7 @@ class DataConfig:
     """Leave out user names of social media: `@name`, or `@` and the token after it."""
 
 
-@dataclass(config=_STRICT, kw_only=True, frozen=True)
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class VectorsConfig:
     """Where the pretrained word vectors come from."""
 
@@ -73,7 +76,7 @@ class VectorsConfig:
     """Open gensim's `.kv` files. They are pickles: opening one runs whatever code is in it."""
 
 
-@dataclass(config=_STRICT, kw_only=True, frozen=True)
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class TrainingConfig:
     """How the weights are found."""
 
@@ -134,7 +137,7 @@ class TrainingConfig:
     a CPU that has AMX, and is float32 elsewhere; sums, weights and all other products are float32 always."""
 
 
-@dataclass(config=_STRICT, kw_only=True, frozen=True)
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class RunConfig:
     """One training job."""
 
@@ -166,16 +169,25 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: names the file and line, or the dotted field, and what was expected.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    values = read_toml(path)
     _anchor(values, path.parent)
     for override in overrides:
         _apply(values, override)
     return parse_config(values)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a file of settings as plain values.
+
+    Raises:
+        ConfigError: it cannot be read or is no TOML; names the file and line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
 def parse_config(values: Mapping[str, Any]) -> RunConfig:
@@ -184,16 +196,46 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: one line that names each wrong field.
     """
+    return validated(_ADAPTER, values)
+
+
+def validated(adapter: TypeAdapter[_T], values: Mapping[str, Any], section: str = "") -> _T:
+    """Validate plain values against any type of ours.
+
+    Args:
+        adapter: of the type.
+        values: to be validated.
+        section: dotted name of what they are the fields of.
+
+    Raises:
+        ConfigError: one line that names each wrong field.
+    """
     try:
-        return _ADAPTER.validate_python(values)
+        return adapter.validate_python(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_complaint(detail) for detail in error.errors()[:5])) from error
+        raise ConfigError("; ".join(_complaint(detail, section) for detail in error.errors()[:5])) from error
 
 
 def dump_config(config: RunConfig) -> dict[str, Any]:
     """As plain JSON values; :func:`parse_config` reads them back."""
     dumped: dict[str, Any] = _ADAPTER.dump_python(config, mode="json")
     return dumped
+
+
+def write_config(config: RunConfig, folder: Path) -> str:
+    """The whole of a configuration as the text of a TOML file for :func:`load_config`.
+
+    Args:
+        config: to be written.
+        folder: where the file will be; files of the configuration are named from there, so that they are found again
+            wherever the two of them are moved together.
+    """
+    values = dump_config(config)
+    values["data"]["root"] = os.path.relpath(config.data.root or ".", folder)
+    if file := _file_of(config.vectors.source):
+        kind, path = file
+        values["vectors"]["source"] = f"{kind}{os.path.join('.', os.path.relpath(path, folder))}"  # noqa: PTH118
+    return tomli_w.dumps(values, multiline_strings=True)
 
 
 def publishable_config(config: RunConfig) -> dict[str, Any]:
@@ -235,11 +277,26 @@ def _anchor(values: dict[str, Any], folder: Path) -> None:
     if isinstance(data, dict):
         data["root"] = os.path.normpath(folder / str(data.get("root", "")))
     vectors = values.get("vectors")
-    source = vectors.get("source") if isinstance(vectors, dict) else None
-    if isinstance(source, str) and isinstance(vectors, dict):
-        kind, colon, rest = source.rpartition(":")
-        if kind == "checkpoint" or (not colon and ("/" in rest or "." in rest)):
-            vectors["source"] = f"{kind}{colon}{os.path.normpath(folder / rest)}"
+    if isinstance(vectors, dict) and "source" in vectors:
+        vectors["source"] = anchored_source(vectors["source"], folder)
+
+
+def anchored_source(source: object, folder: Path) -> object:
+    """The source of vectors as a file in ``folder`` names it; whatever is no file stays as it is."""
+    if isinstance(source, str) and (file := _file_of(source)):
+        kind, path = file
+        return f"{kind}{os.path.normpath(folder / path)}"
+    return source
+
+
+def _file_of(source: str) -> tuple[str, str] | None:
+    """The prefix of a source of vectors, and the file or folder behind it; None where it names no file.
+
+    >>> _file_of("glove"), _file_of("my.txt"), _file_of("checkpoint:runs/x"), _file_of("gensim:glove.6B")
+    (None, ('', 'my.txt'), ('checkpoint:', 'runs/x'), None)
+    """
+    kind, colon, rest = source.rpartition(":")
+    return (kind + colon, rest) if kind == "checkpoint" or (not colon and ("/" in rest or "." in rest)) else None
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -266,8 +323,8 @@ def _from_here(name: object) -> object:
     return name if not isinstance(name, str) or (":" in name and not Path(name).exists()) else str(Path.cwd() / name)
 
 
-def _complaint(detail: Any) -> str:  # noqa: ANN401 - pydantic's own record
-    where = ".".join(str(part) for part in detail["loc"] if part != "__init__")
+def _complaint(detail: Any, section: str) -> str:  # noqa: ANN401 - pydantic's own record
+    where = ".".join(str(part) for part in (section, *detail["loc"]) if part not in ("", "__init__"))
     if detail["type"] == "unexpected_keyword_argument":
         return f"{where}: unknown field"
     message = str(detail["msg"]).removeprefix("Value error, ")

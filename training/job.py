@@ -28,7 +28,7 @@ from model.vectors import VectorTable
 from training import baseline, report
 from training.batches import TaggedStream
 from training.calibrate import fit_calibration
-from training.config import RunConfig, differences, publishable_config
+from training.config import RunConfig, VectorsConfig, differences, publishable_config
 from training.corpus import Corpus, read_corpora
 from training.epoch import Epoch
 from training.evaluation import Evaluation, Variant, known_entities, measure, measure_variants
@@ -92,20 +92,15 @@ def train(
     device = resolve_device(config.device)
     with claimed(output, resume=resume, overwrite=overwrite) as work, few_searches():
         begun = time.perf_counter()
-        inputs = prepare(config)
+        corpora = read(config)
+        vectors = load_vectors(used_vectors(config), set(corpora["train"].words()))
+        inputs = prepare(config, corpora, vectors)
         fingerprint = inputs.fingerprint(config)
         if resume and not overwrite and holds_checkpoint(output):
             _same_job(fingerprint, output)
             (work / STATE).unlink(missing_ok=True)  # of a run that was stopped when all was done
             return output
-        train_stream, dev_stream = (
-            TaggedStream.build(
-                inputs.corpora[split].sentences, inputs.lexicon, inputs.network.vectors, config.model, isolate=isolate
-            )
-            for split, isolate in (("train", config.training.isolate_sentences > 0), ("dev", False))
-        )
-        standardise_topics(inputs.network, train_stream.stream)
-        progress = Progress.begin(inputs.network.to(device), config.training)
+        progress, train_stream, dev_stream = begin(config, inputs, device)
         if resume:
             restore_state(progress, fingerprint, work)
         with observe(work, len(progress.epochs)) as watch:
@@ -129,8 +124,13 @@ def few_searches() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def prepare(config: RunConfig) -> Inputs:
-    """Read corpora and vectors, number words and features, draw the initial weights."""
+def read(config: RunConfig) -> dict[str, Corpus]:
+    """Read the corpora of a job, by split.
+
+    Raises:
+        DataError: a corpus is missing or malformed.
+        InputError: there is nothing to learn in one, or nothing to decide by.
+    """
     corpora = {
         split: read_corpora(names, config.data, config.model.labels)
         for split in ("train", "dev", "test")
@@ -139,16 +139,37 @@ def prepare(config: RunConfig) -> Inputs:
     for split in ("train", "dev"):
         if all(tag == OUTSIDE for sentence in corpora[split].sentences for tag in sentence.tags):
             raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")
+    return corpora
+
+
+def used_vectors(config: RunConfig) -> VectorsConfig:
+    """The vectors of a job: none at all if its model looks at none."""
+    return config.vectors if config.model.features.vectors else replace(config.vectors, source="none")
+
+
+def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors) -> Inputs:
+    """Number words and features, and draw the initial weights."""
     words = list(corpora["train"].words())
     distinct = set(words)
     features = config.model.features
-    vectors = load_vectors(config.vectors if features.vectors else replace(config.vectors, source="none"), distinct)
     learned = [w for w in words if not is_contact(w)] if config.training.forget_contacts else words
     lexicon = Lexicon.build(features, vectors.words, learned, config.training.min_count)
     table = pack(vectors, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}), config)
     torch.manual_seed(config.seed)
     network = WindowTagger(config.model, lexicon, table)
     return Inputs(corpora, vectors, coverage(lexicon, words), lexicon, network)
+
+
+def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Progress, TaggedStream, TaggedStream]:
+    """The start of training: nothing learned yet, and the two corpora as the network sees them, train and dev."""
+    train, dev = (
+        TaggedStream.build(
+            inputs.corpora[split].sentences, inputs.lexicon, inputs.network.vectors, config.model, isolate=isolate
+        )
+        for split, isolate in (("train", config.training.isolate_sentences > 0), ("dev", False))
+    )
+    standardise_topics(inputs.network, train.stream)
+    return Progress.begin(inputs.network.to(device), config.training), train, dev
 
 
 def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> VectorTable:

@@ -21,7 +21,8 @@ from model.storage import storage_error
 from training.state import STATE
 
 EVENTS = "tensorboard"
-_NEW, _OLD, _LOCK = "checkpoint", "replaced", "lock"
+LOCK = "lock"
+_NEW, _OLD = "checkpoint", "replaced"
 
 
 @contextmanager
@@ -37,19 +38,7 @@ def claimed(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Path]:
     if not output.name:
         raise InputError(f"--output {output}: expected the name of a new folder")
     work = output.with_name(f"{output.name}.partial")
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = (work / _LOCK).open("w")
-    except OSError as error:
-        raise storage_error(work, 0, error) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = os.fstat(lock.fileno()).st_ino == (work / _LOCK).stat().st_ino
-        except (BlockingIOError, FileNotFoundError):
-            held = False
-        if not held:
-            raise InputError(f"{output}: another training job is writing there")
+    with held(work, output):
         try:
             _settle(work, output)
             refuse_taken(output, allowed=resume or overwrite)
@@ -59,6 +48,37 @@ def claimed(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Path]:
         finally:
             if not (work / STATE).exists():
                 shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def held(folder: Path, output: Path) -> Iterator[None]:
+    """Make a folder unless it is there, and let no other process hold it meanwhile.
+
+    Args:
+        folder: to be held.
+        output: what complaints are about.
+
+    Raises:
+        InputError: another process holds it.
+        StorageError: the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    except OSError as error:
+        raise storage_error(folder, 0, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = os.fstat(lock.fileno()).st_ino == (folder / LOCK).stat().st_ino
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
+        if not ours:
+            raise InputError(f"{output}: another training job is writing there")
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
 
 
 def refuse_taken(output: Path, *, allowed: bool) -> None:

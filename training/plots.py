@@ -5,9 +5,10 @@ dark as in the light, stay sharp at any size, and the same numbers always give t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from statistics import median
 
 _WIDTH, _HEIGHT = 520, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 16, 42
@@ -104,6 +105,55 @@ def reliability_chart(title: str, bins: Sequence[tuple[float, float, int, float 
             parts.append(_text("tick", frame.x((low + high) / 2), frame.y(accuracy) - 7, f"{count:,}"))
     parts.append(f'<path class="mark" d="M{frame.x(0):.1f} {frame.y(0):.1f}L{frame.x(1):.1f} {frame.y(1):.1f}"/>')
     return _svg(title, parts, frame.width, frame.height)
+
+
+def search_chart(title: str, trials: Sequence[tuple[float | None, bool]], *, x_label: str) -> str:
+    """Draw what trials reached, a dot each, and the best so far as a line.
+
+    What lies further below the median of the complete trials than twice the best lies above it stands on the floor:
+    one hopeless trial would flatten all others.
+
+    Args:
+        title: said to those who cannot see the picture.
+        trials: score of each, None where there is none, and whether it is complete; one complete or more.
+        x_label: what is counted.
+    """
+    complete = sorted(score for score, whole in trials if whole and score is not None)
+    middle = median(complete)
+    floor = max(complete[0], middle - 2 * (complete[-1] - middle))
+    ticks = nice_ticks(floor, complete[-1])
+    frame = _Frame(1, max(len(trials), 2), ticks[0], ticks[-1])
+    parts = [_horizontal_grid(frame, ticks), _whole_numbers(frame, len(trials)), _axis_title(frame, x_label)]
+    best = -math.inf
+    steps: list[str] = []
+    for number, (score, whole) in enumerate(trials, start=1):
+        if score is None:
+            continue
+        y = frame.y(min(max(score, ticks[0]), ticks[-1]))
+        parts.append(_dot("first" if whole else "third", frame.x(number), y))
+        if whole and score > best:
+            best = score
+            steps.append(f"H{frame.x(number):.1f}V{y:.1f}" if steps else f"M{frame.x(number):.1f} {y:.1f}")
+    parts.append(f'<path class="line second" d="{"".join(steps)}H{frame.x(len(trials)):.1f}"/>')
+    return _svg(title, parts, frame.width, frame.height)
+
+
+def bar_chart(title: str, shares: Mapping[str, float]) -> str:
+    """Draw shares as bars that lie below each other.
+
+    Args:
+        title: said to those who cannot see the picture.
+        shares: in [0, 1], by name.
+    """
+    row, margin, length, width = 28, 200, 260, 520
+    largest = max(shares.values())
+    parts = []
+    for place, (name, share) in enumerate(shares.items()):
+        y, size = 8 + place * row, length * share / largest
+        parts.append(_text("tick", margin - 8, y + 14, _short(name, 30), "end"))
+        parts.append(f'<rect class="bar" x="{margin}" y="{y}" width="{size:.1f}" height="{row - 8}" rx="3"/>')
+        parts.append(_text("tick", margin + size + 6, y + 14, f"{share:.0%}", "start"))
+    return _svg(title, parts, width, 16 + row * len(shares))
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:

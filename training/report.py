@@ -69,8 +69,8 @@ def build_report(
         "created": (created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
         "fenestra": version(),
         "config": publishable_config(config),
-        "environment": _environment(config, device),
-        "corpora": {split: _corpus(corpus) for split, corpus in corpora.items()},
+        "environment": environment(config, device),
+        "corpora": {split: describe_corpus(corpus) for split, corpus in corpora.items()},
         "vectors": _vectors(vectors, coverage),
         "epochs": [asdict(epoch) for epoch in epochs],
         "best_epoch": best.number,
@@ -89,7 +89,7 @@ def _named(found: Mapping[str, Mapping[str, Scores | Variant]]) -> dict[str, dic
     return {split: {name: asdict(values) for name, values in named.items()} for split, named in found.items()}
 
 
-def _environment(config: RunConfig, device: str) -> dict[str, Any]:
+def environment(config: RunConfig, device: str) -> dict[str, Any]:
     """What the run's speed and last digits depend on; nothing that names the machine or its user."""
     return {
         "python": platform.python_version(),
@@ -101,7 +101,8 @@ def _environment(config: RunConfig, device: str) -> dict[str, Any]:
     }
 
 
-def _corpus(corpus: Corpus) -> dict[str, Any]:
+def describe_corpus(corpus: Corpus) -> dict[str, Any]:
+    """What is in a corpus, in numbers."""
     return {
         "name": corpus.name,
         "sentences": len(corpus.sentences),

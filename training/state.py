@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import ConfigError
-from model.storage import storage_error, sync_folder, write_durably
+from model.storage import replace_durably
 from training.config import differences
 from training.epoch import Epoch
 from training.loop import Progress
@@ -38,14 +38,7 @@ def save_state(progress: Progress, inputs: Mapping[str, Any], folder: Path) -> N
     """
     header = {"inputs": inputs, "steps": progress.steps, "epochs": [asdict(epoch) for epoch in progress.epochs]}
     data = safetensors.torch.save(dict(_tensors(progress)), metadata={"run": json.dumps(header)})
-    draft = folder / f"{STATE}.new"
-    try:
-        write_durably(draft, data)
-        draft.replace(folder / STATE)
-        sync_folder(folder)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise storage_error(folder / STATE, len(data), error) from error
+    replace_durably(folder / STATE, data)
 
 
 def restore_state(progress: Progress, inputs: Mapping[str, Any], folder: Path) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from model.errors import ConfigError
-from training.config import differences, dump_config, load_config, parse_config
+from training.config import differences, dump_config, load_config, parse_config, write_config
 
 GOOD = {"data": {"train": ["a"], "dev": ["b"]}, "model": {"labels": ["PER"]}}
 SHIPPED = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))
@@ -105,6 +105,22 @@ def test_files_on_the_command_line_start_at_the_current_folder(tmp_path, monkeyp
     config = load_config(Path("jobs/job.toml"), ["data.train=mine.conll", 'data.dev=["conll2003:dev", "x.conll"]'])
     assert config.data.train == (str(tmp_path / "mine.conll"),)
     assert config.data.dev == ("conll2003:dev", str(tmp_path / "x.conll"))
+
+
+@pytest.mark.parametrize("source", ["glove", "v.txt", "deep/v.bin", "checkpoint:../model", "gensim:glove.6B", "none"])
+@pytest.mark.parametrize("root", ["", "corpora", ".."])
+def test_a_written_configuration_is_read_back_from_another_folder(source, root, tmp_path):
+    (tmp_path / "job.toml").write_text(
+        f'description = """\nA "quoted"\nline."""\n[data]\nroot = "{root}"\ntrain = ["a"]\ndev = ["b"]\n'
+        f'rename = {{"a b" = "PER"}}\n[model]\nlabels = ["PER"]\n[vectors]\nsource = "{source}"\n'
+    )
+    config = load_config(tmp_path / "job.toml")
+    there = tmp_path / "deep" / "runs"
+    there.mkdir(parents=True)
+    text = write_config(config, there)
+    (there / "job.toml").write_text(text)
+    assert load_config(there / "job.toml") == config
+    assert str(tmp_path) not in text
 
 
 def test_differences_are_listed_by_dotted_field():

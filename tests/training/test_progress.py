@@ -1,13 +1,15 @@
 """What a run shows while it runs: lines, a bar, TensorBoard events."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training.epoch import Epoch
 from training.events import CURVES, EventWriter
-from training.progress import TrainingProgress
+from training.progress import SearchProgress, TrainingProgress
+from training.trial import Trial
 
 
 def epoch(number, f1=0.5, *, best=False):
@@ -51,6 +53,41 @@ def test_standard_error_is_where_it_goes(capsys):
     out, err = capsys.readouterr()
     assert not out
     assert err.startswith("epoch 1/1")
+
+
+def trial(number, **changes):
+    plain = Trial(
+        number=number, values={"training.learning_rate": 0.00312345678, "model.hidden": [16, 8]}, state="complete",
+        dev_f1=0.5, by_seed=(), epochs=8, seconds=12.345,
+    )  # fmt: skip
+    return replace(plain, **changes)
+
+
+def test_every_trial_of_a_search_is_a_line():
+    stream = io.StringIO()
+    with SearchProgress(20, stream=stream) as show:
+        show.epoch(1, 3, epoch(1))
+        show.trial(trial(1), is_best=True)
+        show.trial(trial(2, state="pruned", why="below the median after epoch 3"), is_best=False)
+        show.trial(trial(3, state="failed", dev_f1=None, why="loss nan"), is_best=False)
+        show.trial(trial(4, repeats=1), is_best=False)
+    values = "training.learning_rate 0.00312346, model.hidden [16, 8]  12.3 s"
+    assert stream.getvalue().splitlines() == [
+        f"trial 1/20  dev F1 50.00% *  {values}",
+        f"trial 2/20  dev F1 50.00%  pruned: below the median after epoch 3  {values}",
+        f"trial 3/20  failed: loss nan  {values}",
+        f"trial 4/20  dev F1 50.00%  complete: repeats trial 1  {values}",
+    ]
+
+
+def test_on_a_terminal_the_trial_under_way_shows_its_epochs():
+    stream = Terminal()
+    with SearchProgress(4, done=1, stream=stream) as show:
+        show.epoch(2, 3, epoch(7))
+        show.trial(trial(2), is_best=True)
+    assert "trial 2, seed 3, epoch 7: dev F1 50.00%" in stream.getvalue()
+    assert "trial 2/4  dev F1 50.00% *" in stream.getvalue()
+    assert "2/4 [" in stream.getvalue().split("\r")[-1]
 
 
 def curve(folder, name):

@@ -16,7 +16,7 @@ from training.config import parse_config
 from training.corpus import Corpus, Sentence
 from training.epoch import Epoch
 from training.evaluation import Variant, evaluate
-from training.plots import Line, heat_map, line_chart, nice_ticks, reliability_chart
+from training.plots import Line, bar_chart, heat_map, line_chart, nice_ticks, reliability_chart, search_chart
 from training.report import build_report, render_card, render_html
 from training.score import from_counts, score
 from training.variants import VARIANTS
@@ -271,6 +271,36 @@ class TestPlots:
         assert re.findall(r'class="count[^>]*>([^<]+)<', drawn) == ["3", "1", "0", "0"]
         assert re.findall(r'class="share[^>]*>([^<]+)<', drawn) == ["75.0%", "25.0%", "0.0%", "0.0%"]
         assert "&lt;PER&gt;" in drawn
+
+    def test_a_search_is_a_dot_a_trial_and_a_line_that_only_rises(self):
+        drawn = search_chart("s", [(0.5, True), (0.9, False), (None, False), (0.4, True), (0.7, True)], x_label="trial")
+        assert re.findall(r'class="dot (\w+)"', drawn) == ["first", "third", "first", "first"]
+        line = re.search(r'class="line second" d="([^"]+)"', drawn)[1]
+        assert re.fullmatch(r"M[\d.]+ [\d.]+H[\d.]+V[\d.]+H[\d.]+", line)
+        start, end = re.search(r" ([\d.]+)", line)[1], re.search(r"V([\d.]+)", line)[1]
+        assert float(end) < float(start)
+
+    def test_a_hopeless_trial_does_not_flatten_the_others(self):
+        """Drawn to scale, the first three would lie 5 pixels apart."""
+        drawn = search_chart("s", [(score, True) for score in (0.9, 0.91, 0.92, 0.0)], x_label="trial")
+        first, second, third, hopeless = (float(y) for y in re.findall(r'cy="([\d.]+)"', drawn))
+        assert third + 30 < second
+        assert second + 30 < first
+        assert first < hopeless < 300
+
+    @pytest.mark.parametrize("scores", [[0.8333], [0.8333, 0.8333], [0.0, 0.0]])
+    def test_trials_that_are_equally_good_lie_beside_each_other(self, scores):
+        drawn = search_chart("s", [(score, True) for score in scores], x_label="trial")
+        places = re.findall(r'cy="([\d.]+)"', drawn)
+        assert len(places) == len(scores)
+        assert len(set(places)) == 1
+
+    def test_bars_are_as_long_as_their_shares(self):
+        drawn = bar_chart("b", {"model.context": 0.6, "<x>": 0.3})
+        first, second = (float(width) for width in re.findall(r'width="([\d.]+)" height="20"', drawn))
+        assert first == pytest.approx(2 * second)
+        assert "&lt;x&gt;" in drawn
+        assert "60%" in drawn
 
     def test_empty_bins_draw_no_bar(self):
         drawn = reliability_chart("r", [(0.0, 0.5, 0, None, None), (0.5, 1.0, 4, 0.8, 0.75)])

@@ -5,6 +5,9 @@ on development data and stored in the checkpoint, make its softmax honest withou
 
     tokens     p = softmax(z / temperature)
     entities   logit(score) = slope · logit(∏ p over its tokens) + offset         (Platt 1999)
+
+Where what a tag says of the next one is learned, the temperature divides the scores of steps too, p of a token is its
+tag's share of all paths, and in place of the product stands the share of the paths that take the entity's tags.
 """
 
 from dataclasses import asdict, dataclass
@@ -32,7 +35,7 @@ class Calibration:
             raise ValueError("calibration: expected a temperature and a slope above 0")
 
     def entity_scores(self, log_product_M: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probability that each of M entities is right, from Σ log p over its tokens; in (0, 1)."""
+        """Probability that each of M entities is right, from the log of that of its tags; in (0, 1)."""
         product_M = np.exp(log_product_M.astype(np.float64)).clip(_EDGE, 1 - _EDGE)
         logit_M = self.slope * np.log(product_M / (1 - product_M)) + self.offset
         score_M: NDArray[np.float64] = 1 / (1 + np.exp(-logit_M))

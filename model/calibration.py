@@ -8,6 +8,9 @@ on development data and stored in the checkpoint, make its softmax honest withou
 
 The product takes the doubts about the words of one name for independent. They are one doubt, mostly, which it counts n
 times; that is what the term for the length takes back.
+
+Where what a tag says of the next one is learned, the temperature divides the scores of steps too, p of a token is its
+tag's share of all paths, and in place of the product stands the share of the paths that take the entity's tags.
 """
 
 from dataclasses import asdict, dataclass
@@ -37,7 +40,7 @@ class Calibration:
             raise ValueError("calibration: expected a temperature and a slope above 0")
 
     def entity_scores(self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probability that each of M entities is right, from Σ log p over its tokens and their number; in (0, 1)."""
+        """Probability that each of M entities is right, from the log of that of its tags, and how many they are."""
         product_M = np.exp(log_product_M.astype(np.float64)).clip(_EDGE, 1 - _EDGE)
         logit_M = self.slope * np.log(product_M / (1 - product_M)) + self.offset
         logit_M += self.length * np.log(tokens_M.astype(np.float64).clip(1))  # 0 where nothing but a tile is filled up

@@ -1,12 +1,13 @@
 """What a model is: features, window, network, tags. Frozen, plain, stored in the checkpoint as JSON."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from model.errors import ConfigError
 from model.iob import Scheme
 
 Activation = Literal["sigmoid", "tanh", "relu", "gelu", "silu"]
+Decoder = Literal["softmax", "transitions"]
 Storage = Literal["float32", "float16", "int8"]
 
 
@@ -63,6 +64,9 @@ class ModelConfig:
     """Units of each hidden layer."""
     activation: Activation = "tanh"
     """The hidden units' nonlinearity."""
+    decoder: Decoder = "softmax"
+    """What is learned of tags: each by its window alone (softmax), or also how well one follows another (transitions);
+    the latter goes with `training.loss = "sentence"`."""
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
     def __post_init__(self) -> None:
@@ -74,6 +78,7 @@ class ModelConfig:
                 all(self.labels) and len(set(self.labels)) == len(self.labels) >= 1,
                 "one or more different labels",
             ),
+            "decoder": (self.decoder in get_args(Decoder), f"one of {', '.join(get_args(Decoder))}"),
             "features": (
                 features.vectors or features.ngram > 0 or bool(features.widths()),
                 "at least one feature switched on",

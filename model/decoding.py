@@ -1,10 +1,11 @@
 """From scores to tags: the best path that is legal under the tagging scheme.
 
 A softmax scores every token alone and may put ``I-PER`` after ``O``. Of all tag sequences that the scheme
-allows, :func:`best_paths` finds the one with the highest product of probabilities (Viterbi 1967; the step
-scores are 0 or −∞).
+allows, :func:`best_paths` finds the one with the highest product of probabilities (the scores of steps from tag to
+tag are 0 or −∞). Where such scores were learned (``model/chain.py``) they count as well, and what is said of a tag or
+of an entity is its probability under all paths.
 
-    S sentences · T tokens of all sentences, end to end · L tokens of the longest · K tags · M entities
+    S sentences · T tokens of all sentences, end to end · K tags · M entities
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -16,15 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.iob import Scheme, Span, split_tag, tag_set, transitions
+from model.lattice import NEVER, Beliefs, StepScores, add_up_paths, groups, search
 from model.steps import run
 from model.tiles import fill_array
 
-_NEVER = -1e30
 _TO_IOB2 = str.maketrans("SE", "BI")
-_PIECE = 2048  # tokens that are searched before giving way
-_AT_ONCE = 8 * _PIECE  # cells, tokens of the longest × sentences, that are searched together
-_LARGE = 8 * _PIECE  # tokens; with more, array arithmetic gives way between its parts
-_STEP_COSTS = 8  # tokens, about: what a step of the search costs however few sentences take it
+_LARGE = 16_384  # tokens; with more, array arithmetic gives way between its parts
 
 
 class Decoded(NamedTuple):
@@ -36,7 +34,7 @@ class Decoded(NamedTuple):
     """Of those tags, one a token: the sum over all columns that IOB2 writes the same way."""
     spans: list[Span]
     log_products: NDArray[np.float32]
-    """Σ log p over the tokens of each span, along the path."""
+    """Log of the probability of each span's tags: Σ log p over its tokens, along the path."""
 
 
 class Paths(NamedTuple):
@@ -55,7 +53,8 @@ class Paths(NamedTuple):
     label_M: NDArray[np.int64]
     """The place of its label among the labels."""
     log_product_M: NDArray[np.float32]
-    """Σ log p over its tokens, along the path."""
+    """Log of the probability of its tags: Σ log p over its tokens, along the path. With learned steps p is that of a
+    tag after the one before, and of the first one whatever stands before: together exactly P(these tags here)."""
 
 
 class _Columns(NamedTuple):
@@ -73,6 +72,11 @@ class _Columns(NamedTuple):
     alike_KA: NDArray[np.int64]
     """The columns that IOB2 writes the same way, itself first; K where there are no more."""
 
+    def allowed(self) -> StepScores:
+        """What the scheme says of steps, as scores: 0 or never."""
+        legal = (self.starts_K, self.steps_KK, self.ends_K)
+        return StepScores(*(np.where(allowed, 0.0, NEVER) for allowed in legal))
+
 
 def iob2_tags(labels: Sequence[str]) -> tuple[str, ...]:
     """The tags of answers: O first, then B and I of each label."""
@@ -80,10 +84,14 @@ def iob2_tags(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def decode(
-    log_probability_TK: NDArray[np.float32], lengths: Sequence[int], tags: Sequence[str], scheme: Scheme
+    log_probability_TK: NDArray[np.float32],
+    lengths: Sequence[int],
+    tags: Sequence[str],
+    scheme: Scheme,
+    learned: StepScores | None = None,
 ) -> Iterator[Decoded]:
     """Read every sentence off its best legal path; arguments as of :func:`best_paths`."""
-    paths = run(read_paths(log_probability_TK, lengths, tags, scheme))
+    paths = run(read_paths(log_probability_TK, lengths, tags, scheme, learned))
     labels = labels_of(tags)
     names = iob2_tags(labels)
     bounds_M = zip(paths.begin_M.tolist(), paths.end_M.tolist(), paths.label_M.tolist(), strict=True)
@@ -102,27 +110,34 @@ def decode(
 
 
 def read_paths(
-    log_probability_TK: NDArray[np.float32], lengths: Sequence[int], tags: Sequence[str], scheme: Scheme
+    log_probability_TK: NDArray[np.float32],
+    lengths: Sequence[int],
+    tags: Sequence[str],
+    scheme: Scheme,
+    learned: StepScores | None = None,
 ) -> Generator[None, None, Paths]:
     """Find the best legal path of every sentence and read it, giving way now and then."""
-    columns = scheme_tables(tuple(tags), scheme)
-    column_T = yield from _best(log_probability_TK, np.asarray(lengths, dtype=np.int64), columns)
+    columns, length_S = scheme_tables(tuple(tags), scheme), np.asarray(lengths, dtype=np.int64)
+    column_T = yield from _best(log_probability_TK, length_S, columns, learned)
     large = len(column_T) > _LARGE
     token_T = np.arange(len(column_T))
     label_T = columns.label_K[column_T]
     inside_T = label_T >= 0
-    begins_T, ends_T = _boundaries(column_T, label_T, np.asarray(lengths, dtype=np.int64), columns)
+    begins_T, ends_T = _boundaries(column_T, label_T, length_S, columns)
     begin_M, end_M = np.flatnonzero(begins_T), np.flatnonzero(ends_T) + 1
     if large:
         yield
+    log_p_TK, chosen_T = log_probability_TK, log_probability_TK[token_T, column_T]
+    if learned:
+        log_p_TK, given_T = yield from _beliefs(log_probability_TK, length_S, column_T, learned)
+        chosen_T = np.where(begins_T, log_p_TK[token_T, column_T], given_T)
     # Only exact operations follow, or such as are fed whole tiles: the bits of a token are its own.
-    padded_TK = np.concatenate([log_probability_TK, np.full((len(column_T), 1), -np.inf, np.float32)], axis=1)
+    padded_TK = np.concatenate([log_p_TK, np.full((len(column_T), 1), -np.inf, np.float32)], axis=1)
     probability_T = np.zeros(len(column_T), dtype=np.float32)
     for alike_T in columns.alike_KA[column_T].T:
         probability_T += np.exp(fill_array(padded_TK[token_T, alike_T]))[: len(column_T)]
         if large:
             yield
-    chosen_T = log_probability_TK[token_T, column_T]
     return Paths(
         column_T,
         np.where(inside_T, 2 * label_T + np.where(begins_T, 1, 2), 0),
@@ -140,23 +155,29 @@ def labels_of(tags: Sequence[str]) -> list[str]:
 
 
 def best_paths(
-    log_probability_TK: NDArray[np.float32], lengths: Sequence[int], tags: Sequence[str], scheme: Scheme
+    log_probability_TK: NDArray[np.float32],
+    lengths: Sequence[int],
+    tags: Sequence[str],
+    scheme: Scheme,
+    learned: StepScores | None = None,
 ) -> NDArray[np.int64]:
     """Find the most probable legal tag sequence of every sentence.
 
-    Taking the best tag of each token is the answer already wherever the result is legal; only the sentences
-    where it is not are searched, many of them one step at a time together.
+    Taking the best tag of each token is the answer already wherever the result is legal, unless there are learned
+    steps; only the sentences where it is not are searched, many of them one step at a time together.
 
     Args:
         log_probability_TK: natural logarithms, sentences end to end.
         lengths: tokens of each sentence; they add up to T.
         tags: the K tags, in the order of the columns.
         scheme: decides which tag may follow which.
+        learned: scores of the steps, NEVER where the scheme does not allow one; 0 elsewhere, when omitted.
 
     Returns:
         The column of each token's tag, shape (T,).
     """
-    return run(_best(log_probability_TK, np.asarray(lengths, dtype=np.int64), scheme_tables(tuple(tags), scheme)))
+    columns = scheme_tables(tuple(tags), scheme)
+    return run(_best(log_probability_TK, np.asarray(lengths, dtype=np.int64), columns, learned))
 
 
 @lru_cache(16)
@@ -200,63 +221,54 @@ def _sums(value_T: NDArray[np.float32], begin_M: NDArray[np.int64], end_M: NDArr
 
 
 def _best(
-    log_probability_TK: NDArray[np.float32], length_S: NDArray[np.int64], columns: _Columns
+    log_probability_TK: NDArray[np.float32],
+    length_S: NDArray[np.int64],
+    columns: _Columns,
+    learned: StepScores | None,
 ) -> Generator[None, None, NDArray[np.int64]]:
     """As :func:`best_paths`, giving way now and then."""
     best_T: NDArray[np.int64] = log_probability_TK.argmax(axis=1)
-    length_S, begin_S = length_S[length_S > 0], (length_S.cumsum() - length_S)[length_S > 0]
+    length_S, begin_S = _sentences(length_S)
     if not len(length_S):
         return best_T
-    sentence_T = np.repeat(np.arange(len(length_S)), length_S)
+    chosen = np.arange(len(length_S)) if learned else _illegal(best_T, begin_S, length_S, columns)
+    large = len(best_T) > _LARGE
+    if large:
+        yield
+    for group in groups(length_S, chosen):
+        yield from search(log_probability_TK, begin_S[group], length_S[group], learned or columns.allowed(), best_T)
+        if large:
+            yield
+    return best_T
+
+
+def _beliefs(
+    log_probability_TK: NDArray[np.float32],
+    length_S: NDArray[np.int64],
+    column_T: NDArray[np.int64],
+    learned: StepScores,
+) -> Generator[None, None, Beliefs]:
+    """What all paths together say of every token, giving way now and then."""
+    beliefs = Beliefs(np.empty_like(log_probability_TK), np.zeros(len(column_T), np.float32))
+    length_S, begin_S = _sentences(length_S)
+    for group in groups(length_S, np.arange(len(length_S))):
+        yield from add_up_paths(log_probability_TK, begin_S[group], length_S[group], learned, column_T, beliefs)
+        if len(column_T) > _LARGE:
+            yield
+    return beliefs
+
+
+def _sentences(length_S: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lengths and first tokens of the sentences that are not empty."""
+    return length_S[length_S > 0], (length_S.cumsum() - length_S)[length_S > 0]
+
+
+def _illegal(
+    best_T: NDArray[np.int64], begin_S: NDArray[np.int64], length_S: NDArray[np.int64], columns: _Columns
+) -> NDArray[np.int64]:
+    """The sentences whose best tags are no legal path."""
     broken_T = np.zeros(len(best_T), dtype=bool)
     broken_T[1:] = ~columns.steps_KK[best_T[:-1], best_T[1:]]
     broken_T[begin_S] = ~columns.starts_K[best_T[begin_S]]
     broken_T[begin_S + length_S - 1] |= ~columns.ends_K[best_T[begin_S + length_S - 1]]
-    if len(best_T) > _LARGE:
-        yield
-    chosen = np.unique(sentence_T[broken_T])
-    chosen = chosen[np.argsort(-length_S[chosen], kind="stable")]  # longest first: the live ones are a prefix
-    while len(chosen):
-        size = max(_AT_ONCE // int(length_S[chosen[0]]), 1)
-        group, chosen = chosen[:size], chosen[size:]
-        yield from _search(log_probability_TK, begin_S[group], length_S[group], best_T, columns)
-    return best_T
-
-
-def _search(
-    log_probability_TK: NDArray[np.float32],
-    begin_S: NDArray[np.int64],
-    length_S: NDArray[np.int64],
-    best_T: NDArray[np.int64],
-    columns: _Columns,
-) -> Generator[None, None, None]:
-    """Viterbi over sentences sorted by falling length; writes the paths into ``best_T``.
-
-    Where a path came from is asked on the way back only, for the one tag that it has there.
-    """
-    step_KK = np.where(columns.steps_KK, 0.0, _NEVER)
-    longest = int(length_S[0])
-    live_L = np.searchsorted(-length_S, -np.arange(longest), side="left")  # sentences longer than each step
-    score_LSK = np.empty((longest, len(length_S), len(step_KK)))
-    score_LSK[0] = log_probability_TK[begin_S] + np.where(columns.starts_K, 0.0, _NEVER)
-    work = 0
-    for step in range(1, longest):
-        live = live_L[step]
-        through_KSK = score_LSK[step - 1, :live].T[:, :, None] + step_KK[:, None, :]
-        score_LSK[step, :live] = through_KSK.max(axis=0) + log_probability_TK[begin_S[:live] + step]
-        work += live + _STEP_COSTS
-        if work >= _PIECE:
-            work = 0
-            yield
-    end_K = np.where(columns.ends_K, 0.0, _NEVER)
-    tag_S = (score_LSK[length_S - 1, np.arange(len(length_S))] + end_K).argmax(axis=1)
-    for step in range(longest - 1, -1, -1):
-        live = live_L[step]
-        following = live_L[step + 1] if step + 1 < longest else 0
-        came_from = score_LSK[step, :following] + step_KK.T[tag_S[:following]]
-        tag_S[:following] = came_from.argmax(axis=1)
-        best_T[begin_S[:live] + step] = tag_S[:live]
-        work += live + _STEP_COSTS
-        if work >= _PIECE:
-            work = 0
-            yield
+    return np.unique(np.repeat(np.arange(len(length_S)), length_S)[broken_T])

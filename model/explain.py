@@ -12,6 +12,9 @@ so that word j has the share g · c_j, the document g · d, and the bias is the 
     rescale   Any f: m = (f(z) − f(z⁰)) / (z − z⁰), where z⁰ is what a window without any contribution gives; the
               shares and the document add up to the distance from it (DeepLIFT; Shrikumar et al., ICML 2017).
 
+Where what a tag says of the next one is learned (``model/chain.py``), the logit is what the window says of the tag:
+the scores of the steps to its neighbours are no part of it.
+
 All in float64. C words on each side · W window width, 2C+1 · E width of e(w) · H hidden units
 """
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model import tiles
+from model.chain import Chain
 from model.config import Activation, ModelConfig
 from model.document import ELSEWHERE_CLASSES
 from model.iob import tag_set
@@ -101,7 +102,10 @@ class WindowTagger(nn.Module):
         self.register_buffer("topic_scale", torch.ones(self.topic.shape[1]))
         self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(config.hidden, rest, strict=False))
         self.activation = ACTIVATIONS[config.activation]()
-        self.output = nn.Linear(config.hidden[-1], len(tag_set(config.labels, config.scheme)))
+        tags = tag_set(config.labels, config.scheme)
+        self.output = nn.Linear(config.hidden[-1], len(tags))
+        self.chain = Chain(tags, config.scheme) if config.decoder == "transitions" else None
+        """What a tag says of the next one; the logits know nothing of it."""
         self.input_dropout = Dropout(0.0)
         self.hidden_dropout = Dropout(0.0)
         self.field_dropout = 0.0
@@ -201,6 +205,7 @@ class WindowTagger(nn.Module):
             windows: over ``0 … U``: 0 is PAD, u + 1 is word u.
 
         Returns:
-            logits_NK, unnormalised: softmax over K gives P(tag | window).
+            logits_NK, unnormalised: softmax over K gives P(tag | window), or, where there is a chain, the part of a
+            path's score that the window gives.
         """
         return self.classify(self.mix(self.project_rows(rows), windows))

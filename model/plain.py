@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model import tiles
 from model.answers import Places
 from model.batch import Batch, Inputs, Sentences, look_up
+from model.chain import step_scores
 from model.checkpoint import Checkpoint
 from model.decoding import Paths, read_paths
 from model.errors import RunError
@@ -34,6 +35,7 @@ class Plain:
         """
         self._model = model
         self._tags = tag_set(model.config.labels, model.config.scheme)
+        self._learned = step_scores(model.network.chain, model.calibration.temperature)
         self._first_layer = Projections(model.network, model.lexicon, cache_mb)
 
     def batches(self, items: Sequence[str | Sequence[str]]) -> Iterator[Step | tuple[Batch, list[Places]]]:
@@ -69,7 +71,7 @@ class Plain:
 
     def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Generator[None, None, Paths]:
         """Find the best legal path of every sentence and read it, giving way now and then."""
-        return read_paths(log_TK, lengths, self._tags, self._model.config.scheme)
+        return read_paths(log_TK, lengths, self._tags, self._model.config.scheme, self._learned)
 
     def window(self, batch: Batch, token: int) -> tuple[list[str], Windows]:
         """The words of the window of one token, and the window over them as the network has it."""

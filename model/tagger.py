@@ -260,7 +260,10 @@ class Tagger:
         return ([prediction(analysis) for analysis in document] for document in self._documents(documents))
 
     def log_probabilities(self, documents: Sequence[Sentences]) -> NDArray[np.float32]:
-        """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K)."""
+        """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K).
+
+        Scores of steps from tag to tag, where they are learned, are no part of it.
+        """
         return run(self._way.log_probabilities(self._way.documents(documents)))
 
     def _documents(self, documents: Iterable[Sentences]) -> Iterator[list[Analysis]]:

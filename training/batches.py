@@ -1,6 +1,6 @@
 """A corpus as the network sees it: one flat stream of tokens, cut into bags of windows as they are asked for.
 
-T tokens of the corpus · N windows of a batch · W window width
+T tokens of the corpus · N windows of a batch · S sentences of a batch · W window width
 """
 
 import random
@@ -27,6 +27,8 @@ class Batch(NamedTuple):
     rows: Rows
     windows: Windows
     gold_N: Tensor
+    length_S: Tensor
+    """Windows of each sentence, as the text is parted when it is read: sentences without a break are one."""
 
 
 class Cut(NamedTuple):
@@ -106,7 +108,7 @@ class TaggedStream:
             ),
             sentence_N,
         )
-        return Batch(self.stream.rows.pick(word_U), windows, self.gold_T[token_N])
+        return Batch(self.stream.rows.pick(word_U), windows, self.gold_T[token_N], torch.tensor(lengths))
 
     def shuffled(self, rng: random.Random, cut: Cut) -> list[list[int]]:
         """Plan one epoch: runs of sentences, in a new order; a run is read without a break, most are one sentence."""

@@ -1,27 +1,36 @@
 """Fit the four numbers of :class:`model.calibration.Calibration` on development data.
 
-The order matters. The temperature makes the probabilities of tokens honest; the entities' scores are products
-of those, so their three numbers are fitted last, on what the first one left to mend. No tag changes.
+The order matters. The temperature makes the probabilities of tokens honest, or those of whole paths where what a tag
+says of the next one is learned; the entities' scores follow from those, so their three numbers are fitted last, on what
+the first one left to mend. No tag changes.
 
     T tokens · K tags · M entities that the tagger found
 """
 
+import math
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from model.calibration import Calibration
+from model.chain import Chain, step_scores
 from model.config import ModelConfig
 from model.decoding import decode
 from model.iob import convert, spans, tag_set
+from model.lattice import StepScores
 from model.tagger import Tagger
 from training.corpus import Sentence, documents_of
+from training.losses import sentence_loss
 
 Floats = NDArray[np.float64]
 
 _COLDEST, _HOTTEST = 0.1, 10.0  # a corpus with no mistake in it would ask for a temperature of 0
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_PARTINGS = 28  # of log 0.1 … log 10, down to a hundred-thousandth
 _FLATTEST = 0.05  # the score must go on rising with the product, even where the data say nothing
 _PRIOR = 1.0  # weight of "no correction" beside the data, in entities
 
@@ -34,23 +43,33 @@ def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence]) -> Calibratio
         sentences: development data, not seen in training.
     """
     logits_TK = tagger.log_probabilities(documents_of(sentences)) * np.float32(tagger.calibration.temperature)
-    return calibration_of(logits_TK, [sentence.tags for sentence in sentences], tagger.config)
+    return calibration_of(logits_TK, [sentence.tags for sentence in sentences], tagger.config, tagger.network.chain)
 
 
-def calibration_of(logits_TK: NDArray[np.float32], gold: Sequence[Sequence[str]], config: ModelConfig) -> Calibration:
+def calibration_of(
+    logits_TK: NDArray[np.float32],
+    gold: Sequence[Sequence[str]],
+    config: ModelConfig,
+    chain: Chain | None = None,
+) -> Calibration:
     """Fit all four numbers to the network's output for sentences end to end.
 
     Args:
         logits_TK: unnormalised; a constant per token makes no difference.
         gold: IOB2 tags of each sentence.
         config: of the model; says what the K columns mean.
+        chain: of the network, if it has one.
     """
     tags = tag_set(config.labels, config.scheme)
     column = {tag: number for number, tag in enumerate(tags)}
     gold_T = np.array([column[tag] for sentence in gold for tag in convert(sentence, config.scheme)], dtype=np.int64)
-    temperature = fit_temperature(logits_TK, gold_T)
+    if chain is None:
+        temperature = fit_temperature(logits_TK, gold_T)
+    else:
+        temperature = fit_path_temperature(logits_TK, gold_T, [len(sentence) for sentence in gold], chain)
     log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
-    return replace(fit_platt(*_entities(log_probability_TK, gold, config)), temperature=temperature)
+    found = _entities(log_probability_TK, gold, config, step_scores(chain, temperature))
+    return replace(fit_platt(*found), temperature=temperature)
 
 
 def fit_temperature(logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64]) -> float:
@@ -87,6 +106,44 @@ def fit_temperature(logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64]) -
     return 2 / (low + high)
 
 
+def fit_path_temperature(
+    logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64], lengths: Sequence[int], chain: Chain
+) -> float:
+    """As :func:`fit_temperature`, of whole sentences: logits and the scores of steps are divided by it alike.
+
+    The loss is convex in 1 / temperature again. What it is at a temperature takes a sum over all paths, and its slope
+    would take a second one, so the loss itself is asked, at points that part an interval in the golden ratio.
+
+    Args:
+        logits_TK: as of :func:`calibration_of`.
+        gold_T: the gold columns.
+        lengths: tokens of each sentence.
+        chain: of the network.
+    """
+    if not len(gold_T):
+        return 1.0
+    exact = deepcopy(chain).cpu().double()
+    logits, gold, length_S = torch.from_numpy(logits_TK).double(), torch.from_numpy(gold_T), torch.tensor(lengths)
+
+    @torch.no_grad()
+    def loss(log_temperature: float) -> float:
+        return sentence_loss(exact, math.exp(-log_temperature))(logits, gold, length_S).item()
+
+    low, high = math.log(_COLDEST), math.log(_HOTTEST)
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    left_loss, right_loss = loss(left), loss(right)
+    for _ in range(_PARTINGS):
+        if left_loss < right_loss:
+            high, right, right_loss = right, left, left_loss
+            left = high - _GOLDEN * (high - low)
+            left_loss = loss(left)
+        else:
+            low, left, left_loss = left, right, right_loss
+            right = low + _GOLDEN * (high - low)
+            right_loss = loss(right)
+    return math.exp((low + high) / 2)
+
+
 def fit_platt(
     log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], right_M: NDArray[np.bool_]
 ) -> Calibration:
@@ -97,8 +154,8 @@ def fit_platt(
     entities of one length keep their order.
 
     Args:
-        log_product_M: Σ log p over the tokens of each entity found.
-        tokens_M: how many tokens that is.
+        log_product_M: log of the probability of the tags of each entity found.
+        tokens_M: how many tokens it has.
         right_M: whether label, start and end were right.
 
     Returns:
@@ -141,11 +198,14 @@ def _newton(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Float
 
 
 def _entities(
-    log_probability_TK: NDArray[np.float32], gold: Sequence[Sequence[str]], config: ModelConfig
+    log_probability_TK: NDArray[np.float32],
+    gold: Sequence[Sequence[str]],
+    config: ModelConfig,
+    learned: StepScores | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Decode as the tagger does: Σ log p of each entity found, how many tokens it has, and whether it is right."""
+    """Decode as the tagger does: log of the probability of each entity's tags, its length, and whether it is right."""
     tags, lengths = tag_set(config.labels, config.scheme), [len(sentence) for sentence in gold]
-    decoded = list(decode(log_probability_TK, lengths, tags, config.scheme))
+    decoded = list(decode(log_probability_TK, lengths, tags, config.scheme, learned))
     right = [span in spans(true) for true, guess in zip(gold, decoded, strict=True) for span in guess.spans]
     tokens = [span.end - span.start for guess in decoded for span in guess.spans]
     products = [guess.log_products for guess in decoded]

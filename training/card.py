@@ -45,11 +45,12 @@ def _introduction(report: Mapping[str, Any]) -> str:
 def _architecture(report: Mapping[str, Any]) -> str:
     model = report["config"]["model"]
     layers = " and ".join(f"{units:,}" for units in model["hidden"])
+    steps = " and learned scores of the steps between them" if model.get("decoder") == "transitions" else ""
     return (
         "## What it is\n\n"
         f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
-        f"({model['activation']}), a softmax over {model['scheme']} tags, and the most probable legal sequence "
-        f"of them. What it knows of a word: {_features(model['features'], report['vectors'])}. "
+        f"({model['activation']}), a softmax over {model['scheme']} tags{steps}, and the most probable legal "
+        f"sequence of them. What it knows of a word: {_features(model['features'], report['vectors'])}. "
         "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
     )
 

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from model.config import ModelConfig
 from model.errors import ConfigError
 
-Loss = Literal["cross_entropy", "focal"]
+Loss = Literal["cross_entropy", "focal", "sentence"]
 ClassWeights = Literal["none", "balanced", "sqrt_balanced"]
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "step"]
@@ -97,7 +97,8 @@ class TrainingConfig:
     """Share of the sentences that are met without their document, as a single sentence that is posted; of those that
     are not joined to a neighbour."""
     loss: Loss = "cross_entropy"
-    """The loss of a window."""
+    """What is made small: the loss of a window, or (sentence) of a sentence's tags together, for
+    `model.decoder = "transitions"`."""
     focal_gamma: NotNegative = 2.0
     """γ of the focal loss: how much less a window counts that is already right."""
     label_smoothing: Fraction = 0.0
@@ -155,6 +156,22 @@ class RunConfig:
     """Title of the model card."""
     description: str = ""
     """What the model card says of the model, in Markdown."""
+
+    def __post_init__(self) -> None:
+        training, chained = self.training, self.model.decoder == "transitions"
+        if chained != (training.loss == "sentence"):
+            needed = '"sentence"' if chained else '"cross_entropy" or "focal"'
+            raise ConfigError(
+                f'training.loss: expected {needed} for model.decoder = "{self.model.decoder}", got "{training.loss}"'
+            )
+        of_windows = {
+            "label_smoothing": training.label_smoothing > 0,
+            "class_weights": training.class_weights != "none",
+        }
+        if chained and (wrong := [name for name, given in of_windows.items() if given]):
+            raise ConfigError(
+                f'training.{wrong[0]}: not with training.loss = "sentence", which has no loss of a window'
+            )
 
 
 _ADAPTER = TypeAdapter(RunConfig)

@@ -7,22 +7,23 @@ import hashlib
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.chain import Chain, step_scores
 from model.config import ModelConfig
-from model.decoding import decode
+from model.decoding import best_paths, decode
 from model.errors import TrainingDiverged
 from model.iob import Span, tag_set
 from model.network import WindowTagger
 from training.batches import Batch, Cut, TaggedStream
 from training.config import RunConfig, TrainingConfig
 from training.epoch import Epoch
-from training.losses import LossFunction, make_loss
+from training.losses import LossFunction, make_loss, sentence_loss
 from training.optimise import Average, make_optimizer, step_size
 from training.products import product
 from training.score import f1_of_spans
@@ -62,8 +63,9 @@ class Progress:
 class Steps:
     """One pass over the corpus, and what it adds up to."""
 
-    def __init__(self, progress: Progress, config: TrainingConfig, loss: LossFunction, device: torch.device) -> None:
-        self.progress, self.config, self.loss, self.device = progress, config, loss, device
+    def __init__(self, progress: Progress, config: RunConfig, loss: LossFunction, device: torch.device) -> None:
+        self.progress, self.config, self.loss, self.device = progress, config.training, loss, device
+        self.model = config.model
         self.nats = self.norm = 0.0
         self.right = torch.zeros((), dtype=torch.int64, device=device)
         self.windows = 0
@@ -81,7 +83,7 @@ class Steps:
             group["lr"] = self.rate
         gold_N = batch.gold_N.to(self.device)
         logits_NK = network(batch.rows.to(self.device), batch.windows.to(self.device))
-        loss = self.loss(logits_NK, gold_N)
+        loss = self.loss(logits_NK, gold_N, batch.length_S)
         progress.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm, nats = torch.stack([self._clip(), loss.detach()]).tolist()  # a GPU is waited for once
@@ -95,7 +97,8 @@ class Steps:
         progress.steps += 1
         progress.average.update(network, progress.steps)
         self.nats += nats * len(gold_N)
-        self.right += (logits_NK.detach().argmax(dim=1) == gold_N).sum()
+        lengths = batch.length_S.tolist()
+        self.right += (best_columns(logits_NK.detach(), lengths, self.model, network.chain) == gold_N).sum()
         self.norm += norm * len(gold_N)
         self.windows += len(gold_N)
 
@@ -121,7 +124,8 @@ def fit(
     """
     options = config.training
     tags = len(tag_set(config.model.labels, config.model.scheme))
-    loss = make_loss(options, torch.bincount(train.gold_T, minlength=tags).to(device))
+    counts_K = torch.bincount(train.gold_T, minlength=tags).to(device)
+    loss = make_loss(options, counts_K, progress.network.chain)
     progress.network.input_dropout.p = options.input_dropout
     progress.network.hidden_dropout.p = options.hidden_dropout
     progress.network.field_dropout = options.field_dropout
@@ -132,7 +136,7 @@ def fit(
         rng = seed_epoch(config.seed, number)
         begun = time.perf_counter()
         progress.network.train()
-        steps = Steps(progress, options, loss, device)
+        steps = Steps(progress, config, loss, device)
         runs = train.shuffled(rng, cut)
         windows = train.tokens(runs)
         for batch in train.batches(runs, options.batch_tokens, rng, options.isolate_sentences):
@@ -159,14 +163,15 @@ def record(
             f"epoch {len(progress.epochs) + 1}, after step {progress.steps}: the scores of the development corpus "
             "are not numbers; try a smaller training.learning_rate"
         )
-    micro = f1_of_spans(dev.spans, predicted_spans(logits_TK, dev, model))
+    micro = f1_of_spans(dev.spans, predicted_spans(logits_TK, dev, model, kept.chain))
+    column_T = best_columns(logits_TK, dev.lengths, model, kept.chain)
     before = progress.best_epoch
     epoch = Epoch(
         number=len(progress.epochs) + 1,
         train_loss=steps.nats / steps.windows,
         train_accuracy=steps.right.item() / steps.windows,
-        dev_loss=functional.cross_entropy(logits_TK, gold_T).item(),
-        dev_accuracy=(logits_TK.argmax(dim=1) == gold_T).float().mean().item(),
+        dev_loss=plain_loss(logits_TK, gold_T, dev.lengths, kept.chain),
+        dev_accuracy=(column_T == gold_T).float().mean().item(),
         dev_precision=micro.precision,
         dev_recall=micro.recall,
         dev_f1=micro.f1,
@@ -189,11 +194,32 @@ def score_stream(network: WindowTagger, stream: TaggedStream, device: torch.devi
     return torch.cat([network(rows.to(device), windows.to(device)).cpu() for rows, windows in bags])
 
 
-def predicted_spans(logits_TK: Tensor, stream: TaggedStream, model: ModelConfig) -> list[list[Span]]:
+@torch.no_grad()
+def plain_loss(logits_TK: Tensor, gold_T: Tensor, lengths: Sequence[int], chain: Chain | None) -> float:
+    """Negative log-likelihood of a corpus, nats per token: of each tag, or of sentences where there is a chain."""
+    if chain is None:
+        return functional.cross_entropy(logits_TK, gold_T).item()
+    device = chain.step.device
+    return sentence_loss(chain)(logits_TK.to(device), gold_T.to(device), torch.tensor(lengths)).item()
+
+
+def best_columns(logits_TK: Tensor, lengths: Sequence[int], model: ModelConfig, chain: Chain | None) -> Tensor:
+    """The best tag of every token: alone, or on the best path where what a tag says of the next one is learned."""
+    if chain is None:
+        return logits_TK.argmax(dim=1)
+    tags, log_probability_TK = tag_set(model.labels, model.scheme), logits_TK.log_softmax(dim=1).cpu().numpy()
+    column_T = best_paths(log_probability_TK, lengths, tags, model.scheme, chain.scores(1.0))
+    return torch.from_numpy(column_T).to(logits_TK.device)
+
+
+def predicted_spans(
+    logits_TK: Tensor, stream: TaggedStream, model: ModelConfig, chain: Chain | None
+) -> list[list[Span]]:
     """Decode a corpus with the function that the service decodes with."""
     tags = tag_set(model.labels, model.scheme)
     log_probability_TK = torch.log_softmax(logits_TK, dim=1).numpy()
-    return [sentence.spans for sentence in decode(log_probability_TK, stream.lengths, tags, model.scheme)]
+    found = decode(log_probability_TK, stream.lengths, tags, model.scheme, step_scores(chain, 1.0))
+    return [sentence.spans for sentence in found]
 
 
 def seed_epoch(seed: int, number: int) -> random.Random:

@@ -1,4 +1,4 @@
-"""What the network is asked to make small: cross-entropy and two answers to class imbalance.
+"""What the network is asked to make small: cross-entropy, two answers to class imbalance, and whole sentences.
 
 With p = softmax(z) and the true tag y as a one-hot vector:
 
@@ -7,7 +7,11 @@ With p = softmax(z) and the true tag y as a one-hot vector:
     weighted        L = −w_y log p_y                  w_y large where the tag is rare
     focal           L = −(1 − p_y)^γ log p_y          (Lin et al., ICCV 2017) windows that are right count little
 
-    N windows · K tags
+and, where what a tag says of the next one is learned too (``model/chain.py``), with s(y) the score of a path:
+
+    sentence        L = log Σ exp s(y′) − s(y)        over the legal paths y′ (Collobert et al. 2011, section 3.3.2)
+
+    N windows · S sentences · K tags
 """
 
 from collections.abc import Callable
@@ -16,9 +20,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from model.chain import Chain
 from training.config import ClassWeights, TrainingConfig
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of logits_NK, gold_N and length_S to the mean over the windows, in nats; windows lie end to end, by sentences."""
 
 
 def class_weights(count_K: Tensor, kind: ClassWeights) -> Tensor | None:
@@ -34,19 +40,23 @@ def class_weights(count_K: Tensor, kind: ClassWeights) -> Tensor | None:
     return weight_K * (seen_K.sum() / (weight_K * seen_K).sum())
 
 
-def make_loss(config: TrainingConfig, count_K: Tensor) -> LossFunction:
+def make_loss(config: TrainingConfig, count_K: Tensor, chain: Chain | None = None) -> LossFunction:
     """Build the loss that a configuration names.
 
     Args:
         config: loss, focal_gamma, label_smoothing, class_weights.
         count_K: windows of each tag in the training corpus.
+        chain: of the network, if it has one; what the loss of a sentence is about.
 
     Returns:
-        A function of logits_NK and gold_N (int64) to the mean over the windows, in nats.
+        A function of logits_NK, gold_N (int64) and, for the loss of a sentence, length_S (int64, on the CPU) to the
+        mean over the windows, in nats.
     """
+    if chain is not None:
+        return sentence_loss(chain)
     weight_K = class_weights(count_K, config.class_weights)
 
-    def loss(logits_NK: Tensor, gold_N: Tensor) -> Tensor:
+    def loss(logits_NK: Tensor, gold_N: Tensor, _length_S: Tensor | None = None) -> Tensor:
         weights = None if weight_K is None else weight_K.to(logits_NK.dtype)
         nats_N = functional.cross_entropy(
             logits_NK, gold_N, weight=weights, label_smoothing=config.label_smoothing, reduction="none"
@@ -59,3 +69,68 @@ def make_loss(config: TrainingConfig, count_K: Tensor) -> LossFunction:
         return nats_N.mean()
 
     return loss
+
+
+def sentence_loss(chain: Chain, factor: float = 1.0) -> LossFunction:
+    """Build the negative log-likelihood of whole sentences, per token.
+
+    With a chain of zeros, and if every path is legal, it is the cross-entropy.
+
+    Args:
+        chain: scores of the steps.
+        factor: of the scores of paths, 1 / temperature.
+    """
+
+    def loss(logits_NK: Tensor, gold_N: Tensor, length_S: Tensor) -> Tensor:
+        # A constant per token makes no difference to a path's share, and this one keeps the sums near 0.
+        log_p_NK = (logits_NK * factor).log_softmax(dim=1)
+        steps = chain.masked(factor)
+        length_S = length_S[length_S > 0]
+        nats = log_partition(log_p_NK, length_S, steps).sum() - _path_score(log_p_NK, gold_N, length_S, steps)
+        return nats / len(gold_N)
+
+    return loss
+
+
+def log_partition(score_NK: Tensor, length_S: Tensor, steps: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Log Σ exp s(y′) over all paths through each sentence, by the forward algorithm, all sentences together.
+
+        αₜ[k] = z[t, k] + log Σⱼ exp(αₜ₋₁[j] + A[j, k])
+
+    Args:
+        score_NK: z, sentences end to end.
+        length_S: tokens of each sentence, at least one; int64, on the CPU.
+        steps: start_K, step_KK and end_K; −∞ for what is not allowed.
+
+    Returns:
+        One number a sentence, the longest first.
+    Source: Rabiner, Proceedings of the IEEE 77 (1989).
+    """
+    start_K, step_KK, end_K = steps
+    longest_S = length_S.sort(descending=True, stable=True)
+    at_N = torch.cat([torch.arange(length) for length in longest_S.values.tolist()])
+    begin_S = (length_S.cumsum(0) - length_S)[longest_S.indices]
+    # By steps, and within a step by falling length: the sentences that go on are a prefix of those before.
+    place_N = (begin_S.repeat_interleave(longest_S.values) + at_N)[at_N.sort(stable=True).indices]
+    first_SK, *rest = torch.split(score_NK[place_N.to(score_NK.device)], at_N.bincount().tolist())
+    alpha_SK, ended = start_K + first_SK, []
+    for here_SK in rest:
+        ended.append(alpha_SK[len(here_SK) :])
+        alpha_SK = (alpha_SK[: len(here_SK), :, None] + step_KK).logsumexp(dim=1) + here_SK
+    return (torch.cat([alpha_SK, *reversed(ended)]) + end_K).logsumexp(dim=1)
+
+
+def _path_score(score_NK: Tensor, gold_N: Tensor, length_S: Tensor, steps: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Σ s(y) over all sentences."""
+    start_K, step_KK, end_K = steps
+    end_S = length_S.cumsum(0).to(gold_N.device)
+    begins_N = torch.zeros(len(gold_N), dtype=torch.bool, device=gold_N.device)
+    begins_N[end_S - length_S.to(gold_N.device)] = True
+    within_N = ~begins_N[1:]
+    taken = step_KK[gold_N[:-1], gold_N[1:]][within_N]
+    return (
+        score_NK.gather(1, gold_N[:, None]).sum()
+        + start_K[gold_N[begins_N]].sum()
+        + taken.sum()
+        + end_K[gold_N[end_S - 1]].sum()
+    )

@@ -89,8 +89,11 @@ class Columns(ctypes.Structure):
     """As in ``path.c``."""
 
     _fields_ = [
-        (name, _COUNT if name in ("tags", "most_alike") else _POINTER)
-        for name in "tags starts_K steps_KK ends_K label_K opens_K closes_K alike_KA most_alike".split()
+        (name, _COUNT if name in ("tags", "most_alike", "learned") else _POINTER)
+        for name in (
+            "tags starts_K steps_KK ends_K label_K opens_K closes_K alike_KA most_alike "
+            "score_start_K score_step_KK score_end_K learned"
+        ).split()
     ]
 
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from model import decoding
 from model.answers import Places
 from model.batch import Sentences
+from model.chain import step_scores
 from model.checkpoint import Checkpoint
 from model.decoding import Paths
 from model.document import parts, topics
-from model.iob import tag_set
+from model.iob import Scheme, tag_set
 from model.kernel import library
 from model.kernel.layers import CpuLayers, DeviceLayers, Laid
 from model.kernel.library import Array, Kernel, address
@@ -27,6 +28,7 @@ from model.kernel.reading import PIECE, Batch, Reader, grouped
 from model.kernel.table import Numbers, Table
 from model.kernel.vocabulary import Vocabulary
 from model.kernel.weights import Weights
+from model.lattice import StepScores
 from model.steps import Step, named, run
 from model.window import PAD, Windows
 
@@ -114,7 +116,8 @@ class Compiled:
             else CpuLayers(kernel, self._weights, model.network, model.calibration.temperature)
         )
         self._vocabulary = Vocabulary(kernel, model.lexicon)
-        self._columns, self._column_arrays = _columns(self._tags, model)
+        self._learned = step_scores(model.network.chain, model.calibration.temperature)
+        self._columns, self._column_arrays = _columns(self._tags, model.config.scheme, self._learned)
         self._lock = Lock()
 
     def _measure(self) -> None:
@@ -175,7 +178,7 @@ class Compiled:
     def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Generator[None, None, Paths]:
         """Find the best legal path of every sentence and read it, giving way now and then."""
         if max(lengths, default=0) > _LONG_SENTENCE:
-            return (yield from decoding.read_paths(log_TK, lengths, self._tags, self._config.scheme))
+            return (yield from decoding.read_paths(log_TK, lengths, self._tags, self._config.scheme, self._learned))
         length_S = np.asarray(lengths, dtype=np.int64)
         count = len(log_TK)
         column_T, tag_T, probability_T = (
@@ -377,13 +380,16 @@ def _stretches(length_S: NDArray[np.int64]) -> Iterator[slice]:
     yield from (slice(begin, end) for begin, end in pairwise(edges))
 
 
-def _columns(tags: Sequence[str], model: Checkpoint) -> tuple[library.Columns, list[Array]]:
-    """The tables of the scheme; and what has to be kept alive."""
-    tables = decoding.scheme_tables(tuple(tags), model.config.scheme)
+def _columns(tags: Sequence[str], scheme: Scheme, learned: StepScores | None) -> tuple[library.Columns, list[Array]]:
+    """The tables of the scheme, and the scores of steps; and what has to be kept alive."""
+    tables = decoding.scheme_tables(tuple(tags), scheme)
+    named_scores = {f"score_{name}": array for name, array in (learned or tables.allowed())._asdict().items()}
+    kinds = {np.dtype(bool): np.uint8, np.dtype(np.float64): np.float64}
     arrays = {
-        name: np.ascontiguousarray(array, np.uint8 if array.dtype == bool else np.int64)
-        for name, array in tables._asdict().items()
+        name: np.ascontiguousarray(array, kinds.get(array.dtype, np.int64))
+        for name, array in {**tables._asdict(), **named_scores}.items()
     }
     most_alike = tables.alike_KA.shape[1]
     addresses = {name: address(array) for name, array in arrays.items()}
-    return library.Columns(tags=len(tags), most_alike=most_alike, **addresses), list(arrays.values())
+    columns = library.Columns(tags=len(tags), most_alike=most_alike, learned=learned is not None, **addresses)
+    return columns, list(arrays.values())

@@ -15,14 +15,22 @@ WORDS = ["ada", "lovelace", "met", "siemens", "in", "munich", "."]
 
 
 def small_model(
-    *, activation="relu", hidden=(16,), context=2, scheme="IOB2", storage="float32", documents=False, **features
+    *,
+    activation="relu",
+    hidden=(16,),
+    context=2,
+    scheme="IOB2",
+    decoder="softmax",
+    storage="float32",
+    documents=False,
+    **features,
 ):
     """Random weights over seven words with vectors of width 6."""
     features |= {"elsewhere": documents, "topic": documents}
     parts = {"word": 4, "case": 3, "shape": 3, "affix": 3, "ngram": 4, "ngram_buckets": 50, "storage": storage}
     config = ModelConfig(
         labels=("LOC", "ORG", "PER"), scheme=scheme, context=context, hidden=hidden, activation=activation,
-        features=FeatureConfig(**{**parts, **features}),
+        decoder=decoder, features=FeatureConfig(**{**parts, **features}),
     )  # fmt: skip
     rng = torch.Generator().manual_seed(3)
     lexicon = Lexicon.build(config.features, WORDS if config.features.vectors else [], ["Ada", "met", "Munich", "."], 1)

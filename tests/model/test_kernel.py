@@ -15,6 +15,7 @@ from model import kernel
 from model.batch import Batch as PlainBatch
 from model.batch import look_up
 from model.calibration import Calibration
+from model.chain import step_scores
 from model.decoding import read_paths, scheme_tables
 from model.errors import InputError
 from model.iob import tag_set
@@ -358,11 +359,13 @@ def test_ngrams_fall_into_the_buckets_that_python_says(words, buckets):
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.name)
+@pytest.mark.parametrize("decoder", ["softmax", "transitions"])
 @pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
-def test_paths_are_those_of_the_search_in_python(build, scheme):
+def test_paths_are_those_of_the_search_in_python(build, decoder, scheme):
     """Scores at random, so that most sentences have an illegal best tag somewhere; ties too."""
-    model = replace(small_model(scheme=scheme), calibration=Calibration())
+    model = replace(small_model(scheme=scheme, decoder=decoder), calibration=Calibration(2.0))
     way, tags = Compiled(build, model, 1, "float32"), tag_set(model.config.labels, scheme)
+    learned = step_scores(model.network.chain, 2.0)
     rng = np.random.default_rng(1)
     for sharp in (0.1, 3.0, 30.0):
         lengths = [*rng.integers(0, 12, size=400).tolist(), 1, 700]
@@ -371,15 +374,16 @@ def test_paths_are_those_of_the_search_in_python(build, scheme):
         log_TK = (
             z_TK - np.log(np.exp(z_TK - z_TK.max(1, keepdims=True)).sum(1, keepdims=True)) - z_TK.max(1, keepdims=True)
         )
-        ours, theirs = run(way.paths(log_TK, lengths)), run(read_paths(log_TK, lengths, tags, scheme))
+        ours, theirs = run(way.paths(log_TK, lengths)), run(read_paths(log_TK, lengths, tags, scheme, learned))
         for name in ("column_T", "tag_T", "begin_M", "end_M", "label_M"):
             np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
         np.testing.assert_allclose(ours.probability_T, theirs.probability_T, atol=1e-6)
-        np.testing.assert_allclose(ours.log_product_M, theirs.log_product_M, rtol=1e-5)
+        np.testing.assert_allclose(ours.log_product_M, theirs.log_product_M, rtol=1e-5, atol=1e-9)
 
 
-def test_a_very_long_sentence_is_searched_in_python_and_gives_way():
-    way = Compiled(kernel.load(), MODEL, 1, "float32")
+@pytest.mark.parametrize("decoder", ["softmax", "transitions"])
+def test_a_very_long_sentence_is_searched_in_python_and_gives_way(decoder):
+    way = Compiled(kernel.load(), tame_model(decoder=decoder), 1, "float32")
     tags = len(scheme_tables(way._tags, "BIOES").starts_K)
     log_TK = np.log(np.random.default_rng(2).dirichlet(np.ones(tags), size=9 * PIECE)).astype(np.float32)
     assert len(list(way.paths(log_TK, [len(log_TK)]))) > len(log_TK) // PIECE
@@ -395,6 +399,13 @@ def test_texts_are_tagged_as_without_the_kernel(numbers, cache_mb):
     texts = generated_texts(300, seed=5)
     for _ in range(2):
         assert_alike(tagger.analyse(texts), plain.analyse(texts), atol=1e-5 if numbers == "float32" else 1e-4)
+
+
+@pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
+def test_texts_are_tagged_by_learned_steps_as_without_the_kernel(scheme):
+    tagger, plain = pair(tame_model(decoder="transitions", scheme=scheme))
+    texts = generated_texts(200, seed=6)
+    assert_alike(tagger.analyse(texts), plain.analyse(texts))
 
 
 def test_explanations_are_those_without_the_kernel():

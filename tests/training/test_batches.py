@@ -46,6 +46,15 @@ def test_a_batch_has_every_window_of_its_sentences_and_its_tag(stream):
         (None, "new", "york"), ("new", "york", None),
     ]  # fmt: skip
     assert batch.gold_N.tolist() == [0, 1, 0, 1, 2]
+    assert batch.length_S.tolist() == [3, 2]
+
+
+def test_sentences_that_are_read_without_a_break_are_one_sentence(stream):
+    """As the windows see them, so the loss of a sentence and the search for its path."""
+    runs = [[0, 1], [2]]
+    (batch,) = stream.batches(runs, 100, random.Random(1))
+    assert batch.length_S.tolist() == [5, 2]
+    assert batch.gold_N.tolist() == [0, 1, 0, 0, 0, 1, 2]
 
 
 def epoch(stream, seed, batch_tokens=100, cut=Cut(), isolate=0.0):  # noqa: B008 - frozen

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
 from model.calibration import Calibration
+from model.chain import Chain
 from model.config import ModelConfig
-from training.calibrate import calibration_of, fit_platt, fit_temperature
+from model.iob import convert, tag_set
+from training.calibrate import calibration_of, fit_path_temperature, fit_platt, fit_temperature
+from training.losses import sentence_loss
 
 RNG = np.random.default_rng(7)
 
@@ -145,8 +149,6 @@ def test_scores_keep_their_order_where_the_data_speak_against_it():
 def test_the_whole_fit_reads_the_columns_of_every_scheme(scheme):
     """A network that is right but far too unsure is made surer; its entities are found by the service's decoder."""
     config = ModelConfig(labels=("PER", "LOC"), scheme=scheme)
-    from model.iob import convert, tag_set
-
     tags = tag_set(config.labels, scheme)
     gold = [("B-PER", "I-PER", "O"), ("O", "B-LOC"), ("B-PER", "O", "O")] * 20
     columns = [tags.index(tag) for sentence in gold for tag in convert(sentence, scheme)]
@@ -158,3 +160,77 @@ def test_the_whole_fit_reads_the_columns_of_every_scheme(scheme):
 def test_no_sentence_leaves_the_scores_as_they_are():
     config = ModelConfig(labels=("PER",))
     assert calibration_of(np.zeros((0, 3), np.float32), [], config) == Calibration()
+
+
+# ── where what a tag says of the next one is learned ──
+
+
+def random_chain(scheme="BIOES"):
+    tags = tag_set(("PER",), scheme)
+    chain = Chain(tags, scheme)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for part in chain.parameters():
+            part.normal_(std=2)
+    return chain, tags
+
+
+def drawn_path(z_LK, chain, temperature):
+    """A path of a sentence, drawn by its probability: forwards, by the sums over all that may follow."""
+    start_K, step_KK, end_K = chain.scores(temperature)
+    ahead = [end_K]
+    for z_K in z_LK[:0:-1] / temperature:
+        ahead.append(np.logaddexp.reduce(step_KK + z_K + ahead[-1], axis=1))
+    path, through_K = [], start_K
+    for z_K, ahead_K in zip(z_LK / temperature, reversed(ahead), strict=True):
+        log_K = through_K + z_K + ahead_K
+        path.append(RNG.choice(len(log_K), p=np.exp(log_K - np.logaddexp.reduce(log_K))))
+        through_K = step_KK[path[-1]]
+    return path
+
+
+@pytest.mark.parametrize("true", [0.5, 2.5])
+def test_the_temperature_of_paths_that_made_the_data_is_found(true):
+    """It divides the scores of steps as well as those of tags."""
+    chain, tags = random_chain()
+    lengths = RNG.integers(1, 12, size=1500)
+    logits_TK = RNG.normal(scale=3, size=(lengths.sum(), len(tags))).astype(np.float32)
+    rows = np.split(logits_TK.astype(float), lengths.cumsum()[:-1])
+    gold_T = np.array([column for z_LK in rows for column in drawn_path(z_LK, chain, true)])
+    found = fit_path_temperature(logits_TK, gold_T, lengths.tolist(), chain)
+    assert found == pytest.approx(true, rel=0.07)
+
+    def loss(temperature):
+        exact = sentence_loss(chain, 1 / temperature)
+        return exact(torch.from_numpy(logits_TK).double(), torch.from_numpy(gold_T), torch.from_numpy(lengths)).item()
+
+    assert loss(found) < min(loss(found * 1.02), loss(found / 1.02))
+
+
+def test_the_temperature_of_paths_is_that_of_tags_where_steps_say_nothing():
+    tags = tag_set(("PER", "LOC"), "IO")
+    logits_TK = RNG.normal(scale=3, size=(3000, len(tags))).astype(np.float32)
+    gold_T = draw(softmax(logits_TK / 1.7))
+    found = fit_path_temperature(logits_TK, gold_T, [1000, 1500, 500], Chain(tags, "IO"))
+    assert found == pytest.approx(fit_temperature(logits_TK, gold_T), rel=1e-3)
+
+
+@pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
+def test_the_whole_fit_takes_the_steps_into_account(scheme):
+    """Of windows that say nothing, steps alone know the tags, and are made surer."""
+    config = ModelConfig(labels=("PER",), scheme=scheme, decoder="transitions")
+    chain, tags = Chain(tag_set(config.labels, scheme), scheme), tag_set(config.labels, scheme)
+    gold = [("B-PER", "I-PER", "I-PER")] * 20
+    columns = [tags.index(tag) for tag in convert(gold[0], scheme)]
+    with torch.no_grad():
+        chain.start[columns[0]] = chain.end[columns[2]] = 3.0
+        chain.step[columns[0], columns[1]] = chain.step[columns[1], columns[2]] = 3.0
+    found = calibration_of(np.zeros((60, len(tags)), np.float32), gold, config, chain)
+    assert 0.1 <= found.temperature < 0.2  # below, float64 sees no more loss
+    assert found.offset > 0
+
+
+def test_no_sentence_leaves_the_scores_of_paths_as_they_are():
+    chain, tags = random_chain()
+    config = ModelConfig(labels=("PER",), scheme="BIOES", decoder="transitions")
+    assert calibration_of(np.zeros((0, len(tags)), np.float32), [], config, chain) == Calibration()

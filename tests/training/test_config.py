@@ -15,6 +15,14 @@ def with_(section, **values):
     return {**GOOD, section: {**GOOD.get(section, {}), **values}}
 
 
+def chained(**training):
+    return {
+        **GOOD,
+        "model": {**GOOD["model"], "decoder": "transitions"},
+        "training": {"loss": "sentence", **training},
+    }
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -36,11 +44,30 @@ def with_(section, **values):
         (with_("model", labels=[""]), "model.labels"),
         (with_("training", learning_rate=1e60), "training.learning_rate: .*less than or equal"),
         ({**GOOD, "seed": -1}, "seed"),
+        (with_("model", decoder="beam"), "model.decoder: .*'beam'"),
+        (
+            with_("training", loss="sentence"),
+            'training.loss: expected "cross_entropy" or "focal" for model.decoder = "s',
+        ),
+        (
+            with_("model", decoder="transitions"),
+            'training.loss: expected "sentence" for .*"transitions", got "cross_ent',
+        ),
+        (chained(loss="focal"), 'training.loss: expected "sentence" for model.decoder = "transitions", got "focal"'),
+        (chained(label_smoothing=0.1), 'training.label_smoothing: not with training.loss = "sentence"'),
+        (chained(class_weights="balanced"), 'training.class_weights: not with training.loss = "sentence"'),
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_expected(values, message):
     with pytest.raises(ConfigError, match=message):
         parse_config(values)
+
+
+def test_sentences_and_transitions_go_together():
+    config = parse_config(chained(oversample=2.0, join_sentences=0.1))
+    assert (config.model.decoder, config.training.loss) == ("transitions", "sentence")
+    assert parse_config(dump_config(config)) == config
+    assert parse_config(GOOD).model.decoder == "softmax"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)

@@ -99,6 +99,23 @@ def test_the_report_holds_every_variant_of_dev_and_test(sample_model):
     assert report["variants"]["test"]["lower"]["share_of_f1"] < 0.9
 
 
+def test_a_job_that_learns_steps_from_tag_to_tag_serves_what_it_evaluated(quick_job, tmp_path):
+    config = replace(
+        quick_job,
+        model=replace(quick_job.model, decoder="transitions"),
+        training=replace(quick_job.training, loss="sentence"),
+    )
+    folder = train(config, tmp_path / "out")
+    report = json.loads((folder / "report.json").read_text())
+    assert report["epochs"][report["best_epoch"] - 1]["dev_f1"] == pytest.approx(
+        report["scores"]["dev"]["scores"]["micro"]["f1"]
+    )
+    assert "learned scores of the steps between them" in (folder / "README.md").read_text()
+    tagger = Tagger.load(folder, device="cpu")
+    assert tagger.network.chain.step.abs().max() > 0
+    assert tagger.calibration.temperature != 1.0
+
+
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_run_that_was_stopped_resumes_to_the_same_weights(stop, quick_job, finished, tmp_path):
     with pytest.raises(Stopped):

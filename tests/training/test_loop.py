@@ -1,6 +1,7 @@
 """The loop: it learns, it can be repeated and resumed bit for bit, and it stops where it should."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,8 @@ from training.batches import TaggedStream
 from training.config import parse_config
 from training.corpus import Sentence
 from training.epoch import Epoch
-from training.loop import Progress, fit
+from training.loop import Progress, fit, score_stream
+from training.losses import sentence_loss
 from training.optimise import Average, make_optimizer, step_size
 from training.state import restore_state, save_state
 
@@ -38,12 +40,14 @@ BASE = {
 }  # fmt: skip
 
 
-def job(**training):
-    config = parse_config({**BASE, "training": {**BASE["training"], **training}})
-    words = [word for sentence in SENTENCES for word in sentence.words]
+def job(sentences=SENTENCES, /, **training):
+    decoder = "transitions" if training.get("loss") == "sentence" else "softmax"
+    model = {**BASE["model"], "decoder": decoder}
+    config = parse_config({**BASE, "model": model, "training": {**BASE["training"], **training}})
+    words = [word for sentence in sentences for word in sentence.words]
     lexicon = Lexicon.build(config.model.features, [], words, config.training.min_count)
     vectors = VectorTable.pack(torch.zeros(0, 0), "float32")
-    stream = TaggedStream.build(SENTENCES, lexicon, vectors, config.model, isolate=True)
+    stream = TaggedStream.build(sentences, lexicon, vectors, config.model, isolate=True)
     torch.manual_seed(config.seed)
     return config, stream, Progress.begin(WindowTagger(config.model, lexicon, vectors), config.training)
 
@@ -71,6 +75,8 @@ def weights(progress):
         {"schedule": "constant", "average": 0.0, "clip_norm": 5.0},
         {"label_smoothing": 0.05, "join_sentences": 0.3, "isolate_sentences": 0.3, "field_dropout": 0.1},
         {"precision": "bfloat16"},
+        {"loss": "sentence"},
+        {"loss": "sentence", "join_sentences": 0.3, "isolate_sentences": 0.3, "oversample": 1.5, "average": 0.0},
     ],
     ids=lambda training: ",".join(map(str, training)) or "default",
 )
@@ -94,7 +100,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(precision):
 @pytest.mark.parametrize(
     "training",
     [{"optimizer": "sgd"}, {"optimizer": "adam"}, {"optimizer": "adamw"}, {"optimizer": "rmsprop"},
-     {"precision": "bfloat16"}],
+     {"precision": "bfloat16"}, {"loss": "sentence"}],
     ids=lambda training: next(iter(training.values())),
 )  # fmt: skip
 def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(training, tmp_path):
@@ -129,6 +135,34 @@ def test_a_file_that_is_no_state_is_refused(tmp_path):
 
 def test_without_a_state_a_run_begins_at_the_beginning(tmp_path):
     assert not restore_state(job()[2], {}, tmp_path)
+
+
+LATER = [
+    Sentence((label, *["x"] * 7), (f"B-{label}",) * 8, number, 1) for number, label in enumerate(("LOC", "ORG", "PER"))
+]
+"""An x is what the one before it is. But for the first two, their windows are the same in all three sentences."""
+
+
+def test_a_pattern_of_tags_that_no_window_shows_is_learned_by_whole_sentences_only():
+    still = {"field_dropout": 0.0, "input_dropout": 0.0, "hidden_dropout": 0.0, "warmup_steps": 0, "average": 0.0}
+    by_window = run(*job(LATER, **still))
+    by_sentence = run(*job(LATER, **still, loss="sentence"))
+    # Of the last five of each sentence a third can be right, and none can cost less than log 3 in the mean.
+    assert max(epoch.dev_f1 for epoch in by_window) <= (3 * 3 + 5) / 24 + 1e-6
+    assert by_sentence[-1].dev_f1 == by_sentence[-1].dev_accuracy == by_sentence[-1].train_accuracy == 1.0
+    assert by_sentence[-1].dev_loss < 5 / 8 * math.log(3) < by_window[-1].dev_loss
+
+
+def test_the_loss_of_sentences_is_that_of_the_steps_that_are_kept():
+    """Dev loss is told by the averaged weights, with the average's own steps."""
+    config, stream, progress = job(epochs=2, loss="sentence")
+    *_, last = run(config, stream, progress)
+    kept = progress.average.network
+    assert not torch.equal(kept.chain.step, progress.network.chain.step)
+    logits_TK = score_stream(kept, stream, CPU)
+    expected = sentence_loss(kept.chain)(logits_TK, stream.gold_T, torch.tensor(stream.lengths))
+    assert last.dev_loss == pytest.approx(expected.item())
+    assert torch.equal(progress.best["chain.step"], kept.chain.step)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])

@@ -288,7 +288,7 @@ def glove(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "glove"
     folder.mkdir()
     sources.write_vector_set(folder, WORDS, TABLE)
-    sources._describe(sources.SOURCES["glove"], folder)
+    sources.describe(sources.SOURCES["glove"], folder)
 
 
 def test_a_fetched_set_is_known_by_its_name(glove):
@@ -307,7 +307,7 @@ def test_a_set_that_is_not_fetched_says_how_to(tmp_path, monkeypatch):
 def test_a_set_with_a_word_too_many_is_damaged(tmp_path, glove):
     (tmp_path / "glove" / "words.txt").write_text("a\n" * 8)
     (tmp_path / "glove" / sources.PROVENANCE).unlink()
-    sources._describe(sources.SOURCES["glove"], tmp_path / "glove")
+    sources.describe(sources.SOURCES["glove"], tmp_path / "glove")
     with pytest.raises(DataError, match="fenestra data fetch glove --force"):
         load_vectors(VectorsConfig())
 

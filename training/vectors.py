@@ -3,7 +3,7 @@
 Only words and numbers pass this door. Formats that can carry code, gensim's own ``.kv`` among them, are refused unless
 the configuration says otherwise. How the files are read stands in ``training/vector_files.py``.
 
-V words · D width of a vector · N rows that are measured
+V words · D width of a vector · N rows that are measured · R rows of a table that words share
 """
 
 import difflib
@@ -117,12 +117,12 @@ def load_vectors(config: VectorsConfig, first: Iterable[str] = ()) -> WordVector
         InputError: the source is a known set that has not been fetched.
         RunError: gensim's downloader failed.
     """
-    words, vectors_VD, licence = _read(config)
+    words, vectors_VD, licence, rows_V = _read(config)
     kept = _writable(words)
     if 0 < config.limit < len(kept):
         kept = _order(words, kept, first)[: config.limit]
-    if kept != list(range(len(words))):
-        words, vectors_VD = [words[row] for row in kept], vectors_VD[kept]
+    if rows_V is not None or kept != list(range(len(words))):
+        words, vectors_VD = [words[place] for place in kept], vectors_VD[kept if rows_V is None else rows_V[kept]]
     return WordVectors(publishable_source(config.source), words, vectors_VD, fingerprint(words, vectors_VD), licence)
 
 
@@ -210,8 +210,10 @@ class _Source(NamedTuple):
     """Everything a source holds, and its licence where that is known."""
 
     words: list[str]
-    vectors_VD: Table
+    vectors_RD: Table
     licence: str = ""
+    rows_V: NDArray[np.uint32] | None = None
+    """The row of each word where words share rows; word i has row i otherwise."""
 
 
 def _read(config: VectorsConfig) -> _Source:
@@ -239,10 +241,10 @@ def _read_fetched(name: str) -> _Source:
         raise InputError(f"vectors.source: {name} is not fetched yet; run: fenestra data fetch {name}")
     described = sources.provenance(folder)
     try:
-        words, vectors_VD = sources.read_vector_set(folder)
+        words, vectors_RD, rows_V = sources.read_shared_set(folder)
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: damaged ({error}); run: fenestra data fetch {name} --force") from error
-    return _Source(words, vectors_VD, f"{described['title']}. {described['licence']}")
+    return _Source(words, vectors_RD, f"{described['title']}. {described['licence']}", rows_V)
 
 
 def _read_checkpoint(folder: Path, licence: str = "") -> _Source:

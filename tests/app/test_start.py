@@ -193,7 +193,7 @@ def test_making_the_application_reads_no_file(monkeypatch):
 
 WITHOUT_TRAINING = """
 import sys
-for name in ("gensim", "seqeval", "training", "tensorboard", "pyarrow"):
+for name in ("gensim", "seqeval", "training", "tensorboard", "pyarrow", "msgpack"):
     sys.modules[name] = None
 from app.main import create_app
 create_app()

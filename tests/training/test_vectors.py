@@ -288,7 +288,7 @@ def glove(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "glove"
     folder.mkdir()
     sources.write_vector_set(folder, WORDS, TABLE)
-    sources._describe(sources.SOURCES["glove"], folder)
+    sources.describe(sources.SOURCES["glove"], folder)
 
 
 def test_a_fetched_set_is_known_by_its_name(glove):
@@ -296,6 +296,18 @@ def test_a_fetched_set_is_known_by_its_name(glove):
     assert found.words == WORDS
     np.testing.assert_array_equal(found.vectors_VD, TABLE)
     assert "PDDL" in found.licence
+
+
+@pytest.mark.parametrize("limit", [0, 2])
+def test_words_that_share_rows_have_a_vector_each(tmp_path, monkeypatch, limit):
+    monkeypatch.setenv(sources.CACHE_VARIABLE, str(tmp_path))
+    folder = tmp_path / "spacy-md"
+    folder.mkdir()
+    sources.write_vector_set(folder, ["a", "b", "c"], TABLE[:2], [1, 1, 0])
+    sources.describe(sources.SOURCES["spacy-md"], folder)
+    found = load_vectors(VectorsConfig(source="spacy-md", limit=limit), ["c"])
+    assert found.words == (["c", "a"] if limit else ["a", "b", "c"])
+    np.testing.assert_array_equal(found.vectors_VD, TABLE[[0, 1] if limit else [1, 1, 0]])
 
 
 def test_a_set_that_is_not_fetched_says_how_to(tmp_path, monkeypatch):
@@ -307,7 +319,7 @@ def test_a_set_that_is_not_fetched_says_how_to(tmp_path, monkeypatch):
 def test_a_set_with_a_word_too_many_is_damaged(tmp_path, glove):
     (tmp_path / "glove" / "words.txt").write_text("a\n" * 8)
     (tmp_path / "glove" / sources.PROVENANCE).unlink()
-    sources._describe(sources.SOURCES["glove"], tmp_path / "glove")
+    sources.describe(sources.SOURCES["glove"], tmp_path / "glove")
     with pytest.raises(DataError, match="fenestra data fetch glove --force"):
         load_vectors(VectorsConfig())
 

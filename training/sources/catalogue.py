@@ -1,0 +1,33 @@
+"""All sets that can be fetched, by name."""
+
+from typing import get_args
+
+from model.errors import ConfigError
+from training.sources.brown import BROWN
+from training.sources.conll2003 import CONLL2003
+from training.sources.glove import GLOVE, GLOVE50
+from training.sources.names import NAMES
+from training.sources.navec import NAVEC
+from training.sources.source import Kind, Source
+from training.sources.spacy_md import SPACY_MD
+
+SOURCES: dict[str, Source] = {
+    source.name: source for source in (CONLL2003, GLOVE, GLOVE50, NAVEC, SPACY_MD, BROWN, NAMES)
+}
+
+
+def available(kind: Kind | None = None) -> list[str]:
+    """Names of the sets that can be fetched, of one kind or of all."""
+    return [source.name for source in SOURCES.values() if kind in (None, source.kind)]
+
+
+def find(name: str) -> Source:
+    """Look a set up.
+
+    Raises:
+        ConfigError: there is no such set; lists those there are by their kind.
+    """
+    if name not in SOURCES:
+        known = "; ".join(f"{kind}: {', '.join(available(kind))}" for kind in get_args(Kind))
+        raise ConfigError(f"{name}: unknown set, expected one of these: {known}")
+    return SOURCES[name]

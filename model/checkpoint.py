@@ -4,6 +4,8 @@
     config.json         the architecture and the calibration
     words.txt           one word a line, in the order of the vector table
     features.json       the values each feature table knows, in the order of its rows
+    clusters.tsv        word clusters, for a model that looks at them: path, and its words
+    lists.tsv           name lists, likewise: kinds of names, and the words that are of them
     weights.safetensors the numbers
     …                   whatever else the maker wants to keep with it: scores, the job, a model card
 
@@ -27,12 +29,14 @@ from model.config import ModelConfig
 from model.errors import CheckpointError, ConfigError
 from model.lexicon import Lexicon
 from model.network import WindowTagger
+from model.reference import Reference, from_lines, to_lines
 from model.storage import storage_error, sync_folder, write_durably
 from model.vectors import VectorTable
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 _NEEDED = ("config.json", "words.txt", "features.json", "weights.safetensors")
+_CLUSTERS, _LISTS = "clusters.tsv", "lists.tsv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] 
         "features.json": _json(by_row),
         "weights.safetensors": safetensors.torch.save(weights),
     }
+    features, reference = checkpoint.config.features, checkpoint.lexicon.reference
+    works = ((_CLUSTERS, features.cluster, reference.clusters), (_LISTS, features.lists, reference.lists))
+    files |= {name: to_lines(known).encode() for name, width, known in works if width}
     files |= {
         name: content.encode() if isinstance(content, str) else content for name, content in (extra or {}).items()
     }
@@ -112,7 +119,8 @@ def load(folder: Path) -> Checkpoint:
         config = ModelConfig.from_json(settings["model"])
         calibration = Calibration.from_json(settings["calibration"])
         words = files["words.txt"].decode().split("\n")[:-1]
-        lexicon = Lexicon.of(config.features, words, json.loads(files["features.json"]))
+        reference = _reference(config, files)
+        lexicon = Lexicon.of(config.features, words, json.loads(files["features.json"]), reference)
         weights = safetensors.torch.load(files["weights.safetensors"])
         network = _assemble(config, lexicon, weights)
     except (ConfigError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
@@ -157,6 +165,19 @@ def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Te
     return network.eval().requires_grad_(False)
 
 
+def _reference(config: ModelConfig, files: Mapping[str, bytes]) -> Reference:
+    """Read the reference works that the configuration asks for."""
+    works = []
+    for name, width in ((_CLUSTERS, config.features.cluster), (_LISTS, config.features.lists)):
+        if width and name not in files:
+            raise ValueError(f"{name} is not listed in {MANIFEST}")
+        try:
+            works.append(from_lines(files[name].decode()) if width else {})
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return Reference(*works)
+
+
 def _read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
     """The manifest, and the version that follows from it."""
     try:
@@ -192,7 +213,7 @@ def _verified(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
             raise CheckpointError(f"{folder / name}: {len(data)} bytes, expected {entry['bytes']}")
         if (digest := hashlib.sha256(data).hexdigest()) != entry["sha256"]:
             raise CheckpointError(f"{folder / name}: sha256 {digest[:12]}…, expected {entry['sha256'][:12]}…")
-        if name in _NEEDED:
+        if name in (*_NEEDED, _CLUSTERS, _LISTS):
             contents[name] = data
     return contents
 

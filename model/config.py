@@ -31,6 +31,12 @@ class FeatureConfig:
     """Prefix lengths, in characters."""
     suffixes: tuple[int, ...] = (2, 3, 4)
     """Suffix lengths, in characters."""
+    cluster: int = 0
+    """Width of the learned row of each beginning of the word's path in the tree of word clusters. Needs clusters."""
+    cluster_prefixes: tuple[int, ...] = (4, 6, 10, 20)
+    """Lengths of those beginnings, in bits."""
+    lists: int = 0
+    """Width of the learned row of the kinds of names that the word is in a gazetteer. Needs name lists."""
     ngram: int = 0
     """Width of the mean of the learned rows of the word's character n-grams."""
     ngram_sizes: tuple[int, ...] = (3, 4, 5)
@@ -47,6 +53,8 @@ class FeatureConfig:
         sizes = {"word": self.word, "case": self.case, "shape": self.shape}
         sizes |= {f"prefix{size}": self.affix for size in self.prefixes}
         sizes |= {f"suffix{size}": self.affix for size in self.suffixes}
+        sizes |= {f"cluster{size}": self.cluster for size in self.cluster_prefixes}
+        sizes["lists"] = self.lists
         return {name: width for name, width in sizes.items() if width}
 
 
@@ -86,11 +94,13 @@ class ModelConfig:
             "features.topic": (features.vectors or not features.topic, "vectors, which it is the mean of"),
             "features.ngram_buckets": (features.ngram_buckets >= 1, "at least 1"),
         }
-        for name in ("word", "case", "shape", "affix", "ngram"):
+        for name in ("word", "case", "shape", "affix", "cluster", "lists", "ngram"):
             rules[f"features.{name}"] = (getattr(features, name) >= 0, "a width of 0 or more")
         for name in ("prefixes", "suffixes", "ngram_sizes"):
             sizes = getattr(features, name)
             rules[f"features.{name}"] = (all(1 <= size <= 12 for size in sizes), "lengths between 1 and 12")
+        bits = features.cluster_prefixes
+        rules["features.cluster_prefixes"] = (all(1 <= size <= 64 for size in bits), "lengths between 1 and 64")
         for name, (holds, expected) in rules.items():
             if not holds:
                 raise ConfigError(f"model.{name}: expected {expected}")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model import surface
 from model.config import FeatureConfig
+from model.reference import NOTHING, Reference
 
 UNKNOWN = 0
 
@@ -42,29 +43,45 @@ class Lexicon:
     """Word → row of the vector table, counted from 1."""
     field_rows: Mapping[str, Mapping[str, int]]
     """Field → value → row of that field's table, counted from 1."""
+    reference: Reference = NOTHING
+    """What is known of words besides."""
 
     @classmethod
-    def build(cls, features: FeatureConfig, vector_words: Sequence[str], corpus: Iterable[str], min_count: int) -> Self:
+    def build(
+        cls,
+        features: FeatureConfig,
+        vector_words: Sequence[str],
+        corpus: Iterable[str],
+        min_count: int,
+        reference: Reference = NOTHING,
+    ) -> Self:
         """Number the vectors' words, and the feature values that occur at least ``min_count`` times in a corpus."""
         counts: dict[str, Counter[str]] = {name: Counter() for name in features.widths()}
         for word, count in Counter(corpus).items():
-            values = surface.fields(word, prefixes=features.prefixes, suffixes=features.suffixes)
+            values = field_values(word, features, reference)
             for name, counter in counts.items():
                 counter[values[name]] += count
         known = {
             name: [value for value in sorted(counter) if counter[value] >= min_count]
             for name, counter in counts.items()
         }
-        return cls.of(features, vector_words, known)
+        return cls.of(features, vector_words, known, reference)
 
     @classmethod
-    def of(cls, features: FeatureConfig, vector_words: Sequence[str], known: Mapping[str, Sequence[str]]) -> Self:
+    def of(
+        cls,
+        features: FeatureConfig,
+        vector_words: Sequence[str],
+        known: Mapping[str, Sequence[str]],
+        reference: Reference = NOTHING,
+    ) -> Self:
         """Number words and values in the order given."""
 
         def numbered(values: Sequence[str]) -> dict[str, int]:
             return {value: row for row, value in enumerate(values, start=1)}
 
-        return cls(features, numbered(vector_words), {name: numbered(known[name]) for name in features.widths()})
+        rows = {name: numbered(known[name]) for name in features.widths()}
+        return cls(features, numbered(vector_words), rows, reference)
 
     def vector_row(self, word: str) -> int:
         """The word's vector: as it is written, else lower-cased, else row 0."""
@@ -81,7 +98,7 @@ class Lexicon:
         config = self.features
         vectors = [self.vector_row(word) for word in words] if config.vectors else [UNKNOWN] * len(words)
         names = list(self.field_rows)
-        values = [surface.fields(w, prefixes=config.prefixes, suffixes=config.suffixes) for w in words] if names else []
+        values = [field_values(word, config, self.reference) for word in words] if names else []
         fields = [[self.field_rows[name].get(value[name], UNKNOWN) for name in names] for value in values]
         return Rows(
             torch.tensor(vectors, dtype=torch.int64),
@@ -96,6 +113,12 @@ class Lexicon:
         longest = max(map(len, grams), default=0) or bool(config.ngram)  # a word too short for any has one 0
         filled = [gram + [0] * (longest - len(gram)) for gram in grams]
         return torch.tensor(filled, dtype=torch.int64).reshape(len(words), longest)
+
+
+def field_values(word: str, features: FeatureConfig, reference: Reference) -> dict[str, str]:
+    """The one-valued features of a word, by field name: what its letters say, and what reference works do."""
+    letters = surface.fields(word, prefixes=features.prefixes, suffixes=features.suffixes)
+    return letters | reference.fields(word, features.cluster_prefixes)
 
 
 def number_words(words: Iterable[str]) -> tuple[list[str], list[int]]:

@@ -18,6 +18,7 @@ from model.lexicon import Lexicon, Rows
 from model.stream import Stream
 from model.vectors import VectorTable
 from model.window import Windows, sentence_bounds, window_ids
+from training.config import TrainingConfig
 from training.corpus import Sentence, documents_of
 
 
@@ -38,11 +39,16 @@ class Cut(NamedTuple):
     """How often a sentence with an entity comes, on average."""
     join: float = 0.0
     """Share of the sentence ends within a document that windows see through."""
+    varied: tuple[float, ...] = ()
+    """Shares of the sentences that are met in each of the variants of the corpus."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedStream:
-    """An annotated corpus whose words were looked up once; windows are gathered from it on the fly."""
+    """An annotated corpus whose words were looked up once; windows are gathered from it on the fly.
+
+    Behind its sentences may stand variants of all of them: the same sentences in other letters, in the same order.
+    """
 
     stream: Stream
     alone: Stream
@@ -52,6 +58,8 @@ class TaggedStream:
     spans: tuple[list[Span], ...]
     """The true spans of each sentence, before the model's scheme has its say."""
     context: int
+    sentences: int
+    """How many there are without the variants."""
 
     @classmethod
     def build(
@@ -62,19 +70,31 @@ class TaggedStream:
         config: ModelConfig,
         *,
         isolate: bool = False,
+        variants: Sequence[Sequence[Sentence]] = (),
     ) -> "TaggedStream":
-        """Number the words and tags of a corpus; ``isolate`` if some of its sentences will be met alone."""
+        """Number the words and tags of a corpus.
+
+        Args:
+            sentences: of the corpus.
+            lexicon: knows the features of words.
+            vectors: for the topics of documents.
+            config: of the model.
+            isolate: whether some sentences will be met alone.
+            variants: the same sentences in other letters, each with as many words and the same tags.
+        """
+        written = (sentences, *variants)
         column = {tag: number for number, tag in enumerate(tag_set(config.labels, config.scheme))}
-        found = tuple(spans(sentence.tags) for sentence in sentences)
-        tags = (write_tags(f, len(s.words), config.scheme) for f, s in zip(found, sentences, strict=True))
-        stream = Stream.read(documents_of(sentences), lexicon, vectors, config)
+        found = tuple(spans(sentence.tags) for sentence in chain.from_iterable(written))
+        stream = Stream.read(list(chain.from_iterable(map(documents_of, written))), lexicon, vectors, config)
+        tags = (write_tags(f, length, config.scheme) for f, length in zip(found, stream.lengths, strict=True))
         return cls(
             stream,
-            stream.parted([1] * len(sentences), vectors, config) if isolate else stream,
+            stream.parted([1] * len(found), vectors, config) if isolate else stream,
             torch.tensor([column[tag] for tag in chain.from_iterable(tags)], dtype=torch.int64),
             tuple(accumulate(stream.lengths, initial=0))[:-1],
             found,
             config.context,
+            len(sentences),
         )
 
     @property
@@ -114,7 +134,7 @@ class TaggedStream:
         """Plan one epoch: runs of sentences, in a new order; a run is read without a break, most are one sentence."""
         runs = [run for run in self._runs(cut.join, rng) for _ in range(self._repeats(run, cut.oversample, rng))]
         rng.shuffle(runs)
-        return runs
+        return [self._varied(run, cut.varied, rng) for run in runs] if any(cut.varied) else runs
 
     def tokens(self, runs: Sequence[Sequence[int]]) -> int:
         """Tokens, and so windows, of an epoch."""
@@ -140,13 +160,22 @@ class TaggedStream:
     def _runs(self, join: float, rng: random.Random) -> Iterator[list[int]]:
         """Part the corpus into runs of sentences whose ends between them are overlooked; most have one sentence."""
         run: list[int] = []
-        for sentence, start in enumerate(self.starts):
+        for sentence, start in enumerate(self.starts[: self.sentences]):
             if run and (rng.random() >= join or self.stream.document_T[start] != self.stream.document_T[start - 1]):
                 yield run
                 run = []
             run.append(sentence)
         if run:
             yield run
+
+    def _varied(self, run: list[int], shares: Sequence[float], rng: random.Random) -> list[int]:
+        """The run, or its place in the variant that the draw falls on."""
+        draw = rng.random()
+        for number, share in enumerate(shares, start=1):
+            if draw < share:
+                return [sentence + number * self.sentences for sentence in run]
+            draw -= share
+        return run
 
     def _elsewhere(self, token_N: Tensor, lonely_N: Tensor, bounds_2N: Tensor) -> Tensor:
         if not self.stream.elsewhere_T.numel():
@@ -159,6 +188,12 @@ class TaggedStream:
         if oversample == 1.0 or not any(self.spans[sentence] for sentence in run):
             return 1
         return int(oversample) + (rng.random() < oversample % 1)
+
+
+def varied_shares(config: TrainingConfig) -> dict[str, float]:
+    """The variants that are met in training (``training/variants.py``), each with its share of the sentences."""
+    shares = {"lower": config.lower_sentences, "upper": config.upper_sentences, "typos": config.typo_sentences}
+    return {name: share for name, share in shares.items() if share}
 
 
 def packed(sizes: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

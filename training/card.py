@@ -50,12 +50,13 @@ def _architecture(report: Mapping[str, Any]) -> str:
         "## What it is\n\n"
         f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
         f"({model['activation']}), a softmax over {model['scheme']} tags{steps}, and the most probable legal "
-        f"sequence of them. What it knows of a word: {_features(model['features'], report['vectors'])}. "
+        "sequence of them. "
+        f"What it knows of a word: {_features(model['features'], report['vectors'], report['reference'])}. "
         "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
     )
 
 
-def _features(features: Mapping[str, Any], vectors: Mapping[str, Any]) -> str:
+def _features(features: Mapping[str, Any], vectors: Mapping[str, Any], reference: Sequence[str]) -> str:
     """The parts of e(w) with their widths."""
     parts = []
     if features["vectors"] and vectors["width"]:
@@ -66,14 +67,16 @@ def _features(features: Mapping[str, Any], vectors: Mapping[str, Any]) -> str:
         "case": "its case",
         "shape": "its shape",
         "affix": "each affix",
+        "cluster": "each beginning of its cluster's path",
+        "lists": "the name lists that hold it",
         "ngram": "its n-grams",
     }
     learned = [f"{kind} ({features[key]})" for key, kind in kinds.items() if features[key]]
     if learned:
         parts.append(f"learned rows for {_listed(learned)}")
     parts += [phrase for key, phrase in _BEYOND.items() if features[key]]
-    licence = f". Vectors: {_plain(vectors['licence'])}" if vectors["licence"] else ""
-    return f"{_listed(parts)}{licence}"
+    sources = [f"Vectors: {_plain(vectors['licence'])}"] if vectors["licence"] else []
+    return ". ".join([_listed(parts), *(source.rstrip(".") for source in (*sources, *map(_plain, reference)))])
 
 
 def _data(report: Mapping[str, Any]) -> str:

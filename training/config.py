@@ -77,6 +77,19 @@ class VectorsConfig:
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
+class ReferenceConfig:
+    """Where what is known of words besides their vectors comes from."""
+
+    clusters: str = "none"
+    """`none`, a fetched set (`brown`), or a file of `word<TAB>path` lines, the most frequent words first."""
+    limit: Whole = 0
+    """Keep the clusters of this many words: those of the training corpus first, then in the order of the source; 0
+    keeps all."""
+    lists: str = "none"
+    """`none`, a fetched set (`names`), or a file of `kind<TAB>name` lines."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class TrainingConfig:
     """How the weights are found."""
 
@@ -96,6 +109,12 @@ class TrainingConfig:
     isolate_sentences: Fraction = 0.0
     """Share of the sentences that are met without their document, as a single sentence that is posted; of those that
     are not joined to a neighbour."""
+    lower_sentences: Fraction = 0.0
+    """Share of the sentences that are met in small letters, with their document."""
+    upper_sentences: Fraction = 0.0
+    """The same in capitals."""
+    typo_sentences: Fraction = 0.0
+    """The same with typing errors, one in each of a tenth of the longer words."""
     loss: Loss = "cross_entropy"
     """What is made small: the loss of a window, or (sentence) of a sentence's tags together, for
     `model.decoder = "transitions"`."""
@@ -145,6 +164,7 @@ class RunConfig:
     data: DataConfig
     model: ModelConfig
     vectors: VectorsConfig = field(default_factory=VectorsConfig)
+    reference: ReferenceConfig = field(default_factory=ReferenceConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     """Same seed, machine, thread count and torch: same weights."""
@@ -172,6 +192,14 @@ class RunConfig:
             raise ConfigError(
                 f'training.{wrong[0]}: not with training.loss = "sentence", which has no loss of a window'
             )
+        if training.lower_sentences + training.upper_sentences + training.typo_sentences > 1:
+            raise ConfigError("training: expected lower_, upper_ and typo_sentences that add up to 1 at most")
+        for name, width, source in (
+            ("clusters", self.model.features.cluster, self.reference.clusters),
+            ("lists", self.model.features.lists, self.reference.lists),
+        ):
+            if width and source == "none":
+                raise ConfigError(f"reference.{name}: expected a source, as the features of the model ask for {name}")
 
 
 _ADAPTER = TypeAdapter(RunConfig)
@@ -263,6 +291,8 @@ def publishable_config(config: RunConfig) -> dict[str, Any]:
     dumped = dump_config(config)
     dumped["data"]["root"] = ""
     dumped["vectors"]["source"] = publishable_source(config.vectors.source)
+    for work in ("clusters", "lists"):
+        dumped["reference"][work] = publishable_source(dumped["reference"][work])
     return dumped
 
 
@@ -296,6 +326,10 @@ def _anchor(values: dict[str, Any], folder: Path) -> None:
     vectors = values.get("vectors")
     if isinstance(vectors, dict) and "source" in vectors:
         vectors["source"] = anchored_source(vectors["source"], folder)
+    reference = values.get("reference")
+    if isinstance(reference, dict):
+        for work in {"clusters", "lists"} & set(reference):
+            reference[work] = anchored_source(reference[work], folder)
 
 
 def anchored_source(source: object, folder: Path) -> object:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from model.surface import is_contact
 from model.tagger import Tagger
 from model.vectors import VectorTable
 from training import baseline, report
-from training.batches import TaggedStream
+from training.batches import TaggedStream, varied_shares
 from training.calibrate import fit_calibration
 from training.config import RunConfig, VectorsConfig, differences, publishable_config
 from training.corpus import Corpus, read_corpora
@@ -34,9 +35,10 @@ from training.epoch import Epoch
 from training.evaluation import Evaluation, Variant, known_entities, measure, measure_variants
 from training.loop import Progress, fit
 from training.output import claimed, draft_folder, holds_checkpoint, put_in_place
+from training.reference import ReferenceWorks, load_reference
 from training.score import Scores, score
 from training.state import STATE, restore_state, save_state
-from training.variants import VARIANTS
+from training.variants import VARIANTS, vary
 from training.vectors import Coverage, WordVectors, coverage, load_vectors, standardiser
 
 JOB = "job.json"
@@ -59,6 +61,7 @@ class Inputs:
 
     corpora: dict[str, Corpus]
     vectors: WordVectors
+    reference: ReferenceWorks
     coverage: Coverage
     lexicon: Lexicon
     network: WindowTagger
@@ -66,7 +69,8 @@ class Inputs:
     def fingerprint(self, config: RunConfig) -> dict[str, Any]:
         """What the result depends on, as JSON: a resumed run must have the same."""
         read = {split: corpus.sha256 for split, corpus in self.corpora.items()}
-        return {"config": publishable_config(config), "corpora": read, "vectors": self.vectors.sha256}
+        about = {"corpora": read, "vectors": self.vectors.sha256, "reference": self.reference.sha256}
+        return {"config": publishable_config(config), **about}
 
 
 def train(
@@ -153,23 +157,23 @@ def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors)
     distinct = set(words)
     features = config.model.features
     learned = [w for w in words if not is_contact(w)] if config.training.forget_contacts else words
-    lexicon = Lexicon.build(features, vectors.words, learned, config.training.min_count)
+    reference = load_reference(config.reference, features, distinct)
+    lexicon = Lexicon.build(features, vectors.words, learned, config.training.min_count, reference.known)
     table = pack(vectors, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}), config)
     torch.manual_seed(config.seed)
     network = WindowTagger(config.model, lexicon, table)
-    return Inputs(corpora, vectors, coverage(lexicon, words), lexicon, network)
+    return Inputs(corpora, vectors, reference, coverage(lexicon, words), lexicon, network)
 
 
 def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Progress, TaggedStream, TaggedStream]:
     """The start of training: nothing learned yet, and the two corpora as the network sees them, train and dev."""
-    train, dev = (
-        TaggedStream.build(
-            inputs.corpora[split].sentences, inputs.lexicon, inputs.network.vectors, config.model, isolate=isolate
-        )
-        for split, isolate in (("train", config.training.isolate_sentences > 0), ("dev", False))
-    )
-    standardise_topics(inputs.network, train.stream)
-    return Progress.begin(inputs.network.to(device), config.training), train, dev
+    network, training = inputs.network, config.training
+    build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
+    sentences = inputs.corpora["train"].sentences
+    variants = [vary(name, sentences, config.seed) for name in varied_shares(training)]
+    train = build(sentences, isolate=training.isolate_sentences > 0, variants=variants)
+    standardise_topics(network, train.stream)
+    return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
 
 
 def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> VectorTable:
@@ -218,6 +222,7 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         config=config,
         corpora=inputs.corpora,
         vectors=inputs.vectors,
+        reference=inputs.reference.licences,
         coverage=inputs.coverage,
         epochs=progress.epochs,
         evaluations=evaluations,

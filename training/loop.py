@@ -20,7 +20,7 @@ from model.decoding import best_paths, decode
 from model.errors import TrainingDiverged
 from model.iob import Span, tag_set
 from model.network import WindowTagger
-from training.batches import Batch, Cut, TaggedStream
+from training.batches import Batch, Cut, TaggedStream, varied_shares
 from training.config import RunConfig, TrainingConfig
 from training.epoch import Epoch
 from training.losses import LossFunction, make_loss, sentence_loss
@@ -130,7 +130,7 @@ def fit(
     progress.network.hidden_dropout.p = options.hidden_dropout
     progress.network.field_dropout = options.field_dropout
     progress.network.multiply = product(options.precision, device)
-    cut = Cut(options.oversample, options.join_sentences)
+    cut = Cut(options.oversample, options.join_sentences, tuple(varied_shares(options).values()))
     while not progress.finished(options):
         number = len(progress.epochs) + 1
         rng = seed_epoch(config.seed, number)

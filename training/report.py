@@ -36,6 +36,7 @@ def build_report(
     device: str,
     corpora: Mapping[str, Corpus],
     vectors: WordVectors,
+    reference: Sequence[str],
     coverage: Coverage,
     epochs: Sequence[Epoch],
     baselines: Mapping[str, Scores],
@@ -53,6 +54,7 @@ def build_report(
         device: what it ran on, such as ``cpu`` or the name of a GPU.
         corpora: by split: train, dev and, where there is one, test.
         vectors: the pretrained vectors that the run started from.
+        reference: title and licence of what else is known of words.
         coverage: how many words of the training corpus have one.
         epochs: of the run, from the first on; one or more.
         baselines: scores of the most-frequent-tag baseline by split.
@@ -72,6 +74,7 @@ def build_report(
         "environment": environment(config, device),
         "corpora": {split: describe_corpus(corpus) for split, corpus in corpora.items()},
         "vectors": _vectors(vectors, coverage),
+        "reference": list(reference),
         "epochs": [asdict(epoch) for epoch in epochs],
         "best_epoch": best.number,
         "baseline": {split: asdict(scores) for split, scores in baselines.items()},

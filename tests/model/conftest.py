@@ -9,9 +9,11 @@ from model.checkpoint import Checkpoint
 from model.config import FeatureConfig, ModelConfig
 from model.lexicon import Lexicon
 from model.network import WindowTagger
+from model.reference import Reference
 from model.vectors import VectorTable
 
 WORDS = ["ada", "lovelace", "met", "siemens", "in", "munich", "."]
+REFERENCE = Reference({"ada": "00101", "Munich": "0110", "met": "1"}, {"Ada": "first", "Munich": "city last"})
 
 
 def small_model(
@@ -28,12 +30,14 @@ def small_model(
     """Random weights over seven words with vectors of width 6."""
     features |= {"elsewhere": documents, "topic": documents}
     parts = {"word": 4, "case": 3, "shape": 3, "affix": 3, "ngram": 4, "ngram_buckets": 50, "storage": storage}
+    parts |= {"cluster": 2, "cluster_prefixes": (2, 4), "lists": 2}
     config = ModelConfig(
         labels=("LOC", "ORG", "PER"), scheme=scheme, context=context, hidden=hidden, activation=activation,
         decoder=decoder, features=FeatureConfig(**{**parts, **features}),
     )  # fmt: skip
     rng = torch.Generator().manual_seed(3)
-    lexicon = Lexicon.build(config.features, WORDS if config.features.vectors else [], ["Ada", "met", "Munich", "."], 1)
+    known = WORDS if config.features.vectors else []
+    lexicon = Lexicon.build(config.features, known, ["Ada", "met", "Munich", "."], 1, REFERENCE)
     table = torch.randn(len(lexicon.vector_rows), 6 if config.features.vectors else 0, generator=rng)
     torch.manual_seed(5)
     network = WindowTagger(config, lexicon, VectorTable.pack(table, storage))

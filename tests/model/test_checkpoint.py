@@ -179,6 +179,8 @@ def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
     [
         ("words.txt", b"one\nword\n"),
         ("features.json", b"{}"),
+        ("clusters.tsv", b"01\tada\n10\tada\n"),
+        ("lists.tsv", b"first\n"),
         ("config.json", b'{"model": {}}'),
         ("config.json", b"\xff"),
         ("weights.safetensors", b"\x00" * 40),
@@ -188,6 +190,22 @@ def test_parts_that_do_not_fit_together_are_refused_even_with_right_sums(folder,
     rewrite(folder, name, data)
     with pytest.raises(CheckpointError, match="do not fit together"):
         checkpoint.load(folder)
+
+
+def test_what_is_known_of_words_is_read_back(model, folder):
+    assert checkpoint.load(folder).lexicon == model.lexicon
+
+
+@pytest.mark.parametrize("name", ["clusters.tsv", "lists.tsv"])
+def test_a_reference_work_is_missed_only_by_a_model_that_asks_for_it(model, folder, name, tmp_path):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"][name]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match=f"{name} is not listed"):
+        checkpoint.load(folder)
+    checkpoint.save(small_model(cluster=0, lists=0), tmp_path / "plain")
+    assert not (tmp_path / "plain" / name).exists()
+    checkpoint.load(tmp_path / "plain")
 
 
 def test_a_configuration_from_the_future_is_refused_by_field(folder):

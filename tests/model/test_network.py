@@ -98,17 +98,19 @@ def test_with_a_zeroed_output_layer_all_tags_are_equally_likely():
 @pytest.mark.parametrize(
     "features",
     [
-        {"word": 0, "case": 0, "shape": 0, "affix": 0, "ngram": 0},
+        {"word": 0, "case": 0, "shape": 0, "affix": 0, "cluster": 0, "lists": 0, "ngram": 0},
         {"vectors": False, "word": 0},
         {"ngram": 0},
         {"case": 0},
+        {"cluster": 0},
+        {"lists": 0},
     ],
 )
 def test_features_can_be_switched_off(features):
     """With all but the vectors off, e(w) is the vector: the lecture's window."""
     checkpoint = small_model(**features)
     e_VE = checkpoint.network.encode(checkpoint.lexicon.rows(["ada", "in"]))
-    widths = {"vectors": 6, "word": 4, "case": 3, "shape": 3, "affix": 18, "ngram": 4}
+    widths = {"vectors": 6, "word": 4, "case": 3, "shape": 3, "affix": 18, "cluster": 4, "lists": 2, "ngram": 4}
     off = sum(widths[name] for name in features)
     assert e_VE.shape == (3, sum(widths.values()) - off)
     if off == sum(widths.values()) - 6:

@@ -16,6 +16,7 @@ from training.batches import Cut, TaggedStream, packed
 from training.corpus import Sentence
 
 CONFIG = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3))
+CASED = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3, case=2))
 NO_VECTORS = VectorTable.pack(torch.zeros(0, 0), "float32")
 SENTENCES = [
     Sentence(("in", "Kiel", "."), ("O", "B-LOC", "O"), 0, 1),
@@ -151,3 +152,47 @@ def test_sentences_parted_into_documents_are_as_if_read_so():
         assert torch.equal(parted.elsewhere_T, read.elsewhere_T)
         assert torch.equal(parted.topic_PD, read.topic_PD)
         assert torch.equal(parted.document_T, read.document_T)
+
+
+class TestVariants:
+    lexicon = Lexicon.build(CASED.features, [], ["in", "Kiel", "NEW"], 1)
+
+    @pytest.fixture
+    def varied(self):
+        other = [
+            [s._replace(words=tuple(map(change, s.words))) for s in SENTENCES] for change in (str.upper, str.title)
+        ]
+        return TaggedStream.build(SENTENCES, self.lexicon, NO_VECTORS, CASED, variants=other)
+
+    def test_without_a_share_the_corpus_is_met_as_it_is(self, varied):
+        plain = TaggedStream.build(SENTENCES, self.lexicon, NO_VECTORS, CASED)
+        for ours, theirs in zip(epoch(varied, 3), epoch(plain, 3), strict=True):
+            assert all(torch.equal(*both) for both in zip(ours.rows, theirs.rows, strict=True))
+            assert torch.equal(ours.windows.word_NW, theirs.windows.word_NW)
+            assert torch.equal(ours.gold_N, theirs.gold_N)
+
+    def test_every_sentence_comes_once_whatever_it_is_written_like(self, varied):
+        for seed in range(10):
+            rng = random.Random(seed)
+            runs = varied.shuffled(rng, Cut(varied=(0.3, 0.3)))
+            assert sorted(sentence % 3 for run in runs for sentence in run) == [0, 1, 2]
+            assert varied.tokens(runs) == 7
+
+    def test_variants_come_as_often_as_their_shares_say(self, varied):
+        rng = random.Random(1)
+        drawn = Counter(run[0] // 3 for _ in range(1000) for run in varied.shuffled(rng, Cut(varied=(0.5, 0.2))))
+        assert drawn[1] / 3000 == pytest.approx(0.5, abs=0.04)
+        assert drawn[2] / 3000 == pytest.approx(0.2, abs=0.04)
+
+    def test_a_run_stays_together_in_its_variant(self, varied):
+        cut = Cut(join=0.9, varied=(0.5, 0.4))
+        runs = {tuple(run) for seed in range(50) for run in varied.shuffled(random.Random(seed), cut)}
+        assert {(3, 4), (6, 7)} <= runs
+        assert all(len({sentence // 3 for sentence in run}) == 1 for run in runs)
+
+    def test_a_variant_has_its_own_letters_and_the_same_tags(self, varied):
+        upper, title = varied.batch([3], [3], [False]), varied.batch([6], [3], [False])
+        words, cases = ([sorted(batch.rows.field_UF[:, n].tolist()) for batch in (upper, title)] for n in (0, 1))
+        assert words[0] == words[1]
+        assert cases[0] != cases[1]
+        assert upper.gold_N.tolist() == title.gold_N.tolist() == [0, 1, 0]

@@ -63,6 +63,7 @@ def make_report(*, epochs=None, test=True, name="A <small> model", width=2, root
         device="cpu",
         corpora=corpora,
         vectors=WordVectors("glove", ["ada"], np.zeros((1, width), np.float32), "f" * 64, "Public domain"),
+        reference=["Brown clusters. MIT"],
         coverage=Coverage(Found(1, 1, 2), Found(1, 1, 2), ((EVIL, 1),)),
         epochs=epochs or [epoch(1), epoch(2), epoch(3, dev_f1=0.9, is_best=True)],
         baselines=dict.fromkeys(splits, baseline),
@@ -104,8 +105,8 @@ class TestReport:
     def test_it_is_json_with_the_promised_keys(self):
         report = make_report()
         assert list(json.loads(json.dumps(report))) == [
-            "name", "created", "fenestra", "config", "environment", "corpora", "vectors", "epochs", "best_epoch",
-            "baseline", "scores", "scores_by_corpus", "variants", "calibration", "verdict", "seconds",
+            "name", "created", "fenestra", "config", "environment", "corpora", "vectors", "reference", "epochs",
+            "best_epoch", "baseline", "scores", "scores_by_corpus", "variants", "calibration", "verdict", "seconds",
         ]  # fmt: skip
         assert report["created"] == "2026-01-02T03:04:05+00:00"
         assert report["corpora"]["train"]["entities"] == {"LOC": 1, "PER": 1}

@@ -51,7 +51,7 @@ def _architecture(report: Mapping[str, Any]) -> str:
         f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
         f"({model['activation']}), a softmax over {model['scheme']} tags{steps}, and the most probable legal "
         "sequence of them. "
-        f"What it knows of a word: {_features(model['features'], report['vectors'], report['reference'])}. "
+        f"What it knows of a word: {_features(model['features'], report['vectors'], report.get('reference', ()))}. "
         "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
     )
 

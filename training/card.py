@@ -71,7 +71,7 @@ def _features(features: Mapping[str, Any], vectors: Mapping[str, Any], reference
         "lists": "the name lists that hold it",
         "ngram": "its n-grams",
     }
-    learned = [f"{kind} ({features[key]})" for key, kind in kinds.items() if features[key]]
+    learned = [f"{kind} ({features[key]})" for key, kind in kinds.items() if features.get(key)]
     if learned:
         parts.append(f"learned rows for {_listed(learned)}")
     parts += [phrase for key, phrase in _BEYOND.items() if features[key]]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from model.config import ModelConfig
 from model.iob import Span, spans, tag_set, write_tags
@@ -30,6 +31,8 @@ class Batch(NamedTuple):
     gold_N: Tensor
     length_S: Tensor
     """Windows of each sentence, as the text is parted when it is read: sentences without a break are one."""
+    target_NK: Tensor
+    """Shares of the tags to learn by where teachers speak; else empty."""
 
 
 class Cut(NamedTuple):
@@ -41,13 +44,16 @@ class Cut(NamedTuple):
     """Share of the sentence ends within a document that windows see through."""
     varied: tuple[float, ...] = ()
     """Shares of the sentences that are met in each of the variants of the corpus."""
+    unlabelled: float = 1.0
+    """Share of the sentences without tags that are met."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedStream:
     """An annotated corpus whose words were looked up once; windows are gathered from it on the fly.
 
-    Behind its sentences may stand variants of all of them: the same sentences in other letters, in the same order.
+    Behind its sentences may stand others without tags, for which teachers speak, and behind all of these variants of
+    all of them: the same sentences in other letters, in the same order.
     """
 
     stream: Stream
@@ -60,6 +66,10 @@ class TaggedStream:
     context: int
     sentences: int
     """How many there are without the variants."""
+    labelled: int
+    """How many of these are annotated."""
+    belief_TK: Tensor
+    """What the teachers say of the tokens of the others."""
 
     @classmethod
     def build(
@@ -71,6 +81,7 @@ class TaggedStream:
         *,
         isolate: bool = False,
         variants: Sequence[Sequence[Sentence]] = (),
+        belief_TK: Tensor | None = None,
     ) -> "TaggedStream":
         """Number the words and tags of a corpus.
 
@@ -81,20 +92,29 @@ class TaggedStream:
             config: of the model.
             isolate: whether some sentences will be met alone.
             variants: the same sentences in other letters, each with as many words and the same tags.
+            belief_TK: what teachers say of the tokens of the last of the sentences, whose tags do not count.
         """
         written = (sentences, *variants)
         column = {tag: number for number, tag in enumerate(tag_set(config.labels, config.scheme))}
         found = tuple(spans(sentence.tags) for sentence in chain.from_iterable(written))
         stream = Stream.read(list(chain.from_iterable(map(documents_of, written))), lexicon, vectors, config)
         tags = (write_tags(f, length, config.scheme) for f, length in zip(found, stream.lengths, strict=True))
+        gold_T = torch.tensor([column[tag] for tag in chain.from_iterable(tags)], dtype=torch.int64)
+        starts = tuple(accumulate(stream.lengths, initial=0))
+        if belief_TK is None:
+            belief_TK = torch.zeros(0, len(column))
+        labelled = starts.index(starts[len(sentences)] - len(belief_TK))
+        gold_T.view(len(written), -1)[:, starts[labelled] :] = belief_TK.argmax(dim=1)
         return cls(
             stream,
             stream.parted([1] * len(found), vectors, config) if isolate else stream,
-            torch.tensor([column[tag] for tag in chain.from_iterable(tags)], dtype=torch.int64),
-            tuple(accumulate(stream.lengths, initial=0))[:-1],
+            gold_T,
+            starts[:-1],
             found,
             config.context,
             len(sentences),
+            labelled,
+            belief_TK,
         )
 
     @property
@@ -128,11 +148,14 @@ class TaggedStream:
             ),
             sentence_N,
         )
-        return Batch(self.stream.rows.pick(word_U), windows, self.gold_T[token_N], torch.tensor(lengths))
+        gold_N = self.gold_T[token_N]
+        return Batch(
+            self.stream.rows.pick(word_U), windows, gold_N, torch.tensor(lengths), self._targets(token_N, gold_N)
+        )
 
     def shuffled(self, rng: random.Random, cut: Cut) -> list[list[int]]:
         """Plan one epoch: runs of sentences, in a new order; a run is read without a break, most are one sentence."""
-        runs = [run for run in self._runs(cut.join, rng) for _ in range(self._repeats(run, cut.oversample, rng))]
+        runs = [run for run in self._runs(cut.join, rng) for _ in range(self._repeats(run, cut, rng))]
         rng.shuffle(runs)
         return [self._varied(run, cut.varied, rng) for run in runs] if any(cut.varied) else runs
 
@@ -168,6 +191,16 @@ class TaggedStream:
         if run:
             yield run
 
+    def _targets(self, token_N: Tensor, gold_N: Tensor) -> Tensor:
+        """What the teachers say, and all of it on the gold tag where there is one; empty without teachers."""
+        if not len(self.belief_TK):
+            return torch.empty(0)
+        target_NK = functional.one_hot(gold_N, self.belief_TK.shape[1]).float()
+        length = len(self.gold_T) * self.sentences // len(self.starts)  # tokens without the variants
+        taught_N = token_N % length - (length - len(self.belief_TK))
+        target_NK[taught_N >= 0] = self.belief_TK[taught_N[taught_N >= 0]].float()
+        return target_NK
+
     def _varied(self, run: list[int], shares: Sequence[float], rng: random.Random) -> list[int]:
         """The run, or its place in the variant that the draw falls on."""
         draw = rng.random()
@@ -183,8 +216,11 @@ class TaggedStream:
         class_N = torch.where(lonely_N, self.alone.elsewhere_T[token_N], self.stream.elsewhere_T[token_N])
         return window_ids(class_N + 1, bounds_2N, self.context)
 
-    def _repeats(self, run: Sequence[int], oversample: float, rng: random.Random) -> int:
+    def _repeats(self, run: Sequence[int], cut: Cut, rng: random.Random) -> int:
         """How often a run comes in this epoch: the whole part always, the fraction by chance."""
+        if run[-1] >= self.labelled:
+            return int(rng.random() < cut.unlabelled)
+        oversample = cut.oversample
         if oversample == 1.0 or not any(self.spans[sentence] for sentence in run):
             return 1
         return int(oversample) + (rng.random() < oversample % 1)

@@ -49,6 +49,8 @@ class DataConfig:
     """Corpora that decide: early stopping, calibration."""
     test: tuple[str, ...] = ()
     """Corpora that are only reported on, once, at the end."""
+    unlabelled: tuple[str, ...] = ()
+    """Corpora that the teachers tag; their own tags are not looked at. Needs training.teachers."""
     root: str = ""
     """Folder that relative file names start from; the folder of the configuration file when empty."""
     scheme: ReadScheme = "auto"
@@ -115,6 +117,10 @@ class TrainingConfig:
     """The same in capitals."""
     typo_sentences: Fraction = 0.0
     """The same with typing errors, one in each of a tenth of the longer words."""
+    teachers: tuple[str, ...] = ()
+    """Folders of checkpoints with the same tags, whose mean probabilities the unlabelled corpora are learned by."""
+    unlabelled_sentences: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the sentences of the unlabelled corpora that are met in an epoch, drawn anew each time."""
     loss: Loss = "cross_entropy"
     """What is made small: the loss of a window, or (sentence) of a sentence's tags together, for
     `model.decoder = "transitions"`."""
@@ -194,6 +200,10 @@ class RunConfig:
             )
         if training.lower_sentences + training.upper_sentences + training.typo_sentences > 1:
             raise ConfigError("training: expected lower_, upper_ and typo_sentences that add up to 1 at most")
+        if bool(training.teachers) != bool(self.data.unlabelled):
+            raise ConfigError("training.teachers: expected together with data.unlabelled, the text that they tag")
+        if training.teachers and training.loss != "cross_entropy":
+            raise ConfigError(f'training.teachers: not with training.loss = "{training.loss}"')
         for name, width, source in (
             ("clusters", self.model.features.cluster, self.reference.clusters),
             ("lists", self.model.features.lists, self.reference.lists),
@@ -291,6 +301,7 @@ def publishable_config(config: RunConfig) -> dict[str, Any]:
     dumped = dump_config(config)
     dumped["data"]["root"] = ""
     dumped["vectors"]["source"] = publishable_source(config.vectors.source)
+    dumped["training"]["teachers"] = [Path(folder).name for folder in config.training.teachers]
     for work in ("clusters", "lists"):
         dumped["reference"][work] = publishable_source(dumped["reference"][work])
     return dumped
@@ -326,6 +337,9 @@ def _anchor(values: dict[str, Any], folder: Path) -> None:
     vectors = values.get("vectors")
     if isinstance(vectors, dict) and "source" in vectors:
         vectors["source"] = anchored_source(vectors["source"], folder)
+    training = values.get("training")
+    if isinstance(training, dict) and isinstance(training.get("teachers"), list):
+        training["teachers"] = [os.path.normpath(folder / str(teacher)) for teacher in training["teachers"]]
     reference = values.get("reference")
     if isinstance(reference, dict):
         for work in {"clusters", "lists"} & set(reference):
@@ -364,7 +378,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise ConfigError(f"{dotted}: {section} is not a section")
-    if sections == ["data"] and key in ("train", "dev", "test"):
+    if sections == ["data"] and key in ("train", "dev", "test", "unlabelled"):
         value = [_from_here(name) for name in ([value] if isinstance(value, str) else value)]
     values[key] = value
 

@@ -214,6 +214,12 @@ def documents_of(sentences: Sequence[Sentence]) -> list[list[tuple[str, ...]]]:
     return documents
 
 
+def without_tags(corpus: Corpus) -> Corpus:
+    """The same text as if nobody had annotated it; its documents' numbers are below 0, so that nothing joins them."""
+    sentences = tuple(s._replace(tags=(OUTSIDE,) * len(s.words), document=-1 - s.document) for s in corpus.sentences)
+    return Corpus(corpus.name, sentences, corpus.sha256)
+
+
 def find_corpus(name: str, root: Path) -> Path:
     """Find the file of a corpus: ``NAME:SPLIT`` in the cache of fetched corpora, anything else from ``root`` on.
 

@@ -30,7 +30,7 @@ from training import baseline, report
 from training.batches import TaggedStream, varied_shares
 from training.calibrate import fit_calibration
 from training.config import RunConfig, VectorsConfig, differences, publishable_config
-from training.corpus import Corpus, read_corpora
+from training.corpus import Corpus, read_corpora, without_tags
 from training.epoch import Epoch
 from training.evaluation import Evaluation, Variant, known_entities, measure, measure_variants
 from training.loop import Progress, fit
@@ -38,6 +38,7 @@ from training.output import claimed, draft_folder, holds_checkpoint, put_in_plac
 from training.reference import ReferenceWorks, load_reference
 from training.score import Scores, score
 from training.state import STATE, restore_state, save_state
+from training.teachers import beliefs, load_teachers
 from training.variants import VARIANTS, vary
 from training.vectors import Coverage, WordVectors, coverage, load_vectors, standardiser
 
@@ -65,11 +66,14 @@ class Inputs:
     coverage: Coverage
     lexicon: Lexicon
     network: WindowTagger
+    teachers: tuple[Tagger, ...] = ()
 
     def fingerprint(self, config: RunConfig) -> dict[str, Any]:
         """What the result depends on, as JSON: a resumed run must have the same."""
         read = {split: corpus.sha256 for split, corpus in self.corpora.items()}
         about = {"corpora": read, "vectors": self.vectors.sha256, "reference": self.reference.sha256}
+        if self.teachers:
+            about["teachers"] = [teacher.version for teacher in self.teachers]
         return {"config": publishable_config(config), **about}
 
 
@@ -97,7 +101,7 @@ def train(
     with claimed(output, resume=resume, overwrite=overwrite) as work, few_searches():
         begun = time.perf_counter()
         corpora = read(config)
-        vectors = load_vectors(used_vectors(config), set(corpora["train"].words()))
+        vectors = load_vectors(used_vectors(config), words_of(corpora))
         inputs = prepare(config, corpora, vectors)
         fingerprint = inputs.fingerprint(config)
         if resume and not overwrite and holds_checkpoint(output):
@@ -140,10 +144,17 @@ def read(config: RunConfig) -> dict[str, Corpus]:
         for split in ("train", "dev", "test")
         if (names := getattr(config.data, split))
     }
+    if config.data.unlabelled:
+        corpora["unlabelled"] = without_tags(read_corpora(config.data.unlabelled, config.data, None))
     for split in ("train", "dev"):
         if all(tag == OUTSIDE for sentence in corpora[split].sentences for tag in sentence.tags):
             raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")
     return corpora
+
+
+def words_of(corpora: dict[str, Corpus]) -> set[str]:
+    """The words that training will meet."""
+    return {word for split in ("train", "unlabelled") if split in corpora for word in corpora[split].words()}
 
 
 def used_vectors(config: RunConfig) -> VectorsConfig:
@@ -154,24 +165,30 @@ def used_vectors(config: RunConfig) -> VectorsConfig:
 def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors) -> Inputs:
     """Number words and features, and draw the initial weights."""
     words = list(corpora["train"].words())
-    distinct = set(words)
+    met = [*words, *corpora["unlabelled"].words()] if "unlabelled" in corpora else words
+    distinct = set(met)
     features = config.model.features
-    learned = [w for w in words if not is_contact(w)] if config.training.forget_contacts else words
+    learned = [w for w in met if not is_contact(w)] if config.training.forget_contacts else met
     reference = load_reference(config.reference, features, distinct)
     lexicon = Lexicon.build(features, vectors.words, learned, config.training.min_count, reference.known)
     table = pack(vectors, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}), config)
     torch.manual_seed(config.seed)
     network = WindowTagger(config.model, lexicon, table)
-    return Inputs(corpora, vectors, reference, coverage(lexicon, words), lexicon, network)
+    teachers = load_teachers(config.training.teachers, config.model, config.device)
+    return Inputs(corpora, vectors, reference, coverage(lexicon, words), lexicon, network, tuple(teachers))
 
 
 def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Progress, TaggedStream, TaggedStream]:
     """The start of training: nothing learned yet, and the two corpora as the network sees them, train and dev."""
     network, training = inputs.network, config.training
     build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
-    sentences = inputs.corpora["train"].sentences
+    sentences, belief_TK = list(inputs.corpora["train"].sentences), None
+    if inputs.teachers:
+        unlabelled = inputs.corpora["unlabelled"].sentences
+        belief_TK = beliefs(inputs.teachers, unlabelled)
+        sentences += unlabelled
     variants = [vary(name, sentences, config.seed) for name in varied_shares(training)]
-    train = build(sentences, isolate=training.isolate_sentences > 0, variants=variants)
+    train = build(sentences, isolate=training.isolate_sentences > 0, variants=variants, belief_TK=belief_TK)
     standardise_topics(network, train.stream)
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
 

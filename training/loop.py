@@ -83,7 +83,8 @@ class Steps:
             group["lr"] = self.rate
         gold_N = batch.gold_N.to(self.device)
         logits_NK = network(batch.rows.to(self.device), batch.windows.to(self.device))
-        loss = self.loss(logits_NK, gold_N, batch.length_S)
+        target = batch.target_NK.to(self.device) if batch.target_NK.numel() else gold_N
+        loss = self.loss(logits_NK, target, batch.length_S)
         progress.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm, nats = torch.stack([self._clip(), loss.detach()]).tolist()  # a GPU is waited for once
@@ -130,7 +131,8 @@ def fit(
     progress.network.hidden_dropout.p = options.hidden_dropout
     progress.network.field_dropout = options.field_dropout
     progress.network.multiply = product(options.precision, device)
-    cut = Cut(options.oversample, options.join_sentences, tuple(varied_shares(options).values()))
+    varied = tuple(varied_shares(options).values())
+    cut = Cut(options.oversample, options.join_sentences, varied, options.unlabelled_sentences)
     while not progress.finished(options):
         number = len(progress.epochs) + 1
         rng = seed_epoch(config.seed, number)

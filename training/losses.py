@@ -49,8 +49,8 @@ def make_loss(config: TrainingConfig, count_K: Tensor, chain: Chain | None = Non
         chain: of the network, if it has one; what the loss of a sentence is about.
 
     Returns:
-        A function of logits_NK, gold_N (int64) and, for the loss of a sentence, length_S (int64, on the CPU) to the
-        mean over the windows, in nats.
+        A function of logits_NK, gold_N (int64; for the cross-entropy also target_NK, shares of the tags) and, for the
+        loss of a sentence, length_S (int64, on the CPU) to the mean over the windows, in nats.
     """
     if chain is not None:
         return sentence_loss(chain)

@@ -26,7 +26,7 @@ from model.storage import replace_durably
 from training.config import RunConfig, VectorsConfig, publishable_config, write_config
 from training.corpus import Corpus
 from training.epoch import Epoch
-from training.job import Inputs, begin, few_searches, prepare, read, used_vectors
+from training.job import Inputs, begin, few_searches, prepare, read, used_vectors, words_of
 from training.loop import fit
 from training.output import LOCK, held
 from training.search_page import render_search
@@ -80,7 +80,7 @@ class Material:
     def read(cls, config: RunConfig, space: Space) -> "Material":
         """Read corpora, and every set of vectors that a trial may start from."""
         corpora = read(config)
-        words = set(corpora["train"].words())
+        words = words_of(corpora)
         deciding = [name for name in (SOURCE, "model.features.vectors") if name in space.domains]
         found: dict[VectorsConfig, WordVectors] = {}
         for values in product(*(space.domains[name].ends() for name in deciding)):

@@ -196,3 +196,30 @@ class TestVariants:
         assert words[0] == words[1]
         assert cases[0] != cases[1]
         assert upper.gold_N.tolist() == title.gold_N.tolist() == [0, 1, 0]
+
+
+class TestTeachers:
+    BELIEF = torch.tensor([[0.75, 0.25, 0.0], [0.125, 0.0, 0.875]], dtype=torch.float16)
+
+    @pytest.fixture
+    def taught(self):
+        """The last sentence, of two words, is the teachers'; behind it all are written once more."""
+        lexicon = Lexicon.build(CONFIG.features, [], WORDS, 1)
+        again = [[sentence._replace(words=tuple(map(str.upper, sentence.words))) for sentence in SENTENCES]]
+        return TaggedStream.build(SENTENCES, lexicon, NO_VECTORS, CONFIG, variants=again, belief_TK=self.BELIEF)
+
+    def test_targets_are_tags_where_there_are_any_and_else_what_teachers_say(self, taught):
+        for shift in (0, 3):  # as it is, and written otherwise
+            batch = taught.batch([shift + 1, shift + 2], [2, 2], [False, False])
+            assert batch.target_NK[:2].tolist() == [[1, 0, 0], [1, 0, 0]]
+            assert torch.equal(batch.target_NK[2:], self.BELIEF.float())
+            assert batch.gold_N.tolist() == [0, 0, 0, 2]
+
+    def test_the_share_of_their_sentences_is_drawn_anew(self, taught):
+        rng = random.Random(2)
+        met = Counter(run[0] for _ in range(2000) for run in taught.shuffled(rng, Cut(unlabelled=0.3)))
+        assert met[0] == met[1] == 2000
+        assert met[2] / 2000 == pytest.approx(0.3, abs=0.04)
+
+    def test_without_teachers_there_are_no_targets(self, stream):
+        assert not stream.batch([0], [3], [False]).target_NK.numel()

@@ -11,6 +11,9 @@ times; that is what the term for the length takes back.
 
 Where what a tag says of the next one is learned, the temperature divides the scores of steps too, p of a token is its
 tag's share of all paths, and in place of the product stands the share of the paths that take the entity's tags.
+
+Two more numbers are kept with these because they are fitted with them, between the two: how much the tokens of a word
+heed each other (``model/agreement.py``). They do change tags.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,20 +27,30 @@ _EDGE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The four numbers. As they stand: no correction."""
+    """The numbers. As they stand: no correction."""
 
     temperature: float = 1.0
     slope: float = 1.0
     offset: float = 0.0
     length: float = 0.0
     """Of ln n; checkpoints of before there was one have none."""
+    same_tag: float = 0.0
+    """What a word's other tokens add to log p of a tag, for their mean p of it."""
+    same_label: float = 0.0
+    """The same, for their mean p of any tag of its label."""
 
     def __post_init__(self) -> None:
-        numbers = (self.temperature, self.slope, self.offset, self.length)
-        if not all(isinstance(n, int | float) and np.isfinite(n) for n in numbers):
+        if not all(isinstance(n, int | float) and np.isfinite(n) for n in asdict(self).values()):
             raise ValueError("calibration: expected finite numbers")
         if self.temperature <= 0 or self.slope <= 0:
             raise ValueError("calibration: expected a temperature and a slope above 0")
+        if min(self.agreement) < 0:
+            raise ValueError("calibration: expected same_tag and same_label of 0 or more")
+
+    @property
+    def agreement(self) -> tuple[float, float]:
+        """The two numbers of ``model/agreement.py``, a and b."""
+        return self.same_tag, self.same_label
 
     def entity_scores(self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32]) -> NDArray[np.float64]:
         """Probability that each of M entities is right, from the log of that of its tags, and how many they are."""
@@ -48,8 +61,11 @@ class Calibration:
         return score_M
 
     def to_json(self) -> dict[str, float]:
-        """As plain values."""
-        return asdict(self)
+        """As plain values; of agreement only where there is some."""
+        values = asdict(self)
+        if not any(self.agreement):
+            del values["same_tag"], values["same_label"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, float]) -> Self:

@@ -118,6 +118,8 @@ def load(folder: Path) -> Checkpoint:
         settings = json.loads(files["config.json"])
         config = ModelConfig.from_json(settings["model"])
         calibration = Calibration.from_json(settings["calibration"])
+        if any(calibration.agreement) and not config.agreement:
+            raise ValueError("calibration: same_tag and same_label are given, which the configuration has no use for")
         words = files["words.txt"].decode().split("\n")[:-1]
         reference = _reference(config, files)
         lexicon = Lexicon.of(config.features, words, json.loads(files["features.json"]), reference)

@@ -75,6 +75,8 @@ class ModelConfig:
     decoder: Decoder = "softmax"
     """What is learned of tags: each by its window alone (softmax), or also how well one follows another (transitions);
     the latter goes with `training.loss = "sentence"`."""
+    agreement: bool = False
+    """Whether tokens of a word with a capital heed the others of it in their document before tags are decided."""
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
     def __post_init__(self) -> None:
@@ -87,6 +89,10 @@ class ModelConfig:
                 "one or more different labels",
             ),
             "decoder": (self.decoder in get_args(Decoder), f"one of {', '.join(get_args(Decoder))}"),
+            "agreement": (
+                not self.agreement or self.decoder == "softmax",
+                'false with model.decoder = "transitions", which it would pass by',
+            ),
             "features": (
                 features.vectors or features.ngram > 0 or bool(features.widths()),
                 "at least one feature switched on",

@@ -13,7 +13,9 @@ so that word j has the share g · c_j, the document g · d, and the bias is the 
               shares and the document add up to the distance from it (DeepLIFT; Shrikumar et al., ICML 2017).
 
 Where what a tag says of the next one is learned (``model/chain.py``), the logit is what the window says of the tag:
-the scores of the steps to its neighbours are no part of it.
+the scores of the steps to its neighbours are no part of it. Where the tokens of a word heed each other
+(``model/agreement.py``), what the others did to the tag, temperature · (log p' − log p), is part of the logit and of
+what the document adds.
 
 All in float64. C words on each side · W window width, 2C+1 · E width of e(w) · H hidden units
 """
@@ -55,7 +57,7 @@ class Explanation(NamedTuple):
     logit: float
     bias: float
     document: float
-    """What the topic of the document adds."""
+    """What the document adds: its topic, and the word's other tokens in it."""
     method: Method
     shares: list[Share]
     """2C+1, in order of position."""

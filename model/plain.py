@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model import tiles
+from model import agreement, tiles
 from model.answers import Places
 from model.batch import Batch, Inputs, Sentences, look_up
 from model.chain import step_scores
 from model.checkpoint import Checkpoint
-from model.decoding import Paths, read_paths
+from model.decoding import Paths, read_paths, scheme_tables
 from model.errors import RunError
 from model.iob import tag_set
 from model.projections import Projections
@@ -68,6 +68,12 @@ class Plain:
         if np.isnan(log_TK).any():
             raise RunError("the model's scores are not numbers: its weights are damaged")
         return log_TK
+
+    def agree(self, batch: Batch, log_TK: NDArray[np.float32]) -> Generator[None, None, None]:
+        """Let the tokens of every word of a document agree, in place."""
+        repeats = yield from agreement.find_repeats(batch)
+        label_K = scheme_tables(self._tags, self._model.config.scheme).label_K
+        yield from agreement.agree(log_TK, repeats, label_K, self._model.calibration.agreement)
 
     def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Generator[None, None, Paths]:
         """Find the best legal path of every sentence and read it, giving way now and then."""

@@ -16,6 +16,7 @@ TEXTS = (
     "",
     "The European Commission said on Thursday it disagreed with German advice to consumers.",
     "one",
+    "Washington spoke in Washington. WASHINGTON said London was not Washington, nor Ito Ito.",
     "Иван Петров живёт в Санкт-Петербурге. 🙂 東京は日本の首都です。",
     "Shares of Apple Inc. rose 3.5 % to $ 1,200.50, Mr. J. Smith of U.S. bank Goldman Sachs told Reuters's "
     "correspondent in New York, and those of Microsoft, which he hadn't bought, fell by as much.",

@@ -52,6 +52,14 @@ class Way(Protocol):
     ) -> Generator[Step, None, NDArray[np.float32]]:
         """Log p of every token of a batch, or of a part of them: log_TK."""
 
+    def agree(
+        self,
+        batch: Any,  # noqa: ANN401
+        log_TK: NDArray[np.float32],
+        /,
+    ) -> Generator[None, None, None]:
+        """Let the tokens of every word of a document agree (``model/agreement.py``), in place."""
+
     def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int], /) -> Generator[None, None, Paths]:
         """Find the best legal path of every sentence and read it."""
 
@@ -201,7 +209,10 @@ class Tagger:
         return run(self.explain_in_steps(item, token))
 
     def explain_in_steps(self, item: str | Sequence[str], token: int) -> Generator[Step, None, Explanation]:
-        """As :meth:`explain`, giving way like :meth:`steps`. Of a long text only one sentence is tagged."""
+        """As :meth:`explain`, giving way like :meth:`steps`.
+
+        Of a long text only one sentence is tagged, unless its words are to agree with those of the others.
+        """
         batch = self._way.documents([])
         places: list[Places] = []
         for found in self._way.batches([item]):
@@ -214,12 +225,20 @@ class Tagger:
         ends = np.cumsum(batch.lengths)
         sentence = int(np.searchsorted(ends, token, side="right"))
         begin, end = int(ends[sentence]) - batch.lengths[sentence], int(ends[sentence])
-        log_TK = yield from self._way.log_probabilities(batch, (begin, end))
+        if self.config.agreement:
+            whole_TK = yield from self._way.log_probabilities(batch)
+            alone_K = whole_TK[token].copy()
+            yield from named("decode", self._way.agree(batch, whole_TK))
+            log_TK = whole_TK[begin:end].copy()
+        else:
+            log_TK = yield from self._way.log_probabilities(batch, (begin, end))
+            alone_K = log_TK[token - begin]
         paths = yield from named("decode", self._way.paths(log_TK, [end - begin]))
         column = int(paths.column_T[token - begin])
         words, window = self._way.window(batch, token)
         rows = self.lexicon.rows(words).to(self.device)
         split = split_logit(self.network, rows, window.to(self.device), column)
+        heard = self.calibration.temperature * float(log_TK[token - begin, column] - alone_K[column])
         (place,) = places
         start, stop, text = place.of(token, token + 1)
         tag, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
@@ -232,9 +251,9 @@ class Tagger:
         return Explanation(
             TaggedToken(text, start, stop, tag, score),
             self._tags[column],
-            split.logit,
+            split.logit + heard,
             split.bias,
-            split.document,
+            split.document + heard,
             split.method,
             shares,
         )
@@ -262,7 +281,8 @@ class Tagger:
     def log_probabilities(self, documents: Sequence[Sentences]) -> NDArray[np.float32]:
         """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K).
 
-        Scores of steps from tag to tag, where they are learned, are no part of it.
+        Scores of steps from tag to tag, where they are learned, are no part of it, nor is what the other tokens of a
+        word say of it.
         """
         return run(self._way.log_probabilities(self._way.documents(documents)))
 
@@ -281,6 +301,8 @@ class Tagger:
     ) -> Generator[Step, None, list[Analysis]]:
         """Tag a batch: one analysis for each of some stretches of its tokens."""
         log_TK = yield from self._way.log_probabilities(batch)
+        if self.config.agreement:
+            yield from named("decode", self._way.agree(batch, log_TK))
         paths = yield from named("decode", self._way.paths(log_TK, batch.lengths))
         written = answers(paths, sizes, places, self.labels, self._names, self.calibration)
         analyses = yield from named("decode", written)

@@ -1,14 +1,16 @@
-"""Fit the four numbers of :class:`model.calibration.Calibration` on development data.
+"""Fit the numbers of :class:`model.calibration.Calibration` on development data.
 
 The order matters. The temperature makes the probabilities of tokens honest, or those of whole paths where what a tag
-says of the next one is learned; the entities' scores follow from those, so their three numbers are fitted last, on what
-the first one left to mend. No tag changes.
+says of the next one is learned. Where the tokens of a word are to heed each other, how much is fitted next, because
+what they tell each other are those probabilities; most tokens have nobody to ask, and keep the temperature that is best
+for them. The entities' scores follow from all this, so their three numbers are fitted last, on what the others left to
+mend. No tag changes, but by what tokens tell each other.
 
-    T tokens · K tags · M entities that the tagger found
+    T tokens · K tags · N tokens of words that their document has more than once · M entities that the tagger found
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
@@ -16,49 +18,60 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.agreement import Evidence, Repeats, add_up, agree, evidence, find_repeats
+from model.batch import Batch
 from model.calibration import Calibration
 from model.chain import Chain, step_scores
 from model.config import ModelConfig
-from model.decoding import decode
+from model.decoding import decode, scheme_tables
 from model.iob import convert, spans, tag_set
 from model.lattice import StepScores
+from model.steps import run
 from model.tagger import Tagger
 from training.corpus import Sentence, documents_of
 from training.losses import sentence_loss
 
 Floats = NDArray[np.float64]
+Derivatives = Callable[[Floats], tuple[float, Floats, Floats]]
+"""A loss at some weights, its gradient and its curvature."""
 
 _COLDEST, _HOTTEST = 0.1, 10.0  # a corpus with no mistake in it would ask for a temperature of 0
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _PARTINGS = 28  # of log 0.1 … log 10, down to a hundred-thousandth
 _FLATTEST = 0.05  # the score must go on rising with the product, even where the data say nothing
-_PRIOR = 1.0  # weight of "no correction" beside the data, in entities
+_PRIOR = 1.0  # weight of "no correction" beside the data, in entities or tokens
 
 
 def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence]) -> Calibration:
-    """Fit all four numbers for a tagger; whatever calibration it has already makes no difference.
+    """Fit all numbers for a tagger; whatever calibration it has already makes no difference.
 
     Args:
         tagger: its labels must include those of the sentences.
         sentences: development data, not seen in training.
     """
-    logits_TK = tagger.log_probabilities(documents_of(sentences)) * np.float32(tagger.calibration.temperature)
-    return calibration_of(logits_TK, [sentence.tags for sentence in sentences], tagger.config, tagger.network.chain)
+    documents = documents_of(sentences)
+    logits_TK = tagger.log_probabilities(documents) * np.float32(tagger.calibration.temperature)
+    repeats = run(find_repeats(Batch.of(documents))) if tagger.config.agreement else None
+    gold = [sentence.tags for sentence in sentences]
+    return calibration_of(logits_TK, gold, tagger.config, chain=tagger.network.chain, repeats=repeats)
 
 
 def calibration_of(
     logits_TK: NDArray[np.float32],
     gold: Sequence[Sequence[str]],
     config: ModelConfig,
+    *,
     chain: Chain | None = None,
+    repeats: Repeats | None = None,
 ) -> Calibration:
-    """Fit all four numbers to the network's output for sentences end to end.
+    """Fit all numbers to the network's output for sentences end to end.
 
     Args:
         logits_TK: unnormalised; a constant per token makes no difference.
         gold: IOB2 tags of each sentence.
         config: of the model; says what the K columns mean.
         chain: of the network, if it has one.
+        repeats: the tokens that are to heed each other, if any are.
     """
     tags = tag_set(config.labels, config.scheme)
     column = {tag: number for number, tag in enumerate(tags)}
@@ -68,8 +81,15 @@ def calibration_of(
     else:
         temperature = fit_path_temperature(logits_TK, gold_T, [len(sentence) for sentence in gold], chain)
     log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
-    found = _entities(log_probability_TK, gold, config, step_scores(chain, temperature))
-    return replace(fit_platt(*found), temperature=temperature)
+    weights = 0.0, 0.0
+    if repeats is not None:
+        label_K = scheme_tables(tags, config.scheme).label_K
+        found = evidence(log_probability_TK, repeats, run(add_up(log_probability_TK, repeats)), label_K)
+        weights = fit_agreement(log_probability_TK[repeats.token_N], gold_T[repeats.token_N], found)
+        run(agree(log_probability_TK, repeats, label_K, weights))
+    entities = _entities(log_probability_TK, gold, config, step_scores(chain, temperature))
+    same_tag, same_label = weights
+    return replace(fit_platt(*entities), temperature=temperature, same_tag=same_tag, same_label=same_label)
 
 
 def fit_temperature(logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64]) -> float:
@@ -144,6 +164,50 @@ def fit_path_temperature(
     return math.exp((low + high) / 2)
 
 
+def fit_agreement(log_NK: NDArray[np.float32], gold_N: NDArray[np.int64], found: Evidence) -> tuple[float, float]:
+    """Find what the evidence of a word's other tokens weighs, a and b of ``model/agreement.py``, both 0 or more.
+
+    They minimise the negative log-likelihood of the gold tags under softmax(log p + a · tag + b · label). It is convex:
+    its gradient is the evidence that is expected minus that of the gold tags, its curvature the covariance. As for
+    :func:`fit_platt`, a prior of weight 1 around no correction keeps them finite where every tag is right. Where the
+    minimum lies outside of the quadrant, the best point of its two edges is the answer.
+
+    Args:
+        log_NK: log p of the tokens that have evidence, by their windows.
+        gold_N: their gold columns.
+        found: what the other tokens of their words say.
+    """
+    inputs_NKP = np.stack(found, axis=-1)
+    chosen_NP = inputs_NKP[np.arange(len(gold_N)), gold_N]
+
+    def derivatives(weights_P: Floats) -> tuple[float, Floats, Floats]:
+        log_p_NK = _log_softmax(log_NK + inputs_NKP @ weights_P)
+        p_NK = np.exp(log_p_NK)
+        expected_NP = np.einsum("nk,nkp->np", p_NK, inputs_NKP)
+        square_PP = np.einsum("nk,nkp,nkq->pq", p_NK, inputs_NKP, inputs_NKP) - expected_NP.T @ expected_NP
+        nats = -float(log_p_NK[np.arange(len(gold_N)), gold_N].sum())
+        return (
+            nats + _PRIOR / 2 * float(weights_P @ weights_P),
+            (expected_NP - chosen_NP).sum(axis=0) + _PRIOR * weights_P,
+            square_PP + _PRIOR * np.eye(len(weights_P)),
+        )
+
+    def along(axis_P: Floats) -> Floats:
+        """The best point of an edge of the quadrant."""
+        axis_1P = axis_P[None]
+
+        def slope(weight_1: Floats) -> tuple[float, Floats, Floats]:
+            loss, gradient_P, curvature_PP = derivatives(weight_1 @ axis_1P)
+            return loss, axis_1P @ gradient_P, axis_1P @ curvature_PP @ axis_1P.T
+
+        return _newton(slope, np.zeros(1)).clip(0) @ axis_1P
+
+    best_P = _newton(derivatives, np.zeros(2))
+    if best_P.min() < 0:
+        best_P = min(map(along, np.eye(2)), key=lambda weights_P: derivatives(weights_P)[0])
+    return float(best_P[0]), float(best_P[1])
+
+
 def fit_platt(
     log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], right_M: NDArray[np.bool_]
 ) -> Calibration:
@@ -166,30 +230,37 @@ def fit_platt(
     logit_M: Floats = np.log(product_M / (1 - product_M))
     rest_MP = np.stack([np.log(tokens_M.astype(np.float64)), np.ones_like(logit_M)], axis=1)
     target_M = right_M.astype(np.float64)
-    slope, *others = _newton(np.column_stack([logit_M, rest_MP]), target_M, np.array([1.0, 0.0, 0.0]))
+    slope, *others = _logistic(np.column_stack([logit_M, rest_MP]), target_M, np.array([1.0, 0.0, 0.0]))
     if slope < _FLATTEST:
         slope = _FLATTEST
-        others = list(_newton(rest_MP, target_M, np.zeros(2), slope * logit_M))
+        others = list(_logistic(rest_MP, target_M, np.zeros(2), slope * logit_M))
     length, offset = map(float, others)
     return Calibration(slope=float(slope), offset=offset, length=length)
 
 
-def _newton(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Floats | float = 0.0) -> Floats:
-    """Logistic regression with a Gaussian prior; halves a step that would raise the loss."""
+def _logistic(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Floats | float = 0.0) -> Floats:
+    """Logistic regression with a Gaussian prior."""
 
-    def loss(weights_P: Floats) -> float:
+    def derivatives(weights_P: Floats) -> tuple[float, Floats, Floats]:
         z_M = inputs_MP @ weights_P + fixed_M
+        p_M = 1 / (1 + np.exp(-z_M))
         misfit = np.logaddexp(0, z_M) - target_M * z_M
-        return float(misfit.sum() + _PRIOR / 2 * ((weights_P - prior_P) ** 2).sum())
+        return (
+            float(misfit.sum() + _PRIOR / 2 * ((weights_P - prior_P) ** 2).sum()),
+            inputs_MP.T @ (p_M - target_M) + _PRIOR * (weights_P - prior_P),
+            (inputs_MP * (p_M * (1 - p_M))[:, None]).T @ inputs_MP + _PRIOR * np.eye(len(prior_P)),
+        )
 
-    weights_P = prior_P.copy()
+    return _newton(derivatives, prior_P)
+
+
+def _newton(derivatives: Derivatives, start_P: Floats) -> Floats:
+    """Minimise a convex loss by Newton's method; halves a step that would raise it."""
+    weights_P = start_P.copy()
     for _ in range(50):
-        p_M = 1 / (1 + np.exp(-(inputs_MP @ weights_P + fixed_M)))
-        gradient_P = inputs_MP.T @ (p_M - target_M) + _PRIOR * (weights_P - prior_P)
-        curvature_PP = (inputs_MP * (p_M * (1 - p_M))[:, None]).T @ inputs_MP + _PRIOR * np.eye(len(prior_P))
-        step_P = np.linalg.solve(curvature_PP, gradient_P)
-        now, share = loss(weights_P), 1.0
-        while loss(weights_P - share * step_P) > now and share > 1e-6:
+        now, gradient_P, curvature_PP = derivatives(weights_P)
+        step_P, share = np.linalg.solve(curvature_PP, gradient_P), 1.0
+        while derivatives(weights_P - share * step_P)[0] > now and share > 1e-6:
             share /= 2
         weights_P = weights_P - share * step_P
         if np.abs(step_P).max() < 1e-9:
@@ -216,7 +287,7 @@ def _entities(
     )
 
 
-def _log_softmax(logits_TK: NDArray[np.float32]) -> Floats:
+def _log_softmax(logits_TK: NDArray[np.floating]) -> Floats:
     z_TK = logits_TK.astype(np.float64)
     z_TK -= z_TK.max(axis=1, keepdims=True)
     result: Floats = z_TK - np.log(np.exp(z_TK).sum(axis=1, keepdims=True))

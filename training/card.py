@@ -46,11 +46,12 @@ def _architecture(report: Mapping[str, Any]) -> str:
     model = report["config"]["model"]
     layers = " and ".join(f"{units:,}" for units in model["hidden"])
     steps = " and learned scores of the steps between them" if model.get("decoder") == "transitions" else ""
+    agreement = ", after the tokens of a word have heard of each other" if model.get("agreement") else ""
     return (
         "## What it is\n\n"
         f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
         f"({model['activation']}), a softmax over {model['scheme']} tags{steps}, and the most probable legal "
-        "sequence of them. "
+        f"sequence of them{agreement}. "
         f"What it knows of a word: {_features(model['features'], report['vectors'], report.get('reference', ()))}. "
         "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
     )
@@ -198,6 +199,7 @@ def _use(report: Mapping[str, Any]) -> str:
     familiarity = report["scores"][split]["familiarity"]
     model = report["config"]["model"]
     beyond = [phrase for key, phrase in _BEYOND.items() if model["features"][key]]
+    beyond += ["what the word is taken for elsewhere in it"] if model.get("agreement") else []
     limits = [
         f"It sees {model['context']} words to either side and beyond that {_listed(beyond)}: "
         "what else the text says of a name is lost.",

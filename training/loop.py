@@ -156,7 +156,11 @@ def record(
     model: ModelConfig,
     begun: float,
 ) -> Epoch:
-    """Evaluate on dev, note the epoch, and keep the weights if they are the best so far."""
+    """Evaluate on dev, note the epoch, and keep the weights if they are the best so far.
+
+    By what the windows say alone: how much the tokens of a word heed each other is fitted when training is over
+    (:mod:`training.calibrate`), and counts in the report.
+    """
     trained = time.perf_counter()
     logits_TK = score_stream(kept, dev, steps.device)
     gold_T = dev.gold_T

@@ -7,6 +7,7 @@ everything works without (``model/plain.py``), which is also what the tests hold
     text.c     text → numbered words, sentences, classes
     rows.c     words → rows of the table of words
     window.c   rows → sums → log p
+    agree.c    log p of a word → log p beside its other tokens
     path.c     log p → tags, entities
 
 Plain C11 behind ``ctypes``: no header of Python's is needed to build it, one library serves every version of Python,

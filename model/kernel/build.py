@@ -21,7 +21,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path(__file__).resolve().parent
-SOURCES = ("text.c", "rows.c", "window.c", "path.c")
+SOURCES = ("text.c", "rows.c", "window.c", "agree.c", "path.c")
 FLAGS = (
     "-std=c11 -O3 -fPIC -shared -fvisibility=hidden -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wall -Wextra"
 ).split()

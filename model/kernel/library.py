@@ -43,6 +43,9 @@ _SIGNATURES: dict[str, tuple[Any, str]] = {
     "mix": (None, "ppppppp" + "nnp"),
     "score": (_COUNT, "ppppppp" + "nnp"),
     "lay_out": (_COUNT, "ppnpnnnnnppppp"),
+    "find_repeats": (_COUNT, "ppnpppppp"),
+    "add_up": (None, "pppnnp"),
+    "agree": (_FLAG, "pppnppp"),
     "read_paths": (_COUNT, "ppnpppppppp"),
 }
 _TYPES = {"p": _POINTER, "n": _COUNT, "x": _FLOAT, "f": _FLAG}
@@ -83,6 +86,12 @@ class Network(ctypes.Structure):
         ("bias", _POINTER), ("outputs", _POINTER), ("tags", _COUNT), ("temperature", _FLOAT),
         ("unit", _POINTER),
     ]  # fmt: skip
+
+
+class Agreement(ctypes.Structure):
+    """As in ``agree.c``."""
+
+    _fields_ = [("tags", _COUNT), ("label_K", _POINTER), ("same_tag", _FLOAT), ("same_label", _FLOAT)]
 
 
 class Columns(ctypes.Structure):

@@ -118,6 +118,8 @@ class Compiled:
         self._vocabulary = Vocabulary(kernel, model.lexicon)
         self._learned = step_scores(model.network.chain, model.calibration.temperature)
         self._columns, self._column_arrays = _columns(self._tags, model.config.scheme, self._learned)
+        same_tag, same_label = model.calibration.agreement
+        self._agreement = library.Agreement(len(self._tags), self._columns.label_K, same_tag, same_label)
         self._lock = Lock()
 
     def _measure(self) -> None:
@@ -174,6 +176,34 @@ class Compiled:
             yield from named("network", self._score(batch, bag, log_TK[piece]))
             yield Step("network")
         return log_TK
+
+    def agree(self, batch: Batch, log_TK: NDArray[np.float32]) -> Generator[None, None, None]:
+        """Let the tokens of every word of a document agree, in place, giving way now and then.
+
+        Raises:
+            MemoryError: there is none for a few numbers a tag.
+        """
+        vocabulary, size_P = batch.vocabulary, np.array(batch.sizes, np.int64)
+        token_N, group_N, count_G = (np.empty(batch.tokens, np.int64) for _ in range(3))
+        with self._lock:  # the vocabulary's scratch memory
+            count = self._kernel.call(batch.tokens).find_repeats(
+                address(batch.word_T), address(size_P), len(size_P), address(vocabulary.evidence),
+                address(vocabulary.lowered), address(vocabulary.tally), address(token_N), address(group_N),
+                address(count_G),
+            )  # fmt: skip
+        sum_GK = np.zeros((count // 2, len(self._tags)))  # as many words as there can be
+        for piece in parts(count, PIECE):
+            some = address(log_TK), address(token_N[piece]), address(group_N[piece]), piece.stop - piece.start
+            self._kernel.call(some[-1]).add_up(*some, len(self._tags), address(sum_GK))
+            if count > PIECE:
+                yield
+        for piece in parts(count, PIECE):
+            some = address(log_TK), address(token_N[piece]), address(group_N[piece]), piece.stop - piece.start
+            known = address(count_G), address(sum_GK), ctypes.byref(self._agreement)
+            if not self._kernel.call(some[-1]).agree(*some, *known):
+                raise MemoryError
+            if count > PIECE:
+                yield
 
     def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Generator[None, None, Paths]:
         """Find the best legal path of every sentence and read it, giving way now and then."""

@@ -118,6 +118,20 @@ static inline Vector low_half(Shorts x) { return (Vector){x[0], x[1], x[2], x[3]
 static inline Vector high_half(Shorts x) { return (Vector){x[4], x[5], x[6], x[7]}; }
 #endif
 
+/* eˣ for x ≤ 0, to about one unit in the last place: 2ⁿ · a polynomial (Moshier's Cephes). Below −87 it is that of −87:
+ * nothing, beside the 1 of the largest. */
+static inline Vector exponential(Vector x) {
+    Vector z = larger(same(-87.0f), x), n = nearest(add_product(same(0), z, same(1.44269504f)));
+    Vector r = add_product(add_product(z, n, same(-0.693359375f)), n, same(2.12194440e-4f));
+    Vector p = same(1.9875691500e-4f);
+    p = add_product(same(1.3981999507e-3f), p, r);
+    p = add_product(same(8.3334519073e-3f), p, r);
+    p = add_product(same(4.1665795894e-2f), p, r);
+    p = add_product(same(1.6666665459e-1f), p, r);
+    p = add_product(same(5.0000001201e-1f), p, r);
+    return times_two_to(add(add_product(r, add_product(same(0), p, r), r), same(1)), n);
+}
+
 #define ROWS 12                  /* rows of a matrix that are multiplied together */
 #define WIDE (PANEL / LANES)     /* vectors of a panel */
 #define GROUP (ROWS / WIDE)      /* rows whose sums fit into the registers at once */

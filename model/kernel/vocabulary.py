@@ -53,6 +53,8 @@ class Vocabulary:
         """Code points of each word."""
         self.seen = np.zeros(0, np.uint8)
         """Zeros, for the kernel to work with."""
+        self.tally = np.zeros(0, np.int32)
+        """Zeros likewise."""
         self.slots = np.zeros(0, np.int32)
         """Slot in the table of each (word, class), below 0 for none."""
         self._grow(1 << 10)
@@ -127,7 +129,7 @@ class Vocabulary:
         slots = np.full(words * self.classes, -1, np.int32)
         slots[: len(self.slots)] = self.slots
         self.slots = slots
-        for name in ("lowered", "evidence", "role", "size", "seen", "vector"):
+        for name in ("lowered", "evidence", "role", "size", "seen", "tally", "vector"):
             old: Array = getattr(self, name)
             new = np.zeros(words, old.dtype)
             new[: len(old)] = old

@@ -119,20 +119,6 @@ static void add_up(const Network *net, const void *table, const float *unit, con
     else add_up_float32(net, table, line, next, base, out);
 }
 
-/* eˣ for x ≤ 0, to about one unit in the last place: 2ⁿ · a polynomial (Moshier's Cephes). Below −87 it is that of −87:
- * nothing, beside the 1 of the largest. */
-static inline Vector exponential(Vector x) {
-    Vector z = larger(same(-87.0f), x), n = nearest(add_product(same(0), z, same(1.44269504f)));
-    Vector r = add_product(add_product(z, n, same(-0.693359375f)), n, same(2.12194440e-4f));
-    Vector p = same(1.9875691500e-4f);
-    p = add_product(same(1.3981999507e-3f), p, r);
-    p = add_product(same(8.3334519073e-3f), p, r);
-    p = add_product(same(4.1665795894e-2f), p, r);
-    p = add_product(same(1.6666665459e-1f), p, r);
-    p = add_product(same(5.0000001201e-1f), p, r);
-    return times_two_to(add(add_product(r, add_product(same(0), p, r), r), same(1)), n);
-}
-
 /* log p, p = softmax(z / temperature); O is the first tag, and its z is 0: the others' are differences from it.
  * z is filled up to whole panels; what is beyond the tags is written over. */
 static void log_softmax(float *z, int64_t tags, float temperature, float *out) {

@@ -18,11 +18,13 @@ REFERENCE = Reference({"ada": "00101", "Munich": "0110", "met": "1"}, {"Ada": "f
 
 def small_model(
     *,
+    labels=("LOC", "ORG", "PER"),
     activation="relu",
     hidden=(16,),
     context=2,
     scheme="IOB2",
     decoder="softmax",
+    agreement=False,
     storage="float32",
     documents=False,
     **features,
@@ -32,8 +34,8 @@ def small_model(
     parts = {"word": 4, "case": 3, "shape": 3, "affix": 3, "ngram": 4, "ngram_buckets": 50, "storage": storage}
     parts |= {"cluster": 2, "cluster_prefixes": (2, 4), "lists": 2}
     config = ModelConfig(
-        labels=("LOC", "ORG", "PER"), scheme=scheme, context=context, hidden=hidden, activation=activation,
-        decoder=decoder, features=FeatureConfig(**{**parts, **features}),
+        labels=labels, scheme=scheme, context=context, hidden=hidden, activation=activation,
+        decoder=decoder, agreement=agreement, features=FeatureConfig(**{**parts, **features}),
     )  # fmt: skip
     rng = torch.Generator().manual_seed(3)
     known = WORDS if config.features.vectors else []
@@ -45,7 +47,8 @@ def small_model(
         for weight in network.parameters():
             weight.normal_(std=0.5)
         network.ngrams.weight[0] = 0
-    return Checkpoint(config, lexicon, network.eval(), Calibration(1.5, 0.8, 0.1, 0.3))
+    heeded = {"same_tag": 0.7, "same_label": 1.3} if agreement else {}
+    return Checkpoint(config, lexicon, network.eval(), Calibration(1.5, 0.8, 0.1, 0.3, **heeded))
 
 
 WAYS = [

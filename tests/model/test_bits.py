@@ -62,6 +62,19 @@ def test_every_batch_gives_each_text_the_bits_that_it_has_alone(activation, comp
 
 
 @pytest.mark.parametrize("compiled", WAYS)
+def test_tokens_that_heed_each_other_do_so_in_their_own_text_alone(compiled):
+    """The words of one text are those of the next, so that whatever crossed over would show."""
+    tagger = Tagger(
+        small_model(hidden=(37, 11), documents=True, scheme="BIOES", agreement=True), device="cpu", compiled=compiled
+    )
+    texts = generated_texts(300, seed=4)
+    alone = [tagger.analyse([text])[0] for text in texts]
+    assert tagger.analyse(texts) == alone
+    for chosen in batches(len(texts), range(1, 201, 9)):
+        assert tagger.analyse([texts[number] for number in chosen]) == [alone[number] for number in chosen]
+
+
+@pytest.mark.parametrize("compiled", WAYS)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_wide_layers_keep_their_bits_on_two_threads(activation, compiled):
     """Wide enough for torch to share the work of one call among threads."""

@@ -44,6 +44,35 @@ def test_a_saved_model_says_the_same_bit_for_bit(storage, scheme, tmp_path):
     assert after.calibration == model.calibration
 
 
+@pytest.mark.parametrize("agreement", [False, True])
+def test_how_much_tokens_heed_each_other_is_stored_where_they_do(agreement, tmp_path):
+    model = small_model(agreement=agreement)
+    checkpoint.save(model, tmp_path / "saved")
+    stored = json.loads((tmp_path / "saved" / "config.json").read_text())["calibration"]
+    assert list(stored)[4:] == ["same_tag", "same_label"] * agreement
+    assert checkpoint.load(tmp_path / "saved").calibration == model.calibration
+    items = ["Ada met Siemens. SIEMENS met Ada."]
+    after = Tagger.load(tmp_path / "saved", device="cpu")
+    assert after.analyse(items) == Tagger(model, device="cpu").analyse(items)
+
+
+def test_a_configuration_from_before_tokens_heeded_each_other_is_read_as_it_was(model, folder):
+    settings = json.loads((folder / "config.json").read_text())
+    del settings["model"]["agreement"]
+    rewrite(folder, "config.json", json.dumps(settings).encode())
+    found = checkpoint.load(folder)
+    assert found.config == model.config
+    assert found.calibration.agreement == (0, 0)
+
+
+def test_numbers_of_an_agreement_that_is_switched_off_are_refused(folder):
+    settings = json.loads((folder / "config.json").read_text())
+    settings["calibration"]["same_label"] = 1.5
+    rewrite(folder, "config.json", json.dumps(settings).encode())
+    with pytest.raises(CheckpointError, match=r"calibration: same_tag and same_label .* no use for"):
+        checkpoint.load(folder)
+
+
 def test_the_version_follows_the_content(model, folder, tmp_path):
     checkpoint.save(model, tmp_path / "again", {"README.md": "A card"})
     checkpoint.save(model, tmp_path / "other", {"README.md": "Another card"})

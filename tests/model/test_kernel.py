@@ -408,8 +408,16 @@ def test_texts_are_tagged_by_learned_steps_as_without_the_kernel(scheme):
     assert_alike(tagger.analyse(texts), plain.analyse(texts))
 
 
-def test_explanations_are_those_without_the_kernel():
-    tagger, plain = pair(MODEL)
+@pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
+def test_texts_whose_words_agree_are_tagged_as_without_the_kernel(scheme):
+    tagger, plain = pair(tame_model(agreement=True, scheme=scheme))
+    texts = generated_texts(200, seed=7)
+    assert_alike(tagger.analyse(texts), plain.analyse(texts))
+
+
+@pytest.mark.parametrize("agreement", [False, True])
+def test_explanations_are_those_without_the_kernel(agreement):
+    tagger, plain = pair(tame_model(agreement=agreement))
     text = "Rose met Ada Lovelace. The rose, said Siemens in Munich, was ITO's. " * 3
     for token in range(len(tokenize(text))):
         ours, theirs = tagger.explain(text, token), plain.explain(text, token)

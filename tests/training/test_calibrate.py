@@ -4,11 +4,25 @@ import numpy as np
 import pytest
 import torch
 
+from model.agreement import Evidence, Repeats, add_up, agree, evidence, find_repeats
+from model.batch import Batch
 from model.calibration import Calibration
 from model.chain import Chain
 from model.config import ModelConfig
-from model.iob import convert, tag_set
-from training.calibrate import calibration_of, fit_path_temperature, fit_platt, fit_temperature
+from model.decoding import decode
+from model.iob import convert, spans, tag_set
+from model.steps import run
+from model.tagger import Tagger
+from tests.model.test_kernel import tame_model
+from training.calibrate import (
+    calibration_of,
+    fit_agreement,
+    fit_calibration,
+    fit_path_temperature,
+    fit_platt,
+    fit_temperature,
+)
+from training.corpus import Sentence
 from training.losses import sentence_loss
 
 RNG = np.random.default_rng(7)
@@ -107,7 +121,17 @@ def test_what_was_stored_before_there_was_a_length_scores_as_it_did():
     assert (stored.entity_scores(log_M, 3 * ones(50)) == stored.entity_scores(log_M, ones(50))).all()
 
 
-@pytest.mark.parametrize("numbers", [{"length": float("inf")}, {"length": "1"}, {"slope": 0.0}, {"temperature": -1.0}])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"length": float("inf")},
+        {"length": "1"},
+        {"slope": 0.0},
+        {"temperature": -1.0},
+        {"same_tag": -0.1},
+        {"same_label": float("nan")},
+    ],
+)
 def test_numbers_that_make_no_score_are_refused(numbers):
     with pytest.raises(ValueError, match="calibration: expected"):
         Calibration(**numbers)
@@ -160,6 +184,124 @@ def test_the_whole_fit_reads_the_columns_of_every_scheme(scheme):
 def test_no_sentence_leaves_the_scores_as_they_are():
     config = ModelConfig(labels=("PER",))
     assert calibration_of(np.zeros((0, 3), np.float32), [], config) == Calibration()
+
+
+# ── where the tokens of a word heed each other ──
+
+
+def words_in_documents(count):
+    """Tokens of words that their document has 2 to 5 times, and others in between."""
+    group_N = np.repeat(np.arange(count), RNG.integers(2, 6, count))
+    token_N = 3 * np.arange(len(group_N))
+    return Repeats(token_N, group_N, np.bincount(group_N))
+
+
+def raised(log_TK, repeats, weights, label_K):
+    """log p as the others of a word leave it, in so many words."""
+    raised_TK, p_TK = log_TK.astype(float), np.exp(log_TK.astype(float))
+    of_label_KK = label_K[:, None] == label_K
+    for group in range(len(repeats.count_G)):
+        tokens = repeats.token_N[repeats.group_N == group]
+        for token in tokens:
+            mean_K = p_TK[tokens[tokens != token]].mean(axis=0)
+            raised_TK[token] += weights[0] * mean_K + weights[1] * of_label_KK @ mean_K
+    return np.log(softmax(raised_TK))
+
+
+@pytest.fixture(scope="module")
+def heard():
+    """Windows, the tokens that hear of each other, and labels in BIOES."""
+    config = ModelConfig(labels=("PER", "LOC"), scheme="BIOES", agreement=True)
+    tags = tag_set(config.labels, config.scheme)
+    label_K = np.array([config.labels.index(tag[2:]) if tag != "O" else -1 for tag in tags])
+    repeats = words_in_documents(1200)
+    logits_TK = RNG.normal(scale=2.5, size=(3 * len(repeats.token_N), len(tags))).astype(np.float32)
+    return config, label_K, repeats, logits_TK
+
+
+@pytest.mark.parametrize("true", [(0.0, 2.0), (1.5, 0.0), (1.5, 3.0)])
+def test_the_agreement_that_made_the_data_is_found(true, heard):
+    """Whatever temperature the windows need before their words are heard."""
+    _, label_K, repeats, logits_TK = heard
+    log_TK = np.log(softmax(logits_TK / 1.4)).astype(np.float32)
+    gold_T = draw(np.exp(raised(log_TK, repeats, true, label_K)))
+    found = evidence(log_TK, repeats, run(add_up(log_TK, repeats)), label_K)
+    weights = fit_agreement(log_TK[repeats.token_N], gold_T[repeats.token_N], found)
+    assert weights == pytest.approx(true, abs=0.45)
+
+    def loss(same_tag, same_label):
+        return -raised(log_TK, repeats, (same_tag, same_label), label_K)[np.arange(len(gold_T)), gold_T].sum()
+
+    moves = [(0.1, 0), (0, 0.1), *((-0.1, 0),) * (weights[0] > 0.1), *((0, -0.1),) * (weights[1] > 0.1)]
+    assert all(loss(*weights) < loss(weights[0] + a, weights[1] + b) for a, b in moves)
+
+
+def test_a_tagger_is_fitted_to_the_words_of_each_document():
+    """Its own numbers are found again in tags drawn by what it says; sentences of no document hear nothing."""
+    tagger = Tagger(tame_model(agreement=True, scheme="IO", documents=False), device="cpu")
+    names, rest = ["Ada", "Munich", "Ito"], ["met", "ada", "in", "the", "."]
+    documents = [[(RNG.choice(names), *RNG.choice(rest, 5)) for _ in range(6)] for _ in range(600)]
+    log_TK = tagger.log_probabilities(documents)
+    repeats = run(find_repeats(Batch.of(documents)))
+    run(agree(log_TK, repeats, np.array([-1, 0, 1, 2]), tagger.calibration.agreement))
+    outside = ["O", "B-LOC", "B-ORG", "B-PER"]
+    tags = iter(np.array(outside)[draw(np.exp(log_TK))].reshape(-1, 6).tolist())
+    sentences = [
+        Sentence(sentence, tuple(next(tags)), number, 1) for number, some in enumerate(documents) for sentence in some
+    ]
+    found = fit_calibration(tagger, sentences)
+    assert found.temperature == pytest.approx(tagger.calibration.temperature, rel=0.15)
+    assert sum(found.agreement) == pytest.approx(2.0, abs=0.4)  # a label has one tag in IO: their sum is what counts
+    once = [sentence._replace(words=("Ada", *sentence.words[1:]), document=n) for n, sentence in enumerate(sentences)]
+    assert fit_calibration(tagger, once).agreement == (0, 0)
+
+
+def test_words_that_contradict_each_other_are_not_heard(heard):
+    """The numbers stay at 0 where the data ask for less."""
+    _, label_K, repeats, logits_TK = heard
+    log_TK = np.log(softmax(logits_TK)).astype(np.float32)
+    found = evidence(log_TK, repeats, run(add_up(log_TK, repeats)), label_K)
+    gold_T = draw(np.exp(raised(log_TK, repeats, (-2.0, -2.0), label_K)))
+    assert fit_agreement(log_TK[repeats.token_N], gold_T[repeats.token_N], found) == (0, 0)
+
+
+def test_words_that_always_agree_give_finite_numbers():
+    log_NK = np.log(np.array([[0.2, 0.8], [0.4, 0.6]] * 20, np.float32))
+    found = Evidence(np.tile([0.1, 0.9], (40, 1)), np.tile([0.1, 0.9], (40, 1)))
+    weights = fit_agreement(log_NK, np.ones(40, np.int64), found)
+    assert np.isfinite(weights).all()
+    assert min(weights) > 0
+
+
+def test_without_a_word_that_comes_twice_there_is_nothing_to_heed(heard):
+    config, *_, logits_TK = heard
+    nobody = Repeats(*(np.zeros(0, np.int64) for _ in range(3)))
+    gold = [("B-PER", "O", "O")] * (len(logits_TK) // 3)
+    found = calibration_of(logits_TK, gold, config, repeats=nobody)
+    assert found == calibration_of(logits_TK, gold, config)
+    assert found.agreement == (0, 0)
+
+
+def test_the_scores_of_entities_are_fitted_to_what_came_out(heard):
+    """To the entities that are found when every word was heard, and not before."""
+    config, label_K, repeats, logits_TK = heard
+    log_TK = np.log(softmax(logits_TK / 1.4)).astype(np.float32)
+    tags = tag_set(config.labels, config.scheme)
+    gold_T = draw(np.exp(raised(log_TK, repeats, (1.5, 3.0), label_K)))
+    gold = [[("O" if tags[k] == "O" else f"B-{tags[k][2:]}")] for k in gold_T]
+    found, deaf = calibration_of(logits_TK, gold, config, repeats=repeats), calibration_of(logits_TK, gold, config)
+    heard_TK = np.log(softmax(logits_TK / found.temperature)).astype(np.float32)
+    run(agree(heard_TK, repeats, label_K, found.agreement))
+    decoded = list(decode(heard_TK, [1] * len(gold), tags, config.scheme))
+    right_M = np.array([span in spans(true) for d, true in zip(decoded, gold, strict=True) for span in d.spans])
+    log_M = np.concatenate([d.log_products for d in decoded])
+    expected = fit_platt(log_M, ones(len(log_M)), right_M)
+    assert (found.slope, found.offset) == (
+        pytest.approx(expected.slope, 1e-3),
+        pytest.approx(expected.offset, abs=1e-3),
+    )
+    assert found.temperature == deaf.temperature
+    assert abs(found.slope - deaf.slope) > 0.01
 
 
 # ── where what a tag says of the next one is learned ──
@@ -225,7 +367,7 @@ def test_the_whole_fit_takes_the_steps_into_account(scheme):
     with torch.no_grad():
         chain.start[columns[0]] = chain.end[columns[2]] = 3.0
         chain.step[columns[0], columns[1]] = chain.step[columns[1], columns[2]] = 3.0
-    found = calibration_of(np.zeros((60, len(tags)), np.float32), gold, config, chain)
+    found = calibration_of(np.zeros((60, len(tags)), np.float32), gold, config, chain=chain)
     assert 0.1 <= found.temperature < 0.2  # below, float64 sees no more loss
     assert found.offset > 0
 
@@ -233,4 +375,4 @@ def test_the_whole_fit_takes_the_steps_into_account(scheme):
 def test_no_sentence_leaves_the_scores_of_paths_as_they_are():
     chain, tags = random_chain()
     config = ModelConfig(labels=("PER",), scheme="BIOES", decoder="transitions")
-    assert calibration_of(np.zeros((0, len(tags)), np.float32), [], config, chain) == Calibration()
+    assert calibration_of(np.zeros((0, len(tags)), np.float32), [], config, chain=chain) == Calibration()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from model import checkpoint
 from model.errors import ConfigError, InputError, StorageError
 from model.tagger import Tagger
 from tests.conftest import ROOT, SAMPLE
+from training.calibrate import fit_calibration
 from training.config import load_config, publishable_config
 from training.job import train
 from training.state import STATE
@@ -97,6 +98,35 @@ def test_the_report_holds_every_variant_of_dev_and_test(sample_model):
             again.scores.micro.f1 / report["scores"]["test"]["scores"]["micro"]["f1"]
         )
     assert report["variants"]["test"]["lower"]["share_of_f1"] < 0.9
+
+
+def test_a_job_whose_words_agree_serves_what_it_evaluated(quick_job, finished, tmp_path, monkeypatch):
+    """The same weights as without, and two numbers more; the figures are those of the tagger that heeds them."""
+    from training import job
+    from training.corpus import read_corpus
+    from training.evaluation import measure
+
+    def fit(*arguments):
+        """So short a training finds no entity, so that there is nothing to fit."""
+        return replace(fit_calibration(*arguments), same_tag=5.0, same_label=7.0)
+
+    monkeypatch.setattr(job, "fit_calibration", fit)
+    folder = train(replace(quick_job, model=replace(quick_job.model, agreement=True)), tmp_path / "out")
+    assert weights(folder) == weights(finished)
+    tagger = Tagger.load(folder, device="cpu")
+    before = Tagger.load(finished, device="cpu").calibration
+    assert tagger.config.agreement
+    assert tagger.calibration.agreement == (5, 7)
+    assert tagger.calibration.temperature == before.temperature
+    assert before.agreement == (0, 0)
+    report = json.loads((folder / "report.json").read_text())
+    gold = read_corpus(ROOT / "data" / "sample" / "test.conll")
+    again = measure(tagger, gold.sentences, frozenset())
+    assert report["scores"]["test"]["scores"]["micro"] == pytest.approx(asdict(again.scores.micro))
+    card = (folder / "README.md").read_text()
+    assert "after the tokens of a word have heard of each other" in card
+    assert "same_label 7.0000" in card
+    assert "same_label" not in (finished / "README.md").read_text()
 
 
 def test_a_job_that_learns_steps_from_tag_to_tag_serves_what_it_evaluated(quick_job, tmp_path):

@@ -139,7 +139,7 @@ def test_the_self_test_has_texts_that_break_tiles_and_sentences():
 
 @pytest.mark.parametrize("compiled", WAYS)
 @pytest.mark.parametrize(
-    "name", ["output.bias", "output.weight", "bias", "project.weight", "pad", "elsewhere", "topic"]
+    "name", ["output.bias", "output.weight", "bias", "project.weight", "pad", "elsewhere", "topic", "sentence.weight"]
 )
 def test_damaged_weights_are_no_silent_answer(name, compiled):
     """Wherever the damage is."""

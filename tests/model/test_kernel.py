@@ -44,6 +44,8 @@ def tame_model(**options):
     for layer in (model.network.project, *model.network.layers(), model.network.output):
         layer.weight.data *= layer.in_features**-0.5
     model.network.topic.data *= 0.5
+    if model.network.sentence is not None:
+        model.network.sentence.weight.data *= 0.5
     return model
 
 
@@ -275,6 +277,8 @@ DOCUMENTS = [
     [[]],
     [["Rose"], ["a", "rose", ",", "1996-08-22", "東京", "x" * 70]],
     [["in"] * 9000],
+    [["Ada", "met", "."]] * 40,
+    [["Munich", "met", "Ada"] * 50, ["in", "."], [*["Siemens"] * 128, "Ada"]],
 ]
 
 
@@ -289,6 +293,8 @@ DOCUMENTS = [
         {"hidden": (300,), "storage": "int8"},
         {"hidden": (513, 70, 5), "storage": "float16", "scheme": "IOB2"},
         {"documents": False, "scheme": "IO"},
+        {"sentence": False},
+        {"topic": False, "storage": "int8"},
         {"vectors": False, "documents": False},
         {"ngram": 0, "word": 0, "shape": 0, "affix": 0, "case": 0},
         *({"activation": name} for name in ACTIVATIONS if name != "relu"),
@@ -343,7 +349,7 @@ def test_documents_say_the_same_of_their_words(documents):
     facts = run(way._look_up(batch))
     inputs = run(look_up(PlainBatch.of(documents), MODEL.lexicon, MODEL.network.vectors, MODEL.config))
     assert facts.class_T.tolist() == (inputs.class_Q[inputs.place_T + MODEL.config.context] - 1).tolist()
-    assert facts.document_T.tolist() == inputs.document_T.tolist()
+    assert facts.starts.document_T.tolist() == inputs.document_T.tolist()
 
 
 @given(st.lists(st.text(min_size=1, max_size=60), min_size=1, max_size=5), st.sampled_from([1, 7, 20_000]))

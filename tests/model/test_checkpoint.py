@@ -44,6 +44,20 @@ def test_a_saved_model_says_the_same_bit_for_bit(storage, scheme, tmp_path):
     assert after.calibration == model.calibration
 
 
+def test_a_model_that_does_not_look_at_sentences_keeps_nothing_of_them(tmp_path):
+    """So a checkpoint from before the feature is read, and one without it is what it was."""
+    names = []
+    for sentence in (False, True):
+        checkpoint.save(small_model(documents=True, sentence=sentence), tmp_path / str(sentence))
+        names.append(set(safetensors.torch.load_file(tmp_path / str(sentence) / "weights.safetensors")))
+    assert names[1] - names[0] == {"sentence.weight", "sentence.mean", "sentence.scale"}
+    assert names[0] < names[1]
+    config = json.loads((tmp_path / "False" / "config.json").read_text())
+    del config["model"]["features"]["sentence"]
+    rewrite(tmp_path / "False", "config.json", json.dumps(config).encode())
+    assert not checkpoint.load(tmp_path / "False").config.features.sentence
+
+
 def test_the_version_follows_the_content(model, folder, tmp_path):
     checkpoint.save(model, tmp_path / "again", {"README.md": "A card"})
     checkpoint.save(model, tmp_path / "other", {"README.md": "Another card"})

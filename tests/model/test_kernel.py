@@ -321,6 +321,31 @@ def test_the_way_of_a_gpu_gives_the_scores_of_the_network(cache_mb, options):
     np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"topic": False}], ids=str)
+@pytest.mark.parametrize("size", [37, 128, 1000])
+def test_a_bag_may_begin_and_end_in_the_middle_of_a_sentence(size, options):
+    """Its windows see the means of whole passages, and have the bits that they have in bags of another size."""
+    model = tame_model(**options)
+    way, plain = Compiled(kernel.load(), model, 96, "float32"), Plain(model, 0)
+    expected, oracle = (run(w.log_probabilities(w.documents(DOCUMENTS))) for w in (way, plain))
+    way._piece = size
+    batch = way.documents(DOCUMENTS)
+    np.testing.assert_array_equal(run(way.log_probabilities(batch)), expected)
+    for begin, end in ((0, 1), (8000, 8300), (9100, batch.tokens), (batch.tokens - 1, batch.tokens)):
+        np.testing.assert_array_equal(run(way.log_probabilities(batch, (begin, end))), expected[begin:end])
+        found = run(plain.log_probabilities(plain.documents(DOCUMENTS), (begin, end)))
+        np.testing.assert_array_equal(found, oracle[begin:end])
+
+
+def test_a_bag_of_many_short_sentences_gives_way():
+    """Each has a row to be worked out."""
+    way = Compiled(kernel.load(), MODEL, 96, "float32")
+    batch = way.documents([[["Ada"]] * 3000])
+    run(way.log_probabilities(batch))
+    steps = list(way._surroundings.rows(batch, run(way._look_up(batch)).starts, 0, 3000))
+    assert len(steps) == 5
+
+
 def check_scores(way, plain, numbers):
     ours, theirs = (run(w.log_probabilities(w.documents(DOCUMENTS))) for w in (way, plain))
     assert np.isfinite(ours).all()
@@ -416,7 +441,7 @@ def test_texts_are_tagged_by_learned_steps_as_without_the_kernel(scheme):
 
 def test_explanations_are_those_without_the_kernel():
     tagger, plain = pair(MODEL)
-    text = "Rose met Ada Lovelace. The rose, said Siemens in Munich, was ITO's. " * 3
+    text = "Rose met Ada Lovelace. The rose, said Siemens in Munich, was ITO's. " * 3 + "in " * 130 + "Ada"
     for token in range(len(tokenize(text))):
         ours, theirs = tagger.explain(text, token), plain.explain(text, token)
         assert ours.token[:4] == theirs.token[:4]

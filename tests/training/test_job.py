@@ -19,10 +19,11 @@ import torch
 
 from model import checkpoint
 from model.errors import ConfigError, InputError, StorageError
+from model.stream import Stream
 from model.tagger import Tagger
 from tests.conftest import ROOT, SAMPLE
 from training.config import load_config, publishable_config
-from training.job import train
+from training.job import read, train
 from training.state import STATE
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
@@ -114,6 +115,24 @@ def test_a_job_that_learns_steps_from_tag_to_tag_serves_what_it_evaluated(quick_
     tagger = Tagger.load(folder, device="cpu")
     assert tagger.network.chain.step.abs().max() > 0
     assert tagger.calibration.temperature != 1.0
+
+
+def test_what_a_model_learns_of_sentences_starts_from_standardised_means(quick_job, tmp_path):
+    """Mean 0 and variance 1 over the training data; and it is learned, and served as evaluated."""
+    features = replace(quick_job.model.features, vectors=True, topic=True, sentence=True)
+    config = replace(quick_job, model=replace(quick_job.model, features=features))
+    folder = train(config, tmp_path / "out")
+    report = json.loads((folder / "report.json").read_text())
+    assert report["epochs"][report["best_epoch"] - 1]["dev_f1"] == pytest.approx(
+        report["scores"]["dev"]["scores"]["micro"]["f1"]
+    )
+    tagger = Tagger.load(folder, device="cpu")
+    sentences = [[sentence.words] for sentence in read(config)["train"].sentences]
+    found = Stream.read(sentences, tagger.lexicon, tagger.network.vectors, tagger.config).sentence_RD
+    standard_RD = tagger.network.sentence.standardise(found)
+    torch.testing.assert_close(standard_RD.mean(0), torch.zeros(found.shape[1]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(standard_RD.std(0, correction=0), torch.ones(found.shape[1]), atol=1e-4, rtol=0)
+    assert tagger.network.sentence.weight.std() > 0.012
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])

@@ -108,11 +108,10 @@ class Surroundings:
         for piece in parts(len(size_R), _PASSAGES):
             if piece.start:
                 yield
-            sums = (
-                starts.sums.part(slice(first + piece.start, first + piece.stop))
-                if starts.sums
-                else self._sum(batch, int(edge_R[piece.start]), size_R[piece])
-            )
+            if starts.sums is None:
+                sums = self._sum(batch, int(edge_R[piece.start]), size_R[piece])
+            else:
+                sums = starts.sums.part(slice(first + piece.start, first + piece.stop))
             self._sentence.write_rows(sums, row_RH[piece], more=starts.document_PH, more_of=document_R[piece])
         row_T = np.repeat(np.arange(len(size_R), dtype=np.int32), size_R)
         return row_T[begin - edge_R[0] : end - edge_R[0]], row_RH
@@ -121,9 +120,11 @@ class Surroundings:
         self, batch: Batch, document_T: NDArray[np.int32], end_R: NDArray[np.int64]
     ) -> Generator[None, None, tuple[Sums, Sums | None]]:
         """The sums of documents from those of their passages; and the latter, where they are few."""
-        few, totals = batch.tokens <= 2 * PIECE, Sums.zeros(len(batch.sizes), self._width)
-        begin_R, sums = np.concatenate([[0], end_R]), None
-        for piece in parts(len(end_R), max(len(end_R), 1) if few else _PASSAGES) if few or self._topic else ():
+        totals, begin_R, sums = Sums.zeros(len(batch.sizes), self._width), np.concatenate([[0], end_R]), None
+        few = batch.tokens <= 2 * PIECE
+        if not few and not self._topic:
+            return totals, None
+        for piece in parts(len(end_R), max(len(end_R), 1) if few else _PASSAGES):
             edge_R = begin_R[piece.start : piece.stop + 1]
             sums = self._sum(batch, int(edge_R[0]), np.diff(edge_R))
             if self._topic:

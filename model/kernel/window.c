@@ -166,7 +166,7 @@ API void mix(const Network *net, const void *table, const float *unit, const int
 /* log p of windows begin to end of a bag, for a network of ReLU units.
  *
  * line       slots of the table, words in order with PAD around sentences; place_N  where in it each window begins
- * row_N which row of row_RH is added to each
+ * row_N      which row of row_RH each starts from
  * Returns how many of the numbers are none, or −1 where there was no memory.
  */
 API int64_t score(const Network *net, const void *table, const float *unit, const int32_t *line, const int32_t *place_N,

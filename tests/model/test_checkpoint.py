@@ -7,6 +7,7 @@ import pickle
 import shutil
 
 import pytest
+import safetensors.torch
 import torch
 
 from model import checkpoint

@@ -3,7 +3,8 @@
 The same numbers as ``model/stream.py`` makes for training, in pieces of bounded work, and with little memory for a
 token: a few integers, whatever the length of its word.
 
-    T tokens of all sentences, end to end · U distinct words · P documents · N windows · C words on each side
+    T tokens of all sentences, end to end · U distinct words · P documents · R passages · N windows
+    C words on each side
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.config import ModelConfig
-from model.document import case_evidence, class_tokens, parts, topics_in_steps
+from model.document import case_evidence, class_tokens, parts, passage_means, passage_sizes, topics_in_steps
 from model.errors import InputError
 from model.lexicon import UNKNOWN, Lexicon
 from model.steps import Step, named
@@ -126,6 +127,21 @@ class _Facts(NamedTuple):
     evidence_U: NDArray[np.uint8]
 
 
+class Passages(NamedTuple):
+    """The passages of a batch. Their means are worked out when they are needed, and not kept."""
+
+    vectors: VectorTable
+    vector_T: NDArray[np.int64]
+    """Row of every token of the batch."""
+    end_R: NDArray[np.int64]
+    """Where each passage ends, in tokens."""
+
+    def means(self, first: int, last: int) -> Tensor:
+        """The mean vectors of passages ``first`` to ``last``, which is one of them."""
+        edge_R = np.concatenate([self.end_R[first - 1 : first] if first else [0], self.end_R[first : last + 1]])
+        return passage_means(self.vectors, torch.from_numpy(self.vector_T[edge_R[0] : edge_R[-1]]), np.diff(edge_R))
+
+
 class Inputs(NamedTuple):
     """A batch looked up. Sentences stand in one line with C times PAD before, between and after them."""
 
@@ -138,11 +154,18 @@ class Inputs(NamedTuple):
     """Where in the line the window of each token begins."""
     document_T: NDArray[np.int64]
     topic_PD: Tensor
+    passages: Passages | None
+    """None for a model that does not look, which has no passage_T either."""
+    passage_T: NDArray[np.int64]
     context: int
 
     def part(self, begin: int, end: int) -> "Inputs":
         """The windows of some of the tokens only."""
-        return self._replace(place_T=self.place_T[begin:end], document_T=self.document_T[begin:end])
+        return self._replace(
+            place_T=self.place_T[begin:end],
+            document_T=self.document_T[begin:end],
+            passage_T=self.passage_T[begin:end],
+        )
 
     def bags(self) -> Iterator[tuple[list[str], Windows]]:
         """All windows in order, a few thousand at a time, with the words that occur in them.
@@ -159,6 +182,8 @@ class Inputs(NamedTuple):
                 word_NW = np.searchsorted(word_V, word_NW)
             document_N = self.document_T[part]
             topic_PD = self.topic_PD[document_N[0] : document_N[-1] + 1]
+            passage_N = self.passage_T[part]
+            first = passage_N[0] if self.passages else 0
             yield (
                 words,
                 Windows(
@@ -166,6 +191,8 @@ class Inputs(NamedTuple):
                     torch.from_numpy(self.class_Q[place_NW].astype(np.int64)) if len(self.class_Q) else torch.empty(0),
                     topic_PD,
                     torch.from_numpy(document_N - document_N[0]),
+                    self.passages.means(first, passage_N[-1]) if self.passages else torch.empty(0),
+                    torch.from_numpy(passage_N - first),
                 ),
             )
 
@@ -184,6 +211,11 @@ def look_up(batch: Batch, lexicon: Lexicon, vectors: VectorTable, config: ModelC
     if config.features.elsewhere:
         lowered_T = facts.lowered_U[word_T] + document_T * len(batch.words)
         class_T = yield from named("rows", class_tokens(facts.evidence_U[word_T], lowered_T, sentence_T))
+    passages, passage_T = None, np.zeros(0, dtype=np.int64)
+    if config.features.sentence:
+        size_R = passage_sizes(length_S)
+        passages = Passages(vectors, vector_T, size_R.cumsum())
+        passage_T = np.repeat(np.arange(len(size_R)), size_R)
     context = config.context
     place_T = np.arange(batch.tokens) + context * sentence_T
     line = batch.tokens + context * (len(length_S) + 1)
@@ -195,6 +227,8 @@ def look_up(batch: Batch, lexicon: Lexicon, vectors: VectorTable, config: ModelC
         place_T,
         document_T,
         topic_PD,
+        passages,
+        passage_T,
         context,
     )
     yield Step("rows", batch.tokens, unknown)

@@ -47,6 +47,8 @@ class FeatureConfig:
     """A row of its own for how the rest of the document writes the word: small, capitalised, in capitals."""
     topic: bool = False
     """The mean vector of the document's words, seen by every window in it. Needs vectors."""
+    sentence: bool = False
+    """The mean vector of the sentence's words, seen by every window in it. Needs vectors."""
 
     def widths(self) -> dict[str, int]:
         """Width of each one-valued field that is switched on, by name."""
@@ -98,6 +100,7 @@ class ModelConfig:
                 "at least one feature switched on",
             ),
             "features.topic": (features.vectors or not features.topic, "vectors, which it is the mean of"),
+            "features.sentence": (features.vectors or not features.sentence, "vectors, which it is the mean of"),
             "features.ngram_buckets": (features.ngram_buckets >= 1, "at least 1"),
         }
         for name in ("word", "case", "shape", "affix", "cluster", "lists", "ngram"):

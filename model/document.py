@@ -1,13 +1,17 @@
-"""What the rest of the document says: two small rows that are not a function of one word.
+"""What the rest of the document says: three small rows that are not a function of one word.
 
 A window of 2C+1 words cannot know whether ``Turkey`` opens a recipe or a news report, nor that the ``RIVER`` of
-a headline is a river in the text below. Both can be said once for each document, and both enter the first layer
-as further summands (``model/network.py``):
+a headline is a river in the text below, nor how a sentence goes on. All of this enters the first layer as further
+summands (``model/network.py``):
 
     elsewhere    one of 16 classes a token: how its letters are cased where case means something
     topic        the mean of the vectors of the document's words, drawn to 0 where there are few
+    sentence     the same of the words of the sentence
 
-    T tokens of the documents · P documents · D width of a vector
+A sentence of more than 128 tokens is parted into stretches of 128 from its start, each with a mean of its own, so that
+work is bounded and no text is too long. What shares a mean is a *passage*: a sentence, or a stretch of a long one.
+
+    T tokens of the documents · P documents · R passages · D width of a vector
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -26,6 +30,10 @@ ELSEWHERE_CLASSES = 16
 _SMALL, _TITLE, _UPPER, _UNSURE = 1, 2, 4, 8
 FEW = 20
 """Words; a document this short has a topic half as strong as its words say."""
+SENTENCE_FEW = 5
+"""Words; the same of a sentence."""
+PASSAGE = 128
+"""Tokens that share a mean at most."""
 _STRETCH = 2048  # tokens of a document that are added up at once
 _PART = 1 << 15  # tokens that are classed at once
 
@@ -86,6 +94,25 @@ def class_tokens(
     return seen[lowered_T] | unsure_T
 
 
+def passage_sizes(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tokens of every passage of some sentences.
+
+    >>> passage_sizes([3, 0, 300]).tolist()
+    [3, 128, 128, 44]
+    """
+    length_S = np.asarray(lengths, dtype=np.int64)
+    length_S = length_S[length_S > 0]
+    last_S = (-(-length_S // PASSAGE)).cumsum() - 1
+    size_R = np.full(int(last_S[-1]) + 1 if len(last_S) else 0, PASSAGE)
+    size_R[last_S] = (length_S - 1) % PASSAGE + 1
+    return size_R
+
+
+def passage_means(vectors: VectorTable, vector_T: Tensor, size_R: NDArray[np.int64]) -> Tensor:
+    """The mean vector of every passage: Σ v(w) / (n + 5); as of :func:`topics`, mean_RD."""
+    return run(topics_in_steps(vectors, vector_T.cpu().numpy(), size_R.tolist(), SENTENCE_FEW))
+
+
 def topics(vectors: VectorTable, vector_T: Tensor, lengths: Sequence[int]) -> Tensor:
     """The mean vector of every document: Σ v(w) / (n + 20), so that a short text says little.
 
@@ -101,9 +128,9 @@ def topics(vectors: VectorTable, vector_T: Tensor, lengths: Sequence[int]) -> Te
 
 
 def topics_in_steps(
-    vectors: VectorTable, vector_T: NDArray[np.int64], lengths: Sequence[int]
+    vectors: VectorTable, vector_T: NDArray[np.int64], lengths: Sequence[int], few: int = FEW
 ) -> Generator[None, None, Tensor]:
-    """As :func:`topics`, giving way after every few thousand tokens.
+    """As :func:`topics`, giving way after every few thousand tokens; ``few`` words say half.
 
     A long document is added up by stretches of fixed length, and these in turn, so that the order of the sum, and
     with it the last bit, is a matter of the document alone.
@@ -129,7 +156,7 @@ def topics_in_steps(
         sum_PD = functional.embedding_bag(torch.arange(len(stretches)), sum_PD, offsets, mode="sum")
     known_T = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(vector_T > 0)])
     known_P = torch.from_numpy(known_T[ends] - known_T[begins])
-    return sum_PD / (known_P + FEW)[:, None]
+    return sum_PD / (known_P + few)[:, None]
 
 
 def parts(count: int, size: int) -> Iterator[slice]:

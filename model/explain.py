@@ -1,8 +1,8 @@
 """What each word of a window adds to the score of a tag.
 
-Before the first activation every word has an additive part: c_j = W₁⁽ʲ⁾ e(w_j) + E⁽ʲ⁾[class of w_j], the topic of the
-document has one, d, and z₁ = Σ c_j + d + b₁. What follows is not linear, but can be written as if it were, with one
-factor m for each hidden unit:
+Before the first activation every word has an additive part: c_j = W₁⁽ʲ⁾ e(w_j) + E⁽ʲ⁾[class of w_j], the means of the
+document and of the sentence have one together, d, and z₁ = Σ c_j + d + b₁. What follows is not linear, but can be
+written as if it were, with one factor m for each hidden unit:
 
     h = m ⊙ z + rest        logit = w · h_L + b = g · (Σ c_j + d) + rest,    g = m₁ ⊙ W₂ᵀ(m₂ ⊙ … w)
 
@@ -57,7 +57,8 @@ class Explanation(NamedTuple):
     logit: float
     bias: float
     document: float
-    """What the document adds: its topic, and the word's other tokens in it."""
+    """What the text around the window adds: the topic of the document, the mean of the sentence, and the word's other
+    tokens in the document."""
     method: Method
     shares: list[Share]
     """2C+1, in order of position."""
@@ -84,8 +85,8 @@ def split_logit(network: WindowTagger, rows: Rows, window: Windows, column: int)
         column: the tag.
     """
     exact = isinstance(network.activation, torch.nn.ReLU)
-    part_WH, topic_H = _contributions(network, rows, window)
-    state_H = part_WH.sum(dim=0) + topic_H + network.bias.double()
+    part_WH, around_H = _contributions(network, rows, window)
+    state_H = part_WH.sum(dim=0) + around_H + network.bias.double()
     empty_H = network.bias.double()
     layers = [*network.layers(), network.output]
     factors = []
@@ -98,22 +99,26 @@ def split_logit(network: WindowTagger, rows: Rows, window: Windows, column: int)
     slope_H = factors.pop() * network.output.weight[column].double()
     for layer, factor_H in zip(reversed(layers[:-1]), reversed(factors), strict=True):
         slope_H = factor_H * (slope_H @ layer.weight.double())
-    logit, document, share_W = float(state_H[column]), float(topic_H @ slope_H), (part_WH @ slope_H).tolist()
+    logit, document, share_W = float(state_H[column]), float(around_H @ slope_H), (part_WH @ slope_H).tolist()
     return Split(logit, logit - document - sum(share_W), document, share_W, "exact" if exact else "rescale")
 
 
 def _contributions(network: WindowTagger, rows: Rows, window: Windows) -> tuple[Tensor, Tensor]:
-    """What every position, and the topic, adds to the first layer; part_WH and topic_H."""
+    """What every position, and the text around the window, adds to the first layer; part_WH and around_H."""
     width, hidden = network.width, network.bias.numel()
     e_WE = network.encode(rows)[window.word_NW[0]].double()
     part_WH = torch.einsum("whe,we->wh", network.project.weight.double().view(width, hidden, -1), e_WE)
     if network.elsewhere.numel():
         place_W = window.elsewhere_NW[0] * width + torch.arange(width, device=part_WH.device)
         part_WH = part_WH + network.elsewhere[place_W].double()
-    if not network.topic.numel():
-        return part_WH, torch.zeros_like(part_WH[0])
-    topic_D = ((window.topic_PD[0] - network.topic_mean) * network.topic_scale).double()
-    return part_WH, network.topic.double() @ topic_D
+    around_H = torch.zeros_like(part_WH[0])
+    if network.topic.numel():
+        topic_D = (window.topic_PD[window.document_N[0]] - network.topic_mean) * network.topic_scale
+        around_H += network.topic.double() @ topic_D.double()
+    if network.sentence is not None:
+        sentence_D = network.sentence.standardise(window.sentence_RD[window.passage_N[0]])
+        around_H += network.sentence.weight.double() @ sentence_D.double()
+    return part_WH, around_H
 
 
 def _rescale(activation: torch.nn.Module, state_H: Tensor, empty_H: Tensor) -> Tensor:

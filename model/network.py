@@ -11,7 +11,7 @@ The same product, regrouped by position, is a sum of 2C+1 vectors that each depe
     z = Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁
 
 which is how it is computed here, once for each distinct word and not once for each window. What is known of the
-document around the window (``model/document.py``) adds summands of the same width.
+document and the sentence around the window (``model/document.py``) adds summands of the same width.
 """
 
 import math
@@ -73,6 +73,22 @@ class Dropout(nn.Dropout):
         return input * mask.mul_(1 / (1 - self.p))
 
 
+class SentenceMean(nn.Module):
+    """What the mean vector of a sentence adds to the first layer: T · ((mean − m) ⊙ s)."""
+
+    def __init__(self, first: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(first, width))
+        self.mean: Tensor
+        self.scale: Tensor
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def standardise(self, sentence_RD: Tensor) -> Tensor:
+        """With mean 0 and variance 1 over the sentences of the training data."""
+        return (sentence_RD - self.mean) * self.scale
+
+
 class WindowTagger(nn.Module):
     """Score every tag for the token in the middle of a window.
 
@@ -100,6 +116,7 @@ class WindowTagger(nn.Module):
         self.topic_scale: Tensor
         self.register_buffer("topic_mean", torch.zeros(self.topic.shape[1]))
         self.register_buffer("topic_scale", torch.ones(self.topic.shape[1]))
+        self.sentence = SentenceMean(first, vectors.width) if features.sentence else None
         self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(config.hidden, rest, strict=False))
         self.activation = ACTIVATIONS[config.activation]()
         tags = tag_set(config.labels, config.scheme)
@@ -121,7 +138,7 @@ class WindowTagger(nn.Module):
         draw = he_uniform_ if activation in ("relu", "gelu", "silu") else xavier_uniform_
         hidden = self.bias.numel()
         draw(self.project.weight, fan_in=self.project.in_features * self.width, fan_out=hidden)
-        for summand in (self.elsewhere, self.topic):
+        for summand in (self.elsewhere, self.topic, *([] if self.sentence is None else [self.sentence.weight])):
             nn.init.normal_(summand, std=_FAINT)
         for layer in (*self.layers(), self.output):
             draw(layer.weight, fan_in=layer.in_features, fan_out=layer.out_features)
@@ -162,7 +179,7 @@ class WindowTagger(nn.Module):
         return multiply(self.input_dropout(self.encode(rows)), self.project.weight)
 
     def mix(self, projection_VM: Tensor, windows: Windows) -> Tensor:
-        """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁ for every window, and what its document adds.
+        """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁ for every window, and what its document and its sentence add.
 
         Args:
             projection_VM: from :meth:`project_rows`, or any table whose row 0 is that of PAD.
@@ -177,6 +194,9 @@ class WindowTagger(nn.Module):
         if self.topic.numel():
             topic_PD = self.input_dropout((windows.topic_PD - self.topic_mean) * self.topic_scale)
             total_NH += tiles.linear(topic_PD, self.topic)[windows.document_N]
+        if self.sentence is not None:
+            sentence_RD = self.input_dropout(self.sentence.standardise(windows.sentence_RD))
+            total_NH += tiles.linear(sentence_RD, self.sentence.weight)[windows.passage_N]
         return total_NH
 
     def add_up(self, table_RH: Tensor, ids_NW: Tensor) -> Tensor:

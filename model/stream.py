@@ -1,6 +1,6 @@
 """Documents as the network sees them: one flat stream of tokens, whose words were looked up once.
 
-T tokens of all sentences, end to end · U distinct words · P documents · N windows · W window width
+T tokens of all sentences, end to end · U distinct words · P documents · R passages · N windows · W window width
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.config import ModelConfig
-from model.document import case_evidence, class_tokens, topics
+from model.document import case_evidence, class_tokens, passage_means, passage_sizes, topics
 from model.lexicon import Lexicon, Rows, number_words
 from model.steps import run
 from model.vectors import VectorTable
@@ -39,6 +39,10 @@ class Stream:
     """Mean vector of each document; of width 0 for a model that does not look."""
     document_T: Tensor
     """The document of each token."""
+    sentence_RD: Tensor
+    """Mean vector of each passage; empty for a model that does not look, as is what follows."""
+    passage_T: Tensor
+    """The passage of each token."""
     lengths: tuple[int, ...]
     """Tokens of each sentence."""
 
@@ -50,8 +54,13 @@ class Stream:
         word_T = torch.tensor(places, dtype=torch.int64)
         sentences = [list(map(len, document)) for document in documents]
         lengths = tuple(chain.from_iterable(sentences))
-        nothing = torch.zeros(0, dtype=torch.int64)
-        stream = cls(rows, tuple(words), word_T, nothing, torch.zeros(0, 0), nothing, lengths)
+        nothing, none = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0)
+        sentence_RD, passage_T = none, nothing
+        if config.features.sentence:
+            size_R = passage_sizes(lengths)
+            sentence_RD = passage_means(vectors, rows.vector_U[word_T], size_R)
+            passage_T = torch.from_numpy(np.repeat(np.arange(len(size_R)), size_R))
+        stream = cls(rows, tuple(words), word_T, nothing, none, nothing, sentence_RD, passage_T, lengths)
         return stream.parted(list(map(len, sentences)), vectors, config)
 
     def parted(self, documents: Sequence[int], vectors: VectorTable, config: ModelConfig) -> Self:
@@ -87,6 +96,8 @@ class Stream:
             window_ids(self.elsewhere_T + 1, bounds_2T, context) if self.elsewhere_T.numel() else self.elsewhere_T,
             self.topic_PD,
             self.document_T,
+            self.sentence_RD,
+            self.passage_T,
         )
 
     def bags(self, context: int, size: int) -> Iterator[tuple[Rows, Windows]]:
@@ -96,7 +107,7 @@ class Stream:
         """
         windows = self.windows(context)
         for begin in range(0, len(self.word_T), size):
-            yield only_words_of(self.rows, windows.part(slice(begin, begin + size)))
+            yield only_words_of(self.rows, windows.part(slice(begin, begin + size)).own_passages())
 
 
 def only_words_of(rows: Rows, windows: Windows) -> tuple[Rows, Windows]:

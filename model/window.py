@@ -19,18 +19,32 @@ class Windows(NamedTuple):
     """N windows of W words, and what is known of the documents they stand in.
 
     ``word_NW`` counts the words of a batch from 1, ``elsewhere_NW`` the classes of ``model/document.py`` from 1;
-    0 is PAD in both. ``document_N`` says which row of ``topic_PD`` belongs to a window. For a model that does not
-    look at documents ``elsewhere_NW`` and ``topic_PD`` hold nothing.
+    0 is PAD in both. ``document_N`` says which row of ``topic_PD`` belongs to a window, ``passage_N`` which one of
+    ``sentence_RD``. Whatever a model does not look at holds nothing, but for ``document_N``.
     """
 
     word_NW: Tensor
     elsewhere_NW: Tensor
     topic_PD: Tensor
     document_N: Tensor
+    sentence_RD: Tensor
+    passage_N: Tensor
 
     def part(self, chosen: slice) -> "Windows":
         """Some of the windows."""
-        return Windows(self.word_NW[chosen], self.elsewhere_NW[chosen], self.topic_PD, self.document_N[chosen])
+        return self._replace(
+            word_NW=self.word_NW[chosen],
+            elsewhere_NW=self.elsewhere_NW[chosen],
+            document_N=self.document_N[chosen],
+            passage_N=self.passage_N[chosen],
+        )
+
+    def own_passages(self) -> "Windows":
+        """The same windows, with the passages that they are in and no others."""
+        if not self.passage_N.numel():
+            return self
+        passage_R, passage_N = torch.unique(self.passage_N, return_inverse=True)
+        return self._replace(sentence_RD=self.sentence_RD[passage_R], passage_N=passage_N)
 
     def to(self, device: torch.device) -> "Windows":
         """The same windows on another device."""

@@ -138,7 +138,7 @@ def test_backpropagation_by_hand_is_autograds(activation, kind, depth, rng):
     e_VE = torch.from_numpy(rng.normal(size=(sentence + 1, network.project.in_features))).requires_grad_()
     ids_NW = window_ids(torch.arange(1, sentence + 1), sentence_bounds([sentence]), context)
     gold_N, count_K = rng.integers(0, 7, sentence), rng.integers(1, 50, 7)
-    z_NK = network.classify(network.mix(network.project(e_VE), Windows(ids_NW, *[torch.zeros(0)] * 3)))
+    z_NK = network.classify(network.mix(network.project(e_VE), Windows(ids_NW, *[torch.zeros(0)] * 5)))
     make_loss(TrainingConfig(**LOSSES[kind]), torch.from_numpy(count_K))(z_NK, torch.from_numpy(gold_N)).backward()
 
     f, slope = BY_HAND[activation]

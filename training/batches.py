@@ -88,7 +88,7 @@ class TaggedStream:
         Args:
             sentences: of the corpus.
             lexicon: knows the features of words.
-            vectors: for the topics of documents.
+            vectors: for the means of documents and sentences.
             config: of the model.
             isolate: whether some sentences will be met alone.
             variants: the same sentences in other letters, each with as many words and the same tags.
@@ -127,7 +127,8 @@ class TaggedStream:
 
         Args:
             chosen: indices of sentences.
-            lengths: where sentences end for the windows; may join neighbours in ``chosen``.
+            lengths: where sentences end for the windows; may join neighbours in ``chosen``, each of which keeps the
+                mean of its own words.
             lonely: whether a sentence is met without its document.
         """
         first_S = torch.tensor([self.starts[s] for s in chosen])
@@ -147,10 +148,16 @@ class TaggedStream:
                 self.stream.topic_PD[self.stream.document_T[first_S]],
             ),
             sentence_N,
+            self.stream.sentence_RD,
+            self.stream.passage_T[token_N] if self.stream.passage_T.numel() else self.stream.passage_T,
         )
         gold_N = self.gold_T[token_N]
         return Batch(
-            self.stream.rows.pick(word_U), windows, gold_N, torch.tensor(lengths), self._targets(token_N, gold_N)
+            self.stream.rows.pick(word_U),
+            windows.own_passages(),
+            gold_N,
+            torch.tensor(lengths),
+            self._targets(token_N, gold_N),
         )
 
     def shuffled(self, rng: random.Random, cut: Cut) -> list[list[int]]:

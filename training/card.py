@@ -10,6 +10,7 @@ _SPLITS = {"dev": "Development", "test": "Test"}
 _BEYOND = {
     "elsewhere": "how the rest of the document cases the word",
     "topic": "the mean vector of the document",
+    "sentence": "the mean vector of the sentence",
 }
 
 
@@ -75,7 +76,7 @@ def _features(features: Mapping[str, Any], vectors: Mapping[str, Any], reference
     learned = [f"{kind} ({features[key]})" for key, kind in kinds.items() if features.get(key)]
     if learned:
         parts.append(f"learned rows for {_listed(learned)}")
-    parts += [phrase for key, phrase in _BEYOND.items() if features[key]]
+    parts += [phrase for key, phrase in _BEYOND.items() if features.get(key)]
     sources = [f"Vectors: {_plain(vectors['licence'])}"] if vectors["licence"] else []
     return ". ".join([_listed(parts), *(source.rstrip(".") for source in (*sources, *map(_plain, reference)))])
 
@@ -198,7 +199,7 @@ def _use(report: Mapping[str, Any]) -> str:
     split = _last(report)
     familiarity = report["scores"][split]["familiarity"]
     model = report["config"]["model"]
-    beyond = [phrase for key, phrase in _BEYOND.items() if model["features"][key]]
+    beyond = [phrase for key, phrase in _BEYOND.items() if model["features"].get(key)]
     beyond += ["what the word is taken for elsewhere in it"] if model.get("agreement") else []
     limits = [
         f"It sees {model['context']} words to either side and beyond that {_listed(beyond)}: "

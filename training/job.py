@@ -44,7 +44,7 @@ from training.vectors import Coverage, WordVectors, coverage, load_vectors, stan
 
 JOB = "job.json"
 
-_LEAST = 1e-3  # of a spread: a dimension in which no two documents differ is not blown up
+_LEAST = 1e-3  # of a spread: a dimension in which no two means differ is not blown up
 
 Watch = Callable[[Epoch], None]
 Observe = Callable[[Path, int], AbstractContextManager[Watch]]
@@ -189,7 +189,7 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
         sentences += unlabelled
     variants = [vary(name, sentences, config.seed) for name in varied_shares(training)]
     train = build(sentences, isolate=training.isolate_sentences > 0, variants=variants, belief_TK=belief_TK)
-    standardise_topics(network, train.stream)
+    standardise_means(network, train.stream)
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
 
 
@@ -203,11 +203,14 @@ def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> Vector
     return VectorTable.pack(torch.from_numpy(vectors.vectors_VD), config.model.features.storage, change)
 
 
-def standardise_topics(network: WindowTagger, stream: Stream) -> None:
-    """Give the topics of the training documents mean 0 and variance 1 in every dimension."""
-    if network.topic.numel():
-        network.topic_mean.copy_(stream.topic_PD.mean(0))
-        network.topic_scale.copy_(1 / stream.topic_PD.std(0, correction=0).clamp_min(_LEAST))
+def standardise_means(network: WindowTagger, stream: Stream) -> None:
+    """Give the means of the training documents, and of their sentences, mean 0 and variance 1 in every dimension."""
+    means = [(network.topic_mean, network.topic_scale, stream.topic_PD)] if network.topic.numel() else []
+    if network.sentence is not None:
+        means.append((network.sentence.mean, network.sentence.scale, stream.sentence_RD))
+    for mean_D, scale_D, mean_PD in means:
+        mean_D.copy_(mean_PD.mean(0))
+        scale_D.copy_(1 / mean_PD.std(0, correction=0).clamp_min(_LEAST))
 
 
 def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path, *, seconds: float) -> None:

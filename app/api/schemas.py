@@ -232,7 +232,7 @@ class ExplainResponse(Answer):
     bias: float
     """What an empty window would score."""
     document: float
-    """What the rest of the document adds."""
+    """What the rest of the document adds, and the sentence as a whole."""
     window: list[ShareOut]
     """One for each place of the window, from left to right."""
 

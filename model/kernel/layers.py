@@ -1,6 +1,6 @@
 """From rows of the table to log p: on the CPU in C, on a GPU with one look-up and sum for a whole bag.
 
-S slots · W window width · H hidden units, filled up · N windows of a bag · P documents · K tags
+S slots · W window width · H hidden units, filled up · N windows of a bag · R rows they start from · K tags
 """
 
 import ctypes
@@ -31,9 +31,9 @@ class Laid(NamedTuple):
     """Slots of the table, words in order with PAD around sentences."""
     place_N: NDArray[np.int32]
     """Where in the line each window begins."""
-    document_N: NDArray[np.int32]
-    """Which row of document_PH is added to each."""
-    document_PH: NDArray[np.float32]
+    row_N: NDArray[np.int32]
+    """Which row of row_RH is added to each."""
+    row_RH: NDArray[np.float32]
 
 
 class CpuLayers:
@@ -67,7 +67,7 @@ class CpuLayers:
         def work(begin: int, end: int) -> int:
             wrong: int | None = function(
                 ctypes.byref(self._weights.network), address(table.numbers), address(table.unit), address(laid.line),
-                address(laid.place_N), address(laid.document_N), address(laid.document_PH), begin, end, address(result),
+                address(laid.place_N), address(laid.row_N), address(laid.row_RH), begin, end, address(result),
             )  # fmt: skip
             if wrong is not None and wrong < 0:
                 raise MemoryError
@@ -96,11 +96,11 @@ class DeviceLayers:
             RunError: a score is no number.
         """
         assert table.twin is not None
-        line, place_N, document_N, document_PH = map(self._sent, laid)
+        line, place_N, row_N, row_RH = map(self._sent, laid)
         slot_NW = line[place_N.long()[:, None] + self._position_W].long()
-        row_NW = slot_NW * len(self._position_W) + self._position_W
-        sum_NH = functional.embedding_bag(row_NW, table.twin.view(-1, table.twin.shape[-1]), mode="sum")
-        sum_NH = (sum_NH + document_PH[document_N.long()])[:, : self._units].contiguous()
+        place_NW = slot_NW * len(self._position_W) + self._position_W
+        sum_NH = functional.embedding_bag(place_NW, table.twin.view(-1, table.twin.shape[-1]), mode="sum")
+        sum_NH = (sum_NH + row_RH[row_N.long()])[:, : self._units].contiguous()
         log_softmax_NK = functional.log_softmax(self._network.classify(sum_NH) / self._temperature, dim=1)
         log_NK[:] = log_softmax_NK.cpu().numpy()
         if np.isnan(log_NK).any():

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Array = NDArray[Any]
 
@@ -37,7 +38,8 @@ _SIGNATURES: dict[str, tuple[Any, str]] = {
     "encode": (None, "ppppnnp"),
     "project": (_FLAG, "pppnnnnppn" + "ppp"),
     "add_vectors": (None, "ppp" + "nppp"),
-    "document_rows": (_FLAG, "ppnnxppppnp"),
+    "add_sums": (None, "pppnnpp"),
+    "document_rows": (_FLAG, "ppnnxpppppp" + "np"),
     "fill_crc_table": (None, ""),
     "hash_ngrams": (None, "ppnpnnpn"),
     "mix": (None, "ppppppp" + "nnp"),
@@ -179,6 +181,12 @@ def address(array: Array | None) -> int | None:
     except (TypeError, ValueError):  # read-only, or empty
         place: int = array.__array_interface__["data"][0]
         return place
+
+
+def copied(x: Tensor) -> Array:
+    """A tensor as a contiguous array; without a copy where it is one."""
+    array: Array = x.detach().cpu().contiguous().numpy()
+    return array
 
 
 def empty(shape: tuple[int, ...], dtype: type[np.generic] | str) -> Array:

@@ -1,6 +1,6 @@
 """The way of a request through the kernel: the same as ``model/plain.py``, with a few calls a batch.
 
-T tokens · S sentences · P documents · N windows of a bag · C words on each side · K tags · H hidden units
+T tokens · S sentences · P documents · R passages · N windows of a bag · C words on each side · K tags · H hidden units
 """
 
 import ctypes
@@ -19,12 +19,13 @@ from model.batch import Sentences
 from model.chain import step_scores
 from model.checkpoint import Checkpoint
 from model.decoding import Paths
-from model.document import parts, topics
+from model.document import parts, passage_means, topics
 from model.iob import Scheme, tag_set
 from model.kernel import library
 from model.kernel.layers import CpuLayers, DeviceLayers, Laid
 from model.kernel.library import Array, Kernel, address
 from model.kernel.reading import PIECE, Batch, Reader, grouped
+from model.kernel.surroundings import Starts, Surroundings
 from model.kernel.table import Numbers, Table
 from model.kernel.vocabulary import Vocabulary
 from model.kernel.weights import Weights
@@ -43,10 +44,7 @@ class _Facts(NamedTuple):
 
     class_T: NDArray[np.uint8]
     """Of every token; empty for a model that does not look."""
-    document_T: NDArray[np.int32]
-    """The row of document_PH of every token."""
-    document_PH: NDArray[np.float32]
-    """What every window of a document starts from: the bias, and its topic."""
+    starts: Starts
     length_S: NDArray[np.int64]
     end_S: NDArray[np.int64]
 
@@ -61,6 +59,9 @@ class _Bag(NamedTuple):
     at: int
     """How far into that sentence it is."""
     facts: _Facts
+    row_N: NDArray[np.int32]
+    """The row of row_RH that each window starts from."""
+    row_RH: NDArray[np.float32]
 
     @property
     def size(self) -> int:
@@ -109,6 +110,7 @@ class Compiled:
         )
         if numbers == "int8":
             self._measure()
+        self._surroundings = Surroundings(kernel, self._weights, model.network)
         self._table = Table(self._weights, max(Table.slots_in(self._weights, cache_mb), 1), device)
         self._classify = (
             DeviceLayers(self._weights, model.network, model.calibration.temperature)
@@ -172,7 +174,7 @@ class Compiled:
         begin, end = part or (0, batch.tokens)
         log_TK = np.empty((end - begin, len(self._tags)), np.float32)
         for piece in _even_parts(end - begin, self._piece):
-            bag = _bag(facts, begin + piece.start, begin + piece.stop)
+            bag = yield from named("network", self._bag(batch, facts, begin + piece.start, begin + piece.stop))
             yield from named("network", self._score(batch, bag, log_TK[piece]))
             yield Step("network")
         return log_TK
@@ -256,16 +258,27 @@ class Compiled:
         words = [batch.text(number) for number in dict.fromkeys(numbers)]
         column = {number: place for place, number in enumerate(dict.fromkeys(numbers), start=PAD + 1)}
         classes = facts.class_T if len(facts.class_T) else None
-        document = int(facts.document_T[token])
-        size, ahead = batch.sizes[document], sum(batch.sizes[:document])
-        vector_T = torch.from_numpy(batch.vocabulary.vector[batch.word_T[ahead : ahead + size]].astype(np.int64))
+        document = int(facts.starts.document_T[token])
+        ahead, size = sum(batch.sizes[:document]), batch.sizes[document]
+        sentence_RD, vectors = torch.empty(0), self._network.vectors
+
+        def vector_of(begin: int, end: int) -> torch.Tensor:
+            return torch.from_numpy(batch.vocabulary.vector[batch.word_T[begin:end]].astype(np.int64))
+
+        if self._config.features.sentence:
+            _, edge_R = facts.starts.passages(token, token + 1)
+            sentence_RD = passage_means(vectors, vector_of(*edge_R.tolist()), np.diff(edge_R))
         return words, Windows(
             torch.tensor([[column[int(batch.word_T[p])] if k else PAD for p, k in zip(near, inside, strict=True)]]),
             torch.empty(0)
             if classes is None
             else torch.tensor([[int(classes[p]) + 1 if k else PAD for p, k in zip(near, inside, strict=True)]]),
-            topics(self._network.vectors, vector_T, [size]) if self._config.features.topic else torch.zeros(1, 0),
+            topics(vectors, vector_of(ahead, ahead + size), [size])
+            if self._config.features.topic
+            else torch.zeros(1, 0),
             torch.zeros(1, dtype=torch.int64),
+            sentence_RD,
+            torch.zeros(len(sentence_RD), dtype=torch.int64),
         )
 
     def _current_vocabulary(self) -> Vocabulary:
@@ -286,7 +299,7 @@ class Compiled:
         """What documents say of their words, and what each adds to its windows."""
         word_T, features, vocabulary = batch.word_T, self._config.features, batch.vocabulary
         length_S = np.array(batch.lengths, np.int64)
-        sentences_of, size_P = np.array(batch.sentences, np.int64), np.array(batch.sizes, np.int64)
+        sentences_of = np.array(batch.sentences, np.int64)
         class_T = np.empty(batch.tokens if features.elsewhere else 0, np.uint8)
         if features.elsewhere:
             with self._lock:  # the vocabulary's scratch memory
@@ -295,35 +308,17 @@ class Compiled:
                     address(vocabulary.evidence), address(vocabulary.lowered), address(vocabulary.seen),
                     address(class_T),
                 )  # fmt: skip
-        if features.topic:
-            rows = yield from named("rows", self._document_rows(batch, word_T, size_P))
-            document_T = np.repeat(np.arange(len(size_P), dtype=np.int32), size_P)
-        else:
-            rows, document_T = self._weights.bias[None], np.zeros(batch.tokens, np.int32)
+        starts = yield from named("rows", self._surroundings.starts(batch))
         unknown = int(np.count_nonzero(vocabulary.vector[word_T] == 0)) if features.vectors else 0
         yield Step("rows", batch.tokens, unknown)
-        return _Facts(class_T, document_T, rows, length_S, length_S.cumsum())
+        return _Facts(class_T, starts, length_S, length_S.cumsum())
 
-    def _document_rows(
-        self, batch: Batch, word_T: NDArray[np.int32], size_P: NDArray[np.int64]
-    ) -> Generator[None, None, NDArray[np.float32]]:
-        sum_PD = np.zeros((len(size_P), self._network.vectors.width), np.float32)
-        known_P = np.zeros(len(size_P), np.int64)
-        token, vector = 0, batch.vocabulary.vector  # which may make room for a longer one while the kernel reads
-        long = batch.tokens > 2 * PIECE  # then it is a document by itself, or nearly
-        for first, last in [(p, p + 1) for p in range(len(size_P))] if long else [(0, len(size_P))]:
-            end = token + int(size_P[first:last].sum())
-            for piece in parts(end - token, PIECE) if long else [slice(0, end - token)]:
-                some = np.array([piece.stop - piece.start]) if long else size_P
-                self._kernel.call(end - token).add_vectors(
-                    ctypes.byref(self._weights.features), address(word_T[token + piece.start : token + piece.stop]),
-                    address(some), len(some), address(vector), address(sum_PD[first:]),
-                    address(known_P[first:]),
-                )  # fmt: skip
-                if long:
-                    yield
-            token = end
-        return self._weights.document_rows(sum_PD, known_P)
+    def _bag(self, batch: Batch, facts: _Facts, begin: int, end: int) -> Generator[None, None, _Bag]:
+        """Tokens from ``begin`` to before ``end``."""
+        sentence = int(np.searchsorted(facts.end_S, begin, side="right"))
+        at = begin - int(facts.end_S[sentence] - facts.length_S[sentence])
+        row_N, row_RH = yield from self._surroundings.rows(batch, facts.starts, begin, end)
+        return _Bag(begin, end, sentence, at, facts, row_N, row_RH)
 
     def _score(self, batch: Batch, bag: _Bag, log_NK: NDArray[np.float32]) -> Generator[None, None, None]:
         """Log p of a bag. What is missing in the table is worked out first, giving way now and then."""
@@ -384,20 +379,12 @@ class Compiled:
             bag.begin, bag.end, context, address(pairs.slots), address(table.uses), address(line), address(place_N),
             address(missing),
         )  # fmt: skip
-        document_N = bag.facts.document_T[bag.begin : bag.end]
-        return Laid(line, place_N, document_N, bag.facts.document_PH), missing[:count]
+        return Laid(line, place_N, bag.row_N, bag.row_RH), missing[:count]
 
 
 def _even_parts(tokens: int, size: int) -> Iterator[slice]:
     """Cut tokens into pieces of about equal size."""
     return parts(tokens, -(-tokens // max(round(tokens / size), 1)) or 1)
-
-
-def _bag(facts: _Facts, begin: int, end: int) -> _Bag:
-    """Tokens from ``begin`` to before ``end``."""
-    sentence = int(np.searchsorted(facts.end_S, begin, side="right"))
-    at = begin - int(facts.end_S[sentence] - facts.length_S[sentence])
-    return _Bag(begin, end, sentence, at, facts)
 
 
 def _stretches(length_S: NDArray[np.int64]) -> Iterator[slice]:

@@ -168,10 +168,24 @@ API void add_vectors(const Features *f, const int32_t *word, const int64_t *size
     }
 }
 
-/* What every window of a document adds up from: b₁ + T · ((Σ v(w) / (n + few)) − mean) · spread, n words have a vector. */
+/* Add up the sums of the parts of each document, in order. Goes on where sums are. */
+API void add_sums(const float *sum_RD, const int64_t *known_R, const int64_t *parts_of, int64_t documents, int64_t width,
+                  float *restrict sum_PD, int64_t *known_P) {
+    for (int64_t d = 0, r = 0; d < documents; d++)
+        for (int64_t stop = r + parts_of[d]; r < stop; r++) {
+            known_P[d] += known_R[r];
+            for (int64_t i = 0; i < width; i++) sum_PD[d * width + i] += sum_RD[r * width + i];
+        }
+}
+
+/* What every window of a document adds up from: b₁ + T · ((Σ v(w) / (n + few)) − mean) · spread, n words have a vector.
+ *
+ * bias  none for 0
+ * more  a further summand of each, row more_of[d] of it; or none
+ */
 API int32_t document_rows(const float *sum_PD, const int64_t *known_P, int64_t documents, int64_t width, float few,
-                          const float *mean, const float *spread, const float *weight, const float *bias, int64_t hidden,
-                          float *row_PH) {
+                          const float *mean, const float *spread, const float *weight, const float *bias,
+                          const float *more, const int32_t *more_of, int64_t hidden, float *row_PH) {
     float *topic = calloc((size_t)(ROWS * (width + hidden) + 1), sizeof *topic), *out = topic + ROWS * width;
     if (!topic) return NO_MEMORY;
     for (int64_t first = 0; first < documents; first += ROWS) {
@@ -182,7 +196,10 @@ API int32_t document_rows(const float *sum_PD, const int64_t *known_P, int64_t d
                 topic[d * width + i] = (sum / ((float)known_P[first + d] + few) - mean[i]) * spread[i];
             }
         for (int64_t p = 0; p < hidden / PANEL; p++)
-            multiply_panel(topic, width, weight + p * width * PANEL, width, bias + p * PANEL, out + p * PANEL, hidden);
+            multiply_panel(topic, width, weight + p * width * PANEL, width, bias ? bias + p * PANEL : 0, out + p * PANEL,
+                           hidden);
+        for (int64_t d = 0; more && d < here; d++)
+            for (int64_t i = 0; i < hidden; i++) out[d * hidden + i] += more[more_of[first + d] * hidden + i];
         memcpy(row_PH + first * hidden, out, (size_t)(here * hidden) * sizeof *out);
     }
     free(topic);

@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model.document import FEW
 from model.errors import RunError
 from model.kernel import library
-from model.kernel.library import PANEL, Array, Kernel, address, empty, filled, padded, panels
+from model.kernel.library import PANEL, Array, Kernel, address, copied, empty, filled, padded, panels
 from model.lexicon import Lexicon
 from model.network import WindowTagger
 from model.surface import clip
@@ -24,7 +23,7 @@ from model.vectors import VectorTable
 NOT_NUMBERS = "the model's scores are not numbers: its weights are damaged"
 _NO_NUMBER = 2  # as in rows.c
 _LARGEST_INT8 = 127
-_NEW_WORD, _DOCUMENT = 500.0, 20.0  # times as long as looking a token up
+_NEW_WORD = 500.0  # times as long as looking a token up
 _STORAGE = {torch.float32: "float32", torch.int8: "int8", torch.float16: "float16"}
 
 
@@ -37,7 +36,7 @@ class Addresses:
 
 
 class Weights:
-    """A network's numbers, and what the kernel does with words: e(w), and what a document adds."""
+    """A network's numbers, and what the kernel does with words: e(w), and its rows."""
 
     def __init__(
         self, kernel: Kernel, network: WindowTagger, lexicon: Lexicon, numbers: str, tags: int, temperature: float
@@ -59,17 +58,13 @@ class Weights:
         self.entry = network.project.in_features
         self.relu = isinstance(network.activation, nn.ReLU)
         """Whether the kernel can do all layers; it has no other activation."""
-        self.pad = _copied(network.pad)
-        first_WHE = _copied(network.project.weight).reshape(self.width, self.units, self.entry)
+        self.pad = copied(network.pad)
+        first_WHE = copied(network.project.weight).reshape(self.width, self.units, self.entry)
         self.first = empty((self.width, self.hidden // PANEL, self.entry, PANEL), np.float32)
         for position, weight_HE in enumerate(first_WHE):
             self.first[position] = panels(weight_HE, self.hidden, self.entry)
-        self.summand = padded(_copied(network.elsewhere), self.hidden) if network.elsewhere.numel() else None
-        self.bias = padded(_copied(network.bias), self.hidden)
-        self.topic = (
-            panels(_copied(network.topic), self.hidden, network.topic.shape[1]) if network.topic.numel() else None
-        )
-        self._mean, self._spread = _copied(network.topic_mean), _copied(network.topic_scale)
+        self.summand = padded(copied(network.elsewhere), self.hidden) if network.elsewhere.numel() else None
+        self.bias = padded(copied(network.bias), self.hidden)
         self.features, self._feature_arrays = _features(network, network.vectors)
         self.network, self._network_arrays = _layers(network, self.hidden, numbers, tags, temperature)
         self.numbers = numbers
@@ -145,27 +140,13 @@ class Weights:
         if failed:
             raise MemoryError
 
-    def document_rows(self, sum_PD: NDArray[np.float32], known_P: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The bias and what its topic adds, for every document: row_PH.
-
-        Raises:
-            MemoryError: there was not enough.
-        """
-        row_PH: NDArray[np.float32] = empty((len(known_P), self.hidden), np.float32)
-        if self._kernel.call(len(known_P), _DOCUMENT).document_rows(
-            address(sum_PD), address(known_P), len(known_P), sum_PD.shape[1], FEW, address(self._mean),
-            address(self._spread), address(self.topic), address(self.bias), self.hidden, address(row_PH),
-        ):  # fmt: skip
-            raise MemoryError
-        return row_PH
-
 
 def _features(network: WindowTagger, vectors: VectorTable) -> tuple[library.Features, list[Any]]:
     """The tables that e(w) is looked up in; and what has to be kept alive."""
-    codes, scale = _copied(vectors.codes), _copied(vectors.scale)
-    tables = [_copied(weight) for weight in network.fields.parameters()]
+    codes, scale = copied(vectors.codes), copied(vectors.scale)
+    tables = [copied(weight) for weight in network.fields.parameters()]
     addresses, widths = Addresses(tables), np.array([table.shape[1] for table in tables] or [0], np.int64)
-    grams = _copied(network.ngrams.weight)
+    grams = copied(network.ngrams.weight)
     table = library.Features(
         width=vectors.width,
         storage=library.KINDS[_STORAGE[vectors.codes.dtype]],
@@ -192,10 +173,10 @@ def _layers(
     weights, biases, inputs = [], [], hidden
     for layer in network.layers():
         outputs = filled(layer.out_features)
-        weights.append(panels(_copied(layer.weight), outputs, inputs))
-        biases.append(padded(_copied(layer.bias), outputs))
+        weights.append(panels(copied(layer.weight), outputs, inputs))
+        biases.append(padded(copied(layer.bias), outputs))
         inputs = outputs
-    weight_KH, bias_K = _copied(network.output.weight), _copied(network.output.bias)
+    weight_KH, bias_K = copied(network.output.weight), copied(network.output.bias)
     weights.append(panels(weight_KH[1:] - weight_KH[:1], filled(tags - 1), inputs))
     biases.append(padded(bias_K[1:] - bias_K[:1], filled(tags - 1)))
     widths = np.array([len(bias) for bias in biases], np.int64)
@@ -212,9 +193,3 @@ def _layers(
         temperature=temperature,
     )
     return layers, [weight, bias, widths]
-
-
-def _copied(x: Tensor) -> Array:
-    """A tensor as a contiguous array; without a copy where it is one."""
-    array: Array = x.detach().cpu().contiguous().numpy()
-    return array

@@ -141,22 +141,22 @@ static void log_softmax(float *z, int64_t tags, float temperature, float *out) {
 
 /* The first layer's sums, before any activation, H numbers a window. Arguments as below. */
 API void mix(const Network *net, const void *table, const float *unit, const int32_t *line, const int32_t *place_N,
-             const int32_t *document_N, const float *document_PH, int64_t begin, int64_t end, float *sum_NH) {
+             const int32_t *row_N, const float *row_RH, int64_t begin, int64_t end, float *sum_NH) {
     for (int64_t n = begin; n < end; n++) {
         int64_t soon = n + AHEAD < end ? n + AHEAD : end - 1;
         add_up(net, table, unit, line + place_N[n], place_N[soon] + net->width - 1 - place_N[n],
-               document_PH + document_N[n] * net->hidden, sum_NH + n * net->hidden);
+               row_RH + row_N[n] * net->hidden, sum_NH + n * net->hidden);
     }
 }
 
 /* log p of windows begin to end of a bag, for a network of ReLU units.
  *
  * line       slots of the table, words in order with PAD around sentences; place_N  where in it each window begins
- * document_N which row of document_PH is added to each
+ * row_N      which row of row_RH each starts from
  * Returns how many of the numbers are none, or −1 where there was no memory.
  */
 API int64_t score(const Network *net, const void *table, const float *unit, const int32_t *line, const int32_t *place_N,
-                  const int32_t *document_N, const float *document_PH, int64_t begin, int64_t end, float *log_NK) {
+                  const int32_t *row_N, const float *row_RH, int64_t begin, int64_t end, float *log_NK) {
     int64_t widest = net->hidden, wrong = 0;
     for (int64_t layer = 0; layer < net->layers; layer++)
         widest = net->outputs[layer] > widest ? net->outputs[layer] : widest;
@@ -169,7 +169,7 @@ API int64_t score(const Network *net, const void *table, const float *unit, cons
         for (int64_t n = 0; n < here; n++) {
             int64_t now = first + n, soon = now + AHEAD < end ? now + AHEAD : end - 1;
             add_up(net, table, unit, line + place_N[now], place_N[soon] + net->width - 1 - place_N[now],
-                   document_PH + document_N[now] * net->hidden, x + n * inputs);
+                   row_RH + row_N[now] * net->hidden, x + n * inputs);
         }
         for (int64_t layer = 0; layer < net->layers; layer++) {
             int64_t outputs = net->outputs[layer];

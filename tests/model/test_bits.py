@@ -107,6 +107,20 @@ def test_the_table_of_words_changes_no_bit(slots, numbers, compiled):
 
 
 @pytest.mark.parametrize("compiled", WAYS)
+def test_documents_have_the_bits_alone_that_they_have_among_many_sentences(compiled):
+    """More tokens than are worked on at once, sentences of several passages, documents of one sentence."""
+    tagger = Tagger(small_model(documents=True, hidden=(37,)), device="cpu", compiled=compiled)
+    rng = random.Random(5)
+    shapes = [[3, 0, 150], [1], [7] * 900, [], [5000], *[[9]] * 700]
+    documents = [[rng.choices(WORDS, k=length) for length in lengths] for lengths in shapes]
+    together, token = tagger.log_probabilities(documents), 0
+    for document in documents[:20]:
+        tokens = sum(map(len, document))
+        assert (tagger.log_probabilities([document]) == together[token : token + tokens]).all()
+        token += tokens
+
+
+@pytest.mark.parametrize("compiled", WAYS)
 def test_sentences_of_words_have_the_bits_of_the_text_that_they_make(compiled):
     tagger = Tagger(small_model(documents=True), device="cpu", compiled=compiled)
     (text,), (words,) = tagger.analyse(["Ada met Munich"]), tagger.analyse_tokens([["Ada", "met", "Munich"]])
@@ -152,7 +166,7 @@ def test_the_self_test_has_texts_that_break_tiles_and_sentences():
 
 @pytest.mark.parametrize("compiled", WAYS)
 @pytest.mark.parametrize(
-    "name", ["output.bias", "output.weight", "bias", "project.weight", "pad", "elsewhere", "topic"]
+    "name", ["output.bias", "output.weight", "bias", "project.weight", "pad", "elsewhere", "topic", "sentence.weight"]
 )
 def test_damaged_weights_are_no_silent_answer(name, compiled):
     """Wherever the damage is."""

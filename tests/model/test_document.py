@@ -1,9 +1,12 @@
 """What the rest of the document says."""
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from model.document import elsewhere, topics
+from model.document import PASSAGE, elsewhere, passage_means, passage_sizes, topics
 from model.vectors import VectorTable
 
 
@@ -31,3 +34,17 @@ def test_a_topic_is_the_mean_of_known_words_drawn_to_zero_where_they_are_few():
     assert found[0].tolist() == pytest.approx([8 / 22, 4 / 22])
     assert found[1].tolist() == [0, 0]
     assert found[2].tolist() == pytest.approx([2 / 21, 4 / 21])
+
+
+@given(st.lists(st.integers(0, 5 * PASSAGE) | st.sampled_from([PASSAGE - 1, PASSAGE, PASSAGE + 1]), max_size=8))
+def test_a_long_sentence_is_parted_from_its_start(lengths):
+    """Oracle: one sentence after another."""
+    expected = [len(range(at, min(at + PASSAGE, n))) for n in lengths for at in range(0, n, PASSAGE)]
+    assert passage_sizes(lengths).tolist() == expected
+
+
+def test_a_sentence_says_more_than_a_document_as_short():
+    """Σ v(w) / (n + 5) over the n words that have a vector; nothing where none has."""
+    table = VectorTable.pack(torch.tensor([[2.0, 4.0], [6.0, 0.0]]), "float32")
+    found = passage_means(table, torch.tensor([1, 2, 0, 1, 0]), np.array([3, 1, 1]))
+    assert found.tolist() == [pytest.approx([8 / 7, 4 / 7]), pytest.approx([2 / 6, 4 / 6]), [0, 0]]

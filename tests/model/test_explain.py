@@ -95,11 +95,13 @@ def test_leaving_a_word_out_moves_the_logit_by_its_share_where_no_unit_switches(
             table = network.project_rows(rows).view(-1, 5, hidden[0]).double()
             classes = network.elsewhere.view(-1, 5, hidden[0]).double()
             topic = network.topic.double() @ ((window.topic_PD[0] - network.topic_mean) * network.topic_scale).double()
+            sentence = window.sentence_RD[window.passage_N[0]] - network.sentence.mean
+            around = topic + network.sentence.weight.double() @ (sentence * network.sentence.scale).double()
             parts = [table[window.word_NW[0, j], j] + classes[window.elsewhere_NW[0, j], j] for j in range(5)]
-            before, logits = masks(network, sum(parts) + topic + network.bias.double())
+            before, logits = masks(network, sum(parts) + around + network.bias.double())
             assert logits[1].item() == pytest.approx(split.logit, abs=1e-5)
             for j in range(5):
-                after, without = masks(network, sum(parts) - parts[j] + topic + network.bias.double())
+                after, without = masks(network, sum(parts) - parts[j] + around + network.bias.double())
                 if all(torch.equal(one, other) for one, other in zip(before, after, strict=True)):
                     still += 1
                     assert (logits[1] - without[1]).item() == pytest.approx(split.share_W[j], abs=1e-6)

@@ -44,6 +44,8 @@ def tame_model(**options):
     for layer in (model.network.project, *model.network.layers(), model.network.output):
         layer.weight.data *= layer.in_features**-0.5
     model.network.topic.data *= 0.5
+    if model.network.sentence is not None:
+        model.network.sentence.weight.data *= 0.5
     return model
 
 
@@ -275,6 +277,8 @@ DOCUMENTS = [
     [[]],
     [["Rose"], ["a", "rose", ",", "1996-08-22", "東京", "x" * 70]],
     [["in"] * 9000],
+    [["Ada", "met", "."]] * 40,
+    [["Munich", "met", "Ada"] * 50, ["in", "."], [*["Siemens"] * 128, "Ada"]],
 ]
 
 
@@ -289,6 +293,8 @@ DOCUMENTS = [
         {"hidden": (300,), "storage": "int8"},
         {"hidden": (513, 70, 5), "storage": "float16", "scheme": "IOB2"},
         {"documents": False, "scheme": "IO"},
+        {"sentence": False},
+        {"topic": False, "storage": "int8"},
         {"vectors": False, "documents": False},
         {"ngram": 0, "word": 0, "shape": 0, "affix": 0, "case": 0},
         *({"activation": name} for name in ACTIVATIONS if name != "relu"),
@@ -313,6 +319,31 @@ def test_the_way_of_a_gpu_gives_the_scores_of_the_network(cache_mb, options):
     way = Compiled(kernel.load(), model, cache_mb, "int16", device=device)
     found = run(way.log_probabilities(way.documents(DOCUMENTS)))
     np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"topic": False}], ids=str)
+@pytest.mark.parametrize("size", [37, 128, 1000])
+def test_a_bag_may_begin_and_end_in_the_middle_of_a_sentence(size, options):
+    """Its windows see the means of whole passages, and have the bits that they have in bags of another size."""
+    model = tame_model(**options)
+    way, plain = Compiled(kernel.load(), model, 96, "float32"), Plain(model, 0)
+    expected, oracle = (run(w.log_probabilities(w.documents(DOCUMENTS))) for w in (way, plain))
+    way._piece = size
+    batch = way.documents(DOCUMENTS)
+    np.testing.assert_array_equal(run(way.log_probabilities(batch)), expected)
+    for begin, end in ((0, 1), (8000, 8300), (9100, batch.tokens), (batch.tokens - 1, batch.tokens)):
+        np.testing.assert_array_equal(run(way.log_probabilities(batch, (begin, end))), expected[begin:end])
+        found = run(plain.log_probabilities(plain.documents(DOCUMENTS), (begin, end)))
+        np.testing.assert_array_equal(found, oracle[begin:end])
+
+
+def test_a_bag_of_many_short_sentences_gives_way():
+    """Each has a row to be worked out."""
+    way = Compiled(kernel.load(), MODEL, 96, "float32")
+    batch = way.documents([[["Ada"]] * 3000])
+    run(way.log_probabilities(batch))
+    steps = list(way._surroundings.rows(batch, run(way._look_up(batch)).starts, 0, 3000))
+    assert len(steps) == 5
 
 
 def check_scores(way, plain, numbers):
@@ -343,7 +374,7 @@ def test_documents_say_the_same_of_their_words(documents):
     facts = run(way._look_up(batch))
     inputs = run(look_up(PlainBatch.of(documents), MODEL.lexicon, MODEL.network.vectors, MODEL.config))
     assert facts.class_T.tolist() == (inputs.class_Q[inputs.place_T + MODEL.config.context] - 1).tolist()
-    assert facts.document_T.tolist() == inputs.document_T.tolist()
+    assert facts.starts.document_T.tolist() == inputs.document_T.tolist()
 
 
 @given(st.lists(st.text(min_size=1, max_size=60), min_size=1, max_size=5), st.sampled_from([1, 7, 20_000]))
@@ -418,7 +449,7 @@ def test_texts_whose_words_agree_are_tagged_as_without_the_kernel(scheme):
 @pytest.mark.parametrize("agreement", [False, True])
 def test_explanations_are_those_without_the_kernel(agreement):
     tagger, plain = pair(tame_model(agreement=agreement))
-    text = "Rose met Ada Lovelace. The rose, said Siemens in Munich, was ITO's. " * 3
+    text = "Rose met Ada Lovelace. The rose, said Siemens in Munich, was ITO's. " * 3 + "in " * 130 + "Ada"
     for token in range(len(tokenize(text))):
         ours, theirs = tagger.explain(text, token), plain.explain(text, token)
         assert ours.token[:4] == theirs.token[:4]

@@ -65,11 +65,13 @@ def test_every_weight_gets_a_gradient():
 
 
 def test_a_document_adds_its_rows_to_the_sum():
-    """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + Σⱼ E⁽ʲ⁾[class of wⱼ] + T · standardised topic + b₁, by numpy."""
+    """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + Σⱼ E⁽ʲ⁾[class of wⱼ] + T · standardised topic + S · standardised sentence + b₁, by numpy."""
     checkpoint = small_model(documents=True, context=1)
     network = checkpoint.network
     network.topic_mean.fill_(0.25)
     network.topic_scale.fill_(3.0)
+    network.sentence.mean.fill_(-0.5)
+    network.sentence.scale.fill_(2.0)
     stream = Stream.read(
         [[SENTENCE[:4], SENTENCE[4:]], [["Ada"]]], checkpoint.lexicon, network.vectors, checkpoint.config
     )
@@ -78,13 +80,19 @@ def test_a_document_adds_its_rows_to_the_sum():
         projection = network.project(network.encode(stream.rows))
         actual = network.mix(projection, windows).numpy()
         table = projection.view(-1, 3, 16).numpy()
+    sentence = network.sentence.weight.detach().numpy()
     classes, topic = network.elsewhere.detach().view(17, 3, 16).numpy(), network.topic.detach().numpy()
     for n in range(8):
         expected = network.bias.detach().numpy().copy()
         for j in range(3):
             expected += table[windows.word_NW[n, j], j] + classes[windows.elsewhere_NW[n, j], j]
         mean = windows.topic_PD[windows.document_N[n]].numpy()
-        np.testing.assert_allclose(actual[n], expected + topic @ ((mean - 0.25) * 3), atol=1e-5)
+        expected += topic @ ((mean - 0.25) * 3)
+        words = SENTENCE[:4] if n < 4 else SENTENCE[4:] if n < 7 else ["Ada"]
+        known_ND = network.vectors(checkpoint.lexicon.rows(words).vector_U).numpy()
+        np.testing.assert_allclose(
+            actual[n], expected + sentence @ ((known_ND.sum(0) / (len(words) + 5) + 0.5) * 2), atol=1e-5
+        )
 
 
 def test_with_a_zeroed_output_layer_all_tags_are_equally_likely():

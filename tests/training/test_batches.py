@@ -7,9 +7,12 @@ from itertools import accumulate, pairwise
 import pytest
 import torch
 
+from model.batch import Batch as Read
+from model.batch import look_up
 from model.config import FeatureConfig, ModelConfig
 from model.document import elsewhere
 from model.lexicon import Lexicon
+from model.steps import run
 from model.stream import Stream
 from model.vectors import VectorTable
 from training.batches import Cut, TaggedStream, packed
@@ -152,6 +155,47 @@ def test_sentences_parted_into_documents_are_as_if_read_so():
         assert torch.equal(parted.elsewhere_T, read.elsewhere_T)
         assert torch.equal(parted.topic_PD, read.topic_PD)
         assert torch.equal(parted.document_T, read.document_T)
+
+
+class TestSentences:
+    """What a sentence adds is a matter of its own words, with whatever it is met."""
+
+    config = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(word=3, sentence=True))
+    lexicon = Lexicon.build(config.features, ["rose", "a"], ["rose"], 1)
+    vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
+
+    @pytest.fixture
+    def stream(self):
+        long = Sentence(("a",) * 200, ("O",) * 200, 1, 9)
+        return TaggedStream.build([*REPORT, long], self.lexicon, self.vectors, self.config, isolate=True)
+
+    @pytest.mark.parametrize("lengths", [[2, 2], [4]], ids=["apart", "joined"])
+    @pytest.mark.parametrize("lonely", [[False, False], [True, True]], ids=["in its document", "alone"])
+    def test_the_mean_is_that_of_the_sentence_as_it_was_written(self, stream, lengths, lonely):
+        windows = stream.batch([1, 0], lengths, lonely).windows
+        means = windows.sentence_RD[windows.passage_N].tolist()
+        assert means == [pytest.approx([1 / 7, 1 / 7])] * 2 + [pytest.approx([1 / 6, 0])] * 2
+        assert len(windows.sentence_RD) == 2
+
+    def test_a_long_sentence_has_a_mean_for_each_stretch(self, stream):
+        windows = stream.batch([3], [200], [False]).windows
+        assert windows.passage_N.tolist() == [0] * 128 + [1] * 72
+        assert windows.sentence_RD.tolist() == [pytest.approx([0, 128 / 133]), pytest.approx([0, 72 / 77])]
+
+    def test_batches_and_bags_have_the_means_that_a_request_has(self, stream):
+        words = [sentence.words for sentence in REPORT] + [("a",) * 200]
+        inputs = run(look_up(Read.of([words[:2], words[2:]]), self.lexicon, self.vectors, self.config))
+        ways = {
+            "request": [windows for _, windows in inputs.bags()],
+            "part of it": [windows for begin in range(0, 206, 50)
+                           for _, windows in inputs.part(begin, min(begin + 50, 206)).bags()],
+            "evaluation": [windows for _, windows in stream.stream.bags(1, 50)],
+            "training": [stream.batch([number], [len(words[number])], [False]).windows for number in range(4)],
+        }  # fmt: skip
+        means = {name: torch.cat([w.sentence_RD[w.passage_N] for w in found]) for name, found in ways.items()}
+        assert all(torch.equal(found, means["request"]) for found in means.values())
+        assert means["request"].shape == (206, 2)
+        assert [len(windows.sentence_RD) for windows in ways["evaluation"]] == [4, 1, 2, 1, 1]
 
 
 class TestVariants:

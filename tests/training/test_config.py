@@ -35,6 +35,7 @@ def chained(**training):
         (with_("model", labels=["A", "A"]), "model.labels: expected one or more different labels"),
         (with_("model", activation="relux"), "model.activation: .*'relu'"),
         (with_("model", features={"vectors": False, "case": 0}), "model.features: expected at least one feature"),
+        (with_("model", features={"vectors": False, "sentence": True}), "model.features.sentence: expected vectors"),
         (with_("training", learning_rate="fast"), "training.learning_rate: .*number"),
         (with_("training", learning_rate=float("inf")), "training.learning_rate"),
         (with_("training", epochs=0), "training.epochs: .*greater than or equal to 1"),

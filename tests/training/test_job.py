@@ -19,11 +19,12 @@ import torch
 
 from model import checkpoint
 from model.errors import ConfigError, InputError, StorageError
+from model.stream import Stream
 from model.tagger import Tagger
 from tests.conftest import ROOT, SAMPLE
 from training.calibrate import fit_calibration
 from training.config import load_config, publishable_config
-from training.job import train
+from training.job import read, train
 from training.state import STATE
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
@@ -144,6 +145,22 @@ def test_a_job_that_learns_steps_from_tag_to_tag_serves_what_it_evaluated(quick_
     tagger = Tagger.load(folder, device="cpu")
     assert tagger.network.chain.step.abs().max() > 0
     assert tagger.calibration.temperature != 1.0
+
+
+def test_the_means_of_training_sentences_have_mean_0_and_variance_1_and_are_served_as_evaluated(tmp_path):
+    overrides = ["model.hidden=[32]", "training.epochs=2", "threads=1"]
+    config = load_config(SAMPLE, [*overrides, "model.features.topic=true", "model.features.sentence=true"])
+    folder = train(config, tmp_path / "out")
+    report = json.loads((folder / "report.json").read_text())
+    assert report["epochs"][report["best_epoch"] - 1]["dev_f1"] == pytest.approx(
+        report["scores"]["dev"]["scores"]["micro"]["f1"]
+    )
+    tagger = Tagger.load(folder, device="cpu")
+    sentences = [[sentence.words] for sentence in read(config)["train"].sentences]
+    found = Stream.read(sentences, tagger.lexicon, tagger.network.vectors, tagger.config).sentence_RD
+    standard_RD = tagger.network.sentence.standardise(found)
+    torch.testing.assert_close(standard_RD.mean(0), torch.zeros(found.shape[1]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(standard_RD.std(0, correction=0), torch.ones(found.shape[1]), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])

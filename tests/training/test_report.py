@@ -233,8 +233,10 @@ class TestCard:
         assert "news.conll" in Page(render_html(make_report())).text
 
     def test_what_the_document_says_is_told(self):
-        features = {"elsewhere": True, "topic": True}
-        assert "beyond that how the rest of the document cases" in render_card(make_report(features=features))
+        features = {"elsewhere": True, "topic": True, "sentence": True}
+        card = render_card(make_report(features=features))
+        assert "beyond that how the rest of the document cases" in card
+        assert card.count("the mean vector of the sentence") == 2
         assert "beyond that nothing" in render_card(make_report())
 
     def test_without_vectors_it_claims_none(self):

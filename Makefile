@@ -29,7 +29,7 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test test-fast bench bench-peers soak image clean
+.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak image clean
 
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,10 @@ bench: $(VENV)/.base ## tokens per second and latency of a model (MODEL, FILE)
 
 bench-peers: $(VENV)/.dev ## a table of ours beside spaCy and a CRF, those that PEER_PYTHON … name (MODEL, CORPUS, BENCH_ARGS)
 	$(BIN)/python -m benchmarks.speed $(if $(MODEL),--model $(MODEL)) --corpus $(CORPUS) $(BENCH_ARGS)
+
+bench-ablation: $(VENV)/.dev ## what each part of the CoNLL-2003 recipe is worth; hours, and goes on where it was stopped (ABLATION_ARGS)
+	$(BIN)/python -m benchmarks.ablation training/configs/conll2003.toml benchmarks/ablation.toml --output runs/ablation \
+		$(ABLATION_ARGS)
 
 soak: $(VENV)/.dev ## the service in full length: stops, reloads, memory, overload, equal bytes; over an hour (SOAK_ARGS)
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)

@@ -72,6 +72,8 @@ class VectorsConfig:
     """Format of a file; auto goes by name and first bytes."""
     limit: Whole = 0
     """Keep this many words: those of the training corpus first, then in the order of the source; 0 keeps all."""
+    width: Whole = 0
+    """Compress the vectors to this many numbers, their principal components; 0 keeps them as they are."""
     standardise: bool = True
     """Shift and scale every dimension to mean 0, variance 1 over the words of the training corpus."""
     allow_pickle: bool = False

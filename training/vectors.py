@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from model import checkpoint
 from model.bundled import bundled_model
-from model.errors import DataError, InputError
+from model.errors import ConfigError, DataError, InputError
 from model.lexicon import UNKNOWN, Lexicon
 from training import sources
+from training.compress import compress
 from training.config import VectorsConfig, publishable_source
 
 if TYPE_CHECKING:  # gensim takes most of a second to import, and fetched sets do without it
@@ -42,7 +43,7 @@ class WordVectors:
     words: list[str]
     vectors_VD: Table
     sha256: str
-    """Fingerprint of the words and the numbers; the same whatever format they came in."""
+    """Fingerprint of the words and the numbers before they were compressed; the same whatever format they came in."""
     licence: str = ""
     """Licence and origin, where they are known."""
 
@@ -123,7 +124,12 @@ def load_vectors(config: VectorsConfig, first: Iterable[str] = ()) -> WordVector
         kept = _order(words, kept, first)[: config.limit]
     if rows_V is not None or kept != list(range(len(words))):
         words, vectors_VD = [words[place] for place in kept], vectors_VD[kept if rows_V is None else rows_V[kept]]
-    return WordVectors(publishable_source(config.source), words, vectors_VD, fingerprint(words, vectors_VD), licence)
+    read = fingerprint(words, vectors_VD)
+    if config.width:
+        if config.width > vectors_VD.shape[1]:
+            raise ConfigError(f"vectors.width: expected at most the vectors' own, {vectors_VD.shape[1]}")
+        vectors_VD = compress(vectors_VD, config.width)
+    return WordVectors(publishable_source(config.source), words, vectors_VD, read, licence)
 
 
 def fingerprint(words: Sequence[str], vectors_VD: Table) -> str:

@@ -495,3 +495,15 @@ def test_a_table_changed_while_it_is_packed_is_the_changed_table_packed(storage)
     expected = VectorTable.pack(torch.from_numpy(standardise(table.numpy(), range(100))), storage)
     assert torch.equal(packed.codes, expected.codes)
     assert torch.equal(packed.scale, expected.scale)
+
+
+def test_vectors_are_compressed_to_the_width_that_is_asked_for(tmp_path):
+    path = tmp_path / "vectors.txt"
+    rows = np.random.default_rng(3).standard_normal((20, 4))
+    path.write_text("\n".join(f"w{n} " + " ".join(map(str, row)) for n, row in enumerate(rows)) + "\n")
+    whole, narrow = (load_vectors(VectorsConfig(source=str(path), format="glove", width=width)) for width in (0, 3))
+    assert (whole.width, narrow.width) == (4, 3)
+    assert whole.words == narrow.words
+    assert whole.sha256 == narrow.sha256  # of what was read
+    with pytest.raises(ConfigError, match=r"vectors\.width: expected at most the vectors' own, 4"):
+        load_vectors(VectorsConfig(source=str(path), format="glove", width=5))

@@ -81,7 +81,8 @@ class ReferenceConfig:
     """Where what is known of words besides their vectors comes from."""
 
     clusters: str = "none"
-    """`none`, a fetched set (`brown`), or a file of `word<TAB>path` lines, the most frequent words first."""
+    """`none`, a fetched set (`brown`, `brown-es`, `brown-de`), or a file of `word<TAB>path` lines, the most frequent
+    words first."""
     limit: Whole = 0
     """Keep the clusters of this many words: those of the training corpus first, then in the order of the source; 0
     keeps all."""

@@ -41,6 +41,8 @@ def chained(**training):
         (with_("training", input_dropout=1.0), "training.input_dropout: .*less than 1"),
         ({"model": GOOD["model"]}, "data: .*required"),
         (with_("data", dev=[]), "data.dev: .*at least 1"),
+        (with_("data", drop_mentions=["c"]), "data.drop_mentions: 'c' is none of the corpora of data.train"),
+        (with_("data", drop_mentions="maybe"), "data.drop_mentions"),
         (with_("model", labels=[""]), "model.labels"),
         (with_("training", learning_rate=1e60), "training.learning_rate: .*less than or equal"),
         ({**GOOD, "seed": -1}, "seed"),
@@ -73,6 +75,19 @@ def test_sentences_and_transitions_go_together():
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_configurations_are_valid_and_survive_a_round_trip(path):
     config = load_config(path)
+    assert parse_config(dump_config(config)) == config
+
+
+@pytest.mark.parametrize("value", ["true", '["b.conll"]', "b.conll"])
+def test_an_override_names_the_corpora_whose_user_names_are_left_out(tmp_path, monkeypatch, value):
+    """As it names those to learn from: from the current folder on."""
+    file = tmp_path / "job.toml"
+    file.write_text('[data]\ntrain = ["a"]\ndev = ["b"]\n[model]\nlabels = ["PER"]\n')
+    monkeypatch.chdir(tmp_path)
+    config = load_config(file, ["data.dev=b.conll", f"data.drop_mentions={value}"])
+    here = str(tmp_path / "b.conll")
+    assert config.data.dev == (here,)
+    assert config.data.drop_mentions == (True if value == "true" else (here,))
     assert parse_config(dump_config(config)) == config
 
 

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from training.evaluation import Evaluation, Variant
     from training.score import LabelScore
 
-_FETCHED = "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown; a lexicon: names"
+_FETCHED = (
+    "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; "
+    "a lexicon: names"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -57,8 +57,13 @@ class DataConfig:
     """How the files write spans as tags; auto finds out for each file."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Label → label, applied while reading; O drops it. Other labels that the model has not are errors."""
-    drop_mentions: bool = False
-    """Leave out user names of social media: `@name`, or `@` and the token after it."""
+    drop_mentions: bool | tuple[str, ...] = False
+    """Leave out user names of social media: `@name`, or `@` and the token after it. A list leaves them out of the
+    corpora it names only, where one corpus marks them as persons and the others do not."""
+
+    def leaves_out_mentions(self, corpus: str) -> bool:
+        """Whether user names are left out of a corpus, by its name in the job."""
+        return corpus in self.drop_mentions if isinstance(self.drop_mentions, tuple) else self.drop_mentions
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -85,7 +90,8 @@ class ReferenceConfig:
     """Where what is known of words besides their vectors comes from."""
 
     clusters: str = "none"
-    """`none`, a fetched set (`brown`), or a file of `word<TAB>path` lines, the most frequent words first."""
+    """`none`, a fetched set (`brown`, `brown-es`, `brown-de`), or a file of `word<TAB>path` lines, the most frequent
+    words first."""
     limit: Whole = 0
     """Keep the clusters of this many words: those of the training corpus first, then in the order of the source; 0
     keeps all."""
@@ -186,6 +192,9 @@ class RunConfig:
     """What the model card says of the model, in Markdown."""
 
     def __post_init__(self) -> None:
+        dropping, corpora = self.data.drop_mentions, {*self.data.train, *self.data.dev, *self.data.test}
+        if isinstance(dropping, tuple) and (strange := [name for name in dropping if name not in corpora]):
+            raise ConfigError(f"data.drop_mentions: {strange[0]!r} is none of the corpora of data.train, dev and test")
         training, chained = self.training, self.model.decoder == "transitions"
         if chained != (training.loss == "sentence"):
             needed = '"sentence"' if chained else '"cross_entropy" or "focal"'
@@ -215,6 +224,8 @@ class RunConfig:
 
 
 _ADAPTER = TypeAdapter(RunConfig)
+_CORPORA = ("train", "dev", "test", "unlabelled", "drop_mentions")
+"""Fields of DataConfig that name corpora."""
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -380,7 +391,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise ConfigError(f"{dotted}: {section} is not a section")
-    if sections == ["data"] and key in ("train", "dev", "test", "unlabelled"):
+    if sections == ["data"] and key in _CORPORA and not isinstance(value, bool):
         value = [_from_here(name) for name in ([value] if isinstance(value, str) else value)]
     values[key] = value
 

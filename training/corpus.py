@@ -182,7 +182,7 @@ def read_corpora(names: Sequence[str], data: DataConfig, labels: Collection[str]
             scheme=data.scheme,
             labels=labels,
             rename=data.rename,
-            drop_mentions=data.drop_mentions,
+            drop_mentions=data.leaves_out_mentions(name),
         )
         for name in names
     ]

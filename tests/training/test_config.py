@@ -1,11 +1,13 @@
 """Configuration: what is wrong is named, before any work."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from model.errors import ConfigError
 from training.config import differences, dump_config, load_config, parse_config, write_config
+from training.sources import available
 
 GOOD = {"data": {"train": ["a"], "dev": ["b"]}, "model": {"labels": ["PER"]}}
 SHIPPED = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))
@@ -42,6 +44,8 @@ def chained(**training):
         (with_("training", input_dropout=1.0), "training.input_dropout: .*less than 1"),
         ({"model": GOOD["model"]}, "data: .*required"),
         (with_("data", dev=[]), "data.dev: .*at least 1"),
+        (with_("data", drop_mentions=["c"]), "data.drop_mentions: 'c' is none of the corpora of data.train"),
+        (with_("data", drop_mentions="maybe"), "data.drop_mentions"),
         (with_("model", labels=[""]), "model.labels"),
         (with_("training", learning_rate=1e60), "training.learning_rate: .*less than or equal"),
         ({**GOOD, "seed": -1}, "seed"),
@@ -74,6 +78,33 @@ def test_sentences_and_transitions_go_together():
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_configurations_are_valid_and_survive_a_round_trip(path):
     config = load_config(path)
+    assert parse_config(dump_config(config)) == config
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_configurations_begin_with_the_commands_that_run_them(path):
+    """What they need is fetched there first; where the files of a corpus lie is said on the command line."""
+    head = path.read_text(encoding="utf-8").partition("\nname = ")[0]
+    config = load_config(path)
+    names = [*config.data.train, *config.data.dev, *config.data.test]
+    needed = {config.vectors.source, config.reference.clusters, config.reference.lists}
+    needed |= {name.partition(":")[0] for name in names}
+    fetched = set(re.findall(r"fenestra data fetch ([\w-]+)", head))
+    assert fetched == needed & set(available())
+    assert re.search(rf"^#   fenestra train training/configs/{path.name} .*--output ", head, re.MULTILINE)
+    assert ("data.root=CORPORA" in head) == (Path(config.data.root) == path.parent / "corpora")
+
+
+@pytest.mark.parametrize("value", ["true", '["b.conll"]', "b.conll"])
+def test_an_override_names_the_corpora_whose_user_names_are_left_out(tmp_path, monkeypatch, value):
+    """As it names those to learn from: from the current folder on."""
+    file = tmp_path / "job.toml"
+    file.write_text('[data]\ntrain = ["a"]\ndev = ["b"]\n[model]\nlabels = ["PER"]\n')
+    monkeypatch.chdir(tmp_path)
+    config = load_config(file, ["data.dev=b.conll", f"data.drop_mentions={value}"])
+    here = str(tmp_path / "b.conll")
+    assert config.data.dev == (here,)
+    assert config.data.drop_mentions == (True if value == "true" else (here,))
     assert parse_config(dump_config(config)) == config
 
 

@@ -324,6 +324,15 @@ def test_a_sentence_of_user_names_only_vanishes(tmp_path):
     assert read(tmp_path, "@a O\n\nb O\n", drop_mentions=True).tokens == 1
 
 
+def test_user_names_can_be_left_out_of_one_corpus_only(tmp_path):
+    """Corpora disagree on whether they are persons; a model that is to learn from both needs one opinion."""
+    for name in ("marked.conll", "plain.conll"):
+        (tmp_path / name).write_text("@ada O\nwent O\n")
+    names = ("marked.conll", "plain.conll")
+    data = DataConfig(train=names, dev=names, root=str(tmp_path), drop_mentions=("marked.conll",))
+    assert [s.words for s in read_corpora(names, data, None).sentences] == [("went",), ("@ada", "went")]
+
+
 def test_the_digest_is_that_of_the_file(tmp_path):
     content = b"a O\n"
     assert read(tmp_path, content).sha256 == hashlib.sha256(content).hexdigest()

@@ -66,7 +66,9 @@ def test_what_is_not_text_is_refused(tmp_path):
 
 
 def test_an_unknown_source_is_refused_with_those_there_are():
-    with pytest.raises(ConfigError, match=r"reference\.clusters: 'browm' is neither a file nor one of brown"):
+    with pytest.raises(
+        ConfigError, match=r"reference\.clusters: 'browm' is neither a file nor one of brown, brown-es, brown-de"
+    ):
         load_reference(ReferenceConfig(clusters="browm"), FeatureConfig(cluster=2), [])
 
 

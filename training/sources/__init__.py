@@ -6,7 +6,7 @@ What a package holds is pinned by its sha256; a set counts as there only when al
     <cache>/conll2003/  train.conll dev.conll test.conll    source.json
     <cache>/glove/      words.txt vectors.npy               source.json     glove50 and navec alike
     <cache>/spacy-md/   words.txt vectors.npy rows.npy      source.json
-    <cache>/brown/      clusters.tsv                        source.json
+    <cache>/brown/      clusters.tsv                        source.json     brown-es and brown-de alike
     <cache>/names/      phrases.tsv                         source.json
 
 The cache is ``$FENESTRA_CACHE``, or ``~/.cache/fenestra``. What a set holds is said in the file here that makes it.

@@ -1,21 +1,24 @@
-"""English Brown clusters, as spaCy 2 had them.
+"""Brown clusters of English, Spanish and German, as spaCy 2 had them.
 
 Brown et al. (1992) merge words two clusters at a time into a binary tree; the path from its root to a word's cluster is
 a bit string, and a prefix of it names a coarser cluster.
 
-    clusters.tsv    word<TAB>bit string, the most frequent word first (the counts are of Reddit comments of 2015)
+    clusters.tsv    word<TAB>bit string, the most frequent word first (the English counts are of Reddit comments of
+                    2015; of what the others were counted on, the package says nothing)
 
 The package holds the string as an integer, the first bit as the lowest, so zeros at the end of a string are lost. They
-come back because the strings are the leaves of a full tree: of 1,000 integers, 0 among them, each leaf ends where it
-parts from its neighbours (checked: their 2^-length add up to exactly 1). What spaCy did to the words before stays: 0
-also stands for a word without a cluster, so the words of the one leaf ``0000`` cannot be told from those and are left
-out, such as ``"`` and ``?``, and a word that was seen in one casing only has its cluster in others too.
+come back because the strings are the leaves of a full tree: of all integers, 0 among them, each leaf ends where it
+parts from its neighbours (checked for each language: their 2^-length add up to exactly 1). What spaCy did to the
+words before stays: 0 also stands for a word without a cluster, so the words of the one leaf of zeros cannot be told
+from those and are left out, such as ``"`` and ``?`` in English, and a word that was seen in one casing only has its
+cluster in others too.
 """
 
 import gzip
 import json
 import zipfile
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,21 +47,20 @@ def bit_strings(codes: Iterable[int]) -> dict[int, str]:
     return {int(path[::-1], 2): path[:depth] for path, depth in zip(paths, depths, strict=True)}
 
 
-def _build(files: Sequence[Path], folder: Path) -> None:
+def _build(language: str, files: Sequence[Path], folder: Path) -> None:
     with zipfile.ZipFile(files[0]) as package:
-        packed = package.read("spacy_lookups_data/data/en_lexeme_cluster.json.gz")
+        packed = package.read(f"spacy_lookups_data/data/{language}_lexeme_cluster.json.gz")
     codes: dict[str, int] = json.loads(gzip.decompress(packed))
     paths = bit_strings(codes.values())
     lines = [f"{word}\t{paths[code]}\n" for word, code in codes.items() if code]
     (folder / CLUSTERS).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-BROWN = Source(
-    "brown",
-    "clusters",
-    "Brown clusters of spaCy 2, English, cased: 190,129 words in 999 clusters",
-    "MIT (Explosion)",
-    (_LOOKUPS,),
-    _build,
-    megabytes=4,
-)
+def _clusters(name: str, language: str, content: str, megabytes: int) -> Source:
+    title = f"Brown clusters of spaCy 2, {content}"
+    return Source(name, "clusters", title, "MIT (Explosion)", (_LOOKUPS,), partial(_build, language), megabytes)
+
+
+BROWN = _clusters("brown", "en", "English, cased: 190,129 words in 999 clusters", 4)
+BROWN_ES = _clusters("brown-es", "es", "Spanish, cased: 492,063 words in 699 clusters", 11)
+BROWN_DE = _clusters("brown-de", "de", "German, cased: 860,592 words in 749 clusters", 23)

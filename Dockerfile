@@ -47,7 +47,7 @@ RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps . \
 # ── build-train: and what training needs on top ──
 FROM build AS build-train
 RUN pip --python /opt/fenestra/bin/python install --no-compile --use-pep517 "/src[train]" \
- && /opt/fenestra/bin/python -c 'import training.cli, gensim, seqeval.metrics, torch.utils.tensorboard'
+ && /opt/fenestra/bin/python -c 'import training.cli, gensim, seqeval.metrics, optuna, torch.utils.tensorboard'
 
 # ── runtime: the clean base of both images ──
 FROM python:3.11-slim AS runtime

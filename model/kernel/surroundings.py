@@ -7,7 +7,8 @@ bag's passages (``model/document.py``) are worked out with the bag.
 """
 
 import ctypes
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -122,9 +123,9 @@ class Surroundings:
         """The sums of documents from those of their passages; and the latter, where they are few."""
         totals, begin_R, sums = Sums.zeros(len(batch.sizes), self._width), np.concatenate([[0], end_R]), None
         few = batch.tokens <= 2 * PIECE
-        if not few and not self._topic:
+        if not len(end_R) or not (few or self._topic):
             return totals, None
-        for piece in parts(len(end_R), max(len(end_R), 1) if few else _PASSAGES):
+        for piece in [slice(0, len(end_R))] if few else _pieces(end_R):
             edge_R = begin_R[piece.start : piece.stop + 1]
             sums = self._sum(batch, int(edge_R[0]), np.diff(edge_R))
             if self._topic:
@@ -166,6 +167,12 @@ class Surroundings:
             ctypes.byref(self._weights.features), address(word_N), address(size_P), len(size_P), address(vector),
             address(sums.sum_PD), address(sums.known_P),
         )  # fmt: skip
+
+
+def _pieces(end_R: NDArray[np.int64]) -> Iterator[slice]:
+    """Neighbouring passages of a few thousand tokens together, by where each ends."""
+    edges = [0, *(np.flatnonzero(np.diff((end_R - 1) // PIECE)) + 1).tolist(), len(end_R)]
+    yield from (slice(begin, end) for begin, end in pairwise(edges))
 
 
 class _Matrix:

@@ -118,7 +118,7 @@ class Lexicon:
 def field_values(word: str, features: FeatureConfig, reference: Reference) -> dict[str, str]:
     """The one-valued features of a word, by field name: what its letters say, and what reference works do."""
     letters = surface.fields(word, prefixes=features.prefixes, suffixes=features.suffixes)
-    return letters | reference.fields(word, features.cluster_prefixes)
+    return letters | reference.fields(word, features.cluster_prefixes if features.cluster else ())
 
 
 def number_words(words: Iterable[str]) -> tuple[list[str], list[int]]:

@@ -10,7 +10,6 @@ Both are functions of one word, and so free at serving time like all of its row.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,6 @@ class Reference:
         """
         path = _find(self.clusters, word)
         return {f"cluster{size}": path[:size] for size in prefixes} | {"lists": _find(self.lists, word)}
-
-    def only(self, *, clusters: bool, lists: bool) -> Self:
-        """What is asked for of it."""
-        return type(self)(self.clusters if clusters else {}, self.lists if lists else {})
 
 
 NOTHING = Reference()

@@ -166,7 +166,7 @@ def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors)
     """Number words and features, and draw the initial weights."""
     words = list(corpora["train"].words())
     met = [*words, *corpora["unlabelled"].words()] if "unlabelled" in corpora else words
-    distinct = set(met)
+    distinct = words_of(corpora)
     features = config.model.features
     learned = [w for w in met if not is_contact(w)] if config.training.forget_contacts else met
     reference = load_reference(config.reference, features, distinct)

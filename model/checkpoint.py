@@ -31,7 +31,7 @@ from model.lexicon import Lexicon
 from model.network import WindowTagger
 from model.reference import Reference, from_lines, to_lines
 from model.storage import storage_error, sync_folder, write_durably
-from model.vectors import VectorTable
+from model.vectors import LEVELS, NUMBERS, VectorTable
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -142,7 +142,7 @@ def describe(folder: Path) -> dict[str, Any]:
 def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Tensor]) -> WindowTagger:
     """Build the network around the stored weights, refusing any that are not finite."""
     for name, tensor in weights.items():
-        number = getattr(torch, config.features.storage) if name == "vectors.codes" else torch.float32
+        number = NUMBERS[config.features.storage] if name == "vectors.codes" else torch.float32
         if tensor.dtype != number:
             raise ValueError(f"{name} holds numbers of {tensor.dtype}, expected {number}")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
@@ -157,7 +157,7 @@ def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Te
         )
     if config.features.vectors and vectors.codes.shape[0] != rows:
         raise ValueError(f"vectors.codes has {vectors.codes.shape[0]} rows, expected {rows}: one a word, and one more")
-    scales = (len(vectors.codes), 1) if config.features.storage == "int8" else (0, 1)
+    scales = (len(vectors.codes), 1) if config.features.storage in LEVELS else (0, 1)
     if tuple(vectors.scale.shape) != scales:
         raise ValueError(f"vectors.scale is of shape {tuple(vectors.scale.shape)}, expected {scales}")
     if wrong := [name for name, known in lexicon.field_rows.items() if max(known.values(), default=0) != len(known)]:

@@ -8,7 +8,7 @@ from model.iob import Scheme
 
 Activation = Literal["sigmoid", "tanh", "relu", "gelu", "silu"]
 Decoder = Literal["softmax", "transitions"]
-Storage = Literal["float32", "float16", "int8"]
+Storage = Literal["float32", "float16", "int8", "int4"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class FeatureConfig:
     vectors: bool = True
     """The pretrained vector of the word."""
     storage: Storage = "float32"
-    """Number type of the vectors in the checkpoint; int8 keeps one scale for each word."""
+    """Number type of the vectors in the checkpoint; int8 and int4, two to a byte, keep one scale for each word."""
     word: int = 0
     """Width of a learned row for each word seen often enough in training."""
     case: int = 8

@@ -19,7 +19,7 @@ Array = NDArray[Any]
 FOLDER = Path(__file__).parent
 PANEL = 16
 """As in ``simd.h``: widths are filled up with zeros to a multiple of it."""
-KINDS = {"float32": 0, "int16": 1, "int8": 2, "float16": 3}
+KINDS = {"float32": 0, "int16": 1, "int8": 2, "float16": 3, "int4": 4}
 """Number types, as the files in C call them."""
 
 _BUILDS = {"AVX512": ("x86-64-v4", "x86-64-v3", "any"), "AVX2": ("x86-64-v3", "any")}

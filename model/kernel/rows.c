@@ -6,15 +6,15 @@
 
 #include "simd.h"
 
-enum { FLOAT32, INT16, INT8, FLOAT16 };
+enum { FLOAT32, INT16, INT8, FLOAT16, INT4 };
 enum { NO_MEMORY = 1, NO_NUMBER };
 enum { AHEAD = 6 }; /* words whose vectors are asked for before they are needed */
 
 typedef struct {
     int64_t width;         /* of a pretrained vector; 0 for none */
-    int64_t storage;       /* FLOAT32, INT8 or FLOAT16 */
+    int64_t storage;       /* FLOAT32, FLOAT16, INT8 or INT4: component i and, in the upper half, i + width / 2 */
     const void *codes;
-    const float *scale;    /* of each vector, for INT8 */
+    const float *scale;    /* of each vector, for INT8 and INT4 */
     int64_t fields;
     const float **table;   /* of each field */
     const int64_t *widths; /* of each field */
@@ -43,6 +43,11 @@ static void vector_of(const Features *f, int64_t row, float *out) {
         const int8_t *code = (const int8_t *)f->codes + row * width;
         float scale = f->scale[row];
         for (int64_t i = 0; i < width; i++) out[i] = (float)code[i] * scale;
+    } else if (f->storage == INT4) {
+        const uint8_t *code = (const uint8_t *)f->codes + row * (width / 2);
+        float scale = f->scale[row];
+        for (int64_t i = 0; i < width / 2; i++) out[i] = (float)((code[i] & 15) - 8) * scale;
+        for (int64_t i = 0; i < width / 2; i++) out[width / 2 + i] = (float)((code[i] >> 4) - 8) * scale;
     } else if (f->storage == FLOAT16) {
         const uint16_t *code = (const uint16_t *)f->codes + row * width;
         for (int64_t i = 0; i < width; i++) out[i] = half(code[i]);
@@ -141,7 +146,7 @@ API int32_t project(const float *entry_UE, const int64_t *class_U, const int64_t
 API void add_vectors(const Features *f, const int32_t *word, const int64_t *size_of, int64_t documents,
                      const int32_t *vector_of_word, float *restrict sum_PD, int64_t *known_P) {
     int64_t width = f->width, token = 0, tokens = 0;
-    int64_t bytes = width * (f->storage == INT8 ? 1 : f->storage == FLOAT16 ? 2 : 4);
+    int64_t bytes = f->storage == INT4 ? width / 2 : width * (f->storage == INT8 ? 1 : f->storage == FLOAT16 ? 2 : 4);
     for (int64_t d = 0; d < documents; d++) tokens += size_of[d];
     for (int64_t d = 0; d < documents; d++) {
         float *restrict sum = sum_PD + d * width;
@@ -157,6 +162,11 @@ API void add_vectors(const Features *f, const int32_t *word, const int64_t *size
                 const int8_t *restrict code = (const int8_t *)f->codes + row * width;
                 float scale = f->scale[row];
                 for (int64_t i = 0; i < width; i++) sum[i] += (float)code[i] * scale;
+            } else if (f->storage == INT4) {
+                const uint8_t *restrict code = (const uint8_t *)f->codes + row * (width / 2);
+                float scale = f->scale[row];
+                for (int64_t i = 0; i < width / 2; i++) sum[i] += (float)((code[i] & 15) - 8) * scale;
+                for (int64_t i = 0; i < width / 2; i++) sum[width / 2 + i] += (float)((code[i] >> 4) - 8) * scale;
             } else if (f->storage == FLOAT16) {
                 const uint16_t *restrict code = (const uint16_t *)f->codes + row * width;
                 for (int64_t i = 0; i < width; i++) sum[i] += half(code[i]);

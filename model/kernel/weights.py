@@ -24,7 +24,7 @@ NOT_NUMBERS = "the model's scores are not numbers: its weights are damaged"
 _NO_NUMBER = 2  # as in rows.c
 _LARGEST_INT8 = 127
 _NEW_WORD = 500.0  # times as long as looking a token up
-_STORAGE = {torch.float32: "float32", torch.int8: "int8", torch.float16: "float16"}
+_STORAGE = {torch.float32: "float32", torch.int8: "int8", torch.float16: "float16", torch.uint8: "int4"}
 
 
 class Addresses:

@@ -192,3 +192,22 @@ def test_the_interface_is_drawn(visit, real):
     page.get_by_role("link", name="API").click()
     page.locator("#post-explain").wait_for()
     assert page.locator("#post-tag table").count() >= 2
+
+
+def test_a_late_list_of_models_leaves_the_one_that_answered(visit, stub):
+    models = [{"name": name, "version": "old", "labels": [], "default": name == "a"} for name in "ab"]
+    token = {"text": "Ada", "start": 0, "end": 3, "tag": "O", "score": 1}
+    lists = []
+
+    def prepare(page):
+        page.route("**/models", lists.append)
+        page.route("**/tag", lambda route: route.fulfill(json={
+            "model": {"name": "a", "version": "new"}, "results": [{"entities": [], "tokens": [token]}],
+        }))  # fmt: skip
+
+    page = visit(stub(), prepare=prepare)
+    page.locator(".token").wait_for()
+    assert page.locator("#model").inner_text() == "Model a · new"
+    lists[0].fulfill(json={"models": models})
+    page.locator("#models option").nth(1).wait_for(state="attached")
+    assert page.locator("#model").inner_text() == "new"

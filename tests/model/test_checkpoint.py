@@ -33,7 +33,7 @@ def rewrite(folder, name, data):
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int4"])
 @pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
 def test_a_saved_model_says_the_same_bit_for_bit(storage, scheme, tmp_path):
     model = small_model(storage=storage, scheme=scheme, documents=True)

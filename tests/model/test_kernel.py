@@ -295,6 +295,7 @@ DOCUMENTS = [
         {"documents": False, "scheme": "IO"},
         {"sentence": False},
         {"topic": False, "storage": "int8"},
+        {"storage": "int4"},
         {"vectors": False, "documents": False},
         {"ngram": 0, "word": 0, "shape": 0, "affix": 0, "case": 0},
         *({"activation": name} for name in ACTIVATIONS if name != "relu"),

@@ -137,7 +137,9 @@ def test_initial_weights_have_the_variance_of_he_or_xavier(activation, variance)
     assert network.project.weight.var().item() == pytest.approx(variance, rel=0.02)
 
 
-@pytest.mark.parametrize(("storage", "tolerance"), [("float32", 0), ("float16", 1e-3), ("int8", 1 / 127)])
+@pytest.mark.parametrize(
+    ("storage", "tolerance"), [("float32", 0), ("float16", 1e-3), ("int8", 1 / 254 + 1e-6), ("int4", 0.4 + 1e-6)]
+)
 def test_stored_vectors_are_as_near_as_their_number_type_allows(storage, tolerance):
     vectors = torch.randn(50, 20, generator=torch.Generator().manual_seed(1))
     table = VectorTable.pack(vectors, storage)

@@ -324,7 +324,7 @@ def test_a_set_with_a_word_too_many_is_damaged(tmp_path, glove):
         load_vectors(VectorsConfig())
 
 
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int4"])
 def test_the_vectors_of_a_checkpoint_can_be_used_again(tmp_path, storage):
     features = FeatureConfig(storage=storage)
     config = ModelConfig(labels=("PER",), features=features)
@@ -333,7 +333,9 @@ def test_the_vectors_of_a_checkpoint_can_be_used_again(tmp_path, storage):
     save(Checkpoint(config, lexicon, WindowTagger(config, lexicon, table), Calibration()), tmp_path / "model")
     found = load_vectors(VectorsConfig(source=f"checkpoint:{tmp_path / 'model'}"))
     assert found.words == WORDS
-    np.testing.assert_allclose(found.vectors_VD, TABLE, atol={"float32": 0, "float16": 2e-3, "int8": 2e-2}[storage])
+    np.testing.assert_allclose(
+        found.vectors_VD, TABLE, atol={"float32": 0, "float16": 2e-3, "int8": 2e-2, "int4": 0.3}[storage]
+    )
     with pytest.raises(CheckpointError):
         load_vectors(VectorsConfig(source=f"checkpoint:{tmp_path}"))
 
@@ -486,7 +488,7 @@ def test_gaps_are_filled_with_what_the_map_says_and_known_words_keep_theirs():
         fill_gaps(words, vectors, ["else"], known[:1])
 
 
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int4"])
 def test_a_table_changed_while_it_is_packed_is_the_changed_table_packed(storage):
     """More rows than are taken at a time."""
     table = torch.randn(3000, 4, generator=torch.Generator().manual_seed(1))

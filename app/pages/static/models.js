@@ -5,6 +5,7 @@ import { learn } from "./labels.js";
 import { ask, Refusal } from "./service.js";
 
 const AGAIN_MS = 2000;
+let answered = null; // the model of the last answer, which may come before the list of models
 
 /** The model that is asked for; none means the service's default. */
 export function chosenModel() {
@@ -35,10 +36,15 @@ function offer(models, onChoose) {
   }));
   at("models").addEventListener("change", onChoose);
   at("models").hidden = at("models-label").hidden = !several;
-  named(models.find((model) => model.default) ?? models[0]);
+  draw(answered ?? models.find((model) => model.default) ?? models[0]);
 }
 
 /** Say which model answered. */
-export function named({ name, version }) {
+export function named(model) {
+  answered = model;
+  draw(model);
+}
+
+function draw({ name, version }) {
   at("model").textContent = at("models").hidden ? `Model ${name} · ${version}` : version;
 }

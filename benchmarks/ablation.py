@@ -10,7 +10,8 @@ The second file holds the plain recipe and the changes, each as fields of the jo
     with = {"model.features.cluster" = 8}
 
 Every row is trained with every seed (``fenestra train``), each into a folder of its own; a folder that is complete is
-read and not trained again, so the command goes on where it was stopped. The table has dev and test F1 with the lowest
+read and not trained again, so the command goes on where it was stopped. All rows are trained with the first seed, then
+with the next, and there is a table of the seeds so far after each. The table has dev and test F1 with the lowest
 and the highest, what that is less or more than the row it is compared with, and test F1 of the entities that training
 had and of those that it had not.
 """
@@ -125,13 +126,12 @@ def main() -> None:
         print(f"{row.name}, seed {seed}: dev {found.dev:.2f}, test {found.test:.2f}", file=sys.stderr, flush=True)
         return found
 
-    tasks = [(row, seed) for row in rows for seed in options.seeds]
+    found: dict[str, list[Figures]] = {row.name: [] for row in rows}
     with ThreadPoolExecutor(options.jobs) as pool:
-        done = list(pool.map(measured, tasks))
-    found: dict[str, list[Figures]] = {}
-    for (row, _), result in zip(tasks, done, strict=True):
-        found.setdefault(row.name, []).append(result)
-    print(table(rows, found))
+        for seed, done in [(seed, pool.map(measured, [(row, seed) for row in rows])) for seed in options.seeds]:
+            for row, result in zip(rows, done, strict=True):
+                found[row.name].append(result)
+            print(f"{table(rows, found)}\n\nSeeds up to {seed}.\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -147,6 +147,7 @@ class TokenTable(Sequence[TaggedToken]):
 
 def answers(
     paths: Paths,
+    strange_T: NDArray[np.bool_],
     sizes: Sequence[int],
     places: Sequence[Places],
     labels: Sequence[str],
@@ -157,6 +158,7 @@ def answers(
 
     Args:
         paths: of tokens end to end.
+        strange_T: which of them are words that training did not know.
         sizes: how many of them each item has.
         places: of the tokens of each item.
         labels: of entities.
@@ -176,7 +178,8 @@ def answers(
         begin_M = (end_I - np.array(sizes, dtype=np.int64))[end_I.searchsorted(paths.begin_M, side="right")]
         start_M, stop_M = paths.begin_M - begin_M, paths.end_M - begin_M
     tokens_M = (paths.end_M - paths.begin_M).astype(np.float32)
-    score_M = calibration.entity_scores(fill_array(paths.log_product_M), fill_array(tokens_M))[: len(start_M)]
+    strange_M = any_within(strange_T, paths.begin_M, paths.end_M).astype(np.float32)
+    score_M = calibration.entity_scores(*map(fill_array, (paths.log_product_M, tokens_M, strange_M)))[: len(start_M)]
     entities = zip(
         start_M.tolist(),
         stop_M.tolist(),
@@ -200,6 +203,13 @@ def answers(
             written = 0
             yield
     return found
+
+
+def any_within(true_T: NDArray[np.bool_], begin_M: NDArray[np.int64], end_M: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether anything is true from each ``begin`` to before its ``end``."""
+    count_T = np.concatenate([[0], true_T.cumsum()])
+    found_M: NDArray[np.bool_] = count_T[end_M] > count_T[begin_M]
+    return found_M
 
 
 _entity = cast(Callable[[tuple[int, int, str, str, float]], Entity], partial(tuple.__new__, Entity))

@@ -4,10 +4,12 @@ A network trained to the end is too sure of itself (Guo et al., ICML 2017). Two 
 on development data and stored in the checkpoint, make its softmax honest without changing a single tag:
 
     tokens     p = softmax(z / temperature)
-    entities   logit(score) = slope · logit(∏ p over its n tokens) + length · ln n + offset         (after Platt 1999)
+    entities   logit(score) = slope · logit(∏ p over its n tokens) + length · ln n + strange · s + offset
+                                                                                                   (after Platt 1999)
 
 The product takes the doubts about the words of one name for independent. They are one doubt, mostly, which it counts n
-times; that is what the term for the length takes back.
+times; that is what the term for the length takes back. s is 1 where one of its words is strange, unknown to training
+(``Lexicon.strange``), else 0: of such names the network is too sure, and text of another kind is full of them.
 
 Where what a tag says of the next one is learned, the temperature divides the scores of steps too, p of a token is its
 tag's share of all paths, and in place of the product stands the share of the paths that take the entity's tags.
@@ -34,6 +36,8 @@ class Calibration:
     offset: float = 0.0
     length: float = 0.0
     """Of ln n; checkpoints of before there was one have none."""
+    strange: float = 0.0
+    """Added where a word of the entity is strange; likewise."""
     same_tag: float = 0.0
     """What a word's other tokens add to log p of a tag, for their mean p of it."""
     same_label: float = 0.0
@@ -52,11 +56,20 @@ class Calibration:
         """The two numbers of ``model/agreement.py``, a and b."""
         return self.same_tag, self.same_label
 
-    def entity_scores(self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probability that each of M entities is right, from the log of that of its tags, and how many they are."""
+    def entity_scores(
+        self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], strange_M: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Probability that each of M entities is right.
+
+        Args:
+            log_product_M: log of the probability of its tags.
+            tokens_M: how many they are.
+            strange_M: 1 where one of its words is strange, else 0.
+        """
         product_M = np.exp(log_product_M.astype(np.float64)).clip(_EDGE, 1 - _EDGE)
         logit_M = self.slope * np.log(product_M / (1 - product_M)) + self.offset
         logit_M += self.length * np.log(tokens_M.astype(np.float64).clip(1))  # 0 where nothing but a tile is filled up
+        logit_M += self.strange * strange_M
         score_M: NDArray[np.float64] = 1 / (1 + np.exp(-logit_M))
         return score_M
 

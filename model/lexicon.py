@@ -88,6 +88,11 @@ class Lexicon:
         row = self.vector_rows.get(word)
         return row if row is not None else self.vector_rows.get(word.lower(), UNKNOWN)
 
+    def strange(self, word: str) -> bool:
+        """Whether training had rows for words, but none for this one: it was not met there, or too seldom."""
+        known = self.field_rows.get("word")
+        return known is not None and word.lower() not in known
+
     def rows(self, words: Sequence[str], gram_UG: Tensor | None = None) -> Rows:
         """Look up every feature of some distinct words.
 

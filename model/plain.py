@@ -79,6 +79,12 @@ class Plain:
         """Find the best legal path of every sentence and read it, giving way now and then."""
         return read_paths(log_TK, lengths, self._tags, self._model.config.scheme, self._learned)
 
+    def strange(self, batch: Batch) -> NDArray[np.bool_]:
+        """Which tokens are words that training did not know; shape (T,)."""
+        word_T = batch.word_numbers()
+        found_T: NDArray[np.bool_] = np.array([*map(self._model.lexicon.strange, batch.words)], np.bool_)[word_T]
+        return found_T
+
     def window(self, batch: Batch, token: int) -> tuple[list[str], Windows]:
         """The words of the window of one token, and the window over them as the network has it."""
         ((words, window),) = run(self._look_up(batch)).part(token, token + 1).bags()

@@ -63,6 +63,9 @@ class Way(Protocol):
     def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int], /) -> Generator[None, None, Paths]:
         """Find the best legal path of every sentence and read it."""
 
+    def strange(self, batch: Any, /) -> NDArray[np.bool_]:  # noqa: ANN401
+        """Which tokens are words that training did not know; shape (T,)."""
+
     def window(self, batch: Any, token: int, /) -> tuple[list[str], Windows]:  # noqa: ANN401
         """The words of the window of one token, and the window over them."""
 
@@ -286,6 +289,10 @@ class Tagger:
         """
         return run(self._way.log_probabilities(self._way.documents(documents)))
 
+    def strange(self, documents: Sequence[Sentences]) -> NDArray[np.bool_]:
+        """Which tokens of the documents, end to end, are words that training did not know; shape (T,)."""
+        return self._way.strange(self._way.documents(documents))
+
     def _documents(self, documents: Iterable[Sentences]) -> Iterator[list[Analysis]]:
         for group in grouped(documents):
             batch = self._way.documents(group)
@@ -304,7 +311,8 @@ class Tagger:
         if self.config.agreement:
             yield from named("decode", self._way.agree(batch, log_TK))
         paths = yield from named("decode", self._way.paths(log_TK, batch.lengths))
-        written = answers(paths, sizes, places, self.labels, self._names, self.calibration)
+        strange_T = self._way.strange(batch) if self.calibration.strange else np.zeros(batch.tokens, np.bool_)
+        written = answers(paths, strange_T, sizes, places, self.labels, self._names, self.calibration)
         analyses = yield from named("decode", written)
         yield Step("decode")
         return analyses

@@ -3,7 +3,7 @@
 The order matters. The temperature makes the probabilities of tokens honest, or those of whole paths where what a tag
 says of the next one is learned. Where the tokens of a word are to heed each other, how much is fitted next, because
 what they tell each other are those probabilities; most tokens have nobody to ask, and keep the temperature that is best
-for them. The entities' scores follow from all this, so their three numbers are fitted last, on what the others left to
+for them. The entities' scores follow from all this, so their four numbers are fitted last, on what the others left to
 mend. No tag changes, but by what tokens tell each other.
 
     T tokens · K tags · N tokens of words that their document has more than once · M entities that the tagger found
@@ -13,12 +13,14 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from model.agreement import Evidence, Repeats, add_up, agree, evidence, find_repeats
+from model.answers import any_within
 from model.batch import Batch
 from model.calibration import Calibration
 from model.chain import Chain, step_scores
@@ -53,7 +55,14 @@ def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence]) -> Calibratio
     logits_TK = tagger.log_probabilities(documents) * np.float32(tagger.calibration.temperature)
     repeats = run(find_repeats(Batch.of(documents))) if tagger.config.agreement else None
     gold = [sentence.tags for sentence in sentences]
-    return calibration_of(logits_TK, gold, tagger.config, chain=tagger.network.chain, repeats=repeats)
+    return calibration_of(
+        logits_TK,
+        gold,
+        tagger.config,
+        chain=tagger.network.chain,
+        repeats=repeats,
+        strange_T=tagger.strange(documents),
+    )
 
 
 def calibration_of(
@@ -63,6 +72,7 @@ def calibration_of(
     *,
     chain: Chain | None = None,
     repeats: Repeats | None = None,
+    strange_T: NDArray[np.bool_] | None = None,
 ) -> Calibration:
     """Fit all numbers to the network's output for sentences end to end.
 
@@ -72,7 +82,10 @@ def calibration_of(
         config: of the model; says what the K columns mean.
         chain: of the network, if it has one.
         repeats: the tokens that are to heed each other, if any are.
+        strange_T: which tokens are words that training did not know; none, when omitted.
     """
+    if strange_T is None:
+        strange_T = np.zeros(len(logits_TK), np.bool_)
     tags = tag_set(config.labels, config.scheme)
     column = {tag: number for number, tag in enumerate(tags)}
     gold_T = np.array([column[tag] for sentence in gold for tag in convert(sentence, config.scheme)], dtype=np.int64)
@@ -87,7 +100,7 @@ def calibration_of(
         found = evidence(log_probability_TK, repeats, run(add_up(log_probability_TK, repeats)), label_K)
         weights = fit_agreement(log_probability_TK[repeats.token_N], gold_T[repeats.token_N], found)
         run(agree(log_probability_TK, repeats, label_K, weights))
-    entities = _entities(log_probability_TK, gold, config, step_scores(chain, temperature))
+    entities = _entities(log_probability_TK, strange_T, gold, config, step_scores(chain, temperature))
     same_tag, same_label = weights
     return replace(fit_platt(*entities), temperature=temperature, same_tag=same_tag, same_label=same_label)
 
@@ -209,33 +222,37 @@ def fit_agreement(log_NK: NDArray[np.float32], gold_N: NDArray[np.int64], found:
 
 
 def fit_platt(
-    log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], right_M: NDArray[np.bool_]
+    log_product_M: NDArray[np.float32],
+    tokens_M: NDArray[np.float32],
+    strange_M: NDArray[np.float32],
+    right_M: NDArray[np.bool_],
 ) -> Calibration:
-    """Fit P(entity is right) = sigmoid(slope · logit(product) + length · ln n + offset) by Newton's method.
+    """Fit P(entity is right) = sigmoid(slope · logit(product) + length · ln n + strange · s + offset), by Newton.
 
-    A Gaussian prior of weight 1 around (1, 0, 0), no correction, keeps the answer finite when all entities are right,
-    or of one length, or there are none; hundreds of entities overrule it. The slope stays above 0, so the scores of
-    entities of one length keep their order.
+    A Gaussian prior of weight 1 around (1, 0, 0, 0), no correction, keeps the answer finite when all entities are
+    right, or of one kind, or there are none; hundreds of entities overrule it. The slope stays above 0, so the scores
+    of entities of one length, strange or not, keep their order.
 
     Args:
         log_product_M: log of the probability of the tags of each entity found.
         tokens_M: how many tokens it has.
+        strange_M: s, 1 where one of its words is strange, else 0.
         right_M: whether label, start and end were right.
 
     Returns:
-        The three numbers, at temperature 1.
+        The four numbers, at temperature 1.
     Source: Platt, Probabilistic Outputs for Support Vector Machines, 1999.
     """
-    product_M = Calibration().entity_scores(log_product_M, tokens_M)  # clipped as it will be in use
+    product_M = Calibration().entity_scores(log_product_M, tokens_M, strange_M)  # clipped as it will be in use
     logit_M: Floats = np.log(product_M / (1 - product_M))
-    rest_MP = np.stack([np.log(tokens_M.astype(np.float64)), np.ones_like(logit_M)], axis=1)
+    rest_MP = np.stack([np.log(tokens_M.astype(np.float64)), strange_M, np.ones_like(logit_M)], axis=1)
     target_M = right_M.astype(np.float64)
-    slope, *others = _logistic(np.column_stack([logit_M, rest_MP]), target_M, np.array([1.0, 0.0, 0.0]))
+    slope, *others = _logistic(np.column_stack([logit_M, rest_MP]), target_M, np.array([1.0, 0.0, 0.0, 0.0]))
     if slope < _FLATTEST:
         slope = _FLATTEST
-        others = list(_logistic(rest_MP, target_M, np.zeros(2), slope * logit_M))
-    length, offset = map(float, others)
-    return Calibration(slope=float(slope), offset=offset, length=length)
+        others = list(_logistic(rest_MP, target_M, np.zeros(3), slope * logit_M))
+    length, strange, offset = map(float, others)
+    return Calibration(slope=float(slope), offset=offset, length=length, strange=strange)
 
 
 def _logistic(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Floats | float = 0.0) -> Floats:
@@ -270,19 +287,27 @@ def _newton(derivatives: Derivatives, start_P: Floats) -> Floats:
 
 def _entities(
     log_probability_TK: NDArray[np.float32],
+    strange_T: NDArray[np.bool_],
     gold: Sequence[Sequence[str]],
     config: ModelConfig,
     learned: StepScores | None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Decode as the tagger does: log of the probability of each entity's tags, its length, and whether it is right."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Decode as the tagger does: what :func:`fit_platt` takes, of each entity."""
     tags, lengths = tag_set(config.labels, config.scheme), [len(sentence) for sentence in gold]
     decoded = list(decode(log_probability_TK, lengths, tags, config.scheme, learned))
     right = [span in spans(true) for true, guess in zip(gold, decoded, strict=True) for span in guess.spans]
-    tokens = [span.end - span.start for guess in decoded for span in guess.spans]
+    begins = accumulate(lengths, initial=0)
+    places = [
+        (begin + span.start, begin + span.end)
+        for begin, guess in zip(begins, decoded, strict=False)
+        for span in guess.spans
+    ]
+    begin_M, end_M = np.array(places, dtype=np.int64).reshape(-1, 2).T
     products = [guess.log_products for guess in decoded]
     return (
         np.concatenate([np.zeros(0, dtype=np.float32), *products]),
-        np.array(tokens, dtype=np.float32),
+        (end_M - begin_M).astype(np.float32),
+        any_within(strange_T, begin_M, end_M).astype(np.float32),
         np.array(right, dtype=bool),
     )
 

@@ -246,6 +246,11 @@ class Compiled:
             product_M[:entities],
         )
 
+    def strange(self, batch: Batch) -> NDArray[np.bool_]:
+        """Which tokens are words that training did not know; shape (T,)."""
+        found_T: NDArray[np.bool_] = batch.vocabulary.strange[batch.word_T]
+        return found_T
+
     def window(self, batch: Batch, token: int) -> tuple[list[str], Windows]:
         """The words of the window of one token, and the window over them as the network has it."""
         facts = run(self._look_up(batch))

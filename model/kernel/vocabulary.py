@@ -49,6 +49,8 @@ class Vocabulary:
         """A number that words share which differ in case only."""
         self.evidence = np.zeros(0, np.uint8)
         self.role = np.zeros(0, np.uint16)
+        self.strange = np.zeros(0, np.bool_)
+        """Whether training did not know the word (``Lexicon.strange``)."""
         self.size = np.zeros(0, np.int32)
         """Code points of each word."""
         self.seen = np.zeros(0, np.uint8)
@@ -116,6 +118,7 @@ class Vocabulary:
             )
             self.evidence[number] = case_evidence(word)
             self.role[number] = role(word)
+            self.strange[number] = self._lexicon.strange(word)
             self.size[number] = len(word)
             # Last, so that a word is known only when all is known of it, whatever interrupts this.
             self.words.append(None if monstrous else word)
@@ -129,7 +132,7 @@ class Vocabulary:
         slots = np.full(words * self.classes, -1, np.int32)
         slots[: len(self.slots)] = self.slots
         self.slots = slots
-        for name in ("lowered", "evidence", "role", "size", "seen", "tally", "vector"):
+        for name in ("lowered", "evidence", "role", "strange", "size", "seen", "tally", "vector"):
             old: Array = getattr(self, name)
             new = np.zeros(words, old.dtype)
             new[: len(old)] = old

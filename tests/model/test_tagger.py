@@ -138,3 +138,22 @@ def test_the_temperature_changes_scores_and_no_tag(compiled):
     plain, flat = TAGGER.analyse(TEXTS), hot.analyse(TEXTS)
     assert [t.tag for a in plain for t in a.tokens] == [t.tag for a in flat for t in a.tokens]
     assert [t.score for a in plain for t in a.tokens] != [t.score for a in flat for t in a.tokens]
+
+
+@pytest.mark.parametrize("compiled", WAYS)
+def test_a_name_with_a_word_that_training_did_not_know_has_a_score_of_its_own(compiled):
+    documents = [[["Ada", "met", "Oslo"], ["Oslo", "Munich"]], [["ADA", "Kyiv", "Ada"] * 700]]
+    text = "Ada met Oslo in Munich. Oslo Munich Kyiv Ada Lovelace met ADA."
+    plain, wary = (
+        Tagger(replace(MODEL, calibration=replace(MODEL.calibration, strange=strange)), device="cpu", compiled=compiled)
+        for strange in (0.0, -3.0)
+    )
+    flat = [word for document in documents for sentence in document for word in sentence]
+    assert wary.strange(documents).tolist() == [word in ("Oslo", "Kyiv") for word in flat]
+    both = list(zip(plain.tag([text])[0], wary.tag([text])[0], strict=True))
+    strange = [any(word in entity.text.split() for word in ("Oslo", "Kyiv", "Lovelace")) for entity, _ in both]
+    assert len(set(strange)) == 2
+    assert [before.score > after.score for before, after in both] == strange
+    assert [before[:4] for before, _ in both] == [after[:4] for _, after in both]
+    nowhere = Tagger(small_model(word=0), device="cpu", compiled=compiled)
+    assert not nowhere.strange(documents).any()

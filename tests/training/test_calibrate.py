@@ -28,6 +28,11 @@ from training.losses import sentence_loss
 RNG = np.random.default_rng(7)
 
 
+def zeros(count):
+    """Entities without a strange word."""
+    return np.zeros(count, np.float32)
+
+
 def ones(count):
     """Lengths of entities of one token."""
     return np.ones(count, np.float32)
@@ -87,17 +92,20 @@ def test_without_a_mistake_or_without_sense_the_temperature_stays_in_bounds():
 
 def test_the_numbers_that_made_the_data_are_found():
     logit_M, tokens_M = RNG.normal(loc=1, scale=2, size=20_000), RNG.integers(1, 5, 20_000).astype(np.float32)
-    right_M = RNG.random(20_000) < 1 / (1 + np.exp(-(0.6 * logit_M + 0.8 * np.log(tokens_M) - 0.4)))
-    found = fit_platt(np.log(1 / (1 + np.exp(-logit_M))).astype(np.float32), tokens_M, right_M)
+    strange_M = np.random.default_rng(5).integers(0, 2, 20_000).astype(np.float32)
+    right_M = RNG.random(20_000) < 1 / (1 + np.exp(-(0.6 * logit_M + 0.8 * np.log(tokens_M) - 0.7 * strange_M - 0.4)))
+    found = fit_platt(np.log(1 / (1 + np.exp(-logit_M))).astype(np.float32), tokens_M, strange_M, right_M)
     assert (found.slope, found.offset) == (pytest.approx(0.6, abs=0.05), pytest.approx(-0.4, abs=0.1))
     assert found.length == pytest.approx(0.8, abs=0.1)
+    assert found.strange == pytest.approx(-0.7, abs=0.1)
     assert found.temperature == 1
 
 
 def test_scores_are_the_formula():
     log_M, tokens_M = np.log(np.array([0.5, 0.9], np.float32)), np.array([1, 3], np.float32)
-    expected = [1 / (1 + np.exp(-0.3)), 1 / (1 + np.exp(-(2 * np.log(9) + 0.7 * np.log(3) + 0.3)))]
-    found = Calibration(slope=2.0, offset=0.3, length=0.7).entity_scores(log_M, tokens_M)
+    expected = [1 / (1 + np.exp(-0.3)), 1 / (1 + np.exp(-(2 * np.log(9) + 0.7 * np.log(3) - 0.4 + 0.3)))]
+    found = Calibration(slope=2.0, offset=0.3, length=0.7, strange=-0.4)
+    found = found.entity_scores(log_M, tokens_M, np.array([0, 1], np.float32))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
@@ -106,19 +114,25 @@ def test_doubt_that_a_product_counts_once_a_token_is_taken_back():
     p_M, tokens_M = RNG.uniform(0.5, 1, size=10_000), RNG.integers(1, 5, 10_000).astype(np.float32)
     right_M = RNG.random(10_000) < p_M
     log_M = (tokens_M * np.log(p_M)).astype(np.float32)
-    score_M = fit_platt(log_M, tokens_M, right_M).entity_scores(log_M, tokens_M)
-    without = fit_platt(log_M, ones(10_000), right_M)
+    score_M = fit_platt(log_M, tokens_M, 0 * tokens_M, right_M).entity_scores(log_M, tokens_M, 0 * tokens_M)
+    without = fit_platt(log_M, ones(10_000), zeros(10_000), right_M)
     for tokens in (1, 4):
         here_M = tokens_M == tokens
         gap = abs(score_M[here_M].mean() - right_M[here_M].mean())
-        assert gap < 0.03 < abs(without.entity_scores(log_M, ones(10_000))[here_M].mean() - right_M[here_M].mean())
+        assert (
+            gap
+            < 0.03
+            < abs(without.entity_scores(log_M, ones(10_000), zeros(10_000))[here_M].mean() - right_M[here_M].mean())
+        )
 
 
 def test_what_was_stored_before_there_was_a_length_scores_as_it_did():
     stored = Calibration.from_json({"temperature": 1.2, "slope": 0.6, "offset": 0.9})
     log_M = np.log(RNG.uniform(0.2, 1, size=50)).astype(np.float32)
     assert stored == Calibration(1.2, 0.6, 0.9, 0.0)
-    assert (stored.entity_scores(log_M, 3 * ones(50)) == stored.entity_scores(log_M, ones(50))).all()
+    assert (
+        stored.entity_scores(log_M, 3 * ones(50), ones(50)) == stored.entity_scores(log_M, ones(50), zeros(50))
+    ).all()
 
 
 @pytest.mark.parametrize(
@@ -142,31 +156,33 @@ def test_fitted_scores_are_honest():
     right_M = RNG.random(5_000) < product_M**3  # far less often right than the product says
     log_M = np.log(product_M).astype(np.float32)
     tokens_M = ones(5_000)
-    before = calibration_error(Calibration().entity_scores(log_M, tokens_M), right_M)
-    after = calibration_error(fit_platt(log_M, tokens_M, right_M).entity_scores(log_M, tokens_M), right_M)
+    before = calibration_error(Calibration().entity_scores(log_M, tokens_M, 0 * tokens_M), right_M)
+    after = calibration_error(
+        fit_platt(log_M, tokens_M, 0 * tokens_M, right_M).entity_scores(log_M, tokens_M, 0 * tokens_M), right_M
+    )
     assert after < before / 4
 
 
 @pytest.mark.parametrize("right", [True, False])
 def test_entities_that_are_all_right_or_all_wrong_give_finite_numbers(right):
     log_M = np.log(RNG.uniform(0.5, 1, size=50)).astype(np.float32)
-    found = fit_platt(log_M, ones(50), np.full(50, right))
+    found = fit_platt(log_M, ones(50), zeros(50), np.full(50, right))
     assert np.isfinite([found.slope, found.offset]).all()
     assert found.length == 0
     assert found.slope > 0
-    scores = found.entity_scores(log_M, ones(50))
+    scores = found.entity_scores(log_M, ones(50), zeros(50))
     assert (scores > 0.8).all() if right else (scores < 0.2).all()
 
 
 def test_no_entity_means_no_correction():
-    assert fit_platt(ones(0), ones(0), np.zeros(0, bool)) == Calibration()
+    assert fit_platt(ones(0), ones(0), ones(0), np.zeros(0, bool)) == Calibration()
 
 
 def test_scores_keep_their_order_where_the_data_speak_against_it():
     log_M = np.log(RNG.uniform(0.2, 1, size=500)).astype(np.float32)
-    found = fit_platt(log_M, ones(500), log_M < np.median(log_M))
+    found = fit_platt(log_M, ones(500), zeros(500), log_M < np.median(log_M))
     assert found.slope == 0.05
-    assert found.entity_scores(log_M, ones(500)).mean() == pytest.approx(0.5, abs=0.05)
+    assert found.entity_scores(log_M, ones(500), zeros(500)).mean() == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
@@ -256,6 +272,18 @@ def test_a_tagger_is_fitted_to_the_words_of_each_document():
     assert fit_calibration(tagger, once).agreement == (0, 0)
 
 
+def test_names_that_training_did_not_know_are_scored_by_how_often_they_are_right():
+    """The network is as sure of them as of the others, of which it has none wrong."""
+    config = ModelConfig(labels=("PER",), scheme="IO")
+    logits_TK = np.tile(np.array([0, 2], np.float32), (400, 1))
+    strange_T = np.arange(400) % 4 == 0
+    gold = [["O" if strange and n % 8 else "B-PER"] for n, strange in enumerate(strange_T)]
+    found = calibration_of(logits_TK, gold, config, strange_T=strange_T)
+    log_M = np.full(2, -np.log1p(np.exp(-2 / found.temperature)), np.float32)
+    assert found.entity_scores(log_M, ones(2), np.array([0, 1], np.float32)) == pytest.approx([1, 0.5], abs=0.06)
+    assert calibration_of(logits_TK, gold, config).strange == 0
+
+
 def test_words_that_contradict_each_other_are_not_heard(heard):
     """The numbers stay at 0 where the data ask for less."""
     _, label_K, repeats, logits_TK = heard
@@ -295,7 +323,7 @@ def test_the_scores_of_entities_are_fitted_to_what_came_out(heard):
     decoded = list(decode(heard_TK, [1] * len(gold), tags, config.scheme))
     right_M = np.array([span in spans(true) for d, true in zip(decoded, gold, strict=True) for span in d.spans])
     log_M = np.concatenate([d.log_products for d in decoded])
-    expected = fit_platt(log_M, ones(len(log_M)), right_M)
+    expected = fit_platt(log_M, ones(len(log_M)), zeros(len(log_M)), right_M)
     assert (found.slope, found.offset) == (
         pytest.approx(expected.slope, 1e-3),
         pytest.approx(expected.offset, abs=1e-3),

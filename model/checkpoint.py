@@ -37,6 +37,7 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 _NEEDED = ("config.json", "words.txt", "features.json", "weights.safetensors")
 _CLUSTERS, _LISTS = "clusters.tsv", "lists.tsv"
+_NOT_LEARNED = ("vectors.scale", "topic_mean", "topic_scale", "sentence.mean", "sentence.scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,12 @@ def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] 
     Raises:
         StorageError: the disk refused; names the path, the bytes needed and the bytes free.
     """
-    weights = {name: tensor.contiguous() for name, tensor in checkpoint.network.state_dict().items()}
+    learned = dict(checkpoint.network.named_parameters())
+    number = getattr(torch, checkpoint.config.weights)
+    weights = {
+        name: (tensor.to(number) if name in learned else tensor).contiguous()
+        for name, tensor in checkpoint.network.state_dict().items()
+    }
     settings = {"model": checkpoint.config.to_json(), "calibration": checkpoint.calibration.to_json()}
     by_row = {name: list(rows) for name, rows in checkpoint.lexicon.field_rows.items()}
     files: dict[str, bytes] = {
@@ -141,8 +147,9 @@ def describe(folder: Path) -> dict[str, Any]:
 
 def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Tensor]) -> WindowTagger:
     """Build the network around the stored weights, refusing any that are not finite."""
+    numbers = dict.fromkeys(_NOT_LEARNED, torch.float32) | {"vectors.codes": NUMBERS[config.features.storage]}
     for name, tensor in weights.items():
-        number = NUMBERS[config.features.storage] if name == "vectors.codes" else torch.float32
+        number = numbers.get(name, getattr(torch, config.weights))
         if tensor.dtype != number:
             raise ValueError(f"{name} holds numbers of {tensor.dtype}, expected {number}")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
@@ -163,7 +170,8 @@ def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Te
     if wrong := [name for name, known in lexicon.field_rows.items() if max(known.values(), default=0) != len(known)]:
         raise ValueError(f"features.json lists a value of {wrong[0]} twice")
     network = WindowTagger(config, lexicon, vectors)
-    network.load_state_dict(weights, assign=True)
+    wide = {name: tensor.float() if name not in numbers else tensor for name, tensor in weights.items()}
+    network.load_state_dict(wide, assign=True)
     return network.eval().requires_grad_(False)
 
 

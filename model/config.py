@@ -9,6 +9,7 @@ from model.iob import Scheme
 Activation = Literal["sigmoid", "tanh", "relu", "gelu", "silu"]
 Decoder = Literal["softmax", "transitions"]
 Storage = Literal["float32", "float16", "int8", "int4"]
+Weights = Literal["float32", "float16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,8 @@ class ModelConfig:
     the latter goes with `training.loss = "sentence"`."""
     agreement: bool = False
     """Whether tokens of a word with a capital heed the others of it in their document before tags are decided."""
+    weights: Weights = "float32"
+    """Number type of what was learned in the checkpoint. float16 takes half the room; in memory it is float32 again."""
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class ModelConfig:
                 "one or more different labels",
             ),
             "decoder": (self.decoder in get_args(Decoder), f"one of {', '.join(get_args(Decoder))}"),
+            "weights": (self.weights in get_args(Weights), f"one of {', '.join(get_args(Weights))}"),
             "agreement": (
                 not self.agreement or self.decoder == "softmax",
                 'false with model.decoder = "transitions", which it would pass by',

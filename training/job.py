@@ -217,6 +217,9 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
     """Calibrate and evaluate the best weights, and write them with everything about them to a new folder."""
     network = progress.network
     network.load_state_dict({**network.state_dict(), **progress.best})
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_(weight.to(getattr(torch, config.model.weights)))  # what is measured is what is stored
     plain = Checkpoint(config.model, inputs.lexicon, network.eval(), Calibration())
     calibration = fit_calibration(Tagger(plain, device=config.device), inputs.corpora["dev"].sentences)
     final = replace(plain, calibration=calibration)

@@ -26,6 +26,7 @@ def small_model(
     decoder="softmax",
     agreement=False,
     storage="float32",
+    weights="float32",
     documents=False,
     **features,
 ):
@@ -35,7 +36,7 @@ def small_model(
     parts |= {"cluster": 2, "cluster_prefixes": (2, 4), "lists": 2}
     config = ModelConfig(
         labels=labels, scheme=scheme, context=context, hidden=hidden, activation=activation,
-        decoder=decoder, agreement=agreement, features=FeatureConfig(**{**parts, **features}),
+        decoder=decoder, agreement=agreement, weights=weights, features=FeatureConfig(**{**parts, **features}),
     )  # fmt: skip
     rng = torch.Generator().manual_seed(3)
     known = WORDS if config.features.vectors else []

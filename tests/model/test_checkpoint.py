@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from model import checkpoint
-from model.errors import CheckpointError, StorageError
+from model.errors import CheckpointError, ConfigError, StorageError
 from model.lexicon import Lexicon
 from model.tagger import Tagger
 from tests.model.conftest import small_model
@@ -45,12 +45,30 @@ def test_a_saved_model_says_the_same_bit_for_bit(storage, scheme, tmp_path):
     assert after.calibration == model.calibration
 
 
+def test_what_was_learned_takes_half_the_room_if_it_is_to(tmp_path):
+    """What is not learned keeps its digits: scales of vectors may be far too small for float16."""
+    models = {
+        weights: small_model(weights=weights, documents=True, storage="int8") for weights in ("float32", "float16")
+    }
+    for weights, model in models.items():
+        checkpoint.save(model, tmp_path / weights)
+    wide, narrow = (safetensors.torch.load_file(tmp_path / weights / "weights.safetensors") for weights in models)
+    learned = dict(models["float32"].network.named_parameters())
+    assert {name for name in wide if wide[name].dtype != narrow[name].dtype} == set(learned)
+    found = checkpoint.load(tmp_path / "float16").network.state_dict()
+    for name, tensor in wide.items():
+        assert found[name].dtype == tensor.dtype
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3 if name in learned else 0, atol=1e-7)
+    with pytest.raises(ConfigError, match=r"model\.weights: expected one of float32, float16"):
+        small_model(weights="float64")
+
+
 @pytest.mark.parametrize("agreement", [False, True])
 def test_how_much_tokens_heed_each_other_is_stored_where_they_do(agreement, tmp_path):
     model = small_model(agreement=agreement)
     checkpoint.save(model, tmp_path / "saved")
     stored = json.loads((tmp_path / "saved" / "config.json").read_text())["calibration"]
-    assert list(stored)[4:] == ["same_tag", "same_label"] * agreement
+    assert list(stored)[5:] == ["same_tag", "same_label"] * agreement
     assert checkpoint.load(tmp_path / "saved").calibration == model.calibration
     items = ["Ada met Siemens. SIEMENS met Ada."]
     after = Tagger.load(tmp_path / "saved", device="cpu")

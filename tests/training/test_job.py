@@ -101,6 +101,22 @@ def test_the_report_holds_every_variant_of_dev_and_test(sample_model):
     assert report["variants"]["test"]["lower"]["share_of_f1"] < 0.9
 
 
+def test_weights_are_measured_as_they_are_stored(quick_job, tmp_path, monkeypatch):
+    from training import job
+
+    measured = []
+
+    def fit(tagger, sentences):
+        measured.extend(weight.clone() for weight in tagger.network.parameters())
+        return fit_calibration(tagger, sentences)
+
+    monkeypatch.setattr(job, "fit_calibration", fit)
+    folder = train(replace(quick_job, model=replace(quick_job.model, weights="float16")), tmp_path / "out")
+    stored = Tagger.load(folder, device="cpu").network.parameters()
+    assert all(torch.equal(a, b) for a, b in zip(measured, stored, strict=True))
+    assert any(weight.any() for weight in measured)
+
+
 def test_a_job_whose_words_agree_serves_what_it_evaluated(quick_job, finished, tmp_path, monkeypatch):
     """The same weights as without, and two numbers more; the figures are those of the tagger that heeds them."""
     from training import job

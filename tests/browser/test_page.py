@@ -200,7 +200,7 @@ def test_a_late_list_of_models_leaves_the_one_that_answered(visit, stub):
     lists = []
 
     def prepare(page):
-        page.route("**/models", lists.append)
+        page.route("**/models", lambda route: lists.append(route))
         page.route("**/tag", lambda route: route.fulfill(json={
             "model": {"name": "a", "version": "new"}, "results": [{"entities": [], "tokens": [token]}],
         }))  # fmt: skip

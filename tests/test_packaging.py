@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from model.bundled import bundled_models
+from model.bundled import DEFAULT, bundled_models
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -176,6 +176,13 @@ class TestCompose:
         assert self.services["api"]["volumes"] == ["models:/models:ro"]
         assert "FENESTRA_MODEL" in self.services["api"]["environment"]
 
+    @pytest.mark.parametrize("name", ["api", "api-gpu"])
+    def test_the_service_takes_the_bundled_models_unless_told_otherwise(self, name):
+        """An empty variable must stay empty: it is how FENESTRA_MODEL gets its turn."""
+        models = re.fullmatch(r"\$\{FENESTRA_MODELS-(.+)\}", self.services[name]["environment"]["FENESTRA_MODELS"])[1]
+        assert models.split(",")[0] == DEFAULT
+        assert set(models.split(",")) >= set(bundled_models())
+
 
 class TestLicences:
     def test_code_data_and_weights_each_have_theirs(self):
@@ -186,12 +193,9 @@ class TestLicences:
         assert "CC0 1.0" in data
 
     @pytest.mark.parametrize("name", bundled_models())
-    def test_the_licence_of_every_bundled_model_is_one_of_those_declared(self, name):
-        """The card says it, the table of all data repeats it, and the package declares it."""
+    def test_every_bundled_model_is_listed_and_its_licence_declared(self, name):
+        """The card says under which licence its weights are: one of those of the whole package."""
         card = (bundled_models()[name] / "README.md").read_text(encoding="utf-8")
         licence = re.search(r"The weights are licensed \[?([\w. -]+)", card)[1].rstrip(".")
-        row = re.search(rf"^\| `models/{name}/` \|.*$", (ROOT / "data" / "README.md").read_text("utf-8"), re.MULTILINE)[
-            0
-        ]
-        assert licence in row
         assert licence.replace(" ", "-") in PROJECT["license"].split(" AND ")
+        assert f"\n| `models/{name}/` |" in (ROOT / "data" / "README.md").read_text(encoding="utf-8")

@@ -9,7 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.cli import add_verbs
-from training.shell import CommandParser, Verbs, add_verb, new_parser, output_file, run, say, whole_number
+from training.shell import (
+    CommandParser,
+    Verbs,
+    add_verb,
+    model_folder,
+    new_parser,
+    output_file,
+    run,
+    say,
+    whole_number,
+)
 
 _EXAMPLES = """\
   echo "Ada Lovelace met Charles Babbage in London." | fenestra tag -
@@ -47,13 +57,12 @@ def _add_serve(verbs: Verbs) -> None:
         "answer HTTP; every FENESTRA_… setting of the environment counts, and these options before it",
         examples=(
             "  fenestra serve\n"
+            "  fenestra serve --model russian\n"
             "  fenestra serve --model runs/sample --host 0.0.0.0 --port 8080\n"
             "  FENESTRA_MAX_BODY_BYTES=65536 fenestra serve"
         ),
     )
-    parser.add_argument(
-        "--model", metavar="DIR", type=Path, help="checkpoint folder; the bundled English model if none"
-    )
+    _add_model(parser)
     parser.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", metavar="P", help="TCP port to listen on; 0 takes a free one (default: 8000)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
@@ -70,13 +79,11 @@ def _add_tag(verbs: Verbs) -> None:
             "  fenestra tag notes.txt                         one text a line → one JSON object a line\n"
             "  fenestra tag --output-format conll dev.conll   one token a line → token<TAB>tag\n"
             '  fenestra tag docs.jsonl -o tagged.jsonl        {"text": …} or {"tokens": […]}; other keys are kept\n'
-            "  cat notes.txt | fenestra tag -"
+            "  cat notes.txt | fenestra tag --model russian -"
         ),
     )
     parser.add_argument("files", metavar="FILE", nargs="*", help="what to tag, gzipped or not; - is standard input")
-    parser.add_argument(
-        "--model", metavar="DIR", type=Path, help="checkpoint folder; the bundled English model if none"
-    )
+    _add_model(parser)
     parser.add_argument(
         "--input-format", choices=["text", "conll", "jsonl"],
         help="one text a line, one token a line, or one JSON object a line; by the file's name unless given",
@@ -99,14 +106,19 @@ def _add_bench(verbs: Verbs) -> None:
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="sentences: one token a line (.conll), or one text a line"
     )
-    parser.add_argument(
-        "--model", metavar="DIR", type=Path, help="checkpoint folder; the bundled English model if none"
-    )
+    _add_model(parser)
     parser.add_argument(
         "--repeats", metavar="N", type=whole_number, default=5, help="passes over the file (default: %(default)s)"
     )
     parser.add_argument("--json", metavar="OUT", type=output_file, help="also write the figures as JSON")
     _add_computing(parser)
+
+
+def _add_model(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--model", metavar="DIR", type=model_folder,
+        help="checkpoint folder, or the name of a bundled model (default: the bundled English model)",
+    )  # fmt: skip
 
 
 def _add_computing(parser: CommandParser) -> None:

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model import InputError
-from model.bundled import bundled_model
+from model.bundled import DEFAULT, bundled_model, find_model
 
 PREFIX = "FENESTRA_"
 _ELSEWHERE = frozenset({"FENESTRA_CACHE"})  # the training commands' folder of downloads: not ours, and not a slip
@@ -48,14 +48,33 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _folder(value: object) -> object:
+    """Read a folder, or the name of a bundled model."""
+    return _found(value) if isinstance(value, str) else value
+
+
+def _found(model: str) -> Path:
+    """The folder that is meant."""
+    try:
+        return find_model(model)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+def _own_name(folder: str | Path) -> str:
+    """The name that a folder itself has: not resolve(), which would follow a link that is there to be swapped."""
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100
+
+
 def _named_folder(value: object) -> object:
-    """Read ``name=folder``."""
+    """Read ``name=folder``, or a folder alone, which goes by its own name."""
     if not isinstance(value, str):
         return value
-    name, equals, folder = value.partition("=")
-    if not equals or not re.fullmatch(NAME, name) or not folder:
-        raise ValueError("expected name=folder, with a name of letters, digits, '.', '_' and '-'")
-    return NamedFolder(name, Path(folder))
+    before, equals, after = value.partition("=")
+    name, folder = (before, after) if equals else (_own_name(value), value)
+    if not folder or not re.fullmatch(NAME, name):
+        raise ValueError("expected name=folder, or a folder alone, with a name of letters, digits, '.', '_' and '-'")
+    return NamedFolder(name, _found(folder))
 
 
 def _network(value: str) -> str:
@@ -101,12 +120,14 @@ class Settings(BaseSettings):
     )
 
     # ── what is served ──
-    model: Path | None = None
-    """Folder of the checkpoint to serve. Without one, the bundled English model."""
+    model: Annotated[Path | None, BeforeValidator(_folder)] = None
+    """Folder of the checkpoint to serve, or the name of a bundled model, such as ``russian``; a folder of that name in
+    the current one goes before. Without either, the bundled English model."""
     model_name: Annotated[str | None, Field(pattern=NAME)] = None
     """Name of the model in requests and answers. Without one, the name of its folder."""
     models: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Several models, as ``name=folder,name=folder``, instead of ``FENESTRA_MODEL``. The first answers requests that
+    """Several models, as ``name=folder,name=folder``, instead of ``FENESTRA_MODEL``. Each is a folder or a bundled
+    model as there, and goes by its own name where none is given: ``english,russian``. The first answers requests that
     name none."""
     watch_seconds: Wait = 0.0
     """How often to look whether a model's folder has changed, and reload it then; 0 never looks."""
@@ -236,8 +257,7 @@ class Settings(BaseSettings):
         """The models to serve, the default one first."""
         if self.models:
             return self.models
-        # Not resolve(), which would follow a link that is there to be swapped.
-        name = self.model_name or (Path(os.path.abspath(self.model)).name if self.model else "english")  # noqa: PTH100
+        name = self.model_name or (_own_name(self.model) if self.model else DEFAULT)
         return (NamedFolder(name, self.model or bundled_model()),)
 
 

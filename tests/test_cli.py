@@ -19,6 +19,7 @@ from app.bulk import tagging
 from app.bulk.bench import percentile
 from app.cli import main
 from model import Tagger, checkpoint
+from model.bundled import bundled_model, bundled_models
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint
 from model.config import FeatureConfig, ModelConfig
@@ -148,9 +149,9 @@ class TestUsage:
             (["tune", "job.toml", "--output", "x"], "SPACE.toml"),
             (["tune", "job.toml", "space.toml", "--output", "x", "--trials", "0"], "--trials"),
             (["evaluate", "x.conll"], "--model"),
-            (["evaluate", "--model", "m", "--rename", "GPE", "x.conll"], "LABEL=LABEL"),
+            (["evaluate", "--model", "./m", "--rename", "GPE", "x.conll"], "LABEL=LABEL"),
             (
-                ["evaluate", "--model", "m", "--variants", "lower,shout", "x.conll"],
+                ["evaluate", "--model", "./m", "--variants", "lower,shout", "x.conll"],
                 "'shout', expected all, or some of lower",
             ),
             (["bench"], "FILE"),
@@ -404,6 +405,23 @@ class TestTag:
         code, _, (line,) = fenestra("tag", "--model", tmp_path / "none", "-")
         assert code == 2
         assert "not a checkpoint" in line
+
+    @pytest.mark.parametrize("name", bundled_models())
+    def test_a_bundled_model_is_named(self, fenestra, stdin, name):
+        """It answers as the same model does by its folder."""
+        answers = []
+        for model in (name, bundled_model(name)):
+            stdin("Ada Lovelace met Иван Петров.\n")
+            answers.append(fenestra("tag", "--model", model, "-")[:2])
+        assert answers[0] == answers[1]
+        assert answers[0][0] == 0
+
+    @pytest.mark.parametrize("verb", ["serve", "tag", "bench", "evaluate"])
+    def test_a_model_that_is_neither_a_folder_nor_bundled_is_refused_in_one_line(self, fenestra, verb):
+        code, out, (line,) = fenestra(verb, "--model", "klingon")
+        assert (code, out) == (2, [])
+        assert "--model: 'klingon' is not a folder here" in line
+        assert all(name in line for name in bundled_models())
 
     def test_an_output_file_is_replaced_and_a_link_stays_one(self, fenestra, folder, tmp_path):
         (tmp_path / "a.txt").write_text("Ada\n")

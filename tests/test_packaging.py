@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from model.bundled import bundled_model
+from model.bundled import DEFAULT, bundled_models
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -43,11 +43,16 @@ def make(*arguments: str) -> str:
 
 
 class TestInstallation:
-    def test_the_wheel_holds_the_three_rooms_and_the_bundled_model(self):
-        """The service looks for its model where the wheel puts it."""
+    def test_the_wheel_holds_the_three_rooms_and_the_bundled_models(self):
+        """The service looks for its models where the wheel puts them; a name may not be that of a part of the room."""
         assert WHEEL["packages"] == ["app", "model", "training"]
-        assert WHEEL["force-include"] == {"data/models/english": "model/english"}
-        assert bundled_model() == ROOT / "data" / "models" / "english"
+        assert WHEEL["force-include"] == {"data/models": "model"}
+        assert set(bundled_models().values()) == set((ROOT / "data" / "models").iterdir())
+        assert not any((ROOT / "model" / name).exists() for name in bundled_models())
+
+    def test_the_bundled_models_together_stay_small(self):
+        files = [path for folder in bundled_models().values() for path in folder.iterdir()]
+        assert sum(path.stat().st_size for path in files) <= 45_000_000
 
     def test_serving_needs_nothing_that_only_training_uses(self):
         assert names(PROJECT["dependencies"]).isdisjoint(TRAINING_ONLY)
@@ -171,6 +176,13 @@ class TestCompose:
         assert self.services["api"]["volumes"] == ["models:/models:ro"]
         assert "FENESTRA_MODEL" in self.services["api"]["environment"]
 
+    @pytest.mark.parametrize("name", ["api", "api-gpu"])
+    def test_the_service_takes_the_bundled_models_unless_told_otherwise(self, name):
+        """An empty variable must stay empty: it is how FENESTRA_MODEL gets its turn."""
+        models = re.fullmatch(r"\$\{FENESTRA_MODELS-(.+)\}", self.services[name]["environment"]["FENESTRA_MODELS"])[1]
+        assert models.split(",")[0] == DEFAULT
+        assert set(models.split(",")) >= set(bundled_models())
+
 
 class TestLicences:
     def test_code_data_and_weights_each_have_theirs(self):
@@ -179,3 +191,11 @@ class TestLicences:
         data = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
         assert "CC BY-SA 4.0" in data
         assert "CC0 1.0" in data
+
+    @pytest.mark.parametrize("name", bundled_models())
+    def test_every_bundled_model_is_listed_and_its_licence_declared(self, name):
+        """The card says under which licence its weights are: one of those of the whole package."""
+        card = (bundled_models()[name] / "README.md").read_text(encoding="utf-8")
+        licence = re.search(r"The weights are licensed \[?([\w. -]+)", card)[1].rstrip(".")
+        assert licence.replace(" ", "-") in PROJECT["license"].split(" AND ")
+        assert f"\n| `models/{name}/` |" in (ROOT / "data" / "README.md").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from training.shell import (
     Verbs,
     add_verb,
     complain,
+    model_folder,
     need,
     new_parser,
     output_file,
@@ -119,7 +120,10 @@ def _add_evaluate(verbs: Verbs) -> None:
     parser.add_argument(
         "corpora", metavar="FILE.conll", nargs="+", help="annotated files, or NAME:SPLIT of a fetched one"
     )
-    parser.add_argument("--model", metavar="DIR", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument(
+        "--model", metavar="DIR", type=model_folder, required=True,
+        help="checkpoint folder, or the name of a bundled model",
+    )  # fmt: skip
     parser.add_argument(
         "--json", metavar="OUT", type=output_file, help="also write everything that was measured, as JSON"
     )
@@ -200,7 +204,7 @@ def _add_vectors(verbs: Verbs) -> None:
     near.add_argument("word", metavar="WORD")
     near.add_argument(
         "--vectors", metavar="SOURCE", default="glove",
-        help="a fetched set, bundled, gensim:NAME, checkpoint:FOLDER, or a file (default: %(default)s)",
+        help="a fetched set, bundled, bundled:NAME, gensim:NAME, checkpoint:FOLDER, or a file (default: %(default)s)",
     )  # fmt: skip
     near.add_argument("-n", metavar="COUNT", type=whole_number, default=10, help="how many (default: %(default)s)")
 

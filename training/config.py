@@ -71,8 +71,8 @@ class VectorsConfig:
     """Where the pretrained word vectors come from."""
 
     source: str = "glove"
-    """`none`, a fetched set (`glove`), `bundled` or `checkpoint:FOLDER` (those of a model), `gensim:NAME`
-    (gensim's downloader), or a file."""
+    """`none`, a fetched set (`glove`), `bundled`, `bundled:russian` or `checkpoint:FOLDER` (those of a model),
+    `gensim:NAME` (gensim's downloader), or a file."""
     format: VectorFormat = "auto"
     """Format of a file; auto goes by name and first bytes."""
     limit: Whole = 0

@@ -89,6 +89,17 @@ def output_file(text: str) -> Path:
     return path
 
 
+def model_folder(text: str) -> Path:
+    """The type of an argument that names a model: a checkpoint folder, or a bundled model by its name."""
+    from model.bundled import find_model
+    from model.errors import InputError
+
+    try:
+        return find_model(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def whole_number(text: str) -> int:
     """The type of an argument that counts something."""
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 1_000_000:

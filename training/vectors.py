@@ -8,6 +8,7 @@ V words · D width of a vector · N rows that are measured · R rows of a table 
 
 import difflib
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from model import checkpoint
-from model.bundled import bundled_model
+from model.bundled import DEFAULT, bundled_model
 from model.errors import ConfigError, DataError, InputError
 from model.lexicon import UNKNOWN, Lexicon
 from training import sources
@@ -228,8 +229,8 @@ def _read(config: VectorsConfig) -> _Source:
         return _Source([], np.zeros((0, 0), dtype=np.float32))
     if config.source in sources.available("vectors"):
         return _read_fetched(config.source)
-    if config.source == "bundled":
-        return _read_checkpoint(bundled_model(), "Of the bundled English model: GloVe 6B, public domain (PDDL)")
+    if kind == "bundled":
+        return _read_bundled(rest or DEFAULT)
     if kind == "checkpoint" and rest:
         return _read_checkpoint(Path(rest))
     from training.vector_files import load_file, load_from_gensim
@@ -251,6 +252,15 @@ def _read_fetched(name: str) -> _Source:
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: damaged ({error}); run: fenestra data fetch {name} --force") from error
     return _Source(words, vectors_RD, f"{described['title']}. {described['licence']}", rows_V)
+
+
+def _read_bundled(name: str) -> _Source:
+    try:
+        folder = bundled_model(name)
+    except InputError as error:
+        raise InputError(f"vectors.source: {error}") from None
+    licence = json.loads((folder / "report.json").read_text(encoding="utf-8"))["vectors"]["licence"]
+    return _read_checkpoint(folder, f"Of the bundled model {folder.name}: {licence}")
 
 
 def _read_checkpoint(folder: Path, licence: str = "") -> _Source:

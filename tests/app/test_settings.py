@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 from model import InputError, bundled
-from model.bundled import bundled_model
+from model.bundled import bundled_model, bundled_models, find_model
 
 
 def test_settings_come_from_the_environment(monkeypatch):
@@ -48,9 +48,20 @@ WRONG = {
     ("FENESTRA_MODEL_NAME", "my model"): "FENESTRA_MODEL_NAME: ",
     ("FENESTRA_LOG_LEVEL", "loud"): "FENESTRA_LOG_LEVEL: ",
     ("FENESTRA_THREADS", "4096"): "FENESTRA_THREADS: this machine offers",
-    ("FENESTRA_MODELS", "english"): "FENESTRA_MODELS: expected name=folder",
+    (
+        "FENESTRA_MODEL",
+        "klingon",
+    ): "FENESTRA_MODEL: 'klingon' is not a folder here, and no model 'klingon' is bundled, but",
+    (
+        "FENESTRA_MODELS",
+        "klingon",
+    ): "FENESTRA_MODELS: 'klingon' is not a folder here, and no model 'klingon' is bundled, but",
+    ("FENESTRA_MODELS", "a=klingon"): "FENESTRA_MODELS: 'klingon' is not a folder here",
+    ("FENESTRA_MODELS", "a="): "FENESTRA_MODELS: expected name=folder",
+    ("FENESTRA_MODELS", "runs/my model"): "FENESTRA_MODELS: expected name=folder",
     ("FENESTRA_MODELS", "a/b=x"): "FENESTRA_MODELS: expected name=folder",
-    ("FENESTRA_MODELS", "a=x,a=y"): "FENESTRA_MODELS: two models have the same name",
+    ("FENESTRA_MODELS", "a=./x,a=./y"): "FENESTRA_MODELS: two models have the same name",
+    ("FENESTRA_MODELS", "english,english=./x"): "FENESTRA_MODELS: two models have the same name",
     ("FENESTRA_API_KEYS", "secret"): "FENESTRA_API_KEYS: ",
     ("FENESTRA_RATE_LIMIT", "often"): "FENESTRA_RATE_LIMIT: ",
     ("FENESTRA_ALLOWED_HOSTS", "http://a"): "FENESTRA_ALLOWED_HOSTS: ",
@@ -79,6 +90,11 @@ def test_several_models_are_named_with_commas_between(monkeypatch):
     assert Settings.read().served == (("english", Path("data/models/english")), ("mine", Path("runs/mine")))
 
 
+def test_a_folder_alone_is_served_under_its_own_name(monkeypatch):
+    monkeypatch.setenv("FENESTRA_MODELS", "runs/mine,/models/legal/")
+    assert Settings.read().served == (("mine", Path("runs/mine")), ("legal", Path("/models/legal")))
+
+
 def test_one_model_and_several_exclude_each_other(monkeypatch):
     monkeypatch.setenv("FENESTRA_MODELS", "mine=runs/mine")
     monkeypatch.setenv("FENESTRA_MODEL", "runs/mine")
@@ -100,17 +116,55 @@ def test_every_setting_is_documented(name):
 
 @pytest.fixture
 def tree(monkeypatch, tmp_path):
-    """An installation with no model yet."""
+    """An installation with no model yet, and an empty current folder; ``tree(place)`` puts a model there."""
     monkeypatch.setattr(bundled, "__file__", str(tmp_path / "model" / "bundled.py"))
-    return tmp_path
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def put(place):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "manifest.json").touch()
+        return tmp_path / place
+
+    return put
 
 
-def test_the_bundled_model_is_looked_for_in_the_package_before_the_source_tree(tree):
-    for place in ("data/models/english", "model/english"):
-        (tree / place).mkdir(parents=True)
-        assert bundled_model() == tree / place
+def test_bundled_models_are_looked_for_in_the_package_before_the_source_tree(tree):
+    (tree("model/no") / "manifest.json").unlink()
+    for place in ("data/models", "model"):
+        folders = {name: tree(f"{place}/{name}") for name in ("russian", "english")}
+        assert bundled_models() == folders
+        assert bundled_model() == folders["english"]
+        assert bundled_model("russian") == folders["russian"]
 
 
 def test_an_installation_without_a_model_says_so(tree):
     with pytest.raises(InputError, match="bundles no model"):
         bundled_model()
+
+
+def test_a_bundled_model_is_served_by_its_name(tree, monkeypatch):
+    english, russian = tree("model/english"), tree("model/russian")
+    assert Settings.read().served == (("english", english),)
+    monkeypatch.setenv("FENESTRA_MODEL", "russian")
+    assert Settings.read().served == (("russian", russian),)
+    monkeypatch.delenv("FENESTRA_MODEL")
+    monkeypatch.setenv("FENESTRA_MODELS", "english,ru=russian")
+    assert Settings.read().served == (("english", english), ("ru", russian))
+
+
+def test_a_folder_or_a_link_here_goes_before_the_bundled_model_of_its_name(tree):
+    """Even a link that leads nowhere: to answer with another model than the one that was meant would be worse."""
+    coming_along = tree("model/russian")
+    assert find_model("russian") == coming_along
+    Path("russian").symlink_to("gone")
+    assert find_model("russian") == Path("russian")
+    Path("russian").unlink()
+    Path("russian").mkdir()
+    assert find_model("russian") == Path("russian")
+
+
+@pytest.mark.parametrize("given", ["./russian", "russian/", "runs/russian", "/russian", ".", ".."])
+def test_what_is_written_as_a_path_is_no_bundled_model(tree, given):
+    tree("model/russian")
+    assert find_model(given) == Path(given)

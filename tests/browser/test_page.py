@@ -177,6 +177,56 @@ def test_several_models_can_be_chosen_from(page):
     assert json.loads(request.value.post_data)["model"] == "second"
 
 
+def served_as(*names):
+    """Let the one model of a stub answer to several names, the first the default one."""
+    models = [{"name": name, "version": "1", "labels": [], "default": name == names[0]} for name in names]
+
+    def nameless(route):
+        route.continue_(post_data={key: value for key, value in route.request.post_data_json.items() if key != "model"})
+
+    def prepare(page):
+        page.route("**/models", lambda route: route.fulfill(json={"models": models}))
+        page.route("**/tag", nameless)
+
+    return prepare
+
+
+def cyrillic(text):
+    return any("а" <= letter <= "я" for letter in text)
+
+
+def test_examples_suit_the_model_that_is_chosen(visit, stub, write):
+    page = visit(stub(), prepare=served_as("english", "russian"))
+    box, chooser, examples = (
+        page.get_by_label("Your text"),
+        page.get_by_label("Model"),
+        page.locator("#examples button"),
+    )
+    chooser.wait_for()
+    assert not cyrillic(box.input_value())
+    chooser.select_option("russian")
+    assert cyrillic(box.input_value())
+    shown = set()
+    for example in examples.all():
+        example.click()
+        shown.add(box.input_value())
+    assert len(shown) == examples.count() == 3
+    assert all(map(cyrillic, shown))
+    chooser.select_option("english")
+    assert not cyrillic(box.input_value())
+    assert examples.count() == 5
+    write(page, "My own words.")
+    chooser.select_option("russian")
+    assert box.input_value() == "My own words."
+    assert examples.count() == 3
+
+
+def test_a_russian_model_alone_begins_with_a_russian_text(visit, stub):
+    page = visit(stub(), prepare=served_as("russian"))
+    page.locator("#marked", has_text="Пушкин").wait_for()
+    assert page.locator("#examples button").count() == 3
+
+
 def test_a_text_at_the_limit_stays_readable(page, write):
     sentence = "Ada met Bob in London. "
     text = (sentence * (100_000 // len(sentence) + 1))[:100_000]

@@ -147,8 +147,8 @@ def test_files_named_in_a_configuration_lie_beside_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("source", "kept"),
-    [("glove", "glove"), ("none", "none"), ("bundled", "bundled"), ("gensim:glove-wiki-gigaword-100", None),
-     ("v.txt", "HERE/v.txt"), ("deep/v.bin", "HERE/deep/v.bin")],
+    [("glove", "glove"), ("none", "none"), ("bundled", "bundled"), ("bundled:russian", "bundled:russian"),
+     ("gensim:glove-wiki-gigaword-100", None), ("v.txt", "HERE/v.txt"), ("deep/v.bin", "HERE/deep/v.bin")],
 )  # fmt: skip
 def test_only_vectors_that_are_files_start_beside_the_configuration(source, kept, tmp_path):
     (tmp_path / "job.toml").write_text(

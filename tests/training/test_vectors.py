@@ -1,6 +1,7 @@
 """Vectors of every format come out as the numbers gensim put in, and no file can run code."""
 
 import gzip
+import json
 import pickle
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from model.bundled import bundled_model, bundled_models
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint, save
 from model.config import FeatureConfig, ModelConfig
@@ -338,6 +340,23 @@ def test_the_vectors_of_a_checkpoint_can_be_used_again(tmp_path, storage):
     )
     with pytest.raises(CheckpointError):
         load_vectors(VectorsConfig(source=f"checkpoint:{tmp_path}"))
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_the_vectors_of_a_bundled_model_are_found_by_its_name_with_their_licence(name):
+    found = load_vectors(VectorsConfig(source=f"bundled:{name}"))
+    of_folder = load_vectors(VectorsConfig(source=f"checkpoint:{bundled_model(name)}"))
+    assert found.sha256 == of_folder.sha256
+    licence = json.loads((bundled_model(name) / "report.json").read_text(encoding="utf-8"))["vectors"]["licence"]
+    assert licence in found.licence
+    assert found.name == f"bundled:{name}"
+
+
+def test_bundled_alone_means_the_english_model_and_an_unknown_one_is_refused_by_field():
+    alone, named = (load_vectors(VectorsConfig(source=source)) for source in ("bundled", "bundled:english"))
+    assert alone.sha256 == named.sha256
+    with pytest.raises(InputError, match=r"^vectors\.source: no model 'klingon' is bundled, but .*english"):
+        load_vectors(VectorsConfig(source="bundled:klingon"))
 
 
 def test_gensims_downloader_gives_the_file_and_its_code_is_not_imported(tmp_path, monkeypatch, kept, capsys):

@@ -2,12 +2,18 @@
 
 import { at, make } from "./dom.js";
 
-const TEXTS = {
+const ENGLISH = {
   "One name": "Chelsea Clinton moved to Chelsea. Chelsea beat Arsenal on Sunday, said Clinton in Clinton, Iowa.",
   History: "Ada Lovelace met Charles Babbage in London, where the Royal Astronomical Society had given him its Gold Medal.",
   News: "MUNICH 1996-08-22\nSiemens AG said on Thursday it would build a plant in Brazil. \"We expect 1,200 jobs,\" Heinrich von Pierer told Reuters.",
   Sport: "Real Madrid beat Ajax Amsterdam 2-1 on Wednesday. Raúl scored twice before the French referee blew his whistle.",
   Emoji: "just landed in Reykjavík ✈️🇮🇸 — dinner with Björk 🎶 and the crew of @nasa 👩‍🚀 tonight!",
+};
+
+const RUSSIAN = {
+  "One name": "Александр Пушкин учился в Царском Селе. Теперь этот город называется Пушкин, и автобусы в Пушкин идут из Петербурга.",
+  History: "В марте 1869 года Николай Меншуткин рассказал Русскому химическому обществу в Петербурге об открытии Дмитрия Менделеева.",
+  News: "ВЛАДИВОСТОК, 3 июня. «Аэрофлот» открывает рейс из Казани. «Билеты уже в продаже», — сказала Анна Соколова агентству ТАСС.",
 };
 
 const LIMIT = 100_001; // one more than a service allows unless its settings say otherwise
@@ -23,16 +29,25 @@ const FAULTS = {
   "Unknown label": { text: "Ada Lovelace", body: { text: "Ada Lovelace", labels: ["UNICORN"] } },
 };
 
-export const FIRST = TEXTS["One name"];
+let offered = { nothing: "" }; // what stands in the box when nobody has written there
 
-/** Draw the buttons. `onTry` gets a text and, for a request made by hand, its body. */
-export function drawExamples(onTry) {
+/**
+ * Draw the buttons with texts in the language of a model, which only its name tells. `onTry` gets a text and, for a
+ * request made by hand, its body. Gives what the box should hold that holds `text`: what someone wrote stays.
+ */
+export function drawExamples(model, text, onTry) {
+  const texts = model === "russian" ? RUSSIAN : ENGLISH;
+  if (texts === offered) return text;
   const button = (name, { text, body }) => {
     const element = make("button", "", name);
     element.type = "button";
     element.addEventListener("click", () => onTry(text, body));
     return element;
   };
-  at("examples").append(...Object.entries(TEXTS).map(([name, text]) => button(name, { text })));
-  at("faults").append(...Object.entries(FAULTS).map(([name, fault]) => button(name, fault)));
+  const tries = Object.entries(texts).map(([name, text]) => button(name, { text }));
+  at("examples").replaceChildren(at("examples-name"), ...tries);
+  at("faults").replaceChildren(...Object.entries(FAULTS).map(([name, fault]) => button(name, fault)));
+  const unwritten = Object.values(offered).includes(text);
+  offered = texts;
+  return unwritten ? texts["One name"] : text;
 }

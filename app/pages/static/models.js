@@ -12,6 +12,11 @@ export function chosenModel() {
   return at("models").hidden ? "" : at("models").value;
 }
 
+/** The name of the model that answers, chosen or not; empty until the models are known. */
+export function modelInUse() {
+  return at("models").value;
+}
+
 /** Learn the models and their labels; while there are none, ask again. */
 export async function greet(onLearnt, onChoose) {
   try {

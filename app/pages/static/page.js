@@ -3,10 +3,10 @@
 import { drawCommand } from "./command.js";
 import { at } from "./dom.js";
 import { drawEntities, light } from "./entities.js";
-import { drawExamples, FIRST } from "./examples.js";
+import { drawExamples } from "./examples.js";
 import { closeExplanation, drawExplanation } from "./explanation.js";
 import { drawLabels, drawText } from "./marked.js";
-import { chosenModel, greet, named } from "./models.js";
+import { chosenModel, greet, modelInUse, named } from "./models.js";
 import { complain, content } from "./refusals.js";
 import { ask, Refusal } from "./service.js";
 import { tokenView } from "./tokens.js";
@@ -100,6 +100,16 @@ function draw() {
   drawCommand(state.text, chosenModel(), state.token);
 }
 
+/** Offer examples that suit the model; whether the text has changed with them. */
+function offer() {
+  const before = at("text").value; // a browser may have kept one
+  at("text").value = drawExamples(modelInUse(), before, (text, body) => {
+    at("text").value = text;
+    tag(0, body);
+  });
+  return at("text").value !== before;
+}
+
 function toggle(label) {
   if (!state.hidden.delete(label)) state.hidden.add(label);
   draw();
@@ -118,10 +128,12 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") view.close();
 });
 at("why-close").addEventListener("click", () => view.close());
-drawExamples((text, body) => {
-  at("text").value = text;
-  tag(0, body);
+greet(() => {
+  if (offer()) tag(0);
+  draw();
+}, () => {
+  offer();
+  tag(0);
 });
-greet(draw, () => tag(0));
-if (!at("text").value) at("text").value = FIRST; // a browser may have kept a text of before
+offer();
 tag(0);

@@ -106,12 +106,12 @@ class Splitter:
 
     def _find_dateline(self, role: int) -> None:
         """Break before the place of a dateline, which only its date gives away: ``LONGYEAR , Norway 1996-08-30``."""
-        if role & _DATE and self._place > (self._begins[-1] if self._begins else 0):
-            self._begins.append(self._place)
         if role & _LOUD:
             if self._place < 0 or not self._roles[1] & (_LOUD | _COMMA):
                 self._place = self._count
         elif not role & (_CAPITAL | _COMMA):
+            if role & _DATE and self._place > (self._begins[-1] if self._begins else 0):
+                self._begins.append(self._place)
             self._place = -1
 
     def _line_ends(self, following: int) -> bool:

@@ -20,13 +20,14 @@ _OPENERS = frozenset(
     "The A An It He She They We You I This That These Those There In On At But And For If When While As After Before "
     "However His Her Its Their Our My No Not Some Many Most All One What Who Why How Where".split()
 )
+_CLOCKS = frozenset(("AM", "PM"))  # of a time of day
 _SHORT_LINE = 50  # characters; a shorter line did not end because the page was full
 
 
 # What there is to know of a word here, as bits.
 _ENDS, _ABBREVIATED, _DATE, _COUNTS = 1, 2, 4, 8  # may end a sentence: always, or by what stands around it
 _MAY_END = _ENDS | _ABBREVIATED | _DATE | _COUNTS
-_CLOSES, _QUOTE, _SMALL, _CAPITAL, _OPENS = 16, 32, 64, 128, 256
+_CLOSES, _QUOTE, _SMALL, _CAPITAL, _OPENS, _LOUD, _COMMA, _CLOCK = 16, 32, 64, 128, 256, 512, 1024, 2048
 _REMEMBERED = 1 << 14
 _SHORT_WORD = 48  # characters; of longer words the ends are enough
 
@@ -60,6 +61,7 @@ class Splitter:
         self._roles = (0, 0)  # of the last token but one, and of the last
         self._word = 0  # role of the last token that closes nothing
         self._opened = False  # whether a straight quotation mark is open
+        self._place = -1  # where words in capitals began that could name the place of a dateline; -1 for none
 
     def read(self, words: Sequence[str], starts: Sequence[int]) -> None:
         """Take the next tokens of the text: what they are, and where they start."""
@@ -74,13 +76,15 @@ class Splitter:
                 (lines and (lines > 1 or self._line_ends(role))) or (self._word > 0 and self._stops(role))
             ):
                 self._begins.append(self._count)
+            self._find_dateline(role)
             if lines:
                 self._line = start
-            if not role & _CLOSES or not self._count:
-                self._word = role & _MAY_END
-            else:
-                self._word &= _ENDS  # only a full stop reaches through what closes after it
-            self._roles = (self._roles[1], role)
+            if not role & _CLOCK:  # AM and PM belong to the number before them
+                if not role & _CLOSES or not self._count:
+                    self._word = role & _MAY_END
+                else:
+                    self._word &= _ENDS  # only a full stop reaches through what closes after it
+                self._roles = (self._roles[1], role)
             self._end = start + len(word)
             self._count += 1
 
@@ -100,13 +104,23 @@ class Splitter:
         self._opened = not closes
         return closes
 
+    def _find_dateline(self, role: int) -> None:
+        """Break before the place of a dateline, which only its date gives away: ``LONGYEAR , Norway 1996-08-30``."""
+        if role & _LOUD:
+            if self._place < 0 or not self._roles[1] & (_LOUD | _COMMA):
+                self._place = self._count
+        elif not role & (_CAPITAL | _COMMA):
+            if role & _DATE and self._place > (self._begins[-1] if self._begins else 0):
+                self._begins.append(self._place)
+            self._place = -1
+
     def _line_ends(self, following: int) -> bool:
         """Whether a single line break ends a sentence: after a short line, unless the next goes on in lower case."""
         return self._end - self._line <= _SHORT_LINE and not following & _SMALL
 
     def _stops(self, following: int) -> bool:
         """Whether what was read ends a sentence that the next token could follow."""
-        if following & (_SMALL | _CLOSES):
+        if following & (_SMALL | _CLOSES | _ENDS):  # of several stops the last one counts
             return False
         if self._word & _ENDS:
             return True
@@ -132,8 +146,11 @@ def _role(word: str) -> int:
         _COUNTS: _NUMBER.match(word),
         _CLOSES: word in _CLOSERS,
         _QUOTE: word == '"',
-        _SMALL: word[0].islower(),
+        _SMALL: word[0].islower() or word in _CLOCKS,
         _CAPITAL: word[0].isupper(),
         _OPENS: word in _OPENERS,
+        _LOUD: len(word) > 1 and word[0].isupper() and word.isupper(),
+        _COMMA: word == ",",
+        _CLOCK: word in _CLOCKS,
     }
     return sum(bit for bit, holds in facts.items() if holds)

@@ -40,7 +40,7 @@ _WORD = rf"[\w{_MARKS}\u200c\u200d]"
 _LETTER = r"[^\W\d_]"
 _GLUE = rf"[{_MARKS}\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 _ABBREVIATIONS = (
-    "Mr Mrs Ms Dr Prof Rev Hon St Mt Ft Sgt Capt Cpl Lt Col Gen Adm Maj Gov Sen Rep Pres Messrs Mme Mlle "
+    "Mr Mrs Ms Dr Prof Rev Hon St ST Mt Ft Sgt Capt Cpl Lt Col Gen Adm Maj Gov Sen Rep Pres Messrs Mme Mlle "
     "Inc Corp Ltd Co Bros Cos Assn Dept Univ Intl Natl Plc Jr Sr Esq PhD Ph.D M.D "
     "Jan Feb Mar Apr Jun Jul Aug Sept Sep Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun "
     "Ave Blvd Rd No Nos vs etc cf al approx est ca Fig Vol Ed eds pp Ala Ariz Ark Calif Colo Conn Fla Ga "
@@ -56,7 +56,8 @@ _PATTERN = re.compile(
     | {_LETTER}(?:\.{_LETTER})+\.?(?:-{_WORD}+)*(?!{_WORD})     # U.S.  a.m.  U.N.-led
     | (?:{_ALWAYS_ABBREVIATED})\.(?!{_WORD})                    # Mr.  Inc.  Sept.
     | [A-Z]\.(?=\ [^\W\d_a-z])                                  # the J. of J. Smith
-    | [+-]?\d+(?:[.,:/-]\d+)+(?!{_WORD})                        # 1,200.50  3-1  1996-08-22  10:30
+    | [+-]?(?:\d+(?:[.,:/-]\d+)+|\.\d+)(?!{_WORD})              # 1,200.50  3-1  1996-08-22  10:30  .500
+    | [A-Z]{{1,3}}\$(?!{_LETTER})                                # C$  US$
     | {_WORD}+(?:(?:[-&'’_]+|\.(?=[a-z0-9]))(?={_WORD}){_WORD}+)*   # a word, with hyphens and apostrophes inside
     | ['’](?:s|S|re|ve|ll|d|m|n|em)(?!{_WORD})                  # a clitic after a space
     | \.{{2,}} | -{{2,}} | [‐-―]+ | ``|''                       # ellipsis, dashes, Treebank quotes

@@ -174,7 +174,7 @@ API int64_t look_ahead(const Runs *runs, const uint32_t *code, const int64_t *en
 /* ── sentences: as model/sentences.py, sign by sign ── */
 
 enum { ENDS = 1, ABBREVIATED = 2, DATE = 4, COUNTS = 8, MAY_END = 15, CLOSES = 16, QUOTE = 32, SMALL = 64, CAPITAL = 128,
-       OPENS = 256, SHORT_LINE = 50 };
+       OPENS = 256, LOUD = 512, COMMA = 1024, CLOCK = 2048, SHORT_LINE = 50 };
 
 /* How many tokens each sentence of some texts has; returns how many sentences there are. */
 API int64_t split(const uint32_t *code, const int64_t *end, int64_t texts, const int64_t *tokens_until, const int32_t *word,
@@ -183,7 +183,7 @@ API int64_t split(const uint32_t *code, const int64_t *end, int64_t texts, const
     int64_t sentences = 0, token = 0;
     for (int64_t text = 0; text < texts; text++) {
         int64_t base = text ? end[text - 1] : 0, letters = end[text] - base, first = token, begins = token;
-        int64_t before = sentences, line = 0, ended = 0;
+        int64_t before = sentences, line = 0, ended = 0, place = -1;
         int last = 0, last_but_one = 0, stopped = 0, opened = 0;
         for (; token < tokens_until[text]; token++) {
             int role = role_of_word[word[token]], breaks = token > first ? lines[token] : 0;
@@ -198,7 +198,7 @@ API int64_t split(const uint32_t *code, const int64_t *end, int64_t texts, const
             }
             if (token > first) {
                 int line_ends = breaks && (breaks > 1 || (ended - line <= SHORT_LINE && !(role & SMALL)));
-                int stops = stopped > 0 && !(role & (SMALL | CLOSES)) &&
+                int stops = stopped > 0 && !(role & (SMALL | CLOSES | ENDS)) &&
                             ((stopped & ENDS) || ((stopped & ABBREVIATED) && (role & OPENS)) ||
                              ((role & CAPITAL) && ((stopped & DATE) || (last_but_one & stopped & COUNTS))));
                 if (line_ends || stops) {
@@ -206,10 +206,21 @@ API int64_t split(const uint32_t *code, const int64_t *end, int64_t texts, const
                     begins = token;
                 }
             }
+            if (role & DATE && place > begins) { /* a dateline begins with its place, words in capitals */
+                length_S[sentences++] = place - begins;
+                begins = place;
+            }
+            if (role & LOUD) {
+                if (place < 0 || !(last & (LOUD | COMMA))) place = token;
+            } else if (!(role & (CAPITAL | COMMA))) {
+                place = -1;
+            }
             if (breaks) line = here;
-            stopped = !(role & CLOSES) || token == first ? role & MAY_END : stopped & ENDS;
-            last_but_one = last;
-            last = role;
+            if (!(role & CLOCK)) {
+                stopped = !(role & CLOSES) || token == first ? role & MAY_END : stopped & ENDS;
+                last_but_one = last;
+                last = role;
+            }
             ended = here + size_of_word[word[token]];
         }
         if (token > begins) length_S[sentences++] = token - begins;

@@ -32,6 +32,7 @@ from model.tagger import Tagger
 from model.tokens import tokenize
 from tests.model.conftest import small_model
 from tests.model.test_bits import generated_texts
+from tests.model.test_sentences import PIECES
 
 pytestmark = pytest.mark.skipif(kernel.load() is None, reason="no compiled kernel here")
 
@@ -107,6 +108,12 @@ def test_text_is_cut_and_parted_as_in_python(texts):
         tokens = tokenize(text)
         assert places == [(token.start, token.end, token.text) for token in tokens]
         assert lengths == sentence_lengths(text, tokens)
+
+
+@given(st.lists(st.lists(PIECES, max_size=30).map(" ".join), max_size=4))
+def test_sentences_end_where_they_do_in_python(texts):
+    for text, (_, lengths) in zip(texts, read(texts), strict=True):
+        assert lengths == sentence_lengths(text, tokenize(text))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.sentences import sentence_lengths
+from model.sentences import Splitter, sentence_lengths
 from model.tokens import tokenize
 
 
@@ -14,6 +14,22 @@ def sentences(text):
         found.append(" ".join(token.text for token in tokens[begin : begin + length]))
         begin += length
     return found
+
+
+PIECES = st.sampled_from(
+    'He he NEW YORK U.S. Mr. PM 1996-08-30 7 7-5 , . ! ... " ” ) AM\n LONDON\n\n Kiel\n'.split(" ")
+)
+
+
+@given(st.lists(PIECES, max_size=30), st.integers(1, 9))
+def test_sentences_do_not_depend_on_how_their_words_come_in(words, size):
+    """A long text is read in pieces; nothing may be known at once that is not known piece by piece."""
+    text = " ".join(words)
+    tokens, splitter = tokenize(text), Splitter(text)
+    for begin in range(0, len(tokens), size):
+        piece = tokens[begin : begin + size]
+        splitter.read([token.text for token in piece], [token.start for token in piece])
+    assert splitter.lengths() == sentence_lengths(text, tokens)
 
 
 @given(st.text(alphabet="aB.!?\"'()\n 1’”", max_size=80))
@@ -35,6 +51,19 @@ def test_every_token_belongs_to_one_sentence_and_none_is_empty(text):
         ('It fell . " We lost . " It rose .', ["It fell .", '" We lost . "', "It rose ."]),
         ("Leeds 3 1 Hull 2 0", ["Leeds 3 1", "Hull 2 0"]),
         ("NEW YORK 1996-08-30 Stocks fell.", ["NEW YORK 1996-08-30", "Stocks fell ."]),
+        # A dateline begins with its place, which only the date tells from other words in capitals …
+        ("Markets fell . Larry Fine NEW YORK 1996-08-30 Stocks fell.",
+         ["Markets fell .", "Larry Fine", "NEW YORK 1996-08-30", "Stocks fell ."]),
+        ("Rolf Soderlind LONGYEAR, West Bank 1996-08-30 It rose.",
+         ["Rolf Soderlind", "LONGYEAR , West Bank 1996-08-30", "It rose ."]),
+        # … and words in capitals without a date behind them, or before other words, begin nothing.
+        ("Larry Fine of IBM met NATO members", ["Larry Fine of IBM met NATO members"]),
+        ("the NATO summit of 1996-08-30 was short", ["the NATO summit of 1996-08-30 was short"]),
+        # Several stops end one sentence.
+        ("Stop!!! Why??! He left.", ["Stop ! ! !", "Why ? ? !", "He left ."]),
+        # AM and PM belong to the time before them.
+        ("Ada Lovelace 03/29/2001 09:01 AM Here it is.", ["Ada Lovelace 03/29/2001 09:01 AM", "Here it is ."]),
+        ("It closes at 09:30 PM Pacific time.", ["It closes at 09:30 PM Pacific time ."]),
         ("it fell. then it rose.", ["it fell . then it rose ."]),
         ("STORM HITS COAST\nWinds rose in Kiel.", ["STORM HITS COAST", "Winds rose in Kiel ."]),
         ("a line that was broken because the page was full of letters in\nMunich and went on",

@@ -61,7 +61,7 @@ class Splitter:
         self._roles = (0, 0)  # of the last token but one, and of the last
         self._word = 0  # role of the last token that closes nothing
         self._opened = False  # whether a straight quotation mark is open
-        self._place = -1  # where words in capitals began that could name the place of a dateline; -1 for none
+        self._place = -1  # where words in capitals began that could name a dateline's place; -1 none, 0 they cannot
 
     def read(self, words: Sequence[str], starts: Sequence[int]) -> None:
         """Take the next tokens of the text: what they are, and where they start."""
@@ -72,6 +72,8 @@ class Splitter:
                 self._opened = False
             if role & _QUOTE and self._quote_closes(start):
                 role |= _CLOSES
+            if role & _CLOCK and not self._roles[1] & _COUNTS:
+                role &= ~(_CLOCK | _SMALL)  # PM Modi, I AM: no time of day
             if self._count and (
                 (lines and (lines > 1 or self._line_ends(role))) or (self._word > 0 and self._stops(role))
             ):
@@ -105,10 +107,13 @@ class Splitter:
         return closes
 
     def _find_dateline(self, role: int) -> None:
-        """Break before the place of a dateline, which only its date gives away: ``LONGYEAR , Norway 1996-08-30``."""
+        """Break before the place of a dateline, which only its date gives away: ``LONGYEAR , Norway 1996-08-30``.
+
+        Behind a small word or a number nothing begins: ``built by NASA 1996-08-30``.
+        """
         if role & _LOUD:
             if self._place < 0 or not self._roles[1] & (_LOUD | _COMMA):
-                self._place = self._count
+                self._place = 0 if self._roles[1] & (_SMALL | _COUNTS) else self._count
         elif not role & (_CAPITAL | _COMMA):
             if role & _DATE and self._place > (self._begins[-1] if self._begins else 0):
                 self._begins.append(self._place)

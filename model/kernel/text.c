@@ -196,6 +196,7 @@ API int64_t split(const uint32_t *code, const int64_t *end, int64_t texts, const
                 opened = !closes;
                 if (closes) role |= CLOSES;
             }
+            if (role & CLOCK && !(last & COUNTS)) role &= ~(CLOCK | SMALL); /* no time of day */
             if (token > first) {
                 int line_ends = breaks && (breaks > 1 || (ended - line <= SHORT_LINE && !(role & SMALL)));
                 int stops = stopped > 0 && !(role & (SMALL | CLOSES | ENDS)) &&
@@ -211,7 +212,7 @@ API int64_t split(const uint32_t *code, const int64_t *end, int64_t texts, const
                 begins = place;
             }
             if (role & LOUD) {
-                if (place < 0 || !(last & (LOUD | COMMA))) place = token;
+                if (place < 0 || !(last & (LOUD | COMMA))) place = last & (SMALL | COUNTS) ? 0 : token;
             } else if (!(role & (CAPITAL | COMMA))) {
                 place = -1;
             }

@@ -17,7 +17,7 @@ def sentences(text):
 
 
 PIECES = st.sampled_from(
-    'He he NEW YORK U.S. Mr. PM 1996-08-30 7 7-5 , . ! ... " ” ) AM\n LONDON\n\n Kiel\n'.split(" ")
+    'He he NEW YORK U.S. Mr. PM AM 1996-08-30 7 7-5 , . ! ... " ” ) AM\n LONDON\n\n Kiel\n'.split(" ")
 )
 
 
@@ -59,11 +59,15 @@ def test_every_token_belongs_to_one_sentence_and_none_is_empty(text):
         # … and words in capitals without a date behind them, or before other words, begin nothing.
         ("Larry Fine of IBM met NATO members", ["Larry Fine of IBM met NATO members"]),
         ("the NATO summit of 1996-08-30 was short", ["the NATO summit of 1996-08-30 was short"]),
+        ("It was built by JPL NASA 1996-08-30 and flew.", ["It was built by JPL NASA 1996-08-30 and flew ."]),
+        ("Seen at 10:30 PM GMT 1996-08-30 by Ada.", ["Seen at 10:30 PM GMT 1996-08-30 by Ada ."]),
         # Several stops end one sentence.
         ("Stop!!! Why??! He left.", ["Stop ! ! !", "Why ? ? !", "He left ."]),
         # AM and PM belong to the time before them.
         ("Ada Lovelace 03/29/2001 09:01 AM Here it is.", ["Ada Lovelace 03/29/2001 09:01 AM", "Here it is ."]),
         ("It closes at 09:30 PM Pacific time.", ["It closes at 09:30 PM Pacific time ."]),
+        ("He resigned. PM Modi will visit.", ["He resigned .", "PM Modi will visit ."]),
+        ("India votes\nPM Modi wins", ["India votes", "PM Modi wins"]),
         ("it fell. then it rose.", ["it fell . then it rose ."]),
         ("STORM HITS COAST\nWinds rose in Kiel.", ["STORM HITS COAST", "Winds rose in Kiel ."]),
         ("a line that was broken because the page was full of letters in\nMunich and went on",

@@ -102,7 +102,7 @@ def read_report(folder):
 
 
 def test_a_bundled_model_is_small_loads_and_says_what_it_is(bundled):
-    assert sum(path.stat().st_size for path in bundled.rglob("*")) <= 25_000_000
+    assert sum(path.stat().st_size for path in bundled.rglob("*")) <= 26_000_000
     assert Tagger.load(bundled).labels == ("LOC", "ORG", "PER")
     card, report = (bundled / "README.md").read_text(encoding="utf-8"), read_report(bundled)
     data = report["config"]["data"]

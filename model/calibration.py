@@ -69,7 +69,7 @@ class Calibration:
         product_M = np.exp(log_product_M.astype(np.float64)).clip(_EDGE, 1 - _EDGE)
         logit_M = self.slope * np.log(product_M / (1 - product_M)) + self.offset
         logit_M += self.length * np.log(tokens_M.astype(np.float64).clip(1))  # 0 where nothing but a tile is filled up
-        logit_M += self.strange * strange_M
+        logit_M += self.strange * strange_M.astype(np.float64)
         score_M: NDArray[np.float64] = 1 / (1 + np.exp(-logit_M))
         return score_M
 

@@ -109,6 +109,11 @@ def test_scores_are_the_formula():
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_a_number_too_large_for_float32_leaves_scores_that_are_numbers():
+    found = Calibration(strange=1e300).entity_scores(np.log(ones(2) / 2), ones(2), np.array([0, 1], np.float32))
+    np.testing.assert_allclose(found, [0.5, 1])
+
+
 def test_doubt_that_a_product_counts_once_a_token_is_taken_back():
     """All tokens of a name are right together or not at all, so its length says nothing of whether it is right."""
     p_M, tokens_M = RNG.uniform(0.5, 1, size=10_000), RNG.integers(1, 5, 10_000).astype(np.float32)

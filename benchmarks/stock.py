@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 
-from model.bundled import bundled_model
+from model.bundled import DEFAULT, find_model
 from model.iob import Span, spans
 from model.tagger import Tagger
 from training.config import load_config
@@ -30,12 +30,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("job", type=Path, help="says how the corpora are read, and which of them are for testing")
     parser.add_argument("corpora", help="the folder that they are in")
-    parser.add_argument("--model", type=Path, default=bundled_model(), help="checkpoint folder")
+    parser.add_argument("--model", default=DEFAULT, help="checkpoint folder, or the name of a bundled model")
     parser.add_argument("--python", required=True, help="of an environment with spaCy")
     parser.add_argument("--pipeline", required=True, help="its name there, or a folder")
     options = parser.parse_args()
     data = load_config(options.job, [f"data.root={options.corpora}"]).data
-    tagger = Tagger.load(options.model)
+    tagger = Tagger.load(find_model(options.model))
     print(f"| corpus | entities | {tagger.version} | {Path(options.pipeline).name} |\n|---|---|---|---|")
     pairs = []
     for name in data.test:

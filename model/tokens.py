@@ -56,7 +56,8 @@ _PATTERN = re.compile(
     | {_LETTER}(?:\.{_LETTER})+\.?(?:-{_WORD}+)*(?!{_WORD})     # U.S.  a.m.  U.N.-led
     | (?:{_ALWAYS_ABBREVIATED})\.(?!{_WORD})                    # Mr.  Inc.  Sept.
     | [A-Z]\.(?=\ [^\W\d_a-z])                                  # the J. of J. Smith
-    | [+-]?(?:\d+(?:[.,:/-]\d+)+|\.\d+)(?!{_WORD})              # 1,200.50  3-1  1996-08-22  10:30  .500
+    | [+-]?\d+(?:[.,:/-]\d+)+(?!{_WORD})                        # 1,200.50  3-1  1996-08-22  10:30  192.168.1.1
+    | [+-]?\.\d+(?!{_WORD}|\.\d)                                # .500
     | [A-Z]{{1,3}}\$(?!{_LETTER})                                # C$  US$
     | {_WORD}+(?:(?:[-&'’_]+|\.(?=[a-z0-9]))(?={_WORD}){_WORD}+)*   # a word, with hyphens and apostrophes inside
     | ['’](?:s|S|re|ve|ll|d|m|n|em)(?!{_WORD})                  # a clitic after a space

@@ -34,6 +34,7 @@ def test_tokens_lie_in_order_where_they_say_and_leave_only_white_space(text):
         ("at 10:30 a.m. on 1996-08-22, 6-3 and 1,200.50", "at 10:30 a.m. on 1996-08-22 , 6-3 and 1,200.50"),
         ("Anglo-French U.N.-led talks", "Anglo-French U.N.-led talks"),
         ("won .556 of 9; C$1.15, A$ 100 and US$ 5.", "won .556 of 9 ; C$ 1.15 , A$ 100 and US$ 5 ."),
+        ("ping .192.168.1.1 now", "ping . 192.168.1.1 now"),
         ("ST. LOUIS", "ST. LOUIS"),
         ("$5.20 is 50% (half)", "$ 5.20 is 50 % ( half )"),
         ("mail me@x.org or see https://x.org/a_b, @ada #nlp", "mail me@x.org or see https://x.org/a_b , @ada #nlp"),

@@ -48,7 +48,7 @@ def visit(chromium):
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(3_000)
+        page.set_default_timeout(20_000)  # a busy machine draws thousands of marks in its own time
 
         def on_console(message):
             expected = refusals and message.text.startswith("Failed to load resource")

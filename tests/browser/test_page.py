@@ -159,7 +159,7 @@ def test_an_explanation_follows_the_text_or_goes_away(page, write):
 
 
 def test_offsets_fit_beyond_the_first_plane(page, write):
-    write(page, "🎶👩‍🚀 Ada Lovelace 🇮🇸 London")
+    write(page, "🎶👩‍🚀 Ada Lovelace 🇮🇸 met Bob in London.")
     page.locator("mark", has_text="London").wait_for()
     assert "Ada Lovelace" in page.locator("mark").first.inner_text()
     explain(page, page.get_by_role("option", name="Lovelace").click)

@@ -193,7 +193,7 @@ class TestCard:
         card = render_card(make_report())
         for said in ("# A \\<small\\> model", "`PER` and `LOC`", "*CC0*", "a word and 3 on each side", "Public domain"):
             assert said in card
-        assert "temperature 1.2000, slope 0.8000, offset 0.1000, length 0.3000." in card
+        assert "temperature 1.2000, slope 0.8000, offset 0.1000, length 0.3000, strange 0.0000." in card
         assert "Not for decisions about people" in card
         assert card.startswith("# ")
         assert card.endswith("```\n")
@@ -211,7 +211,7 @@ class TestCard:
     def test_a_report_of_before_there_were_variants_has_a_card_without_them(self):
         report = make_report()
         full = render_card(report)
-        del report["variants"], report["calibration"]["length"]
+        del report["variants"], report["calibration"]["length"], report["calibration"]["strange"]
         for evaluation in report["scores"].values():
             evaluation.pop("thresholds", None)  # of both splits, which share one here
         card = render_card(report)

@@ -11,7 +11,6 @@ import argparse
 import json
 import subprocess
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 
@@ -19,7 +18,7 @@ from model.bundled import DEFAULT, find_model
 from model.iob import Span, spans
 from model.tagger import Tagger
 from training.config import load_config
-from training.corpus import Sentence, read_corpora
+from training.corpus import Sentence, documents_of, read_corpora
 from training.score import f1_of_spans
 
 TYPES = {"PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC"}
@@ -49,8 +48,7 @@ def main() -> None:
 
 def ours(tagger: Tagger, sentences: Sequence[Sentence]) -> Iterable[list[Span]]:
     """What the tagger finds, document by document."""
-    documents = [[s.words for s in group] for _, group in groupby(sentences, key=lambda sentence: sentence.document)]
-    return [prediction.spans for document in tagger.predict(documents) for prediction in document]
+    return [prediction.spans for document in tagger.predict(documents_of(sentences)) for prediction in document]
 
 
 def theirs(python: str, pipeline: str, sentences: Sequence[Sentence]) -> Iterable[list[Span]]:

@@ -40,4 +40,4 @@ class StorageError(RunError):
 
 
 class TrainingDiverged(RunError):
-    """A loss or gradient stopped being a number."""
+    """A loss or gradient stopped being a number, or a weight outgrew those that it is kept in."""

@@ -58,6 +58,7 @@ LOSSES = {
     "smoothed": {"label_smoothing": 0.1},
     "weighted": {"class_weights": "balanced"},
     "root_weighted": {"class_weights": "sqrt_balanced"},
+    "with_margin": {"entity_margin": 1.5},
     "focal": {"loss": "focal", "focal_gamma": 2.0},
     "focal_weighted": {"loss": "focal", "focal_gamma": 1.5, "class_weights": "balanced"},
 }
@@ -66,6 +67,7 @@ LOSSES = {
 def loss_by_hand(z_NK, gold_N, count_K, options):
     """The mean loss, and ∂L/∂z: p − y for the plain one, with the weight and focus of each window otherwise."""
     N, K = z_NK.shape
+    z_NK = z_NK + options.get("entity_margin", 0.0) * one_hot(np.zeros(N, dtype=int), K)
     p_NK, y_NK = softmax(z_NK), one_hot(gold_N, K)
     smoothing = options.get("label_smoothing", 0.0)
     target_NK = (1 - smoothing) * y_NK + smoothing / K

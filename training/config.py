@@ -138,6 +138,9 @@ class TrainingConfig:
     """Share of the target that is spread over all tags."""
     class_weights: ClassWeights = "none"
     """Weights of the tags in the loss against their imbalance, by (the root of) inverse frequency."""
+    entity_margin: NotNegative = 0.0
+    """How far in log odds entities are learned ahead of O: more are found, and more of them are wrong, for a corpus
+    whose names are found too seldom."""
     oversample: Annotated[float, Field(ge=1, le=100)] = 1.0
     """How often a sentence with an entity is seen in an epoch, for each time that one without is."""
     optimizer: Optimizer = "adamw"

@@ -17,8 +17,9 @@ from torch import Tensor
 from model import checkpoint
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint
+from model.config import Weights
 from model.device import resolve_device
-from model.errors import CheckpointError, InputError
+from model.errors import CheckpointError, InputError, TrainingDiverged
 from model.iob import OUTSIDE
 from model.lexicon import Lexicon
 from model.network import WindowTagger
@@ -217,9 +218,7 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
     """Calibrate and evaluate the best weights, and write them with everything about them to a new folder."""
     network = progress.network
     network.load_state_dict({**network.state_dict(), **progress.best})
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.copy_(weight.to(getattr(torch, config.model.weights)))  # what is measured is what is stored
+    round_weights(network, config.model.weights)
     plain = Checkpoint(config.model, inputs.lexicon, network.eval(), Calibration())
     calibration = fit_calibration(Tagger(plain, device=config.device), inputs.corpora["dev"].sentences)
     final = replace(plain, calibration=calibration)
@@ -263,6 +262,21 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         "README.md": report.render_card(facts),
     }
     checkpoint.save(replace(final, network=network.cpu()), folder, extra)
+
+
+def round_weights(network: WindowTagger, kind: Weights) -> None:
+    """Round every learned weight to the numbers that the checkpoint keeps, so that what is measured is what is stored.
+
+    Raises:
+        TrainingDiverged: a weight is greater than these numbers reach, 65,504 for float16; names it.
+    """
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if not torch.isfinite(rounded := weight.to(getattr(torch, kind))).all():
+                raise TrainingDiverged(
+                    f'{name}: holds {weight.abs().max():g}, more than {kind} can; model.weights = "float32" can'
+                )
+            weight.copy_(rounded)
 
 
 def score_apart(corpus: Corpus, names: Sequence[str], tagger: Tagger) -> dict[str, Scores]:

@@ -1,4 +1,4 @@
-"""What the network is asked to make small: cross-entropy, two answers to class imbalance, and whole sentences.
+"""What the network is asked to make small: cross-entropy, three answers to class imbalance, and whole sentences.
 
 With p = softmax(z) and the true tag y as a one-hot vector:
 
@@ -6,6 +6,7 @@ With p = softmax(z) and the true tag y as a one-hot vector:
     its gradient    ∂L/∂z = p − y
     weighted        L = −w_y log p_y                  w_y large where the tag is rare
     focal           L = −(1 − p_y)^γ log p_y          (Lin et al., ICCV 2017) windows that are right count little
+    with a margin   p = softmax(z + m·[k = O])        (Menon et al., ICLR 2021, eq. 10) O is learned m log odds lower
 
 and, where what a tag says of the next one is learned too (``model/chain.py``), with s(y) the score of a path:
 
@@ -44,7 +45,7 @@ def make_loss(config: TrainingConfig, count_K: Tensor, chain: Chain | None = Non
     """Build the loss that a configuration names.
 
     Args:
-        config: loss, focal_gamma, label_smoothing, class_weights.
+        config: loss, focal_gamma, label_smoothing, class_weights, entity_margin.
         count_K: windows of each tag in the training corpus.
         chain: of the network, if it has one; what the loss of a sentence is about.
 
@@ -53,7 +54,7 @@ def make_loss(config: TrainingConfig, count_K: Tensor, chain: Chain | None = Non
         loss of a sentence, length_S (int64, on the CPU) to the mean over the windows, in nats.
     """
     if chain is not None:
-        return sentence_loss(chain)
+        return _with_margin(sentence_loss(chain), config.entity_margin)
     weight_K = class_weights(count_K, config.class_weights)
 
     def loss(logits_NK: Tensor, gold_N: Tensor, _length_S: Tensor | None = None) -> Tensor:
@@ -68,7 +69,20 @@ def make_loss(config: TrainingConfig, count_K: Tensor, chain: Chain | None = Non
             nats_N = wrong_N.pow(config.focal_gamma) * nats_N
         return nats_N.mean()
 
-    return loss
+    return _with_margin(loss, config.entity_margin)
+
+
+def _with_margin(loss: LossFunction, margin: float) -> LossFunction:
+    """Have a loss see O, the first tag, ``margin`` higher than the network puts it, which so learns to put it lower."""
+    if not margin:
+        return loss
+
+    def ahead(logits_NK: Tensor, *gold: Tensor) -> Tensor:
+        outside_K = torch.zeros_like(logits_NK[0])
+        outside_K[0] = margin
+        return loss(logits_NK + outside_K, *gold)
+
+    return ahead
 
 
 def sentence_loss(chain: Chain, factor: float = 1.0) -> LossFunction:

@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 
 from model import checkpoint
-from model.errors import ConfigError, InputError, StorageError
+from model.errors import ConfigError, InputError, StorageError, TrainingDiverged
 from model.stream import Stream
 from model.tagger import Tagger
 from tests.conftest import ROOT, SAMPLE
@@ -115,6 +115,20 @@ def test_weights_are_measured_as_they_are_stored(quick_job, tmp_path, monkeypatc
     stored = Tagger.load(folder, device="cpu").network.parameters()
     assert all(torch.equal(a, b) for a, b in zip(measured, stored, strict=True))
     assert any(weight.any() for weight in measured)
+
+
+def test_a_weight_that_float16_cannot_hold_is_refused_by_name(quick_job, tmp_path, monkeypatch):
+    from training import job
+
+    def fit(progress, *_):
+        with torch.no_grad():
+            progress.network.output.weight[0, 0] = 1e5
+        yield from ()
+
+    monkeypatch.setattr(job, "fit", fit)
+    with pytest.raises(TrainingDiverged, match=r"^output\.weight: holds 100000, more than float16 can"):
+        train(replace(quick_job, model=replace(quick_job.model, weights="float16")), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_job_whose_words_agree_serves_what_it_evaluated(quick_job, finished, tmp_path, monkeypatch):

@@ -71,6 +71,7 @@ def weights(progress):
         {"loss": "focal"},
         {"class_weights": "balanced"},
         {"class_weights": "sqrt_balanced", "oversample": 1.5},
+        {"entity_margin": 0.5},
         {"schedule": "step"},
         {"schedule": "constant", "average": 0.0, "clip_norm": 5.0},
         {"label_smoothing": 0.05, "join_sentences": 0.3, "isolate_sentences": 0.3, "field_dropout": 0.1},

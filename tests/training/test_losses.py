@@ -110,6 +110,22 @@ def test_where_steps_say_nothing_and_all_are_legal_it_is_the_cross_entropy():
     assert by_sentence(logits_NK, gold_N, torch.tensor([3, 9, 1])).item() == pytest.approx(by_window.item())
 
 
+@pytest.mark.parametrize("kind", ["cross_entropy", "sentence"])
+def test_with_a_margin_entities_are_learned_that_much_ahead_of_their_share(kind):
+    """Of windows that all look the same: the best logits are the log shares of the tags, O's less the margin."""
+    gold_N, length_S, margin = torch.tensor([0] * 8 + [1] * 2), torch.ones(10, dtype=torch.int64), 1.25
+    chain = Chain(tag_set(("X",), "IO"), "IO").double()
+    loss = make_loss(
+        TrainingConfig(loss=kind, entity_margin=margin), torch.ones(2), chain if kind == "sentence" else None
+    )
+    best_K = (torch.tensor([0.8, 0.2]).double().log() - torch.tensor([margin, 0.0])).requires_grad_()
+    loss(best_K.expand(10, 2), gold_N, length_S).backward()
+    np.testing.assert_allclose(best_K.grad, 0, atol=1e-9)
+    assert not np.allclose(
+        torch.autograd.grad(loss((best_K + torch.tensor([0.1, 0])).expand(10, 2), gold_N, length_S), best_K)[0], 0
+    )
+
+
 def test_a_long_sentence_of_sharp_scores_stays_exact_in_float32():
     """Beside the same sum in float64; a constant on all scores of a token changes nothing."""
     chain, _, _ = drawn("IO", [1], 8)

@@ -192,12 +192,12 @@ def answers(
         here: list[Entity] = []
         while used < until:
             some = min(until - used, _PIECE)
-            here += map(_entity, _told(place, islice(entities, some)))
+            here += _told(place, islice(entities, some))
             used += some
             if (written := written + some) >= _PIECE:
                 written = 0
                 yield
-        found.append(Analysis(here, TokenTable(place, names, tag_T, probability_T, begin, size)))
+        found.append(_analysis((here, TokenTable(place, names, tag_T, probability_T, begin, size))))
         begin += size
         if (written := written + 1) >= _PIECE:
             written = 0
@@ -215,14 +215,16 @@ def any_within(true_T: NDArray[np.bool_], begin_M: NDArray[np.int64], end_M: NDA
 _entity = cast(Callable[[tuple[int, int, str, str, float]], Entity], partial(tuple.__new__, Entity))
 """As ``Entity._make``, in half the time."""
 
+_analysis = cast(Callable[[tuple[list[Entity], TokenTable]], Analysis], partial(tuple.__new__, Analysis))
 
-def _told(place: Places, found: Iterable[tuple[int, int, str, float]]) -> Iterator[tuple[int, int, str, str, float]]:
+
+def _told(place: Places, found: Iterable[tuple[int, int, str, float]]) -> list[Entity]:
     """Entities of one item with their text, from start, end, label and score of each."""
     if isinstance(place, TextPlaces):
         text = place.text
-        return ((start, end, label, text[start:end], score) for start, end, label, score in found)
+        return [_entity((start, end, label, text[start:end], score)) for start, end, label, score in found]
     words = place.words
-    return ((start, end, label, " ".join(words[start:end]), score) for start, end, label, score in found)
+    return [_entity((start, end, label, " ".join(words[start:end]), score)) for start, end, label, score in found]
 
 
 def _in_line(places: Sequence[Places], sizes: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

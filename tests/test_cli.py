@@ -599,6 +599,22 @@ class TestData:
         assert line == "fenestra: the corpus has errors, which the report lists: 1"
         assert sum(line.startswith(f"{tmp_path / 'a.conll'}:2: ") for line in out) == 1
 
+    def test_a_corpus_is_cut_in_two(self, fenestra, tmp_path):
+        (tmp_path / "a.conll").write_text(CONLL.replace("-DOCSTART-\tO\n\n", ""))
+        whole, first, rest = (tmp_path / name for name in ("a.conll", "first.conll", "rest.conll"))
+        assert fenestra("data", "split", whole, "50%", first, rest) == (
+            0,
+            [f"{first}: 1 sentences", f"{rest}: 1 sentences"],
+            [],
+        )
+        code, _, (line,) = fenestra("data", "split", whole, "50%", first, rest)
+        assert (code, line) == (2, f"fenestra: {first}: is taken; each part needs a new file")
+
+    def test_a_size_that_is_none_is_bad_usage(self, fenestra, tmp_path, capsys):
+        with pytest.raises(SystemExit, match="2"):
+            fenestra("data", "split", tmp_path / "a", "half", tmp_path / "b", tmp_path / "c")
+        assert "expected a number such as 110 or a share such as 80%, got 'half'" in capsys.readouterr().err
+
     def test_json_holds_the_same(self, fenestra, tmp_path):
         (tmp_path / "a.conll").write_text(CONLL)
         _, out, _ = fenestra("data", "check", "--json", "--labels", "PER,LOC", tmp_path / "a.conll")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from training.epoch import Epoch
     from training.evaluation import Evaluation, Variant
     from training.score import LabelScore
+    from training.split import Size
 
 _FETCHED = (
     "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; "
@@ -155,7 +156,7 @@ def _add_evaluate(verbs: Verbs) -> None:
 
 
 def _add_data(verbs: Verbs) -> None:
-    parser = verbs.add_parser("data", help="get a known corpus, vectors or lists; say what is wrong with a corpus")
+    parser = verbs.add_parser("data", help="get a known corpus, vectors or lists; check or split a corpus")
     parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
     fetch = add_verb(
@@ -188,6 +189,20 @@ def _add_data(verbs: Verbs) -> None:
     )
     check.add_argument("--labels", metavar="A,B,…", type=_labels, help="the labels there may be; any unless given")
     check.add_argument("--json", action="store_true", help="print JSON")
+    split = add_verb(
+        actions,
+        "split",
+        _split,
+        "cut a corpus in two between documents, or between sentences where it marks none",
+        examples=(
+            "  fenestra data split corpus.conll 80% train.conll dev.conll\n"
+            "  fenestra data split train.conll 110 first110.conll last12.conll"
+        ),
+    )
+    split.add_argument("file", metavar="FILE", type=Path, help="one token a line, plain or gzipped")
+    split.add_argument("size", metavar="SIZE", type=_size, help="documents of the first part, or their share: 80%%")
+    split.add_argument("first", metavar="FIRST", type=output_file, help="new file for the first part")
+    split.add_argument("rest", metavar="REST", type=output_file, help="new file for the others")
 
 
 def _add_vectors(verbs: Verbs) -> None:
@@ -416,12 +431,30 @@ def _check(options: argparse.Namespace) -> int:
     return complain(f"the corpus has errors, which the report lists: {found.error_count:,}", code=2)
 
 
+def _split(options: argparse.Namespace) -> None:
+    from training.split import split_corpus
+
+    for part in split_corpus(options.file, options.size, options.first, options.rest):
+        say(str(part))
+
+
 def _neighbours(options: argparse.Namespace) -> None:
     from training.config import VectorsConfig
     from training.vectors import load_vectors, neighbours
 
     for word, similarity in neighbours(load_vectors(VectorsConfig(source=options.vectors)), options.word, options.n):
         say(f"{word}\t{similarity:.4f}")
+
+
+def _size(text: str) -> "Size":
+    from training.split import Size
+
+    try:
+        return Size.parse(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"expected a number such as 110 or a share such as 80%, got {text!r}"
+        ) from None
 
 
 def _renaming(text: str) -> tuple[str, str]:

@@ -2,13 +2,12 @@
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.answers import Places, TextPlaces, WordPlaces
-from model.errors import InputError
 from model.kernel.library import Array, Kernel, Reading, address
 from model.kernel.vocabulary import LONG, Vocabulary
 from model.steps import Step
@@ -94,9 +93,7 @@ class Reader:
     def read_documents(self, documents: Sequence[Sequence[Sequence[str]]]) -> None:
         """Read documents whose sentences are words already."""
         batch = self.batch
-        words = [word for document in documents for sentence in document for word in sentence]
-        if not all(words):
-            raise InputError("a sentence holds an empty word")
+        words = list(chain.from_iterable(chain.from_iterable(documents)))
         batch.read(batch.vocabulary.numbers(words, batch.long))
         for document in documents:
             batch.end_document(list(map(len, document)))
@@ -105,8 +102,6 @@ class Reader:
         batch = self.batch
         for begin in range(0, len(words), PIECE):
             piece = words[begin : begin + PIECE] if len(words) > PIECE else words
-            if not all(piece):
-                raise InputError("a sentence holds an empty word")
             batch.read(batch.vocabulary.numbers(piece, batch.long))
             if len(piece) >= PIECE:
                 yield Step("tokenize")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.document import ELSEWHERE_CLASSES, case_evidence
+from model.errors import InputError
 from model.kernel.library import Array, Kernel, Runs, address
 from model.lexicon import Lexicon
 from model.sentences import role
@@ -77,8 +78,11 @@ class Vocabulary:
         """The number of every word.
 
         Args:
-            words: with text in each.
+            words: in any number.
             long: takes the text of monstrous words, by number.
+
+        Raises:
+            InputError: a word is empty.
         """
         try:
             return np.fromiter(map(self._numbers.__getitem__, words), np.int32, len(words))
@@ -104,6 +108,8 @@ class Vocabulary:
 
     def number(self, word: str, long: dict[int, str]) -> int:
         """As :meth:`numbers`, of one word."""
+        if not word:  # none is known, so that one is always found here
+            raise InputError("a sentence holds an empty word")
         monstrous = len(word) > LONG
         key = digest(word) if monstrous else word
         number = self._numbers.get(key)

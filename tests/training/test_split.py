@@ -1,0 +1,104 @@
+"""A corpus cut in two: whole documents, in order, nothing lost, nothing overwritten."""
+
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.errors import DataError, InputError, StorageError
+from training.corpus import read_corpus
+from training.split import Size, split_corpus
+
+PLAIN = "a O\nb B-X\n\nc O\n\nd O\n\ne O\n"
+MARKED = "z O\n-DOCSTART- O\n\na O\nb B-X\n\nc O\n-DOCSTART- O\n\nd O\n"
+
+
+def parts(folder, text, size, name="corpus.conll"):
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    found = split_corpus(folder / name, Size.parse(size), folder / "first", folder / "rest")
+    return (folder / "first").read_text(), (folder / "rest").read_text(), [str(part) for part in found]
+
+
+def test_sentences_where_no_documents_are_marked(tmp_path):
+    first, rest, said = parts(tmp_path, PLAIN, "3")
+    assert (first, rest) == ("a O\nb B-X\n\nc O\n\nd O\n\n", "e O\n\n")
+    assert said == [f"{tmp_path / 'first'}: 3 sentences", f"{tmp_path / 'rest'}: 1 sentences"]
+
+
+def test_documents_stay_whole_and_what_is_before_the_first_mark_is_one(tmp_path):
+    first, rest, said = parts(tmp_path, MARKED, "2")
+    assert first == "z O\n\n-DOCSTART- O\n\na O\nb B-X\n\nc O\n\n"
+    assert rest == "-DOCSTART- O\n\nd O\n\n"
+    assert said == [f"{tmp_path / 'first'}: 2 documents, 3 sentences", f"{tmp_path / 'rest'}: 1 documents, 1 sentences"]
+
+
+@pytest.mark.parametrize(("share", "of_ten"), [("75%", 7), ("80%", 8), ("99.9%", 9), ("10%", 1), ("33.4%", 3)])
+def test_a_share_is_rounded_down_exactly(share, of_ten):
+    assert Size.parse(share).of(10) == of_ten
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "0%", "100%", "many", "", "%", "nan", "1/0", "inf%"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises((ValueError, ZeroDivisionError)):
+        Size.parse(text)
+
+
+@given(
+    st.lists(
+        st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3), max_size=3), min_size=2, max_size=6
+    ).filter(any),
+    st.data(),
+)
+def test_the_two_parts_are_the_whole_as_the_reader_sees_it(tmp_path_factory, documents, data):
+    folder = tmp_path_factory.mktemp("split")
+    lines = [
+        line
+        for document in documents
+        for line in ["-DOCSTART- -X- O", "", *(x for words in document for x in [*(f"{w} NN O" for w in words), ""])]
+    ]
+    count = data.draw(st.integers(1, len(documents) - 1))
+    first, rest, _ = parts(folder, "\n".join(lines), str(count))
+    (folder / "again").write_text(first + rest)
+    whole, again = (read_corpus(folder / name).sentences for name in ("corpus.conll", "again"))
+    assert [(s.words, s.tags, s.document) for s in whole] == [(s.words, s.tags, s.document) for s in again]
+    assert first.count("-DOCSTART-") == count
+
+
+def test_gzip_windows_line_ends_and_a_mark_of_bytes_are_read(tmp_path):
+    first, rest, _ = parts(tmp_path, gzip.compress(b"\xef\xbb\xbfa O\r\n\r\nb O\r\n"), "50%")
+    assert (first, rest) == ("a O\n\n", "b O\n\n")
+
+
+@pytest.mark.parametrize(("size", "taken"), [("4", "4"), ("9", "9"), ("10%", "0")])
+def test_an_empty_part_is_refused(tmp_path, size, taken):
+    with pytest.raises(InputError, match=f"has 4 sentences; a first part of {taken} leaves one part empty"):
+        parts(tmp_path, PLAIN, size)
+    assert not (tmp_path / "first").exists()
+
+
+@pytest.mark.parametrize("name", ["first", "rest"])
+def test_nothing_is_overwritten(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match=f"{name}: is taken"):
+        parts(tmp_path, PLAIN, "1")
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_the_two_files_are_two(tmp_path):
+    (tmp_path / "corpus.conll").write_text(PLAIN)
+    with pytest.raises(InputError, match="one: is taken"):
+        split_corpus(tmp_path / "corpus.conll", Size.parse("1"), tmp_path / "one", tmp_path / "one")
+
+
+def test_a_line_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"corpus\.conll:3: .*expected UTF-8"):
+        parts(tmp_path, b"a O\n\n\xff O\n\nb O\n", "1")
+    with pytest.raises(DataError, match="cannot be read"):
+        split_corpus(tmp_path / "none", Size.parse("1"), tmp_path / "first", tmp_path / "rest")
+
+
+def test_a_disk_that_refuses_is_said(tmp_path):
+    (tmp_path / "corpus.conll").write_text(PLAIN)
+    with pytest.raises(StorageError, match="cannot be written"):
+        split_corpus(tmp_path / "corpus.conll", Size.parse("1"), tmp_path / "none" / "first", tmp_path / "rest")

@@ -610,10 +610,10 @@ class TestData:
         code, _, (line,) = fenestra("data", "split", whole, "50%", first, rest)
         assert (code, line) == (2, f"fenestra: {first}: is taken; each part needs a new file")
 
-    def test_a_size_that_is_none_is_bad_usage(self, fenestra, tmp_path, capsys):
-        with pytest.raises(SystemExit, match="2"):
-            fenestra("data", "split", tmp_path / "a", "half", tmp_path / "b", tmp_path / "c")
-        assert "expected a number such as 110 or a share such as 80%, got 'half'" in capsys.readouterr().err
+    def test_a_size_that_is_none_is_bad_usage(self, fenestra, tmp_path):
+        code, _, (line,) = fenestra("data", "split", tmp_path / "a", "half", tmp_path / "b", tmp_path / "c")
+        assert code == 2
+        assert "expected a number such as 110 or a share such as 80%, got 'half'" in line
 
     def test_json_holds_the_same(self, fenestra, tmp_path):
         (tmp_path / "a.conll").write_text(CONLL)

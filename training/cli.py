@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _FETCHED = (
     "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; "
-    "a lexicon: names"
+    "lexicon: names, names-ru"
 )
 
 

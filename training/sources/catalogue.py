@@ -7,12 +7,14 @@ from training.sources.brown import BROWN, BROWN_DE, BROWN_ES
 from training.sources.conll2003 import CONLL2003
 from training.sources.glove import GLOVE, GLOVE50
 from training.sources.names import NAMES
+from training.sources.names_ru import NAMES_RU
 from training.sources.navec import NAVEC
 from training.sources.source import Kind, Source
 from training.sources.spacy_md import SPACY_MD
 
 SOURCES: dict[str, Source] = {
-    source.name: source for source in (CONLL2003, GLOVE, GLOVE50, NAVEC, SPACY_MD, BROWN, BROWN_ES, BROWN_DE, NAMES)
+    source.name: source
+    for source in (CONLL2003, GLOVE, GLOVE50, NAVEC, SPACY_MD, BROWN, BROWN_ES, BROWN_DE, NAMES, NAMES_RU)
 }
 
 

@@ -1,0 +1,79 @@
+"""Russian names in all their cases, from the dictionary of OpenCorpora.
+
+    phrases.tsv     KIND<TAB>name, the kinds as below, each in alphabetical order
+
+    first           first names
+    last            surnames, of men, women and families
+    place           names of places: countries, towns, rivers
+    organisation    names of organisations, mostly short ones of Soviet make: Воронежагропромтранс
+    common          those of the names above that are other words as well: Вера, Орёл
+
+Russian declines its names, and a list of them as they stand in a gazetteer would miss most of their places in a text.
+The dictionary, as the package holds it for pymorphy, has every form with its grammemes (Name, Surn, Geox, Orgn), in
+small letters. A name is written capitalised here, in each of its parts. Left out: patronymics, which their ending
+tells, and what is nearly never said in the plural, first names and organisations.
+"""
+
+import tempfile
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from training.sources.names import PHRASES
+from training.sources.source import Package, Source
+
+_DICTIONARY = Package(
+    "pip",
+    "pymorphy3-dicts-ru",
+    "2.4.417150.4580142",
+    "718bac64c73c10c16073a199402657283d9b64c04188b694f6d3e9b0d85440f4",
+    8,
+)
+_KINDS = {"Name": "first", "Surn": "last", "Geox": "place", "Orgn": "organisation"}
+_SAID_OF_ONE = {"Name", "Orgn"}
+_PATRONYMIC, _PLURAL, _COMMON = "Patr", "plur", "common"
+
+
+def _build(files: Sequence[Path], folder: Path) -> None:
+    kinds: dict[str, set[str]] = defaultdict(set)
+    other = set()
+    with tempfile.TemporaryDirectory() as unpacked, zipfile.ZipFile(files[0]) as package:
+        package.extractall(unpacked)
+        for word, grammemes in known_words(Path(unpacked) / "pymorphy3_dicts_ru" / "data"):
+            named = grammemes & _KINDS.keys()
+            if _PLURAL in grammemes:
+                named -= _SAID_OF_ONE
+            kinds[word].update(_KINDS[name] for name in named)
+            if not grammemes & {*_KINDS, _PATRONYMIC}:
+                other.add(word)
+    lines = [f"{kind}\t{word.title()}\n" for word, found in kinds.items() for kind in found]
+    lines += [f"{_COMMON}\t{word.title()}\n" for word, found in kinds.items() if found and word in other]
+    (folder / PHRASES).write_text("".join(sorted(lines)), encoding="utf-8", newline="\n")
+
+
+def known_words(folder: Path, prefix: str = "") -> Iterator[tuple[str, frozenset[str]]]:
+    """Every form in a dictionary of pymorphy, with its grammemes; a form of several words comes as often.
+
+    Args:
+        folder: of the dictionary.
+        prefix: only forms that begin so.
+    """
+    from pymorphy3.opencorpora_dict import Dictionary  # only here
+
+    dictionary = Dictionary(str(folder))
+    grammemes_of = cache(lambda paradigm, place: dictionary.build_tag_info(paradigm, place).grammemes)
+    for word, (paradigm, place) in dictionary.words.iteritems(prefix):
+        yield word, grammemes_of(paradigm, place)
+
+
+NAMES_RU = Source(
+    "names-ru",
+    "lexicon",
+    "Russian names in all their cases: the dictionary of OpenCorpora as pymorphy has it",
+    "CC BY-SA 3.0 (OpenCorpora contributors)",
+    (_DICTIONARY,),
+    _build,
+    7,
+)

@@ -197,7 +197,7 @@ def answers(
             if (written := written + some) >= _PIECE:
                 written = 0
                 yield
-        found.append(_analysis((here, TokenTable(place, names, tag_T, probability_T, begin, size))))
+        found.append(Analysis(here, TokenTable(place, names, tag_T, probability_T, begin, size)))
         begin += size
         if (written := written + 1) >= _PIECE:
             written = 0
@@ -214,8 +214,6 @@ def any_within(true_T: NDArray[np.bool_], begin_M: NDArray[np.int64], end_M: NDA
 
 _entity = cast(Callable[[tuple[int, int, str, str, float]], Entity], partial(tuple.__new__, Entity))
 """As ``Entity._make``, in half the time."""
-
-_analysis = cast(Callable[[tuple[list[Entity], TokenTable]], Analysis], partial(tuple.__new__, Analysis))
 
 
 def _told(place: Places, found: Iterable[tuple[int, int, str, float]]) -> list[Entity]:

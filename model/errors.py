@@ -7,7 +7,7 @@ FenestraError
 │   └── DataError           a corpus or vector file is malformed; says ``path:line``
 └── RunError                the work itself failed (exit code 1)
     ├── StorageError        a file could not be written
-    └── TrainingDiverged    a loss or gradient stopped being a number
+    └── TrainingDiverged    a loss, gradient or weight left the numbers there are
 """
 
 
@@ -40,4 +40,4 @@ class StorageError(RunError):
 
 
 class TrainingDiverged(RunError):
-    """A loss or gradient stopped being a number, or a weight outgrew those that it is kept in."""
+    """A loss, gradient or weight stopped being a number, or a weight is too large for those it is stored in."""

@@ -200,7 +200,12 @@ def _add_data(verbs: Verbs) -> None:
         ),
     )
     split.add_argument("file", metavar="FILE", type=Path, help="one token a line, plain or gzipped")
-    split.add_argument("size", metavar="SIZE", type=_size, help="documents of the first part, or their share: 80%%")
+    split.add_argument(
+        "size",
+        metavar="SIZE",
+        type=_size,
+        help="documents of the first part, or their share, 80%%; sentences, where no document is marked",
+    )
     split.add_argument("first", metavar="FIRST", type=output_file, help="new file for the first part")
     split.add_argument("rest", metavar="REST", type=output_file, help="new file for the others")
 
@@ -451,7 +456,7 @@ def _size(text: str) -> "Size":
 
     try:
         return Size.parse(text)
-    except (ValueError, ZeroDivisionError):
+    except ValueError:
         raise argparse.ArgumentTypeError(
             f"expected a number such as 110 or a share such as 80%, got {text!r}"
         ) from None

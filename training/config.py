@@ -96,7 +96,7 @@ class ReferenceConfig:
     """Keep the clusters of this many words: those of the training corpus first, then in the order of the source; 0
     keeps all."""
     lists: str = "none"
-    """`none`, a fetched set (`names`), or a file of `kind<TAB>name` lines."""
+    """`none`, a fetched set (`names`, `names-ru`), or a file of `kind<TAB>name` lines."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -140,7 +140,8 @@ class TrainingConfig:
     """Weights of the tags in the loss against their imbalance, by (the root of) inverse frequency."""
     entity_margin: NotNegative = 0.0
     """How far in log odds entities are learned ahead of O: more are found, and more of them are wrong, for a corpus
-    whose names are found too seldom."""
+    whose names are found too seldom. The loss of training, and not that of dev, is with it; what teachers say is taken
+    so, too."""
     oversample: Annotated[float, Field(ge=1, le=100)] = 1.0
     """How often a sentence with an entity is seen in an epoch, for each time that one without is."""
     optimizer: Optimizer = "adamw"

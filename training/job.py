@@ -268,14 +268,13 @@ def round_weights(network: WindowTagger, kind: Weights) -> None:
     """Round every learned weight to the numbers that the checkpoint keeps, so that what is measured is what is stored.
 
     Raises:
-        TrainingDiverged: a weight is greater than these numbers reach, 65,504 for float16; names it.
+        TrainingDiverged: a weight is no number, or greater than these numbers reach, 65,504 for float16; names it.
     """
     with torch.no_grad():
         for name, weight in network.named_parameters():
             if not torch.isfinite(rounded := weight.to(getattr(torch, kind))).all():
-                raise TrainingDiverged(
-                    f'{name}: holds {weight.abs().max():g}, more than {kind} can; model.weights = "float32" can'
-                )
+                remedy = "a smaller training.learning_rate" + ', or model.weights = "float32"' * (kind != "float32")
+                raise TrainingDiverged(f"{name}: holds {weight.abs().max():g}, which {kind} cannot; try {remedy}")
             weight.copy_(rounded)
 
 

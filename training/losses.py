@@ -77,10 +77,10 @@ def _with_margin(loss: LossFunction, margin: float) -> LossFunction:
     if not margin:
         return loss
 
-    def ahead(logits_NK: Tensor, *gold: Tensor) -> Tensor:
-        outside_K = torch.zeros_like(logits_NK[0])
+    def ahead(logits_NK: Tensor, *rest: Tensor) -> Tensor:
+        outside_K = logits_NK.new_zeros(logits_NK.shape[1])
         outside_K[0] = margin
-        return loss(logits_NK + outside_K, *gold)
+        return loss(logits_NK + outside_K, *rest)
 
     return ahead
 

@@ -4,6 +4,7 @@ Documents stay whole and in their order. What stands close together is often of 
 part drawn at random would share them with the rest, and what is decided by it would look better than it is.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
@@ -12,6 +13,8 @@ from typing import NamedTuple
 
 from model.conll import DOCSTART, columns, open_bytes, read_lines
 from model.errors import DataError, InputError, StorageError
+
+_SIZE = re.compile(r"[0-9]{1,9}|[0-9]{1,2}(\.[0-9]{1,9})?%")
 
 Lines = list[str]
 """A sentence as the file has it; the line that begins a document is one by itself."""
@@ -30,12 +33,9 @@ class Size(NamedTuple):
         Raises:
             ValueError: it is neither a whole number above 0 nor a percentage between 0 and 100.
         """
-        number = Fraction(text.removesuffix("%"))
-        if text.endswith("%") and 0 < number < 100:
-            return cls(share=number / 100)
-        if not text.endswith("%") and number >= 1 and number.denominator == 1:
-            return cls(documents=int(number))
-        raise ValueError(text)
+        if not _SIZE.fullmatch(text) or not Fraction(text.rstrip("%")):
+            raise ValueError(text)
+        return cls(share=Fraction(text[:-1]) / 100) if text.endswith("%") else cls(documents=int(text))
 
     def of(self, number: int) -> int:
         """The first part of so many, rounded down."""
@@ -69,15 +69,25 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
         InputError: one of the parts would be empty, or a file is there already.
         StorageError: the disk refused.
     """
+    if first.resolve() == rest.resolve() or first.exists() or rest.exists():
+        raise InputError(f"{first if first.exists() else rest}: is taken; each part needs a new file")
     sentences = list(_sentences(path))
     marked = any(map(_opens, sentences))
     documents = _documents(sentences) if marked else [[sentence] for sentence in sentences]
-    count, unit = size.of(len(documents)), "documents" if marked else "sentences"
-    if not 0 < count < len(documents):
-        raise InputError(f"{path}: has {len(documents):,} {unit}; a first part of {count:,} leaves one part empty")
-    if first == rest or first.exists() or rest.exists():
-        raise InputError(f"{first if first.exists() else rest}: is taken; each part needs a new file")
-    return _write(first, documents[:count], marked), _write(rest, documents[count:], marked)
+    count = size.of(len(documents))
+    halves = [list(chain.from_iterable(some)) for some in (documents[:count], documents[count:])]
+    found = [sum(not _opens(sentence) for sentence in half) for half in halves]
+    if not all(found):
+        marks = f"{len(documents):,} documents" if marked else f"{len(documents):,} sentences, no mark of a document"
+        raise InputError(f"{path}: has {marks}; with {count:,} in the first part one part is empty")
+    _write(first, halves[0])
+    try:
+        _write(rest, halves[1])
+    except StorageError:
+        first.unlink()  # or it would pass for the half of a whole
+        raise
+    counts = (count, len(documents) - count) if marked else (0, 0)
+    return Part(first, counts[0], found[0]), Part(rest, counts[1], found[1])
 
 
 def _sentences(path: Path) -> Iterator[Lines]:
@@ -113,11 +123,14 @@ def _documents(sentences: Sequence[Lines]) -> list[list[Lines]]:
     return documents if documents[0] else documents[1:]
 
 
-def _write(path: Path, documents: Sequence[list[Lines]], marked: bool) -> Part:
-    sentences = list(chain.from_iterable(documents))
+def _write(path: Path, sentences: Sequence[Lines]) -> None:
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{line}\n" for sentence in sentences for line in (*sentence, ""))
+            try:
+                file.writelines(f"{line}\n" for sentence in sentences for line in (*sentence, ""))
+                file.flush()
+            except OSError:
+                path.unlink()
+                raise
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror})") from error
-    return Part(path, len(documents) if marked else 0, sum(not _opens(sentence) for sentence in sentences))

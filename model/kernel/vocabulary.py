@@ -108,7 +108,7 @@ class Vocabulary:
 
     def number(self, word: str, long: dict[int, str]) -> int:
         """As :meth:`numbers`, of one word."""
-        if not word:  # none is known, so that one is always found here
+        if not word:  # never among the known, so that `numbers` always comes here
             raise InputError("a sentence holds an empty word")
         monstrous = len(word) > LONG
         key = digest(word) if monstrous else word

@@ -206,7 +206,8 @@ NAMES = {
 FORMS = [
     ("анна", "Name sing"), ("анны", "Name sing"), ("анны", "Name plur"), ("аннам", "Name plur"), ("вера", "Name sing"),
     ("вера", "NOUN sing"), ("зил", "Orgn sing"), ("зилам", "Orgn plur"), ("ивановы", "Surn plur"), ("кошка", "NOUN"),
-    ("ивановна", "Patr sing"), ("ростове-на-дону", "Geox sing"), ("тула", "Geox sing"), ("тула", "Name Surn sing"),
+    ("ивановна", "Patr sing"),
+    ("пётр", "Name sing"), ("орел", "NOUN"), ("орёл", "Geox sing"), ("ростове-на-дону", "Geox sing"), ("тула", "Geox sing"), ("тула", "Name Surn sing"),
 ]  # fmt: skip
 
 
@@ -368,11 +369,11 @@ def test_names_are_phrases_of_tokens_by_kind(cache):
 
 def test_russian_names_stand_there_in_all_their_cases(cache):
     assert phrases(fetch("names-ru", download=Registry())) == {
-        "common": ["Вера"],
-        "first": ["Анна", "Анны", "Вера", "Тула"],
+        "common": ["Вера", "Орел"],
+        "first": ["Анна", "Анны", "Вера", "Петр", "Пётр", "Тула"],
         "last": ["Ивановы", "Тула"],
         "organisation": ["Зил"],
-        "place": ["Ростове-На-Дону", "Тула"],
+        "place": ["Орел", "Орёл", "Ростове-На-Дону", "Тула"],
     }
 
 

@@ -10,8 +10,9 @@
 
 Russian declines its names, and a list of them as they stand in a gazetteer would miss most of their places in a text.
 The dictionary, as the package holds it for pymorphy, has every form with its grammemes (Name, Surn, Geox, Orgn), in
-small letters. A name is written capitalised here, in each of its parts. Left out: patronymics, which their ending
-tells, and what is nearly never said in the plural, first names and organisations.
+small letters. A name is written capitalised here, in each of its parts, and also with ``е`` for ``ё``, as most
+print it. Left out: patronymics, which their ending tells, and what is nearly never said in the plural, first names and
+organisations.
 """
 
 import tempfile
@@ -45,12 +46,15 @@ def _build(files: Sequence[Path], folder: Path) -> None:
             named = grammemes & _KINDS.keys()
             if _PLURAL in grammemes:
                 named -= _SAID_OF_ONE
-            kinds[word].update(_KINDS[name] for name in named)
-            if not grammemes & {*_KINDS, _PATRONYMIC}:
-                other.add(word)
-    lines = [f"{kind}\t{word.title()}\n" for word, found in kinds.items() for kind in found]
-    lines += [f"{_COMMON}\t{word.title()}\n" for word, found in kinds.items() if found and word in other]
-    (folder / PHRASES).write_text("".join(sorted(lines)), encoding="utf-8", newline="\n")
+            for form in {word, word.replace("ё", "е")}:
+                if named:
+                    kinds[form].update(_KINDS[name] for name in named)
+                if not grammemes & {*_KINDS, _PATRONYMIC}:
+                    other.add(form)
+    for form in kinds.keys() & other:
+        kinds[form].add(_COMMON)
+    lines = sorted(f"{kind}\t{form.title()}\n" for form, found in kinds.items() for kind in found)
+    (folder / PHRASES).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def known_words(folder: Path, prefix: str = "") -> Iterator[tuple[str, frozenset[str]]]:

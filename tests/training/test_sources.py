@@ -207,7 +207,9 @@ FORMS = [
     ("анна", "Name sing"), ("анны", "Name sing"), ("анны", "Name plur"), ("аннам", "Name plur"), ("вера", "Name sing"),
     ("вера", "NOUN sing"), ("зил", "Orgn sing"), ("зилам", "Orgn plur"), ("ивановы", "Surn plur"), ("кошка", "NOUN"),
     ("ивановна", "Patr sing"),
-    ("пётр", "Name sing"), ("орел", "NOUN"), ("орёл", "Geox sing"), ("ростове-на-дону", "Geox sing"), ("тула", "Geox sing"), ("тула", "Name Surn sing"),
+    ("пётр", "Name sing"), ("орел", "NOUN"), ("орёл", "Geox sing"), ("ростове-на-дону", "Geox sing"),
+    ("тула", "Geox sing"),
+    ("тула", "Name Surn sing"),
 ]  # fmt: skip
 
 

@@ -436,6 +436,8 @@ def test_the_sample_model_learns(sample_model):
     assert report["scores"]["test"]["scores"]["micro"]["f1"] > report["baseline"]["test"]["micro"]["f1"] + 0.1
     assert report["epochs"][-1]["train_loss"] < report["epochs"][0]["train_loss"] / 3
     losses = [epoch["train_loss"] for epoch in report["epochs"]]
-    assert sum(later < earlier for earlier, later in pairwise(losses)) > 0.8 * (len(losses) - 1)
+    quarters = [sum(losses[begin : begin + 5]) for begin in range(0, 20, 5)]  # the last epochs differ by little
+    assert len(losses) == 20
+    assert all(later < earlier for earlier, later in pairwise(quarters))
     assert all(torch.isfinite(w.float()).all() for w in safetensors.torch.load(weights(sample_model)).values())
     assert checkpoint.load(sample_model).calibration.temperature != 1.0

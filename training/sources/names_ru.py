@@ -34,7 +34,8 @@ _DICTIONARY = Package(
 )
 _KINDS = {"Name": "first", "Surn": "last", "Geox": "place", "Orgn": "organisation"}
 _SAID_OF_ONE = {"Name", "Orgn"}
-_PATRONYMIC, _PLURAL, _COMMON = "Patr", "plur", "common"
+_NAMES = {*_KINDS, "Patr"}
+_PLURAL, _COMMON = "plur", "common"
 
 
 def _build(files: Sequence[Path], folder: Path) -> None:
@@ -49,7 +50,7 @@ def _build(files: Sequence[Path], folder: Path) -> None:
             for form in {word, word.replace("ё", "е")}:
                 if named:
                     kinds[form].update(_KINDS[name] for name in named)
-                if not grammemes & {*_KINDS, _PATRONYMIC}:
+                if not grammemes & _NAMES:
                     other.add(form)
     for form in kinds.keys() & other:
         kinds[form].add(_COMMON)

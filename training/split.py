@@ -5,7 +5,7 @@ part drawn at random would share them with the rest, and what is decided by it w
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -80,12 +80,7 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
     if not all(found):
         marks = f"{len(documents):,} documents" if marked else f"{len(documents):,} sentences, no mark of a document"
         raise InputError(f"{path}: has {marks}; with {count:,} in the first part one part is empty")
-    _write(first, halves[0])
-    try:
-        _write(rest, halves[1])
-    except StorageError:
-        first.unlink()  # or it would pass for the half of a whole
-        raise
+    _write({first: halves[0], rest: halves[1]})
     counts = (count, len(documents) - count) if marked else (0, 0)
     return Part(first, counts[0], found[0]), Part(rest, counts[1], found[1])
 
@@ -123,14 +118,15 @@ def _documents(sentences: Sequence[Lines]) -> list[list[Lines]]:
     return documents if documents[0] else documents[1:]
 
 
-def _write(path: Path, sentences: Sequence[Lines]) -> None:
-    try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            try:
+def _write(halves: Mapping[Path, Sequence[Lines]]) -> None:
+    """Write new files: all of them, or none, since one by itself would pass for the half of a whole."""
+    begun: list[Path] = []
+    for path, sentences in halves.items():
+        try:
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                begun.append(path)
                 file.writelines(f"{line}\n" for sentence in sentences for line in (*sentence, ""))
-                file.flush()
-            except OSError:
-                path.unlink()
-                raise
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror})") from error
+        except OSError as error:
+            for some in begun:
+                some.unlink()
+            raise StorageError(f"{path}: cannot be written ({error.strerror})") from error

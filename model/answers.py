@@ -3,9 +3,8 @@
 T tokens of an item · M entities
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import NamedTuple, cast, overload
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.calibration import Calibration
 from model.decoding import Paths
+from model.document import parts
 from model.iob import Span
 from model.tiles import fill_array
 
@@ -58,76 +58,69 @@ class Prediction(NamedTuple):
 class TextPlaces:
     """Where the tokens of a raw text stand, in code points."""
 
-    __slots__ = ("size_T", "start_T", "text")
+    __slots__ = ("size_T", "source", "start_T")
 
     def __init__(self, text: str, start_T: NDArray[np.int32], size_T: NDArray[np.int32]) -> None:
         """Keep where every token starts, and how long it is."""
-        self.text, self.start_T, self.size_T = text, start_T, size_T
+        self.source, self.start_T, self.size_T = text, start_T, size_T
 
     def of(self, first: int, end: int) -> tuple[int, int, str]:
         """Start, end and text of the tokens from ``first`` to before ``end``."""
         start, stop = int(self.start_T[first]), int(self.start_T[end - 1]) + int(self.size_T[end - 1])
-        return start, stop, self.text[start:stop]
+        return start, stop, self.source[start:stop]
 
 
 class WordPlaces:
     """Where words stand in their sentence, counted in words."""
 
-    __slots__ = ("words",)
+    __slots__ = ("source",)
 
     def __init__(self, words: Sequence[str]) -> None:
-        self.words = words
+        self.source = words
 
     def of(self, first: int, end: int) -> tuple[int, int, str]:
         """As :meth:`TextPlaces.of`; words are joined by a space."""
-        return first, end, " ".join(self.words[first:end])
+        return first, end, " ".join(self.source[first:end])
 
 
 Places = TextPlaces | WordPlaces
 
 
+class Tags(NamedTuple):
+    """What was read off a whole batch of tokens, which the answers to its items share."""
+
+    names: Sequence[str]
+    """The IOB2 tags."""
+    tag_T: NDArray[np.unsignedinteger]
+    """Which of them each token has."""
+    probability_T: NDArray[np.float32]
+    """Of that tag."""
+
+
 class TokenTable(Sequence[TaggedToken]):
     """The tokens of an item, as a few numbers each; a :class:`TaggedToken` is made when it is asked for."""
 
-    __slots__ = ("_begin", "_names", "_places", "_probability_T", "_size", "_tag_T")
+    __slots__ = ("_begin", "_end", "_places", "_tags")
 
-    def __init__(
-        self,
-        places: Places,
-        names: Sequence[str],
-        tag_T: NDArray[np.unsignedinteger],
-        probability_T: NDArray[np.float32],
-        begin: int,
-        size: int,
-    ) -> None:
-        """Keep the numbers.
-
-        Args:
-            places: of the tokens.
-            names: the IOB2 tags.
-            tag_T: which of them each token has; of a whole batch, which is shared.
-            probability_T: of that tag; likewise.
-            begin: the first token in them.
-            size: how many there are.
-        """
-        self._places, self._names, self._tag_T, self._probability_T = places, names, tag_T, probability_T
-        self._begin, self._size = begin, size
+    def __init__(self, places: Places, tags: Tags, begin: int, end: int) -> None:
+        """Keep the numbers of the tokens from ``begin`` to before ``end`` of a batch, and where they stand."""
+        self._places, self._tags, self._begin, self._end = places, tags, begin, end
 
     def __len__(self) -> int:
-        return self._size
+        return self._end - self._begin
 
     @overload
     def __getitem__(self, place: int) -> TaggedToken: ...
     @overload
     def __getitem__(self, place: slice) -> list[TaggedToken]: ...
     def __getitem__(self, place: int | slice) -> TaggedToken | list[TaggedToken]:
-        chosen = range(self._size)[place]
+        chosen, tags = range(len(self))[place], self._tags
         if isinstance(chosen, int):
             at = self._begin + chosen
-            return self._token(chosen, int(self._tag_T[at]), float(self._probability_T[at]))
-        here = slice(self._begin, self._begin + self._size)
-        tags, scores = self._tag_T[here][place].tolist(), self._probability_T[here][place].tolist()
-        return [self._token(at, tag, score) for at, tag, score in zip(chosen, tags, scores, strict=True)]
+            return self._token(chosen, int(tags.tag_T[at]), float(tags.probability_T[at]))
+        here = slice(self._begin, self._end)
+        numbers, scores = tags.tag_T[here][place].tolist(), tags.probability_T[here][place].tolist()
+        return [self._token(at, tag, score) for at, tag, score in zip(chosen, numbers, scores, strict=True)]
 
     def __iter__(self) -> Iterator[TaggedToken]:
         return iter(self[:])
@@ -142,7 +135,7 @@ class TokenTable(Sequence[TaggedToken]):
 
     def _token(self, at: int, tag: int, score: float) -> TaggedToken:
         start, end, text = self._places.of(at, at + 1)
-        return TaggedToken(text, start, end, self._names[tag], score)
+        return TaggedToken(text, start, end, self._tags.names[tag], score)
 
 
 def answers(
@@ -165,9 +158,8 @@ def answers(
         names: the IOB2 tags.
         calibration: makes scores of products.
     """
-    found: list[Analysis] = []
     end_I = np.array(sizes, dtype=np.int64).cumsum()
-    used_I = paths.begin_M.searchsorted(end_I)  # entities up to the end of each item
+    item_M = end_I.searchsorted(paths.begin_M, side="right")
     start_M: NDArray[np.integer]
     stop_M: NDArray[np.integer]
     if any(isinstance(place, TextPlaces) for place in places):
@@ -175,32 +167,30 @@ def answers(
         last_M = paths.end_M - 1
         start_M, stop_M = start_T[paths.begin_M], start_T[last_M] + size_T[last_M]
     else:
-        begin_M = (end_I - np.array(sizes, dtype=np.int64))[end_I.searchsorted(paths.begin_M, side="right")]
+        begin_M = (end_I - np.array(sizes, dtype=np.int64))[item_M]
         start_M, stop_M = paths.begin_M - begin_M, paths.end_M - begin_M
     tokens_M = (paths.end_M - paths.begin_M).astype(np.float32)
     strange_M = any_within(strange_T, paths.begin_M, paths.end_M).astype(np.float32)
     score_M = calibration.entity_scores(*map(fill_array, (paths.log_product_M, tokens_M, strange_M)))[: len(start_M)]
-    entities = zip(
-        start_M.tolist(),
-        stop_M.tolist(),
-        [labels[label] for label in paths.label_M.tolist()],
-        score_M.tolist(),
-        strict=True,
-    )
-    tag_T, probability_T, begin, used, written = paths.tag_T.astype(np.uint16), paths.probability_T, 0, 0, 0
-    for size, place, until in zip(sizes, places, used_I.tolist(), strict=True):
-        here: list[Entity] = []
-        while used < until:
-            some = min(until - used, _PIECE)
-            here += _told(place, islice(entities, some))
-            used += some
-            if (written := written + some) >= _PIECE:
-                written = 0
-                yield
-        found.append(Analysis(here, TokenTable(place, names, tag_T, probability_T, begin, size)))
-        begin += size
-        if (written := written + 1) >= _PIECE:
-            written = 0
+    entities: list[Entity] = []
+    for some in parts(len(start_M), _PIECE):
+        entities += _told(
+            [places[item] for item in item_M[some].tolist()],
+            start_M[some].tolist(),
+            stop_M[some].tolist(),
+            [labels[label] for label in paths.label_M[some].tolist()],
+            score_M[some].tolist(),
+        )
+        if some.stop < len(start_M):
+            yield
+    tags, begin, first = Tags(names, paths.tag_T.astype(np.uint16), paths.probability_T), 0, 0
+    until_I = item_M.searchsorted(np.arange(len(sizes)), side="right")  # entities up to the end of each item
+    found: list[Analysis] = []
+    for some in parts(len(sizes), _PIECE):
+        for place, end, until in zip(places[some], end_I[some].tolist(), until_I[some].tolist(), strict=True):
+            found.append(_analysis((entities[first:until], TokenTable(place, tags, begin, end))))
+            begin, first = end, until
+        if some.stop < len(sizes):
             yield
     return found
 
@@ -212,17 +202,22 @@ def any_within(true_T: NDArray[np.bool_], begin_M: NDArray[np.int64], end_M: NDA
     return found_M
 
 
+# As ``_make`` of each, in half the time.
 _entity = cast(Callable[[tuple[int, int, str, str, float]], Entity], partial(tuple.__new__, Entity))
-"""As ``Entity._make``, in half the time."""
+_analysis = cast(Callable[[tuple[list[Entity], TokenTable]], Analysis], partial(tuple.__new__, Analysis))
 
 
-def _told(place: Places, found: Iterable[tuple[int, int, str, float]]) -> list[Entity]:
-    """Entities of one item with their text, from start, end, label and score of each."""
-    if isinstance(place, TextPlaces):
-        text = place.text
-        return [_entity((start, end, label, text[start:end], score)) for start, end, label, score in found]
-    words = place.words
-    return [_entity((start, end, label, " ".join(words[start:end]), score)) for start, end, label, score in found]
+def _told(
+    places: Sequence[Places],
+    starts: Sequence[int],
+    stops: Sequence[int],
+    labels: Sequence[str],
+    scores: Sequence[float],
+) -> list[Entity]:
+    """Entities with their text, from what each stands in, its start and end there, its label and its score."""
+    pieces = [place.source[start:stop] for place, start, stop in zip(places, starts, stops, strict=True)]
+    texts = [piece if isinstance(piece, str) else " ".join(piece) for piece in pieces]
+    return list(map(_entity, zip(starts, stops, labels, texts, scores, strict=True)))
 
 
 def _in_line(places: Sequence[Places], sizes: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -2,12 +2,14 @@
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.answers import Places, TextPlaces, WordPlaces
+from model.document import parts
 from model.kernel.library import Array, Kernel, Reading, address
 from model.kernel.vocabulary import LONG, Vocabulary
 from model.steps import Step
@@ -79,16 +81,9 @@ class Reader:
         Raises:
             InputError: a word is empty.
         """
-        begin = 0
-        while begin < len(items):
-            end = begin + 1
-            if isinstance(items[begin], str):
-                while end < len(items) and isinstance(items[end], str):
-                    end += 1
-                yield from self._read_texts([text for text in items[begin:end] if isinstance(text, str)])
-            else:
-                yield from self._read_words(items[begin])
-            begin = end
+        for written, alike in groupby(items, key=lambda item: isinstance(item, str)):
+            some = list(alike)
+            yield from self._read_texts(cast(list[str], some)) if written else self._read_words(some)
 
     def read_documents(self, documents: Sequence[Sequence[Sequence[str]]]) -> None:
         """Read documents whose sentences are words already."""
@@ -98,15 +93,16 @@ class Reader:
         for document in documents:
             batch.end_document(list(map(len, document)))
 
-    def _read_words(self, words: Sequence[str]) -> Iterator[Step]:
+    def _read_words(self, sentences: Sequence[Sequence[str]]) -> Iterator[Step]:
         batch = self.batch
-        for begin in range(0, len(words), PIECE):
-            piece = words[begin : begin + PIECE] if len(words) > PIECE else words
-            batch.read(batch.vocabulary.numbers(piece, batch.long))
-            if len(piece) >= PIECE:
+        words = list(chain.from_iterable(sentences))
+        for piece in parts(len(words), PIECE):
+            batch.read(batch.vocabulary.numbers(words[piece], batch.long))
+            if piece.stop < len(words):
                 yield Step("tokenize")
-        batch.end_document([len(words)] if words else [])
-        self.places.append(WordPlaces(words))
+        for sentence in sentences:
+            batch.end_document([len(sentence)] if sentence else [])
+            self.places.append(WordPlaces(sentence))
 
     def _read_texts(self, texts: list[str]) -> Iterator[Step]:
         source = _Texts(self._kernel, self.batch, texts)

@@ -317,7 +317,7 @@ def _summary(report: dict[str, Any]) -> str:
         f"(most frequent tag alone {report['baseline'][split]['micro']['f1']:.2%})"
         for split, evaluation in report["scores"].items()
     ]
-    return f"{', '.join(figures)}; {report['verdict']['kind']}, best epoch {report['best_epoch']}"
+    return f"{', '.join(figures)}; {report['verdict']['kind']}, epoch {report['best_epoch']} of {len(report['epochs'])}"
 
 
 def _evaluate(options: argparse.Namespace) -> None:

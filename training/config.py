@@ -23,6 +23,7 @@ ClassWeights = Literal["none", "balanced", "sqrt_balanced"]
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "step"]
 Precision = Literal["float32", "bfloat16"]
+Keep = Literal["best", "last"]
 ReadScheme = Literal["auto", "IOB1", "IOB2", "BIOES"]
 VectorFormat = Literal["auto", "word2vec", "word2vec-text", "glove", "fasttext", "kv"]
 
@@ -109,6 +110,9 @@ class TrainingConfig:
     """Stop after this many epochs without a better dev F1; 0 never stops early."""
     batch_tokens: Count = 300
     """Windows in a batch: whole sentences, until there are this many tokens."""
+    keep: Keep = "best"
+    """Which epoch's weights are kept: those with the best dev F1, or the last, where dev is too small to tell epochs
+    apart."""
     min_count: Count = 2
     """Occurrences in the training corpus from which a feature value gets a row of its own."""
     forget_contacts: bool = False
@@ -215,6 +219,10 @@ class RunConfig:
             )
         if training.lower_sentences + training.upper_sentences + training.typo_sentences > 1:
             raise ConfigError("training: expected lower_, upper_ and typo_sentences that add up to 1 at most")
+        if training.keep == "last" and training.patience:
+            raise ConfigError(
+                'training.patience: expected 0 with training.keep = "last", which waits for no better epoch'
+            )
         if bool(training.teachers) != bool(self.data.unlabelled):
             raise ConfigError("training.teachers: expected together with data.unlabelled, the text that they tag")
         if training.teachers and training.loss != "cross_entropy":

@@ -22,7 +22,7 @@ class Epoch:
     dev_recall: float
     """Share of the development corpus's entities that are found."""
     dev_f1: float
-    """Harmonic mean of the two: what decides which epoch is kept."""
+    """Harmonic mean of the two: what decides which epoch is kept, unless it is the last."""
     learning_rate: float
     """Step size of the last update."""
     gradient_norm: float
@@ -32,4 +32,5 @@ class Epoch:
     tokens_per_second: float
     """Training tokens read per second of training, the look at the development corpus left out."""
     is_best: bool
-    """Whether no earlier epoch had as good a development F1."""
+    """Whether its weights are the ones to keep so far: no earlier epoch had as good a development F1, or the last is
+    kept whatever it has."""

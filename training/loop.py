@@ -41,7 +41,7 @@ class Progress:
     steps: int = 0
     epochs: list[Epoch] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
-    """The weights of the best epoch so far, by name."""
+    """The weights of :attr:`best_epoch`, by name."""
 
     @classmethod
     def begin(cls, network: WindowTagger, config: TrainingConfig) -> "Progress":
@@ -50,7 +50,7 @@ class Progress:
 
     @property
     def best_epoch(self) -> Epoch | None:
-        """The epoch with the best dev F1; of equals, the earliest."""
+        """The epoch whose weights are kept: that with the best dev F1, of equals the earliest; or the last."""
         return next((epoch for epoch in reversed(self.epochs) if epoch.is_best), None)
 
     def finished(self, config: TrainingConfig) -> bool:
@@ -145,7 +145,7 @@ def fit(
             steps.take(batch, number - 1 + steps.windows / windows)
         progress.average.catch_up(progress.network, progress.steps)
         kept = progress.average.network if options.average else progress.network.eval()
-        yield record(progress, steps, kept, dev, config.model, begun)
+        yield record(progress, steps, kept, dev, config, begun)
 
 
 def record(
@@ -153,15 +153,15 @@ def record(
     steps: Steps,
     kept: WindowTagger,
     dev: TaggedStream,
-    model: ModelConfig,
+    config: RunConfig,
     begun: float,
 ) -> Epoch:
-    """Evaluate on dev, note the epoch, and keep the weights if they are the best so far.
+    """Evaluate on dev, note the epoch, and keep the weights if they are the best so far, or the last are kept.
 
     By what the windows say alone: how much the tokens of a word heed each other is fitted when training is over
     (:mod:`training.calibrate`), and counts in the report.
     """
-    trained = time.perf_counter()
+    trained, model = time.perf_counter(), config.model
     logits_TK = score_stream(kept, dev, steps.device)
     gold_T = dev.gold_T
     if not bool(torch.isfinite(logits_TK).all()):
@@ -185,7 +185,7 @@ def record(
         gradient_norm=steps.norm / steps.windows,
         seconds=time.perf_counter() - begun,
         tokens_per_second=steps.windows / (trained - begun),
-        is_best=before is None or micro.f1 > before.dev_f1,
+        is_best=before is None or config.training.keep == "last" or micro.f1 > before.dev_f1,
     )
     if epoch.is_best:
         progress.best = {name: weight.detach().clone() for name, weight in kept.named_parameters()}

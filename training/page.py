@@ -69,7 +69,7 @@ def _tiles(report: Mapping[str, Any]) -> str:
         than = f"most frequent tag alone: {beside['micro']['f1']:.2%}" if beside else "entities, exact spans"
         figures.append((f"{micro['f1']:.2%}", f"F1 on {split}", than))
     epochs = report["epochs"]
-    figures.append((str(report["best_epoch"]), "best epoch", f"of {len(epochs)}"))
+    figures.append((str(report["best_epoch"]), "epoch kept", f"of {len(epochs)}"))
     speed = sum(epoch["tokens_per_second"] for epoch in epochs) / len(epochs)
     figures.append((duration(report["seconds"]), "in all", f"{speed:,.0f} tokens/s in training"))
     return tiles(figures)

@@ -65,7 +65,7 @@ def build_report(
         seconds: wall clock of the whole run.
         created: moment of the report; now, when omitted.
     """
-    best = max(epochs, key=lambda epoch: (epoch.dev_f1, -epoch.number))
+    best = next(epoch for epoch in reversed(epochs) if epoch.is_best)
     return {
         "name": config.name or "A Fenestra model",
         "created": (created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),

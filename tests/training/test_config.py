@@ -40,6 +40,7 @@ def chained(**training):
         (with_("model", features={"vectors": False, "sentence": True}), "model.features.sentence: expected vectors"),
         (with_("training", learning_rate="fast"), "training.learning_rate: .*number"),
         (with_("training", learning_rate=float("inf")), "training.learning_rate"),
+        (with_("training", keep="last", patience=3), 'training.patience: expected 0 with training.keep = "last"'),
         (with_("training", epochs=0), "training.epochs: .*greater than or equal to 1"),
         (with_("training", input_dropout=1.0), "training.input_dropout: .*less than 1"),
         ({"model": GOOD["model"]}, "data: .*required"),

@@ -204,6 +204,14 @@ def test_the_best_weights_are_those_of_the_epoch_that_scored_best():
     assert all(torch.equal(best[name], weight) for name, weight in progress.best.items())
 
 
+def test_the_last_weights_are_kept_where_they_are_asked_for():
+    config, stream, progress = job(epochs=12, keep="last")
+    scores = [done.dev_f1 for done in fit(progress, stream, stream, config, CPU)]
+    assert max(scores) in scores[:-1]  # the best epoch would be another
+    assert progress.best_epoch.number == 12
+    assert all(torch.equal(progress.best[n], w) for n, w in progress.average.network.named_parameters())
+
+
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [

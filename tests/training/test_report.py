@@ -114,8 +114,8 @@ class TestReport:
         assert list(report["variants"]["dev"]) == ["lower", "upper", "typos", "unpunctuated"]
         assert report["scores"]["test"]["thresholds"][-1]["threshold"] == 0.99
 
-    def test_the_best_epoch_is_the_earliest_with_the_best_dev_f1(self):
-        curve = [epoch(1, dev_f1=0.5), epoch(2, dev_f1=0.7), epoch(3, dev_f1=0.7)]
+    def test_the_best_epoch_is_the_last_whose_weights_were_kept(self):
+        curve = [epoch(1, dev_f1=0.5), epoch(2, dev_f1=0.7, is_best=True), epoch(3, dev_f1=0.7)]
         assert make_report(epochs=curve)["best_epoch"] == 2
 
     def test_where_the_corpora_lie_is_nobodys_business(self):

@@ -1,4 +1,4 @@
-"""Our tagger as a contender: ``python -m benchmarks.contest.ours MATERIAL COPIES MODEL THREADS [dense]``."""
+"""Our tagger as a contender: ``python -m benchmarks.contest.ours MATERIAL COPIES MODEL THREADS [VARIANT]``."""
 
 import platform
 import sys
@@ -11,15 +11,19 @@ from benchmarks.contest.protocol import Contender, Material, Place, Words, serve
 from model import Tagger
 from model.answers import Analysis, Entity
 
-DENSE: dict[str, Any] = {"compiled": False, "cache_mb": 0}
-"""How a tagger is loaded that remembers nothing of a word from one batch to the next."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "": {},
+    "dense": {"compiled": False, "cache_mb": 0},  # remembers nothing of a word from one batch to the next
+    "int8": {"cache_numbers": "int8"},
+}
+"""How a tagger is loaded."""
 
 
 class Ours(Contender):
     """A tagger on the CPU."""
 
-    def __init__(self, folder: Path, threads: int, *, dense: bool) -> None:
-        self._folder, self._threads, self._options = folder, threads, DENSE if dense else {}
+    def __init__(self, folder: Path, threads: int, variant: str) -> None:
+        self._folder, self._threads, self._options = folder, threads, VARIANTS[variant]
         self._tagger: Tagger
         self.fresh()
 
@@ -54,9 +58,9 @@ class Ours(Contender):
         return [(entity.start, entity.end, entity.label) for entity in entities]
 
 
-def main(material: str, copies: str, folder: str, threads: str, *dense: str) -> None:
+def main(material: str, copies: str, folder: str, threads: str, variant: str = "") -> None:
     """Answer until standard input ends."""
-    serve(lambda: Ours(Path(folder), int(threads), dense=bool(dense)), Material(Path(material), int(copies)))
+    serve(lambda: Ours(Path(folder), int(threads), variant), Material(Path(material), int(copies)))
 
 
 if __name__ == "__main__":

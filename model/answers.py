@@ -184,7 +184,7 @@ def answers(
         if some.stop < len(start_M):
             yield
     tags, begin, first = Tags(names, paths.tag_T.astype(np.uint16), paths.probability_T), 0, 0
-    until_I = item_M.searchsorted(np.arange(len(sizes)), side="right")  # entities up to the end of each item
+    until_I = paths.begin_M.searchsorted(end_I)  # entities up to the end of each item
     found: list[Analysis] = []
     for some in parts(len(sizes), _PIECE):
         for place, end, until in zip(places[some], end_I[some].tolist(), until_I[some].tolist(), strict=True):

@@ -215,7 +215,7 @@ def standardise_means(network: WindowTagger, stream: Stream) -> None:
 
 
 def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path, *, seconds: float) -> None:
-    """Calibrate and evaluate the best weights, and write them with everything about them to a new folder."""
+    """Calibrate and evaluate the weights that were kept, and write them with everything about them to a new folder."""
     network = progress.network
     network.load_state_dict({**network.state_dict(), **progress.best})
     round_weights(network, config.model.weights)

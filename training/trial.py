@@ -18,9 +18,9 @@ class SeedScore:
 
     seed: int
     dev_f1: float
-    """Of the best epoch, in [0, 1]."""
+    """Of the epoch that is kept, in [0, 1]."""
     epoch: int
-    """The best one, counted from 1."""
+    """That one, counted from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Trial:
     """Of the searched fields, by dotted name."""
     state: State
     dev_f1: float | None
-    """Mean over the seeds of the best epoch's; of a pruned trial the best until then; None of a failed one."""
+    """Mean over the seeds; of a pruned trial that of the epoch it would have kept by then; None of a failed one."""
     by_seed: tuple[SeedScore, ...]
     """Of the seeds that were trained to the end."""
     epochs: int

@@ -95,7 +95,7 @@ class Reader:
 
     def _read_words(self, sentences: Sequence[Sequence[str]]) -> Iterator[Step]:
         batch = self.batch
-        words = list(chain.from_iterable(sentences))
+        words = sentences[0] if len(sentences) == 1 else list(chain.from_iterable(sentences))  # large ones are alone
         for piece in parts(len(words), PIECE):
             batch.read(batch.vocabulary.numbers(words[piece], batch.long))
             if piece.stop < len(words):

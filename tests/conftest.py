@@ -27,3 +27,11 @@ def sample_model(tmp_path_factory) -> Path:
     """The checkpoint of the sample job, trained once for all tests that need a model which has learned."""
     config = load_config(SAMPLE)
     return train(replace(config, threads=1), tmp_path_factory.mktemp("sample") / "model")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Let what a test printed be sent by a worker: it may hold half a character, which is no UTF-8."""
+    report = yield
+    report.sections = [(title, text.encode("utf-8", "backslashreplace").decode()) for title, text in report.sections]
+    return report

@@ -1,5 +1,6 @@
 """One pass over the training corpus, in numbers: what the loop yields and everything else reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -34,3 +35,8 @@ class Epoch:
     is_best: bool
     """Whether its weights are the ones to keep so far: no earlier epoch had as good a development F1, or the last is
     kept whatever it has."""
+
+
+def kept_epoch(epochs: Sequence[Epoch]) -> Epoch:
+    """The epoch of a run, one or more, whose weights are kept so far."""
+    return next(epoch for epoch in reversed(epochs) if epoch.is_best)

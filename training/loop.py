@@ -22,7 +22,7 @@ from model.iob import Span, tag_set
 from model.network import WindowTagger
 from training.batches import Batch, Cut, TaggedStream, varied_shares
 from training.config import RunConfig, TrainingConfig
-from training.epoch import Epoch
+from training.epoch import Epoch, kept_epoch
 from training.losses import LossFunction, make_loss, sentence_loss
 from training.optimise import Average, make_optimizer, step_size
 from training.products import product
@@ -51,7 +51,7 @@ class Progress:
     @property
     def best_epoch(self) -> Epoch | None:
         """The epoch whose weights are kept: that with the best dev F1, of equals the earliest; or the last."""
-        return next((epoch for epoch in reversed(self.epochs) if epoch.is_best), None)
+        return kept_epoch(self.epochs) if self.epochs else None
 
     def finished(self, config: TrainingConfig) -> bool:
         """Whether all epochs are done, or patience has run out."""
@@ -161,7 +161,8 @@ def record(
     By what the windows say alone: how much the tokens of a word heed each other is fitted when training is over
     (:mod:`training.calibrate`), and counts in the report.
     """
-    trained, model = time.perf_counter(), config.model
+    trained = time.perf_counter()
+    model = config.model
     logits_TK = score_stream(kept, dev, steps.device)
     gold_T = dev.gold_T
     if not bool(torch.isfinite(logits_TK).all()):

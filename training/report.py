@@ -17,7 +17,7 @@ from model.calibration import Calibration
 from training.card import render_card
 from training.config import RunConfig, publishable_config
 from training.corpus import Corpus
-from training.epoch import Epoch
+from training.epoch import Epoch, kept_epoch
 from training.evaluation import Evaluation, Variant
 from training.page import render_html
 from training.score import Scores
@@ -65,7 +65,7 @@ def build_report(
         seconds: wall clock of the whole run.
         created: moment of the report; now, when omitted.
     """
-    best = next(epoch for epoch in reversed(epochs) if epoch.is_best)
+    best = kept_epoch(epochs)
     return {
         "name": config.name or "A Fenestra model",
         "created": (created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),

@@ -197,9 +197,12 @@ def test_patience_counts_from_the_earliest_best_epoch():
 
 def test_the_best_weights_are_those_of_the_epoch_that_scored_best():
     config, stream, progress = job(epochs=12)
-    snapshots = {}
+    snapshots, scores = {}, []
     for done in fit(progress, stream, stream, config, CPU):
+        scores.append(done.dev_f1)
         snapshots[done.number] = {n: w.clone() for n, w in progress.average.network.named_parameters()}
+    assert scores.count(max(scores)) > 1  # of equals, the earliest
+    assert progress.best_epoch.number == scores.index(max(scores)) + 1
     best = snapshots[progress.best_epoch.number]
     assert all(torch.equal(best[name], weight) for name, weight in progress.best.items())
 

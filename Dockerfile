@@ -35,19 +35,20 @@ COPY README.md LICENSE ./
 COPY model model
 COPY training training
 COPY app app
+COPY fenestra fenestra
 COPY data/models data/models
 # The inner loops are compiled here; there is no compiler in this image, so one is fetched for as long as the build lasts
-# (model/kernel/build.py).
+# (model/engine/build.py).
 RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps . \
  # Bytecode for the modules that a start really imports: a read-only root could not keep it later. Compiling every
  # module would add 150 MB, these add 25, and none would make each start seconds slower.
  && echo "Ada Lovelace met Charles Babbage in London." | /opt/fenestra/bin/fenestra tag - > /dev/null \
- && /opt/fenestra/bin/python -c 'import app.main, uvicorn.lifespan.on, uvicorn.loops.auto, uvicorn.protocols.http.auto'
+ && /opt/fenestra/bin/python -c 'import fenestra.app.main, uvicorn.lifespan.on, uvicorn.loops.auto, uvicorn.protocols.http.auto'
 
 # ── build-train: and what training needs on top ──
 FROM build AS build-train
 RUN pip --python /opt/fenestra/bin/python install --no-compile --use-pep517 "/src[train]" \
- && /opt/fenestra/bin/python -c 'import training.cli, gensim, seqeval.metrics, optuna, torch.utils.tensorboard'
+ && /opt/fenestra/bin/python -c 'import fenestra.cli.train, gensim, seqeval.metrics, optuna, torch.utils.tensorboard'
 
 # ── runtime: the clean base of both images ──
 FROM python:3.11-slim AS runtime

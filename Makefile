@@ -78,7 +78,7 @@ image: ## build the container image (DOCKER, TARGET=serve|train, IMAGE, TORCH_IN
 
 clean: ## remove .venv, caches and build outputs; never runs/
 	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find app model training tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find app fenestra model training tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ── the virtual environment: made once, installed anew when pyproject.toml or the kernel changes ──
 
@@ -96,7 +96,7 @@ $(BIN)/python:
 	echo "creating $(VENV) with $$("$$found" --version) ($$found)"; \
 	"$$found" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-KERNEL := $(wildcard model/kernel/*.c model/kernel/*.h) model/kernel/build.py
+KERNEL := $(wildcard model/*/*.c model/*.h) model/engine/build.py
 
 $(VENV)/.base: pyproject.toml $(KERNEL) | $(BIN)/python
 	$(PIP) -e .

@@ -1,23 +1,23 @@
-"""Puts the service together: ``uvicorn --factory app.main:create_app``."""
+"""Puts the service together: ``uvicorn --factory fenestra.app.main:create_app``."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from app.api import routes
-from app.edge import problems
-from app.edge.admission import Admission
-from app.edge.limits import BodyLimit, RequestId
-from app.edge.startup import BriefStartFailure
-from app.engine.jobs import TagsText
-from app.engine.service import Service
-from app.pages import routes as pages
-from app.settings import Settings
-from app.sight.traces import open_tracer
-from app.sight.watch import Watch
+from fenestra.app import errors as problems
+from fenestra.app.api import routes
+from fenestra.app.engine.jobs import TagsText
+from fenestra.app.engine.service import Service
+from fenestra.app.middleware.admission import Admission
+from fenestra.app.middleware.body_limit import BodyLimit, RequestId
+from fenestra.app.middleware.observe import Watch
+from fenestra.app.observability.traces import open_tracer
+from fenestra.app.pages import routes as pages
+from fenestra.app.settings import Settings
+from fenestra.app.startup import BriefStartFailure
+from fenestra.model.version import version
 
 
 def create_app(settings: Settings | None = None, *, tagger: TagsText | None = None) -> FastAPI:
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
     app = FastAPI(
         title="Fenestra",
         summary="A windowed named-entity tagger.",
-        version=_version(),
+        version=version(),
         lifespan=lifespan,
         description=_limits(service.settings),
         openapi_url=None,  # app.pages serves the document, and draws it: the framework's own page loads its
@@ -70,11 +70,3 @@ def _limits(settings: Settings) -> str:
         f"One request holds at most {settings.max_body_bytes:,} bytes, {settings.max_texts:,} texts or sentences, "
         f"{settings.max_chars:,} characters in a text and {settings.max_tokens:,} words in all sentences together."
     )
-
-
-def _version() -> str:
-    """The installed version; a source tree that is only on the path has none."""
-    try:
-        return version("fenestra")
-    except PackageNotFoundError:
-        return "0"

@@ -22,8 +22,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model import InputError
-from model.bundled import DEFAULT, bundled_model, find_model
+from fenestra.model.bundled import DEFAULT, bundled_model, find_model
+from fenestra.model.errors import InputError
 
 PREFIX = "FENESTRA_"
 _ELSEWHERE = frozenset({"FENESTRA_CACHE"})  # the training commands' folder of downloads: not ours, and not a slip

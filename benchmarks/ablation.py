@@ -71,7 +71,7 @@ def command(config: str, row: Row, seed: int, folder: Path, common: Sequence[str
     """What trains a row with a seed."""
     changes = [f"{field}={json.dumps(value)}" for field, value in row.changes.items()]  # JSON's values are TOML's too
     job = [config, *common, *changes, f"seed={seed}"]
-    return [sys.executable, "-m", "training", "train", *job, "--output", str(folder), "--resume"]
+    return [sys.executable, "-m", "fenestra", "train", *job, "--output", str(folder), "--resume"]
 
 
 def figures(folder: Path) -> Figures:

@@ -8,8 +8,8 @@ import argparse
 import time
 from pathlib import Path
 
-from model import Tagger
-from model.conll import DOCSTART, iter_conll_words, open_bytes
+from fenestra.model.tagger import Tagger
+from fenestra.model.text.conll import DOCSTART, iter_conll_words, open_bytes
 
 SIZES = (1, 8, 32)
 _TEXTS = 960

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from model.bundled import bundled_model
-from model.checkpoint import write_folder
+from fenestra.model.bundled import bundled_model
+from fenestra.model.checkpoint import write_folder
 
 MANIFEST = "manifest.json"
 

@@ -9,12 +9,12 @@ import sys
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from app.api.schemas import TagRequest
-from app.edge import server
-from app.edge.body import read_json
-from app.engine.service import service_of
-from app.main import create_app
-from app.settings import Settings
+from fenestra.app import server
+from fenestra.app.api.json_body import read_json
+from fenestra.app.api.schemas import TagRequest
+from fenestra.app.engine.service import service_of
+from fenestra.app.main import create_app
+from fenestra.app.settings import Settings
 
 ANSWER = b'{"model":{"name":"english","version":"000000000000"},"results":[{"entities":[]}]}'
 

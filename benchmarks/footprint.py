@@ -13,7 +13,7 @@ from statistics import median
 from benchmarks.contest.table import markdown
 from benchmarks.serving import Server
 from benchmarks.synthetic import word
-from model.bundled import bundled_model
+from fenestra.model.bundled import bundled_model
 
 _WORDS = 1_000  # of a text
 

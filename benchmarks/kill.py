@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_intermixed_args()
-    base = [sys.executable, "-m", "training", "train", options.config, *options.overrides, "--output"]
+    base = [sys.executable, "-m", "fenestra", "train", options.config, *options.overrides, "--output"]
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / "whole"
         begun = time.monotonic()

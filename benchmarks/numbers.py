@@ -14,11 +14,11 @@ from typing import Any, get_args
 
 import numpy as np
 
-from model.kernel.table import Numbers
-from model.tagger import Tagger
-from training.config import DataConfig
-from training.corpus import documents_of, read_corpora
-from training.score import score
+from fenestra.model.engine.row_cache import Numbers
+from fenestra.model.tagger import Tagger
+from fenestra.training.config import DataConfig
+from fenestra.training.data.corpus import documents_of, read_corpora
+from fenestra.training.fit.score import score
 
 
 def main() -> None:

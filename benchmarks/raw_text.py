@@ -5,8 +5,8 @@ sentence and headline after headline, and tagged as a client would post it. An e
 and last character are those of the gold annotation. Steps in between tell where the loss comes from:
 
     gold             gold words in gold sentences
-    own sentences    gold words, sentences where model/sentences.py breaks the joined words
-    own words        words of model/tokens.py within gold sentences
+    own sentences    gold words, sentences where model/text/sentences.py breaks the joined words
+    own words        words of model/text/tokens.py within gold sentences
     raw text         neither is given
     with lines       neither is given, but every sentence stands on a line of its own, as in the newspaper
 
@@ -20,13 +20,13 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from model.iob import spans
-from model.sentences import sentence_lengths
-from model.tagger import Tagger
-from model.tokens import Token, tokenize
-from training.config import DataConfig
-from training.corpus import Sentence, read_corpora
-from training.score import from_counts
+from fenestra.model.tagger import Tagger
+from fenestra.model.tags import spans
+from fenestra.model.text.sentences import sentence_lengths
+from fenestra.model.text.tokens import Token, tokenize
+from fenestra.training.config import DataConfig
+from fenestra.training.data.corpus import Sentence, read_corpora
+from fenestra.training.fit.score import from_counts
 
 Place = tuple[int, int, str]
 Pieces = list[list[Token]]

@@ -26,9 +26,9 @@ from torch.nn import functional
 from benchmarks.contest.table import markdown
 from benchmarks.stages import corpus_items, measure, spreads
 from benchmarks.workloads import SAMPLE
-from model import Tagger
-from model.bundled import bundled_model
-from model.config import ModelConfig
+from fenestra.model.bundled import bundled_model
+from fenestra.model.config import ModelConfig
+from fenestra.model.tagger import Tagger
 
 LARGE = 2**30
 """Bytes of an array that fits no cache, unless the machine has a larger one."""

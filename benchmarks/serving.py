@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-FENESTRA = (sys.executable, "-c", "from app.cli import main; raise SystemExit(main())", "serve")
+FENESTRA = (sys.executable, "-c", "from fenestra.cli.main import main; raise SystemExit(main())", "serve")
 """What starts the service as ``fenestra serve`` does."""
 HOST = "127.0.0.1"
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -21,16 +21,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from app.bulk.bench import percentile
 from benchmarks.contest.chart import bars
 from benchmarks.contest.entrants import entrants
 from benchmarks.contest.rounds import Process, Row, plan, play, score, started, tune
 from benchmarks.contest.table import render
 from benchmarks.raw_text import Place, gold_places
 from benchmarks.workloads import SAMPLE
-from model.bundled import bundled_model
-from model.iob import spans
-from training.corpus import Sentence, find_corpus, read_corpus
+from fenestra.cli.bench import percentile
+from fenestra.model.bundled import bundled_model
+from fenestra.model.tags import spans
+from fenestra.training.data.corpus import Sentence, find_corpus, read_corpus
 
 SENTENCE = 20
 """Tokens of the sentence whose calls are timed."""

@@ -22,10 +22,10 @@ from typing import get_args
 
 from benchmarks.contest.table import Spread, markdown
 from benchmarks.workloads import SAMPLE
-from model import Tagger
-from model.bundled import bundled_model
-from model.steps import Stage
-from training.corpus import documents_of, find_corpus, read_corpus
+from fenestra.model.bundled import bundled_model
+from fenestra.model.steps import Stage
+from fenestra.model.tagger import Tagger
+from fenestra.training.data.corpus import documents_of, find_corpus, read_corpus
 
 Items = Sequence[str | Sequence[str]]
 STAGES = (*get_args(Stage), "rest")

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from model.bundled import DEFAULT, find_model
-from model.iob import Span, spans
-from model.tagger import Tagger
-from training.config import load_config
-from training.corpus import Sentence, documents_of, read_corpora
-from training.score import f1_of_spans
+from fenestra.model.bundled import DEFAULT, find_model
+from fenestra.model.tagger import Tagger
+from fenestra.model.tags import Span, spans
+from fenestra.training.config import load_config
+from fenestra.training.data.corpus import Sentence, documents_of, read_corpora
+from fenestra.training.fit.score import f1_of_spans
 
 TYPES = {"PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC"}
 

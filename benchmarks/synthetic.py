@@ -11,14 +11,14 @@ from random import Random
 
 import torch
 
-from model import Tagger
-from model.calibration import Calibration
-from model.checkpoint import Checkpoint
-from model.config import FeatureConfig, ModelConfig
-from model.iob import tag_set
-from model.lexicon import Lexicon
-from model.network import WindowTagger
-from model.vectors import VectorTable
+from fenestra.model.checkpoint import Checkpoint
+from fenestra.model.config import FeatureConfig, ModelConfig
+from fenestra.model.decode.calibration import Calibration
+from fenestra.model.network.network import WindowTagger
+from fenestra.model.tagger import Tagger
+from fenestra.model.tags import tag_set
+from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.words.vectors import VectorTable
 
 SENTENCE = 20
 """Words of every sentence, with the full stop."""

@@ -65,7 +65,7 @@ def main() -> int:
             changes = [f"seed={seed}", *options.overrides]
             output = ["--output", str(Path(scratch) / "model")]
             found.append(
-                reach([sys.executable, "-m", "training", "train", options.config, *changes, *output], options.target)
+                reach([sys.executable, "-m", "fenestra", "train", options.config, *changes, *output], options.target)
             )
     reached = [seconds for seconds in found if seconds is not None]
     if reached:

@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks.wire import post
-from training.corpus import find_corpus, read_corpus
+from fenestra.training.data.corpus import find_corpus, read_corpus
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "test.conll"
 KINDS = ("sentences", "documents")

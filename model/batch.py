@@ -1,7 +1,7 @@
 """Documents on their way through a trained network: numbered words, what their documents say of them, windows.
 
-The same numbers as ``model/stream.py`` makes for training, in pieces of bounded work, and with little memory for a
-token: a few integers, whatever the length of its word.
+The same numbers as ``model/network/stream.py`` makes for training, in pieces of bounded work, and with little memory
+for a token: a few integers, whatever the length of its word.
 
     T tokens of all sentences, end to end · U distinct words · P documents · R passages · N windows
     C words on each side
@@ -16,13 +16,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.config import ModelConfig
-from model.document import case_evidence, class_tokens, parts, passage_means, passage_sizes, topics_in_steps
-from model.errors import InputError
-from model.lexicon import UNKNOWN, Lexicon
-from model.steps import Step, named
-from model.vectors import VectorTable
-from model.window import PAD, Windows
+from fenestra.model.config import ModelConfig
+from fenestra.model.errors import InputError
+from fenestra.model.network.context import (
+    case_evidence,
+    class_tokens,
+    parts,
+    passage_means,
+    passage_sizes,
+    topics_in_steps,
+)
+from fenestra.model.network.windows import PAD, Windows
+from fenestra.model.steps import Step, named
+from fenestra.model.words.lexicon import UNKNOWN, Lexicon
+from fenestra.model.words.vectors import VectorTable
 
 Number = TypeVar("Number", np.int32, np.uint8)
 
@@ -149,7 +156,7 @@ class Inputs(NamedTuple):
     word_Q: NDArray[np.int32]
     """The line: PAD, or the number of the word from 1."""
     class_Q: NDArray[np.uint8]
-    """Beside it, PAD or the class of ``model/document.py`` from 1; empty for a model that does not look."""
+    """Beside it, PAD or the class of ``model/network/context.py`` from 1; empty for a model that does not look."""
     place_T: NDArray[np.int64]
     """Where in the line the window of each token begins."""
     document_T: NDArray[np.int64]

@@ -2,22 +2,20 @@
 
 from pathlib import Path
 
-from model.errors import InputError
+from fenestra.model.errors import InputError
 
 DEFAULT = "english"
 """The bundled model that is meant where none is named."""
 
 
 def bundled_models() -> dict[str, Path]:
-    """The folders of all bundled models by name, in the order of the alphabet.
+    """The folders of all bundled models by name, in the order of the alphabet; empty if there are none.
 
-    Inside the installed package, else in the source tree; empty if there are none in either.
+    They lie in ``data/models`` beside the room: of the source tree, or of the installed package.
     """
-    here = Path(__file__).resolve().parent
-    for place in (here, here.parent / "data" / "models"):
-        if found := sorted(manifest.parent for manifest in place.glob("*/manifest.json")):
-            return {folder.name: folder for folder in found}
-    return {}
+    place = Path(__file__).resolve().parents[1] / "data" / "models"
+    found = sorted(manifest.parent for manifest in place.glob("*/manifest.json"))
+    return {folder.name: folder for folder in found}
 
 
 def bundled_model(name: str = DEFAULT) -> Path:

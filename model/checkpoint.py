@@ -24,14 +24,14 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from model.calibration import Calibration
-from model.config import ModelConfig
-from model.errors import CheckpointError, ConfigError
-from model.lexicon import Lexicon
-from model.network import WindowTagger
-from model.reference import Reference, from_lines, to_lines
-from model.storage import storage_error, sync_folder, write_durably
-from model.vectors import LEVELS, NUMBERS, VectorTable
+from fenestra.model.config import ModelConfig
+from fenestra.model.decode.calibration import Calibration
+from fenestra.model.errors import CheckpointError, ConfigError
+from fenestra.model.network.network import WindowTagger
+from fenestra.model.storage import storage_error, sync_folder, write_durably
+from fenestra.model.words.gazetteers import Reference, from_lines, to_lines
+from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.words.vectors import LEVELS, NUMBERS, VectorTable
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
-from model.errors import ConfigError
-from model.iob import Scheme
+from fenestra.model.errors import ConfigError
+from fenestra.model.tags import Scheme
 
 Activation = Literal["sigmoid", "tanh", "relu", "gelu", "silu"]
 Decoder = Literal["softmax", "transitions"]

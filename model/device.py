@@ -2,7 +2,7 @@
 
 import torch
 
-from model.errors import InputError
+from fenestra.model.errors import InputError
 
 
 def resolve_device(name: str) -> torch.device:

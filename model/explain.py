@@ -12,10 +12,10 @@ so that word j has the share g · c_j, the document g · d, and the bias is the 
     rescale   Any f: m = (f(z) − f(z⁰)) / (z − z⁰), where z⁰ is what a window without any contribution gives; the
               shares and the document add up to the distance from it (DeepLIFT; Shrikumar et al., ICML 2017).
 
-Where what a tag says of the next one is learned (``model/chain.py``), the logit is what the window says of the tag:
-the scores of the steps to its neighbours are no part of it. Where the tokens of a word heed each other
-(``model/agreement.py``), what the others did to the tag, temperature · (log p' − log p), is part of the logit and of
-what the document adds.
+Where what a tag says of the next one is learned (``model/decode/crf.py``), the logit is what the window says of the
+tag: the scores of the steps to its neighbours are no part of it. Where the tokens of a word heed each other
+(``model/decode/label_consistency.py``), what the others did to the tag, temperature · (log p' − log p), is part of the
+logit and of what the document adds.
 
 All in float64. C words on each side · W window width, 2C+1 · E width of e(w) · H hidden units
 """
@@ -25,10 +25,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from model.answers import TaggedToken
-from model.lexicon import Rows
-from model.network import WindowTagger
-from model.window import Windows
+from fenestra.model.network.network import WindowTagger
+from fenestra.model.network.windows import Windows
+from fenestra.model.results import TaggedToken
+from fenestra.model.words.lexicon import Rows
 
 Method = Literal["exact", "rescale"]
 
@@ -43,7 +43,7 @@ class Share(NamedTuple):
     text: str | None
     """The word; None beyond the end of the sentence."""
     start: int | None
-    """Its place, as of :class:`model.answers.TaggedToken`; None beyond the end of the sentence."""
+    """Its place, as of :class:`fenestra.model.results.TaggedToken`; None beyond the end of the sentence."""
     end: int | None
     share: float
 

@@ -1,8 +1,9 @@
 """W₁⁽ʲ⁾ e(w) of the words that are met most, kept.
 
-The first layer is a sum over words (``model/network.py``), so what a word adds at each of the 2C+1 positions can be
-worked out when it is first met, and looked up ever after. Text is Zipfian: a table of a few thousand words serves
-nearly all of it. The table is bounded; when it is full, the words used least make room, and old merits count half.
+The first layer is a sum over words (``model/network/network.py``), so what a word adds at each of the 2C+1 positions
+can be worked out when it is first met, and looked up ever after. Text is Zipfian: a table of a few thousand words
+serves nearly all of it. The table is bounded; when it is full, the words used least make room, and old merits count
+half.
 
 A kept vector has the bits of one that is computed anew (``model/tiles.py``), so nobody can tell what was in the table.
 
@@ -17,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model import tiles
-from model.lexicon import Lexicon
-from model.network import WindowTagger
-from model.window import PAD, Windows
+from fenestra.model import tiles
+from fenestra.model.network.network import WindowTagger
+from fenestra.model.network.windows import PAD, Windows
+from fenestra.model.words.lexicon import Lexicon
 
 _PIECE = 8 * tiles.TILE - 1  # words that are computed before giving way; one more row is PAD
 _LONG = 64  # characters; longer words are known by a digest, so that they take no more room than others

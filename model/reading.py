@@ -10,13 +10,13 @@ from itertools import chain
 
 import numpy as np
 
-from model.answers import Places, TextPlaces, WordPlaces
-from model.batch import PIECE, Batch
-from model.document import parts
-from model.errors import InputError
-from model.sentences import Splitter
-from model.steps import Step
-from model.tokens import pieces
+from fenestra.model.batch import PIECE, Batch
+from fenestra.model.errors import InputError
+from fenestra.model.network.context import parts
+from fenestra.model.results import Places, TextPlaces, WordPlaces
+from fenestra.model.steps import Step
+from fenestra.model.text.sentences import Splitter
+from fenestra.model.text.tokens import pieces
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from model.errors import StorageError
+from fenestra.model.errors import StorageError
 
 
 def write_durably(path: Path, data: bytes) -> None:

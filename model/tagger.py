@@ -13,27 +13,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model import checkpoint, kernel
-from model.answers import Analysis, Entity, Places, Prediction, TaggedToken, WordPlaces, answers, prediction
-from model.batch import Sentences, grouped
-from model.checkpoint import Checkpoint
-from model.decoding import Paths, iob2_tags
-from model.device import resolve_device
-from model.errors import InputError
-from model.explain import Explanation, Share, split_logit
-from model.iob import tag_set
-from model.kernel.pipeline import Compiled
-from model.kernel.table import Numbers
-from model.plain import Plain
-from model.self_test import check
-from model.steps import Step, named, run
-from model.window import Windows
+from fenestra.model import checkpoint
+from fenestra.model import engine as kernel
+from fenestra.model.batch import Sentences, grouped
+from fenestra.model.checkpoint import Checkpoint
+from fenestra.model.decode.decoding import Paths, iob2_tags
+from fenestra.model.device import resolve_device
+from fenestra.model.engine.native import Compiled
+from fenestra.model.engine.reference import Plain
+from fenestra.model.engine.row_cache import Numbers
+from fenestra.model.engine.self_test import check
+from fenestra.model.errors import InputError
+from fenestra.model.explain import Explanation, Share, split_logit
+from fenestra.model.network.windows import Windows
+from fenestra.model.results import Analysis, Entity, Places, Prediction, TaggedToken, WordPlaces, answers, prediction
+from fenestra.model.steps import Step, named, run
+from fenestra.model.tags import tag_set
 
 CACHE_MB = 96.0
 
 
 class Way(Protocol):
-    """How batches are worked through: :class:`model.plain.Plain` or :class:`model.kernel.pipeline.Compiled`.
+    """How batches are worked through: ``engine.reference.Plain`` or ``engine.native.Compiled``.
 
     What a batch is, is for it to know; it tells its ``tokens``, ``lengths`` of sentences and ``sizes`` of documents.
     """
@@ -58,7 +59,7 @@ class Way(Protocol):
         log_TK: NDArray[np.float32],
         /,
     ) -> Generator[None, None, None]:
-        """Let the tokens of every word of a document agree (``model/agreement.py``), in place."""
+        """Let the tokens of every word of a document agree (``model/decode/label_consistency.py``), in place."""
 
     def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int], /) -> Generator[None, None, Paths]:
         """Find the best legal path of every sentence and read it."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.config import RunConfig, load_config
-from training.job import train
+from fenestra.training.config import RunConfig, load_config
+from fenestra.training.job import train
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "training" / "configs" / "sample.toml"

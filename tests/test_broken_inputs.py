@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from app.cli import main
+from fenestra.cli.main import main
 
 GOOD = "Ada\tB-PER\nmet\tO\nSiemens\tB-ORG\n\nKiel\tB-LOC\nis\tO\nsmall\tO\n\n"
 JOB = """

@@ -15,27 +15,28 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.bulk import tagging
-from app.bulk.bench import percentile
-from app.cli import main
-from model import Tagger, checkpoint
-from model.bundled import bundled_model, bundled_models
-from model.calibration import Calibration
-from model.checkpoint import Checkpoint
-from model.config import FeatureConfig, ModelConfig
-from model.errors import RunError, StorageError
-from model.lexicon import Lexicon
-from model.network import WindowTagger
-from model.vectors import VectorTable
-from training import cli as training_cli
-from training import shell
-from training.corpus import documents_of, read_corpus
-from training.evaluation import known_entities, measure
+from fenestra.cli import shell
+from fenestra.cli import tag as tagging
+from fenestra.cli import train as training_cli
+from fenestra.cli.bench import percentile
+from fenestra.cli.main import main
+from fenestra.model import checkpoint
+from fenestra.model.bundled import bundled_model, bundled_models
+from fenestra.model.checkpoint import Checkpoint
+from fenestra.model.config import FeatureConfig, ModelConfig
+from fenestra.model.decode.calibration import Calibration
+from fenestra.model.errors import RunError, StorageError
+from fenestra.model.network.network import WindowTagger
+from fenestra.model.tagger import Tagger
+from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.words.vectors import VectorTable
+from fenestra.training.data.corpus import documents_of, read_corpus
+from fenestra.training.report.evaluation import known_entities, measure
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = "Ada Lovelace met Charles in Kiel . He left for New York".split()
 CONLL = "-DOCSTART-\tO\n\nAda\tB-PER\nmet\tO\nCharles\tB-PER\n\nin\tO\nKiel\tB-LOC\n"
-LAUNCH = "import sys; from app.cli import main; sys.exit(main(sys.argv[1:]))"
+LAUNCH = "import sys; from fenestra.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
 @pytest.fixture(scope="session")
@@ -195,7 +196,7 @@ class TestUsage:
 
     def test_the_training_verbs_run_as_a_module_too(self, capsys):
         assert training_cli.main(["train", "--help"]) == 0
-        assert "python -m training train" in capsys.readouterr().out
+        assert "python -m fenestra train" in capsys.readouterr().out
 
 
 class TestEndings:
@@ -251,7 +252,7 @@ class TestEndings:
     def test_a_second_ctrl_c_ends_the_process_at_once(self):
         """The first one may be busy saving for as long as it likes."""
         code = (
-            "import time; from training import shell\n"
+            "import time; from fenestra.cli import shell\n"
             "def act(_):\n"
             "    try: print('ready', flush=True); time.sleep(60)\n"
             "    finally: print('saving', flush=True); time.sleep(60)\n"
@@ -565,7 +566,7 @@ class TestEvaluate:
         assert fenestra(*words)[1] == out  # the same typing errors again
 
     def test_the_help_names_every_variant(self, fenestra):
-        from training.variants import VARIANTS
+        from fenestra.training.data.perturbations import VARIANTS
 
         _, out, _ = fenestra("evaluate", "--help")
         assert ", ".join(VARIANTS) in " ".join(" ".join(out).split())
@@ -689,7 +690,7 @@ class TestTrain:
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("training.job.train", interrupted)
+        monkeypatch.setattr("fenestra.training.job.train", interrupted)
         code, _, err = fenestra("train", job, "--output", tmp_path / "out")
         assert code == 130
         assert err[0].endswith(f"--output {tmp_path / 'out'} --resume")

@@ -32,7 +32,7 @@ def test_every_test_that_the_lecture_table_names_exists():
 
 
 def test_every_setting_that_the_lecture_table_names_exists():
-    from training.config import dump_config, load_config
+    from fenestra.training.config import dump_config, load_config
 
     config = dump_config(load_config(ROOT / "training" / "configs" / "lecture.toml"))
     named = re.findall(r"`(training|vectors|model|data)\.(\w+)`", LECTURE)
@@ -50,8 +50,8 @@ def test_commands_of_measurements_take_the_options_that_they_are_shown_with():
 
 
 def test_the_space_that_the_page_on_tuning_shows_can_be_searched(tmp_path):
-    from training.config import load_config
-    from training.space import load_space, standing
+    from fenestra.training.config import load_config
+    from fenestra.training.tune.space import load_space, standing
 
     (tmp_path / "space.toml").write_text(re.search(r"```toml\n(.+?)```", TUNING, re.DOTALL)[1], encoding="utf-8")
     job = load_config(ROOT / "training" / "configs" / "sample.toml")
@@ -62,7 +62,7 @@ def test_the_space_that_the_page_on_tuning_shows_can_be_searched(tmp_path):
 def test_the_page_on_tuning_tells_of_every_field_of_the_study_with_its_default():
     from dataclasses import asdict
 
-    from training.space import StudyConfig
+    from fenestra.training.tune.space import StudyConfig
 
     told = dict(re.findall(r"^\| `(\w+)` \| (?:`(.+?)`|.+?) \|", TUNING, re.MULTILINE))
     defaults = asdict(StudyConfig())

@@ -8,10 +8,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from app.main import create_app
-from app.settings import PREFIX, Settings
-from app.sight import traces
-from app.sight.metrics import Metrics
+from fenestra.app.main import create_app
+from fenestra.app.observability import traces
+from fenestra.app.observability.metrics import Metrics
+from fenestra.app.settings import PREFIX, Settings
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -41,8 +41,8 @@ ENVIRONMENT = {entry["name"]: entry.get("value") for entry in CONTAINER["env"]}
 
 def paths():
     """Every path that answers GET."""
-    from app.api import routes
-    from app.pages import routes as pages
+    from fenestra.app.api import routes
+    from fenestra.app.pages import routes as pages
 
     return {route.path for router in (routes.router, pages.router) for route in router.routes if "GET" in route.methods}
 
@@ -249,7 +249,7 @@ class TestQueries:
 
     def test_labels_that_are_filtered_on_have_the_values_that_are_meant(self):
         """A filter on a route or a reason that does not exist finds nothing, silently."""
-        from app.sight.metrics import REFUSALS
+        from fenestra.app.observability.metrics import REFUSALS
 
         known = paths() | {"/tag", "/explain"}
         for title, query in QUERIES:

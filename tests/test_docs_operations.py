@@ -17,12 +17,13 @@ import yaml
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from app.edge.limits import RequestId
-from app.edge.problems import STATUS
-from app.settings import PREFIX, Settings
-from app.sight import logs, manual
-from app.sight.metrics import REFUSALS, Metrics
-from app.sight.watch import Watch
+from fenestra.app import settings_page as manual
+from fenestra.app.errors import STATUS
+from fenestra.app.middleware.body_limit import RequestId
+from fenestra.app.middleware.observe import Watch
+from fenestra.app.observability import logs
+from fenestra.app.observability.metrics import REFUSALS, Metrics
+from fenestra.app.settings import PREFIX, Settings
 from tests.conftest import ROOT
 from tests.test_docs_deploy import EXPOSED
 
@@ -40,9 +41,9 @@ def table(header):
 class TestSettings:
     def test_the_page_is_what_the_code_makes(self):
         made = subprocess.run(
-            [sys.executable, "-m", "app.sight.manual"], cwd=ROOT, capture_output=True, check=True, timeout=60
+            [sys.executable, "-m", "fenestra.app.settings_page"], cwd=ROOT, capture_output=True, check=True, timeout=60
         ).stdout.decode()
-        assert made == SETTINGS, "make it anew: python -m app.sight.manual > docs/settings.md"
+        assert made == SETTINGS, "make it anew: python -m fenestra.app.settings_page > docs/settings.md"
 
     def test_every_setting_is_there_once_with_an_effect(self):
         rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", SETTINGS, re.MULTILINE)
@@ -102,8 +103,8 @@ class TestOperations:
         assert set(re.findall(r"\bfenestra_\w+", OPERATIONS)) <= known
 
     def test_every_path_that_is_named_is_served(self):
-        from app.api import routes
-        from app.pages import routes as pages
+        from fenestra.app.api import routes
+        from fenestra.app.pages import routes as pages
 
         served = {route.path for router in (routes.router, pages.router) for route in router.routes}
         named = set(re.findall(r"`(?:GET |POST )?(/[\w{}/]+)`", OPERATIONS))
@@ -124,7 +125,7 @@ class TestOperations:
             importlib.import_module(module)._parser().parse_args(words.split())
 
     def test_a_key_is_hashed_as_the_service_hashes_it(self):
-        from app.edge.keys import Keys
+        from fenestra.app.middleware.api_keys import Keys
 
         if not (shutil.which("openssl") and shutil.which("sha256sum")):
             pytest.skip("openssl or sha256sum is not installed")

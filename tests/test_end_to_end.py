@@ -11,15 +11,15 @@ import urllib.request
 import pytest
 from seqeval.metrics import f1_score, precision_score, recall_score
 
-from app.cli import main
-from model import Tagger
-from model.bundled import bundled_models
-from model.surface import is_contact
+from fenestra.cli.main import main
+from fenestra.model.bundled import bundled_models
+from fenestra.model.tagger import Tagger
+from fenestra.model.words.surface import is_contact
+from fenestra.training.report.report import render_card
 from tests.conftest import ROOT
-from training.report import render_card
 
 SENTENCE = "Ada Lovelace moved from London to join Microsoft in Munich."
-LAUNCH = "import sys; from app.cli import main; sys.exit(main(sys.argv[1:]))"
+LAUNCH = "import sys; from fenestra.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.iob import convert
-from model.network import ACTIVATIONS, WindowTagger
-from model.window import Windows, sentence_bounds, window_ids
+from fenestra.model.network.network import ACTIVATIONS, WindowTagger
+from fenestra.model.network.windows import Windows, sentence_bounds, window_ids
+from fenestra.model.tags import convert
+from fenestra.training.config import TrainingConfig
+from fenestra.training.fit.losses import class_weights, make_loss
 from tests.model.conftest import small_model
-from training.config import TrainingConfig
-from training.losses import class_weights, make_loss
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-9}
 

@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from model.bundled import DEFAULT, bundled_models
+from fenestra.model.bundled import DEFAULT, bundled_models
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -43,12 +43,11 @@ def make(*arguments: str) -> str:
 
 
 class TestInstallation:
-    def test_the_wheel_holds_the_three_rooms_and_the_bundled_models(self):
-        """The service looks for its models where the wheel puts them; a name may not be that of a part of the room."""
-        assert WHEEL["packages"] == ["app", "model", "training"]
-        assert WHEEL["force-include"] == {"data/models": "model"}
+    def test_the_wheel_holds_one_package_and_the_bundled_models(self):
+        """The service looks for its models where the wheel puts them."""
+        assert WHEEL["packages"] == ["fenestra"]
+        assert WHEEL["force-include"] == {"data/models": "fenestra/data/models"}
         assert set(bundled_models().values()) == set((ROOT / "data" / "models").iterdir())
-        assert not any((ROOT / "model" / name).exists() for name in bundled_models())
 
     def test_the_bundled_models_together_stay_small(self):
         files = [path for folder in bundled_models().values() for path in folder.iterdir()]

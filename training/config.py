@@ -15,8 +15,8 @@ import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from model.config import ModelConfig
-from model.errors import ConfigError
+from fenestra.model.config import ModelConfig
+from fenestra.model.errors import ConfigError
 
 Loss = Literal["cross_entropy", "focal", "sentence"]
 ClassWeights = Literal["none", "balanced", "sqrt_balanced"]

@@ -14,34 +14,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model import checkpoint
-from model.calibration import Calibration
-from model.checkpoint import Checkpoint
-from model.config import Weights
-from model.device import resolve_device
-from model.errors import CheckpointError, InputError, TrainingDiverged
-from model.iob import OUTSIDE
-from model.lexicon import Lexicon
-from model.network import WindowTagger
-from model.stream import Stream
-from model.surface import is_contact
-from model.tagger import Tagger
-from model.vectors import VectorTable
-from training import baseline, report
-from training.batches import TaggedStream, varied_shares
-from training.calibrate import fit_calibration
-from training.config import RunConfig, VectorsConfig, differences, publishable_config
-from training.corpus import Corpus, read_corpora, without_tags
-from training.epoch import Epoch
-from training.evaluation import Evaluation, Variant, known_entities, measure, measure_variants
-from training.loop import Progress, fit
-from training.output import claimed, draft_folder, holds_checkpoint, put_in_place
-from training.reference import ReferenceWorks, load_reference
-from training.score import Scores, score
-from training.state import STATE, restore_state, save_state
-from training.teachers import beliefs, load_teachers
-from training.variants import VARIANTS, vary
-from training.vectors import Coverage, WordVectors, coverage, load_vectors, standardiser
+from fenestra.model import checkpoint
+from fenestra.model.checkpoint import Checkpoint
+from fenestra.model.config import Weights
+from fenestra.model.decode.calibration import Calibration
+from fenestra.model.device import resolve_device
+from fenestra.model.errors import CheckpointError, InputError, TrainingDiverged
+from fenestra.model.network.network import WindowTagger
+from fenestra.model.network.stream import Stream
+from fenestra.model.tagger import Tagger
+from fenestra.model.tags import OUTSIDE
+from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.words.surface import is_contact
+from fenestra.model.words.vectors import VectorTable
+from fenestra.training.config import RunConfig, VectorsConfig, differences, publishable_config
+from fenestra.training.data.corpus import Corpus, read_corpora, without_tags
+from fenestra.training.data.gazetteers import ReferenceWorks, load_reference
+from fenestra.training.data.perturbations import VARIANTS, vary
+from fenestra.training.fit.batches import TaggedStream, varied_shares
+from fenestra.training.fit.calibrate import fit_calibration
+from fenestra.training.fit.distillation import beliefs, load_teachers
+from fenestra.training.fit.epoch import Epoch
+from fenestra.training.fit.loop import Progress, fit
+from fenestra.training.fit.resume import STATE, restore_state, save_state
+from fenestra.training.fit.score import Scores, score
+from fenestra.training.output import claimed, draft_folder, holds_checkpoint, put_in_place
+from fenestra.training.report import baseline, report
+from fenestra.training.report.evaluation import Evaluation, Variant, known_entities, measure, measure_variants
+from fenestra.training.vectors.vectors import Coverage, WordVectors, coverage, load_vectors, standardiser
 
 JOB = "job.json"
 

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from model import checkpoint
-from model.errors import InputError
-from model.storage import storage_error
-from training.state import STATE
+from fenestra.model import checkpoint
+from fenestra.model.errors import InputError
+from fenestra.model.storage import storage_error
+from fenestra.training.fit.resume import STATE
 
 EVENTS = "tensorboard"
 LOCK = "lock"

@@ -8,8 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.asking import explain_once, tag_once
-from app.api.schemas import (
+from fenestra.app.api.json_body import check_headers, read_json
+from fenestra.app.api.ndjson import NDJSON, LinesResponse
+from fenestra.app.api.responses import CLIENT_GONE, PacedResponse, gone_of
+from fenestra.app.api.schemas import (
     ErrorResponse,
     ExplainRequest,
     ExplainResponse,
@@ -20,11 +22,9 @@ from app.api.schemas import (
     TagRequest,
     TagResponse,
 )
-from app.api.sending import CLIENT_GONE, PacedResponse, gone_of
-from app.api.stream import NDJSON, LinesResponse
-from app.edge.body import check_headers, read_json
-from app.engine.jobs import ClientGone
-from app.engine.service import service_of
+from fenestra.app.api.tagging import explain_once, tag_once
+from fenestra.app.engine.jobs import ClientGone
+from fenestra.app.engine.service import service_of
 
 router = APIRouter()
 # Probes answer HEAD as well. These routes stand first and take both methods; those behind them are for the document.
@@ -43,7 +43,7 @@ def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _body(schema: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
-    """What a body looks like, for the OpenAPI document: app.edge.body reads it, not the framework."""
+    """What a body looks like, for the OpenAPI document: app.api.json_body reads it, not the framework."""
     content = {media_type: {"schema": schema.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from app.api.offsets import Unit
-from app.api.sizes import check_size
-from app.edge.problems import STATUS, Problem
-from app.settings import Settings
+from fenestra.app.api.offsets import Unit
+from fenestra.app.api.sizes import check_size
+from fenestra.app.errors import STATUS, Problem
+from fenestra.app.settings import Settings
 
 _CODES = ", ".join(f"`{code}` ({status})" for code, status in STATUS.items())
 MAX_DETAILS = 20

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from app.edge.problems import Problem
-from app.settings import Settings
+from fenestra.app.errors import Problem
+from fenestra.app.settings import Settings
 
 
 def check_size(value: object, settings: Settings) -> None:

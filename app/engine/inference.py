@@ -2,7 +2,7 @@
 
 Routes await :meth:`Inference.answer` and know nothing of how the work is done. Here, on the event loop, it is decided
 who may join the queue, who has waited too long, and who gets which answer; the computing is in
-:mod:`app.engine.worker`.
+:mod:`fenestra.app.engine.worker`.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from app.edge.problems import Problem
-from app.engine.jobs import ClientGone, Item, Job, Works
-from app.engine.worker import Answers, Worker
-from app.settings import Settings
-from app.sight.metrics import Metrics
-from app.sight.traces import Trace
+from fenestra.app.engine.jobs import ClientGone, Item, Job, Works
+from fenestra.app.engine.worker import Answers, Worker
+from fenestra.app.errors import Problem
+from fenestra.app.observability.metrics import Metrics
+from fenestra.app.observability.traces import Trace
+from fenestra.app.settings import Settings
 
 _RESERVED = 2  # streams fill one part in two of the queue, and leave the rest to requests that wait for an answer
 

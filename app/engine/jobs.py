@@ -5,8 +5,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from app.sight.traces import Trace
-from model import Analysis, Explanation, Step
+from fenestra.app.observability.traces import Trace
+from fenestra.model.explain import Explanation
+from fenestra.model.results import Analysis
+from fenestra.model.steps import Step
 
 Item = str | Sequence[str]
 """A raw text, or a sentence of words."""
@@ -22,7 +24,7 @@ class Works(Protocol):
 
 
 class TagsText(Works, Protocol):
-    """What the service needs of a tagger. :class:`model.Tagger` has it; tests bring a stub."""
+    """What the service needs of a tagger. :class:`fenestra.model.Tagger` has it; tests bring a stub."""
 
     @property
     def labels(self) -> tuple[str, ...]:

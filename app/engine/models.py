@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from app.edge.problems import Problem, log
-from app.engine.jobs import TagsText
-from app.settings import NamedFolder, Settings
-from app.sight.metrics import Metrics
-from model import FenestraError, Tagger
+from fenestra.app.engine.jobs import TagsText
+from fenestra.app.errors import Problem, log
+from fenestra.app.observability.metrics import Metrics
+from fenestra.app.settings import NamedFolder, Settings
+from fenestra.model.errors import FenestraError
+from fenestra.model.tagger import Tagger
 
 T = TypeVar("T")
 Fingerprint = frozenset[tuple[str, int, int, int]]

@@ -8,13 +8,13 @@ from functools import partial
 
 from starlette.requests import Request
 
-from app.edge.problems import Problem, log
-from app.engine.inference import Inference
-from app.engine.jobs import TagsText
-from app.engine.models import Models, open_model
-from app.settings import Settings
-from app.sight.metrics import Metrics
-from model import FenestraError
+from fenestra.app.engine.inference import Inference
+from fenestra.app.engine.jobs import TagsText
+from fenestra.app.engine.models import Models, open_model
+from fenestra.app.errors import Problem, log
+from fenestra.app.observability.metrics import Metrics
+from fenestra.app.settings import Settings
+from fenestra.model.errors import FenestraError
 
 _LOOK_SECONDS = 0.25  # how often to look whether the model is stuck
 _LATE_LOOKS = 2  # in a row that find it so

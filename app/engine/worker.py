@@ -20,10 +20,9 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from app.engine.jobs import ClientGone, Job
-from app.sight.metrics import Metrics
-from model import Step
-from model.steps import run
+from fenestra.app.engine.jobs import ClientGone, Job
+from fenestra.app.observability.metrics import Metrics
+from fenestra.model.steps import Step, run
 
 _END = object()
 

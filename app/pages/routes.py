@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from app.edge.problems import Problem
+from fenestra.app.errors import Problem
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "html": "text/html"}
 ASSETS = frozenset(
@@ -32,7 +32,7 @@ router = APIRouter(include_in_schema=False)
 @cache
 def asset(name: str) -> bytes:
     """Read a file that comes with the package, once."""
-    return files("app.pages").joinpath("static", name).read_bytes()
+    return files("fenestra.app.pages").joinpath("static", name).read_bytes()
 
 
 def _file(name: str) -> Response:

@@ -1,6 +1,6 @@
 """Tokens a second as bars, one a contender; a line across the end of a bar spans the slowest and the fastest round.
 
-A picture by itself, with colours of its own for light and for dark; otherwise as those of ``training/plots.py``.
+A picture by itself, with colours of its own for light and for dark; otherwise as those of ``training/report/plots.py``.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from html import escape
 
 from benchmarks.contest.rounds import Row
 from benchmarks.contest.table import rates
-from training.plots import nice_ticks
+from fenestra.training.report.plots import nice_ticks
 
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#333}.head{font-weight:600}.tick{fill:#777}.grid{stroke:#ddd}"

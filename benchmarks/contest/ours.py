@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contest.protocol import Contender, Material, Place, Words, serve
-from model import Tagger
-from model.answers import Analysis, Entity
+from fenestra.model.results import Analysis, Entity
+from fenestra.model.tagger import Tagger
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "": {},

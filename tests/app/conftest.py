@@ -7,10 +7,13 @@ import re
 import httpx
 import pytest
 
-from app.engine import models
-from app.main import create_app
-from app.settings import Settings
-from model import Analysis, Entity, Explanation, InputError, Share, Step, TaggedToken
+from fenestra.app.engine import models
+from fenestra.app.main import create_app
+from fenestra.app.settings import Settings
+from fenestra.model.errors import InputError
+from fenestra.model.explain import Explanation, Share
+from fenestra.model.results import Analysis, Entity, TaggedToken
+from fenestra.model.steps import Step
 
 
 class StubTagger:

@@ -9,9 +9,9 @@ import socket
 import threading
 import time
 
-from app.edge.server import bound, new_server
-from app.main import create_app
-from app.settings import Settings
+from fenestra.app.main import create_app
+from fenestra.app.server import bound, new_server
+from fenestra.app.settings import Settings
 from tests.app.conftest import StubTagger
 
 PATIENCE = 20  # seconds until a test gives up; far above anything that is waited for

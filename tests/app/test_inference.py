@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from app.edge.problems import Problem
-from app.engine.inference import Inference
-from app.engine.jobs import ClientGone
-from app.settings import Settings
-from app.sight.metrics import Metrics
-from model import Step
+from fenestra.app.engine.inference import Inference
+from fenestra.app.engine.jobs import ClientGone
+from fenestra.app.errors import Problem
+from fenestra.app.observability.metrics import Metrics
+from fenestra.app.settings import Settings
+from fenestra.model.steps import Step
 
 
 class Recorder:

@@ -19,11 +19,11 @@ import pytest
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from app.edge.limits import RequestId
-from app.settings import Settings
-from app.sight import logs
-from app.sight.metrics import Metrics
-from app.sight.watch import Watch
+from fenestra.app.middleware.body_limit import RequestId
+from fenestra.app.middleware.observe import Watch
+from fenestra.app.observability import logs
+from fenestra.app.observability.metrics import Metrics
+from fenestra.app.settings import Settings
 from tests.conftest import ROOT
 
 SECRET = "Geheimnis"
@@ -197,11 +197,11 @@ def test_what_a_finalizer_raises_tells_where_and_not_what(configure):
 
 def test_the_level_is_for_us_and_the_server_and_libraries_only_warn(configure):
     screen = configure(log_level="debug")
-    for name in ("uvicorn.error", "app.engine", "some.library"):
+    for name in ("uvicorn.error", "fenestra.app.engine", "some.library"):
         logging.getLogger(name).debug("whisper")
         logging.getLogger(name).warning("beware")
     assert [(line.get("logger"), line["message"]) for line in screen.lines()] == [
-        (None, "whisper"), (None, "beware"), ("app.engine", "whisper"), ("app.engine", "beware"),
+        (None, "whisper"), (None, "beware"), ("fenestra.app.engine", "whisper"), ("fenestra.app.engine", "beware"),
         ("some.library", "beware"),
     ]  # fmt: skip
     screen = configure(log_level="error")
@@ -244,9 +244,9 @@ def test_the_running_service_logs_nothing_but_json_and_nothing_that_was_sent():
     """From the first line to the last, whatever comes: the server's own lines, refusals below HTTP, odd requests."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("FENESTRA_", "OTEL_"))}
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from app.cli import main; sys.exit(main())", "serve", "--port", "0"],
-        env=environment | {"FENESTRA_LOG_LEVEL": "debug", "FENESTRA_DRAIN_SECONDS": "0"},
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", "import sys; from fenestra.cli.main import main; sys.exit(main())", "serve", "--port",
+        "0"], env=environment | {"FENESTRA_LOG_LEVEL": "debug", "FENESTRA_DRAIN_SECONDS": "0"}, cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         before = []

@@ -7,9 +7,9 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.sight.metrics import REFUSALS, STAGES, Metrics
-from app.sight.names import UNMATCHED
-from model import Analysis, Entity
+from fenestra.app.observability.metrics import REFUSALS, STAGES, Metrics
+from fenestra.app.observability.route_names import UNMATCHED
+from fenestra.model.results import Analysis, Entity
 
 PROMISED = """
     requests_total refused_total cancelled_total open_connections draining request_seconds_count

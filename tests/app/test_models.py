@@ -5,12 +5,11 @@ import threading
 
 import pytest
 
-from app.engine import service as service_module
-from app.engine.models import fingerprint
-from app.main import create_app
-from app.settings import Settings
-from model import CheckpointError
-from model.errors import RunError
+from fenestra.app.engine import service as service_module
+from fenestra.app.engine.models import fingerprint
+from fenestra.app.main import create_app
+from fenestra.app.settings import Settings
+from fenestra.model.errors import CheckpointError, RunError
 
 
 @pytest.fixture

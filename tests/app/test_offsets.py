@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.offsets import convert
+from fenestra.app.api.offsets import convert
 
 # Plain characters alone would hardly ever meet an astral one.
 TEXTS = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("a é́я👩‍🚀🇮🇸𝔞𐍈\U0010ffff\uffff")))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.edge.problems import STATUS
-from app.pages import routes
-from app.pages.routes import ASSETS, asset
+from fenestra.app.errors import STATUS
+from fenestra.app.pages import routes
+from fenestra.app.pages.routes import ASSETS, asset
 
 PAGES = ["/", "/docs"]
 SCRIPTS = sorted(name for name in ASSETS if name.endswith(".js"))

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
-from model import InputError, bundled
-from model.bundled import bundled_model, bundled_models, find_model
+from fenestra.app.settings import Settings
+from fenestra.model import bundled
+from fenestra.model.bundled import bundled_model, bundled_models, find_model
+from fenestra.model.errors import InputError
 
 
 def test_settings_come_from_the_environment(monkeypatch):
@@ -129,13 +130,12 @@ def tree(monkeypatch, tmp_path):
     return put
 
 
-def test_bundled_models_are_looked_for_in_the_package_before_the_source_tree(tree):
-    (tree("model/no") / "manifest.json").unlink()
-    for place in ("data/models", "model"):
-        folders = {name: tree(f"{place}/{name}") for name in ("russian", "english")}
-        assert bundled_models() == folders
-        assert bundled_model() == folders["english"]
-        assert bundled_model("russian") == folders["russian"]
+def test_bundled_models_are_looked_for_beside_the_room(tree):
+    (tree("data/models/no") / "manifest.json").unlink()
+    folders = {name: tree(f"data/models/{name}") for name in ("russian", "english")}
+    assert bundled_models() == folders
+    assert bundled_model() == folders["english"]
+    assert bundled_model("russian") == folders["russian"]
 
 
 def test_an_installation_without_a_model_says_so(tree):
@@ -144,7 +144,7 @@ def test_an_installation_without_a_model_says_so(tree):
 
 
 def test_a_bundled_model_is_served_by_its_name(tree, monkeypatch):
-    english, russian = tree("model/english"), tree("model/russian")
+    english, russian = tree("data/models/english"), tree("data/models/russian")
     assert Settings.read().served == (("english", english),)
     monkeypatch.setenv("FENESTRA_MODEL", "russian")
     assert Settings.read().served == (("russian", russian),)
@@ -155,7 +155,7 @@ def test_a_bundled_model_is_served_by_its_name(tree, monkeypatch):
 
 def test_a_folder_or_a_link_here_goes_before_the_bundled_model_of_its_name(tree):
     """Even a link that leads nowhere: to answer with another model than the one that was meant would be worse."""
-    coming_along = tree("model/russian")
+    coming_along = tree("data/models/russian")
     assert find_model("russian") == coming_along
     Path("russian").symlink_to("gone")
     assert find_model("russian") == Path("russian")
@@ -166,5 +166,5 @@ def test_a_folder_or_a_link_here_goes_before_the_bundled_model_of_its_name(tree)
 
 @pytest.mark.parametrize("given", ["./russian", "russian/", "runs/russian", "/russian", ".", ".."])
 def test_what_is_written_as_a_path_is_no_bundled_model(tree, given):
-    tree("model/russian")
+    tree("data/models/russian")
     assert find_model(given) == Path(given)

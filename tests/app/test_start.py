@@ -9,12 +9,12 @@ import threading
 
 import pytest
 
-from app import settings as settings_module
-from app.engine import service as service_module
-from app.engine.inference import Inference
-from app.main import create_app
-from app.settings import Settings
-from model import CheckpointError, InputError
+from fenestra.app import settings as settings_module
+from fenestra.app.engine import service as service_module
+from fenestra.app.engine.inference import Inference
+from fenestra.app.main import create_app
+from fenestra.app.settings import Settings
+from fenestra.model.errors import CheckpointError, InputError
 from tests.app.conftest import StubTagger
 
 
@@ -195,7 +195,7 @@ WITHOUT_TRAINING = """
 import sys
 for name in ("gensim", "seqeval", "training", "tensorboard", "pyarrow", "msgpack"):
     sys.modules[name] = None
-from app.main import create_app
+from fenestra.app.main import create_app
 create_app()
 """
 

@@ -17,11 +17,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from app.edge.limits import RequestId
-from app.sight.metrics import Metrics
-from app.sight.traces import Tracer, open_tracer, trace_of
-from app.sight.watch import Watch
-from model import InputError
+from fenestra.app.middleware.body_limit import RequestId
+from fenestra.app.middleware.observe import Watch
+from fenestra.app.observability.metrics import Metrics
+from fenestra.app.observability.traces import Tracer, open_tracer, trace_of
+from fenestra.model.errors import InputError
 
 SECRET = "Geheimnis"
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

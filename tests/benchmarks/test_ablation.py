@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ablation import Figures, Row, command, rows_of, table
+from fenestra.training.config import differences, dump_config, load_config
 from tests.conftest import ROOT
-from training.config import differences, dump_config, load_config
 
 RECIPE = ROOT / "training" / "configs" / "conll2003.toml"
 ROWS = rows_of(ROOT / "benchmarks" / "ablation.toml")

@@ -14,7 +14,7 @@ from benchmarks.contest.crf_peer import spelt
 from benchmarks.contest.entrants import CRF, SPACY, Entrant, entrants
 from benchmarks.contest.protocol import Desk, Material
 from benchmarks.contest.rounds import Process, Row, f1, plan, play, score, tune
-from model.iob import spans, write_tags
+from fenestra.model.tags import spans, write_tags
 from tests.benchmarks.stand_in import StandIn
 
 CORPUS = """-DOCSTART- O
@@ -204,7 +204,7 @@ class TestTable:
 
 class TestSpeed:
     def test_sentences_of_the_length_are_taken_or_the_beginnings_of_longer_ones(self, corpus):
-        from training.corpus import read_corpus
+        from fenestra.training.data.corpus import read_corpus
 
         sentences = read_corpus(corpus).sentences
         assert speed.of_length(sentences, 2) == [("He", "left")]

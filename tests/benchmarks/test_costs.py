@@ -8,8 +8,8 @@ import pytest
 from benchmarks import footprint, growth, roof, stages, synthetic
 from benchmarks.contest import rounds
 from benchmarks.contest.table import Spread
-from model import Tagger
-from model.config import ModelConfig
+from fenestra.model.config import ModelConfig
+from fenestra.model.tagger import Tagger
 from tests.model.conftest import small_model
 
 SMALL = synthetic.Shape(hidden=8, width=6, known=50, distinct=40, tokens=100)

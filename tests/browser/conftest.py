@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from benchmarks.serving import HOST, Server
-from model.bundled import bundled_model
+from fenestra.model.bundled import bundled_model
 from tests.app.conftest import StubTagger
 from tests.app.live import LiveServer
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.pages.routes import asset
+from fenestra.app.pages.routes import asset
 
 PAIRS = [  # what stands on what
     ("ink", "paper"), ("ink", "card"), ("soft", "card"), ("soft", "paper"), ("accent", "paper"), ("accent", "card"),

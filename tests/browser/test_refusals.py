@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from app.edge.problems import STATUS
-from app.pages.routes import asset
+from fenestra.app.errors import STATUS
+from fenestra.app.pages.routes import asset
 
 FAULTS = "See how it answers to what it cannot take"
 

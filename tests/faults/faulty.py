@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 
-from app.edge import server
-from app.main import create_app
-from app.settings import Settings
-from model import Analysis, Entity, Explanation, Share, Step, TaggedToken
-from model.errors import RunError
+from fenestra.app import server
+from fenestra.app.main import create_app
+from fenestra.app.settings import Settings
+from fenestra.model.errors import RunError
+from fenestra.model.explain import Explanation, Share
+from fenestra.model.results import Analysis, Entity, TaggedToken
+from fenestra.model.steps import Step
 
 WORD = re.compile(r"\w+|[^\w\s]")
 OPENING = frozenset({"open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.listdir"})

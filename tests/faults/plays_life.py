@@ -17,7 +17,7 @@ from benchmarks.reloads import reloads_under_load
 from benchmarks.serving import FENESTRA, HOST, Server, environment
 from benchmarks.stops import stop_under_load
 from benchmarks.wire import Wire, post
-from model.bundled import bundled_model
+from fenestra.model.bundled import bundled_model
 from tests.faults.world import CANARY, canary
 
 

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from model import kernel
-from model.calibration import Calibration
-from model.checkpoint import Checkpoint
-from model.config import FeatureConfig, ModelConfig
-from model.lexicon import Lexicon
-from model.network import WindowTagger
-from model.reference import Reference
-from model.vectors import VectorTable
+from fenestra.model import engine as kernel
+from fenestra.model.checkpoint import Checkpoint
+from fenestra.model.config import FeatureConfig, ModelConfig
+from fenestra.model.decode.calibration import Calibration
+from fenestra.model.network.network import WindowTagger
+from fenestra.model.words.gazetteers import Reference
+from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.words.vectors import VectorTable
 
 WORDS = ["ada", "lovelace", "met", "siemens", "in", "munich", "."]
 REFERENCE = Reference({"ada": "00101", "Munich": "0110", "met": "1"}, {"Ada": "first", "Munich": "city last"})

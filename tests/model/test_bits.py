@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from model.errors import RunError
-from model.network import ACTIVATIONS
-from model.self_test import TEXTS, check
-from model.tagger import Tagger
+from fenestra.model.engine.self_test import TEXTS, check
+from fenestra.model.errors import RunError
+from fenestra.model.network.network import ACTIVATIONS
+from fenestra.model.tagger import Tagger
 from tests.model.conftest import WAYS, small_model
 
 WORDS = [

@@ -10,10 +10,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from model import checkpoint
-from model.errors import CheckpointError, ConfigError, StorageError
-from model.lexicon import Lexicon
-from model.tagger import Tagger
+from fenestra.model import checkpoint
+from fenestra.model.errors import CheckpointError, ConfigError, StorageError
+from fenestra.model.tagger import Tagger
+from fenestra.model.words.lexicon import Lexicon
 from tests.model.conftest import small_model
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]

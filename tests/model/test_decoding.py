@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.decoding import best_paths, decode
-from model.iob import tag_set, transitions
+from fenestra.model.decode.decoding import best_paths, decode
+from fenestra.model.tags import tag_set, transitions
 
 
 def every_legal_path(length, tags, scheme):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from model.batch import Batch, look_up
-from model.errors import InputError
-from model.explain import split_logit
-from model.iob import tag_set
-from model.network import ACTIVATIONS
-from model.steps import run
-from model.tagger import Tagger
+from fenestra.model.batch import Batch, look_up
+from fenestra.model.errors import InputError
+from fenestra.model.explain import split_logit
+from fenestra.model.network.network import ACTIVATIONS
+from fenestra.model.steps import run
+from fenestra.model.tagger import Tagger
+from fenestra.model.tags import tag_set
 from tests.model.conftest import small_model
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]

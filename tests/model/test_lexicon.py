@@ -2,8 +2,8 @@
 
 import torch
 
-from model.config import FeatureConfig
-from model.lexicon import UNKNOWN, Lexicon
+from fenestra.model.config import FeatureConfig
+from fenestra.model.words.lexicon import UNKNOWN, Lexicon
 
 FEATURES = FeatureConfig(word=2, case=2, affix=2, prefixes=(2,), suffixes=(), ngram=2)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from model.config import FeatureConfig, ModelConfig
-from model.lexicon import Lexicon
-from model.network import ACTIVATIONS, WindowTagger
-from model.stream import Stream
-from model.vectors import VectorTable
+from fenestra.model.config import FeatureConfig, ModelConfig
+from fenestra.model.network.network import ACTIVATIONS, WindowTagger
+from fenestra.model.network.stream import Stream
+from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.words.vectors import VectorTable
 from tests.model.conftest import small_model
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]

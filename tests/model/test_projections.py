@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from model.batch import Batch, look_up
-from model.projections import Projections
-from model.steps import run
+from fenestra.model.batch import Batch, look_up
+from fenestra.model.projections import Projections
+from fenestra.model.steps import run
 from tests.model.conftest import small_model
 
 MODEL = small_model(documents=True)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.sentences import Splitter, sentence_lengths
-from model.tokens import tokenize
+from fenestra.model.text.sentences import Splitter, sentence_lengths
+from fenestra.model.text.tokens import tokenize
 
 
 def sentences(text):

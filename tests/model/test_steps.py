@@ -4,12 +4,12 @@ from collections import Counter
 
 import pytest
 
-from model.answers import TokenTable
-from model.batch import PIECE
-from model.errors import InputError
-from model.kernel import reading
-from model.steps import Step, named, run
-from model.tagger import Tagger
+from fenestra.model.batch import PIECE
+from fenestra.model.engine import reader as reading
+from fenestra.model.errors import InputError
+from fenestra.model.results import TokenTable
+from fenestra.model.steps import Step, named, run
+from fenestra.model.tagger import Tagger
 from tests.model.conftest import WAYS, small_model
 
 MODEL = small_model(documents=True, scheme="BIOES")

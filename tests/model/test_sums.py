@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.sums import add_rows, mean_rows
+from fenestra.model.network.row_sums import add_rows, mean_rows
 
 ROWS = 6
 

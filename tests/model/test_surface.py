@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.surface import case, clip, fields, ngrams, shape
+from fenestra.model.words.surface import case, clip, fields, ngrams, shape
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.calibration import Calibration
-from model.device import resolve_device
-from model.errors import InputError
-from model.iob import spans
-from model.tagger import Tagger
+from fenestra.model.decode.calibration import Calibration
+from fenestra.model.device import resolve_device
+from fenestra.model.errors import InputError
+from fenestra.model.tagger import Tagger
+from fenestra.model.tags import spans
 from tests.model.conftest import WAYS, small_model
 
 MODEL = small_model(documents=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.tokens import tokenize
+from fenestra.model.text.tokens import tokenize
 
 
 def words(text):

@@ -1,7 +1,7 @@
 """The most-frequent-tag baseline."""
 
-from training.baseline import fit
-from training.corpus import Sentence
+from fenestra.training.data.corpus import Sentence
+from fenestra.training.report.baseline import fit
 
 
 def sentence(text):

@@ -7,16 +7,16 @@ from itertools import accumulate, pairwise
 import pytest
 import torch
 
-from model.batch import Batch as Read
-from model.batch import look_up
-from model.config import FeatureConfig, ModelConfig
-from model.document import elsewhere
-from model.lexicon import Lexicon
-from model.steps import run
-from model.stream import Stream
-from model.vectors import VectorTable
-from training.batches import Cut, TaggedStream, packed
-from training.corpus import Sentence
+from fenestra.model.batch import Batch as Read
+from fenestra.model.batch import look_up
+from fenestra.model.config import FeatureConfig, ModelConfig
+from fenestra.model.network.context import elsewhere
+from fenestra.model.network.stream import Stream
+from fenestra.model.steps import run
+from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.words.vectors import VectorTable
+from fenestra.training.data.corpus import Sentence
+from fenestra.training.fit.batches import Cut, TaggedStream, packed
 
 CONFIG = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3))
 CASED = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3, case=2))

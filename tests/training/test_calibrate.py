@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from model.agreement import Evidence, Repeats, add_up, agree, evidence, find_repeats
-from model.batch import Batch
-from model.calibration import Calibration
-from model.chain import Chain
-from model.config import ModelConfig
-from model.decoding import decode
-from model.iob import convert, spans, tag_set
-from model.steps import run
-from model.tagger import Tagger
-from tests.model.test_kernel import tame_model
-from training.calibrate import (
+from fenestra.model.batch import Batch
+from fenestra.model.config import ModelConfig
+from fenestra.model.decode.calibration import Calibration
+from fenestra.model.decode.crf import Chain
+from fenestra.model.decode.decoding import decode
+from fenestra.model.decode.label_consistency import Evidence, Repeats, add_up, agree, evidence, find_repeats
+from fenestra.model.steps import run
+from fenestra.model.tagger import Tagger
+from fenestra.model.tags import convert, spans, tag_set
+from fenestra.training.data.corpus import Sentence
+from fenestra.training.fit.calibrate import (
     calibration_of,
     fit_agreement,
     fit_calibration,
@@ -22,8 +22,8 @@ from training.calibrate import (
     fit_platt,
     fit_temperature,
 )
-from training.corpus import Sentence
-from training.losses import sentence_loss
+from fenestra.training.fit.losses import sentence_loss
+from tests.model.test_native import tame_model
 
 RNG = np.random.default_rng(7)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.errors import DataError
-from training.check import check_corpus
-from training.vectors import WordVectors
+from fenestra.model.errors import DataError
+from fenestra.training.data.check import check_corpus
+from fenestra.training.vectors.vectors import WordVectors
 
 SENTENCE = "Ada B-PER\nmet O\nher O\nold O\nfriend O\n\n"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import ConfigError
-from training.config import differences, dump_config, load_config, parse_config, write_config
-from training.sources import available
+from fenestra.model.errors import ConfigError
+from fenestra.training.config import differences, dump_config, load_config, parse_config, write_config
+from fenestra.training.sources import available
 
 GOOD = {"data": {"train": ["a"], "dev": ["b"]}, "model": {"labels": ["PER"]}}
 SHIPPED = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))

@@ -11,13 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from model.conll import write_conll
-from model.errors import ConfigError, DataError
-from model.iob import Span, spans, write_tags
-from training import corpus as corpora
-from training import sources
-from training.config import DataConfig
-from training.corpus import detect_scheme, find_corpus, inspect_corpus, join_corpora, read_corpora, read_corpus
+from fenestra.model.errors import ConfigError, DataError
+from fenestra.model.tags import Span, spans, write_tags
+from fenestra.model.text.conll import write_conll
+from fenestra.training import sources
+from fenestra.training.config import DataConfig
+from fenestra.training.data import corpus as corpora
+from fenestra.training.data.corpus import (
+    detect_scheme,
+    find_corpus,
+    inspect_corpus,
+    join_corpora,
+    read_corpora,
+    read_corpus,
+)
 
 LABELS = ("LOC", "PER")
 WORDS = st.text(st.characters(exclude_characters=" \t\r\n\ufeff", exclude_categories=["Cs"]), min_size=1, max_size=6)

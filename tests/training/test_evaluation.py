@@ -5,12 +5,12 @@ from dataclasses import asdict
 
 import pytest
 
-from model.errors import DataError
-from model.iob import spans
-from model.tagger import Prediction
-from training.corpus import Sentence
-from training.evaluation import THRESHOLDS, evaluate, known_entities, measure_variants
-from training.score import f1_of_spans, from_counts
+from fenestra.model.errors import DataError
+from fenestra.model.tagger import Prediction
+from fenestra.model.tags import spans
+from fenestra.training.data.corpus import Sentence
+from fenestra.training.fit.score import f1_of_spans, from_counts
+from fenestra.training.report.evaluation import THRESHOLDS, evaluate, known_entities, measure_variants
 
 
 def sentence(text, line=1):

@@ -17,15 +17,15 @@ import pytest
 import safetensors.torch
 import torch
 
-from model import checkpoint
-from model.errors import ConfigError, InputError, StorageError, TrainingDiverged
-from model.stream import Stream
-from model.tagger import Tagger
+from fenestra.model import checkpoint
+from fenestra.model.errors import ConfigError, InputError, StorageError, TrainingDiverged
+from fenestra.model.network.stream import Stream
+from fenestra.model.tagger import Tagger
+from fenestra.training.config import load_config, publishable_config
+from fenestra.training.fit.calibrate import fit_calibration
+from fenestra.training.fit.resume import STATE
+from fenestra.training.job import read, train
 from tests.conftest import ROOT, SAMPLE
-from training.calibrate import fit_calibration
-from training.config import load_config, publishable_config
-from training.job import read, train
-from training.state import STATE
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
 
@@ -69,8 +69,8 @@ def test_the_output_is_a_checkpoint_with_everything_about_it(finished, quick_job
 
 
 def test_the_figures_in_the_report_are_those_of_the_model_on_disk(finished):
-    from training.corpus import read_corpus
-    from training.evaluation import measure
+    from fenestra.training.data.corpus import read_corpus
+    from fenestra.training.report.evaluation import measure
 
     report = json.loads((finished / "report.json").read_text())
     gold = read_corpus(ROOT / "data" / "sample" / "test.conll")
@@ -83,9 +83,9 @@ def test_the_figures_in_the_report_are_those_of_the_model_on_disk(finished):
 
 @pytest.mark.training
 def test_the_report_holds_every_variant_of_dev_and_test(sample_model):
-    from training.corpus import read_corpus
-    from training.evaluation import measure
-    from training.variants import vary
+    from fenestra.training.data.corpus import read_corpus
+    from fenestra.training.data.perturbations import vary
+    from fenestra.training.report.evaluation import measure
 
     report = json.loads((sample_model / "report.json").read_text())
     assert list(report["variants"]) == ["dev", "test"]
@@ -102,7 +102,7 @@ def test_the_report_holds_every_variant_of_dev_and_test(sample_model):
 
 
 def test_weights_are_measured_as_they_are_stored(quick_job, tmp_path, monkeypatch):
-    from training import job
+    from fenestra.training import job
 
     measured = []
 
@@ -118,7 +118,7 @@ def test_weights_are_measured_as_they_are_stored(quick_job, tmp_path, monkeypatc
 
 
 def test_a_weight_that_float16_cannot_hold_is_refused_by_name(quick_job, tmp_path, monkeypatch):
-    from training import job
+    from fenestra.training import job
 
     def fit(progress, *_):
         with torch.no_grad():
@@ -133,9 +133,9 @@ def test_a_weight_that_float16_cannot_hold_is_refused_by_name(quick_job, tmp_pat
 
 def test_a_job_whose_words_agree_serves_what_it_evaluated(quick_job, finished, tmp_path, monkeypatch):
     """The same weights as without, and two numbers more; the figures are those of the tagger that heeds them."""
-    from training import job
-    from training.corpus import read_corpus
-    from training.evaluation import measure
+    from fenestra.training import job
+    from fenestra.training.data.corpus import read_corpus
+    from fenestra.training.report.evaluation import measure
 
     def fit(*arguments):
         """So short a training finds no entity, so that there is nothing to fit."""

@@ -7,18 +7,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model.errors import ConfigError, TrainingDiverged
-from model.lexicon import Lexicon
-from model.network import WindowTagger
-from model.vectors import VectorTable
-from training.batches import TaggedStream
-from training.config import parse_config
-from training.corpus import Sentence
-from training.epoch import Epoch
-from training.loop import Progress, fit, score_stream
-from training.losses import sentence_loss
-from training.optimise import Average, make_optimizer, step_size
-from training.state import restore_state, save_state
+from fenestra.model.errors import ConfigError, TrainingDiverged
+from fenestra.model.network.network import WindowTagger
+from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.words.vectors import VectorTable
+from fenestra.training.config import parse_config
+from fenestra.training.data.corpus import Sentence
+from fenestra.training.fit.batches import TaggedStream
+from fenestra.training.fit.epoch import Epoch
+from fenestra.training.fit.loop import Progress, fit, score_stream
+from fenestra.training.fit.losses import sentence_loss
+from fenestra.training.fit.optimizers import Average, make_optimizer, step_size
+from fenestra.training.fit.resume import restore_state, save_state
 
 CPU = torch.device("cpu")
 SENTENCES = [

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.chain import Chain
-from model.iob import tag_set, transitions
-from training.config import TrainingConfig
-from training.losses import log_partition, make_loss, sentence_loss
+from fenestra.model.decode.crf import Chain
+from fenestra.model.tags import tag_set, transitions
+from fenestra.training.config import TrainingConfig
+from fenestra.training.fit.losses import log_partition, make_loss, sentence_loss
 
 SCHEMES = {"IOB2": ("X", "Y"), "BIOES": ("X",), "IO": ("X", "Y")}
 LENGTHS = st.lists(st.integers(0, 4), min_size=1, max_size=5).filter(any)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from training.epoch import Epoch
-from training.events import CURVES, EventWriter
-from training.progress import SearchProgress, TrainingProgress
-from training.trial import Trial
+from fenestra.cli.progress import SearchProgress, TrainingProgress
+from fenestra.cli.tensorboard import CURVES, EventWriter
+from fenestra.training.fit.epoch import Epoch
+from fenestra.training.tune.trial import Trial
 
 
 def epoch(number, f1=0.5, *, best=False):

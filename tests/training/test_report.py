@@ -9,18 +9,26 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from model.calibration import Calibration
-from model.iob import spans
-from model.tagger import Prediction
-from training.config import parse_config
-from training.corpus import Corpus, Sentence
-from training.epoch import Epoch
-from training.evaluation import Variant, evaluate
-from training.plots import Line, bar_chart, heat_map, line_chart, nice_ticks, reliability_chart, search_chart
-from training.report import build_report, render_card, render_html
-from training.score import from_counts, score
-from training.variants import VARIANTS
-from training.vectors import Coverage, Found, WordVectors
+from fenestra.model.decode.calibration import Calibration
+from fenestra.model.tagger import Prediction
+from fenestra.model.tags import spans
+from fenestra.training.config import parse_config
+from fenestra.training.data.corpus import Corpus, Sentence
+from fenestra.training.data.perturbations import VARIANTS
+from fenestra.training.fit.epoch import Epoch
+from fenestra.training.fit.score import from_counts, score
+from fenestra.training.report.evaluation import Variant, evaluate
+from fenestra.training.report.plots import (
+    Line,
+    bar_chart,
+    heat_map,
+    line_chart,
+    nice_ticks,
+    reliability_chart,
+    search_chart,
+)
+from fenestra.training.report.report import build_report, render_card, render_html
+from fenestra.training.vectors.vectors import Coverage, Found, WordVectors
 
 EVIL = '<script>alert("1")</script>'
 

@@ -21,11 +21,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.errors import ConfigError, InputError, RunError, StorageError
-from training import sources
-from training.cli import main
-from training.corpus import find_corpus, read_corpus
-from training.sources import (
+from fenestra.cli.train import main
+from fenestra.model.errors import ConfigError, InputError, RunError, StorageError
+from fenestra.training import sources
+from fenestra.training.data.corpus import find_corpus, read_corpus
+from fenestra.training.sources import (
     available,
     cached,
     download_package,
@@ -36,8 +36,8 @@ from training.sources import (
     read_vector_set,
     write_vector_set,
 )
-from training.sources.brown import bit_strings
-from training.sources.spacy_md import hash_strings
+from fenestra.training.sources.brown import bit_strings
+from fenestra.training.sources.spacy_md import hash_strings
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOVE_WORDS = ["the", "of", "u.s.", "'s", "ito"]

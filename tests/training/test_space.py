@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import ConfigError
-from training.config import load_config, parse_config
-from training.space import Choices, Range, configure, load_space, said, standing
+from fenestra.model.errors import ConfigError
+from fenestra.training.config import load_config, parse_config
+from fenestra.training.tune.space import Choices, Range, configure, load_space, said, standing
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SPACES = sorted((CONFIGS / "spaces").glob("*.toml"))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.errors import DataError, InputError, StorageError
+from fenestra.model.errors import DataError, InputError, StorageError
+from fenestra.training.data.corpus import read_corpus
+from fenestra.training.data.split import Size, split_corpus
 from tests.conftest import ROOT
-from training.corpus import read_corpus
-from training.split import Size, split_corpus
 
 PLAIN = "a O\nb B-X\n\nc O\n\nd O\n\ne O\n"
 MARKED = "z O\n-DOCSTART- O\n\na O\nb B-X\n\nc O\n-DOCSTART- O\n\nd O\n"
@@ -128,7 +128,7 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path):
     limited = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)); "
-        "import sys; from training.cli import main; sys.exit(main(sys.argv[1:]))"
+        "import sys; from fenestra.cli.train import main; sys.exit(main(sys.argv[1:]))"
     )
     (tmp_path / "corpus.conll").write_text("word O\n\n" * 4000)
     ended = subprocess.run(

@@ -6,10 +6,10 @@ from statistics import fmean
 
 import pytest
 
-from model.errors import ConfigError, StorageError
-from training.space import Choices, Range, Space, StudyConfig
-from training.study import RECORD, Study
-from training.trial import SeedScore, Trial, best_of
+from fenestra.model.errors import ConfigError, StorageError
+from fenestra.training.tune.space import Choices, Range, Space, StudyConfig
+from fenestra.training.tune.study import RECORD, Study
+from fenestra.training.tune.trial import SeedScore, Trial, best_of
 
 SPACE = Space(
     study=StudyConfig(seeds=(1,), random_trials=3, pruning_trials=1, pruning_epochs=1),
@@ -67,7 +67,7 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(stop, torn, tmp_
 def test_a_trial_that_was_noted_when_the_process_died_counts_once(study, tmp_path, monkeypatch):
     attempt = study.ask()
     with monkeypatch.context() as patch:
-        patch.setattr("training.study._tell", lambda *_: None)
+        patch.setattr("fenestra.training.tune.study._tell", lambda *_: None)
         trial = told(attempt, 0.5)
     assert Study.open(tmp_path, SPACE, INPUTS).trials == [trial]
     assert len(search(Study.open(tmp_path, SPACE, INPUTS), 4)) == 4

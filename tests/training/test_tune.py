@@ -12,17 +12,17 @@ from statistics import fmean
 
 import pytest
 
-from model.errors import ConfigError, InputError, RunError
+from fenestra.cli.train import main
+from fenestra.model.errors import ConfigError, InputError, RunError
+from fenestra.training.config import load_config
+from fenestra.training.job import train
+from fenestra.training.tune import tune as tune_module
+from fenestra.training.tune.search_page import render_search
+from fenestra.training.tune.space import configure, load_space
+from fenestra.training.tune.study import RECORD
+from fenestra.training.tune.tune import BEST, PAGE, REPORT, Unwatched, tune
 from tests.conftest import ROOT, SAMPLE
 from tests.training.test_report import EVIL, Page
-from training import tune as tune_module
-from training.cli import main
-from training.config import load_config
-from training.job import train
-from training.search_page import render_search
-from training.space import configure, load_space
-from training.study import RECORD
-from training.tune import BEST, PAGE, REPORT, Unwatched, tune
 
 TRAIN = """\
 Ada\tB-PER
@@ -411,7 +411,7 @@ class TestCommand:
 def start(search, *more):
     words = ["tune", search.folder / "job.toml", search.folder / "space.toml", "--output", search.output, *more]
     return subprocess.Popen(
-        [sys.executable, "-m", "training", *map(str, words)],
+        [sys.executable, "-m", "fenestra", *map(str, words)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

@@ -15,19 +15,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model.bundled import bundled_model, bundled_models
-from model.calibration import Calibration
-from model.checkpoint import Checkpoint, save
-from model.config import FeatureConfig, ModelConfig
-from model.errors import CheckpointError, ConfigError, DataError, InputError, RunError
-from model.lexicon import Lexicon
-from model.network import WindowTagger
-from model.vectors import VectorTable
-from training import sources
-from training.config import VectorsConfig
-from training.interpolate import apply_linear_map, fill_gaps, fit_linear_map
-from training.vector_files import keyed_vectors, load_file
-from training.vectors import WordVectors, coverage, fingerprint, load_vectors, neighbours, standardise, standardiser
+from fenestra.model.bundled import bundled_model, bundled_models
+from fenestra.model.checkpoint import Checkpoint, save
+from fenestra.model.config import FeatureConfig, ModelConfig
+from fenestra.model.decode.calibration import Calibration
+from fenestra.model.errors import CheckpointError, ConfigError, DataError, InputError, RunError
+from fenestra.model.network.network import WindowTagger
+from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.words.vectors import VectorTable
+from fenestra.training import sources
+from fenestra.training.config import VectorsConfig
+from fenestra.training.sources.interpolate import apply_linear_map, fill_gaps, fit_linear_map
+from fenestra.training.vectors.formats import keyed_vectors, load_file
+from fenestra.training.vectors.vectors import (
+    WordVectors,
+    coverage,
+    fingerprint,
+    load_vectors,
+    neighbours,
+    standardise,
+    standardiser,
+)
 
 WORDS = ["the", "cat", "Paris", "paris", "été", "東京", "u.s.", "--"]
 TABLE = np.random.default_rng(1).normal(size=(len(WORDS), 6)).astype(np.float32)

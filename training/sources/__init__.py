@@ -12,10 +12,18 @@ What a package holds is pinned by its sha256; a set counts as there only when al
 The cache is ``$FENESTRA_CACHE``, or ``~/.cache/fenestra``. What a set holds is said in the file here that makes it.
 """
 
-from training.sources.cache import CACHE_VARIABLE, PROVENANCE, cache_folder, cached, describe, fetch, provenance
-from training.sources.catalogue import SOURCES, available
-from training.sources.packages import download_package
-from training.sources.vector_sets import read_shared_set, read_vector_set, write_vector_set
+from fenestra.training.sources.cache import (
+    CACHE_VARIABLE,
+    PROVENANCE,
+    cache_folder,
+    cached,
+    describe,
+    fetch,
+    provenance,
+)
+from fenestra.training.sources.catalogue import SOURCES, available
+from fenestra.training.sources.packages import download_package
+from fenestra.training.sources.vector_sets import read_shared_set, read_vector_set, write_vector_set
 
 __all__ = [
     "CACHE_VARIABLE",

@@ -22,7 +22,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from training.sources.source import Package, Source
+from fenestra.training.sources.source import Package, Source
 
 CLUSTERS = "clusters.tsv"
 

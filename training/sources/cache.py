@@ -12,10 +12,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from model.storage import storage_error
-from training.sources.catalogue import find
-from training.sources.packages import Downloader, download_package, verify
-from training.sources.source import Source
+from fenestra.model.storage import storage_error
+from fenestra.training.sources.catalogue import find
+from fenestra.training.sources.packages import Downloader, download_package, verify
+from fenestra.training.sources.source import Source
 
 CACHE_VARIABLE = "FENESTRA_CACHE"
 PROVENANCE = "source.json"

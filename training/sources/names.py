@@ -31,8 +31,8 @@ from pathlib import Path
 from string import capwords
 from typing import TYPE_CHECKING, Any
 
-from model.tokens import tokenize
-from training.sources.source import Package, Source
+from fenestra.model.text.tokens import tokenize
+from fenestra.training.sources.source import Package, Source
 
 if TYPE_CHECKING:
     import pyarrow

@@ -22,8 +22,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from training.sources.names import PHRASES
-from training.sources.source import Package, Source
+from fenestra.training.sources.names import PHRASES
+from fenestra.training.sources.source import Package, Source
 
 _DICTIONARY = Package(
     "pip",

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.source import Package, Source
-from training.sources.vector_sets import write_vector_set
+from fenestra.training.sources.source import Package, Source
+from fenestra.training.sources.vector_sets import write_vector_set
 
 _NATASHA = Package("pip", "natasha", "1.6.0", "e12b130d05a0b4d2eb6442092ed5b5769a68a311c17f2095b1aa739fb8d6dc78", 34)
 _SPECIAL = {"<unk>", "<pad>"}

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from model.errors import InputError, RunError
-from training.sources.source import Package
+from fenestra.model.errors import InputError, RunError
+from fenestra.training.sources.source import Package
 
 _PIP_OPTIONS = ("--no-deps", "--only-binary=:all:", "--disable-pip-version-check")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.source import Package, Source
-from training.sources.vector_sets import write_vector_set
+from fenestra.training.sources.source import Package, Source
+from fenestra.training.sources.vector_sets import write_vector_set
 
 _MOORING = Package(
     "pip",

@@ -1,0 +1,136 @@
+"""From what the model found to what the client asked for: filters, units, JSON."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from fenestra.app.api.offsets import Unit, convert
+from fenestra.app.api.schemas import ExplainRequest, TagRequest
+from fenestra.app.errors import Problem
+from fenestra.model.explain import Explanation
+from fenestra.model.results import Analysis, Entity, TaggedToken
+
+_Rows = list[dict[str, Any]]
+
+_MOST_NAMES = 50
+_PIECE = 1000  # entities and tokens that are written at once
+_DIGITS = 6  # of a score, after the point: more than any calibration can mean, and half the length of all there are
+
+
+def check_labels(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
+    """Refuse a label that the model cannot give: the empty result would look like an answer.
+
+    Raises:
+        Problem: ``invalid_request``, naming the labels that there are.
+    """
+    if wanted is not None and not set(wanted) <= set(known):
+        names = ", ".join(known[:_MOST_NAMES])
+        raise Problem("invalid_request", f"labels: a label is unknown to this model; it knows {names}")
+
+
+def tag_answer(
+    request: TagRequest, name: str, version: str, analyses: Sequence[Analysis], line: int | None = None
+) -> Iterator[bytes]:
+    """Write the answer of ``POST /tag`` as JSON, in pieces none of which takes long.
+
+    Args:
+        request: what was asked.
+        name: of the model.
+        version: of the model.
+        analyses: one for each text or sentence, in order.
+        line: of a stream, that this answers.
+    """
+    head = {} if line is None else {"line": line}
+    yield to_json(head | {"model": {"name": name, "version": version}})[:-1] + b',"results":['
+    texts = request.texts
+    group: _Rows = []
+    between, tokens = b"", 0
+    for place, analysis in enumerate(analyses):
+        lists = _lists(request, analysis, None if texts is None else texts[place])
+        size = len(analysis.entities) + (len(analysis.tokens) if request.details else 0)
+        if size > _PIECE:
+            if group:
+                yield between + to_json(group)[1:-1]
+                between = b","
+            yield between
+            yield from _in_pieces(lists)
+            group, between, tokens = [], b",", 0
+            continue
+        group.append({name: next(pieces) for name, pieces in lists})
+        tokens += size
+        if tokens > _PIECE:
+            yield between + to_json(group)[1:-1]
+            group, between, tokens = [], b",", 0
+    yield (between if group else b"") + to_json(group)[1:-1] + b"]}"
+
+
+def _in_pieces(lists: Iterable[tuple[str, Iterator[_Rows]]]) -> Iterator[bytes]:
+    """Write a result that is too large to be made, or written, at once."""
+    opening = b"{"
+    for name, pieces in lists:
+        yield opening + to_json(name) + b":["
+        comma = b""
+        for rows in filter(None, pieces):
+            yield comma + to_json(rows)[1:-1]
+            comma = b","
+        yield b"]"
+        opening = b","
+    yield b"}"
+
+
+def _lists(request: TagRequest, analysis: Analysis, text: str | None) -> Iterator[tuple[str, Iterator[_Rows]]]:
+    """The lists that make up a result, each in pieces; ``text`` is None when offsets count tokens."""
+    labels = None if request.labels is None else frozenset(request.labels)
+    entities = [
+        entity
+        for entity in analysis.entities
+        if entity.score >= request.min_score and (labels is None or entity.label in labels)
+    ]
+    unit: Unit = "codepoint" if text is None else request.offsets
+    yield "entities", _rows(entities, text or "", unit)
+    if request.details:
+        yield "tokens", _rows(analysis.tokens, text or "", unit)
+
+
+def _rows(found: Sequence[Entity] | Sequence[TaggedToken], text: str, unit: Unit) -> Iterator[_Rows]:
+    """Entities or tokens, in order and without overlap, as they go into the JSON; at least one piece."""
+    known = (0, 0)
+    for begin in range(0, len(found) or 1, _PIECE):
+        rows = [_fields(one) for one in found[begin : begin + _PIECE]]
+        if unit != "codepoint":
+            known = _translate(text, rows, unit, known)
+        yield rows
+
+
+def explain_answer(
+    request: ExplainRequest, name: str, version: str, explanations: Sequence[Explanation]
+) -> Iterator[bytes]:
+    """Write the answer of ``POST /explain`` as JSON.
+
+    Args:
+        request: what was asked.
+        name: of the model.
+        version: of the model.
+        explanations: the one.
+    """
+    (found,) = explanations
+    token = _fields(found.token)
+    window = [share._asdict() for share in found.shares]
+    if request.text is not None and request.offsets != "codepoint":
+        _translate(request.text, [token, *(share for share in window if share["text"] is not None)], request.offsets)
+    rest = {key: getattr(found, key) for key in ("column", "method", "logit", "bias", "document")}
+    yield to_json({"model": {"name": name, "version": version}, "token": token, **rest, "window": window})
+
+
+def _fields(found: Entity | TaggedToken) -> dict[str, Any]:
+    """An entity or token as it goes into the JSON."""
+    return found._asdict() | {"score": round(found.score, _DIGITS)}
+
+
+def _translate(text: str, spans: _Rows, unit: Unit, known: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Rewrite ``start`` and ``end`` of every span in the unit asked for; takes and returns what ``convert`` knows."""
+    points = convert(text, (span[side] for span in spans for side in ("start", "end")), unit, known)
+    for span in spans:
+        span["start"], span["end"] = points[span["start"]], points[span["end"]]
+    return max(points.items(), default=known)

@@ -1,1 +1,0 @@
-"""The verbs that tag and time whole files: no service in between."""

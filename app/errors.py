@@ -1,0 +1,114 @@
+"""Every answer that is not 2xx has one shape, and this is the table of its kinds.
+
+    {"error": {"code": "bad_json", "message": "…", "request_id": "…"}}
+
+The message speaks of places and limits and never repeats what was sent; it is cut so that the answer stays
+below 8 kB whatever is wrong.
+"""
+
+import logging
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Scope
+
+from fenestra.app.observability.logs import frames
+
+log = logging.getLogger("uvicorn.error")
+
+STATUS: dict[str, int] = {
+    "bad_json": 400,
+    "bad_request": 400,
+    "unauthorized": 401,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "reload_failed": 409,
+    "too_large": 413,
+    "unsupported_media_type": 415,
+    "invalid_request": 422,
+    "invalid_unicode": 422,
+    "unknown_or_duplicate_field": 422,
+    "rate_limited": 429,
+    "headers_too_large": 431,
+    "internal": 500,
+    "overloaded": 503,
+    "not_ready": 503,
+    "timeout": 504,
+}
+"""HTTP status of each code."""
+
+_CODE_OF_STATUS = {status: code for code, status in reversed(STATUS.items())}
+_PHRASES = {
+    "not_found": "nothing is served at this path; GET /docs lists what is",
+    "method_not_allowed": "this path does not answer that method; the Allow header names those it does",
+    "internal": "something went wrong here; the log has the details under this request id",
+}
+_MESSAGE_CHARACTERS = 1200  # JSON writes a character in 6 bytes at worst, as \u0001: below 8 kB with the rest
+_RETRY_SECONDS = "1"
+
+
+class Problem(Exception):
+    """A request cannot be served; ``code`` is one of :data:`STATUS`."""
+
+    def __init__(self, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+        if STATUS[code] == 503:
+            self.headers.setdefault("Retry-After", _RETRY_SECONDS)
+
+    def response(self, request_id: str) -> Response:
+        """The answer that tells the client."""
+        message = self.message[:_MESSAGE_CHARACTERS]
+        envelope = {"error": {"code": self.code, "message": message, "request_id": request_id}}
+        return Response(to_json(envelope), STATUS[self.code], self.headers, "application/json")
+
+
+def request_id(scope: Scope) -> str:
+    """The id that :class:`fenestra.app.middleware.body_limit.RequestId` gave this request."""
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def unexpected(error: Exception, identifier: str) -> Response:
+    """Log where an unforeseen error happened, and answer 500 without a word of it."""
+    log.error("request %s failed with %s", identifier, frames(error))
+    return Problem("internal", _PHRASES["internal"]).response(identifier)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response(request_id(request.scope))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """The framework's own refusals: no such path, no such method."""
+    assert isinstance(error, HTTPException)
+    code = _CODE_OF_STATUS.get(error.status_code, "internal" if error.status_code >= 500 else "invalid_request")
+    return Problem(code, _PHRASES.get(code, error.detail), headers=error.headers).response(request_id(request.scope))
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    """A parameter of a route that the framework checks; its message would repeat the input."""
+    return Problem("invalid_request", "a parameter is not what this path expects").response(request_id(request.scope))
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    """The client left before its body was complete. Nobody reads this answer; it keeps the log free of a traceback."""
+    return Problem("bad_json", "the connection closed before the body was complete").response(request_id(request.scope))
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal with the envelope.
+
+    What is not listed here, :class:`fenestra.app.middleware.observe.Watch` catches.
+    """
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)

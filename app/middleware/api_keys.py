@@ -1,0 +1,68 @@
+"""Who may ask: keys, of which the service only knows the hashes."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+from fenestra.app.errors import Problem
+
+# One header for both; Chromium only reads it if the second challenge has a parameter, too.
+_CHALLENGES = 'Basic realm="Fenestra", charset="UTF-8", Bearer realm="Fenestra"'
+
+
+class Keys:
+    """The keys that open the service."""
+
+    def __init__(self, hashes: Iterable[str]) -> None:
+        """Take the SHA-256 of each key, in hex."""
+        self._hashes = tuple(bytes.fromhex(digest) for digest in hashes)
+
+    def __bool__(self) -> bool:
+        """Whether there are any: without, everybody may ask."""
+        return bool(self._hashes)
+
+    def check(self, authorization: list[bytes]) -> str:
+        """Find the key that a request brings along.
+
+        Args:
+            authorization: the values of all its Authorization headers.
+
+        Returns:
+            The hash of the key, in hex: a name for the client that gives nothing away.
+
+        Raises:
+            Problem: ``unauthorized``.
+        """
+        key = _key(authorization)
+        digest = hashlib.sha256(key).digest()
+        # All are compared, to the last byte: the time it takes says nothing of any of them.
+        matches = sum([hmac.compare_digest(digest, known) for known in self._hashes])
+        if not (key and matches):
+            raise unauthorized()
+        return digest.hex()
+
+
+def unauthorized() -> Problem:
+    """The answer to a request without a key that is known."""
+    return Problem("unauthorized", "send a key as Authorization: Bearer KEY", headers={"WWW-Authenticate": _CHALLENGES})
+
+
+def _key(authorization: list[bytes]) -> bytes:
+    """Read the key out of ``Bearer KEY``, or of ``Basic …`` as the password: so browsers can ask for it.
+
+    >>> _key([b"Bearer abc"]), _key([b"Basic dTphYmM="]), _key([b"abc"])
+    (b'abc', b'abc', b'')
+    """
+    if len(authorization) != 1 or not authorization[0].isascii():
+        return b""
+    scheme, _, rest = authorization[0].partition(b" ")
+    if scheme.lower() == b"bearer":
+        return rest.strip()
+    if scheme.lower() == b"basic":
+        try:
+            return base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
+        except binascii.Error:
+            return b""
+    return b""

@@ -1,0 +1,94 @@
+"""Which names the service answers to.
+
+A web page of anybody's can make a browser send requests to a service on the same machine, under a name of its own
+(DNS rebinding) or in its own name (Origin). A service that insists on its own names is deaf to both.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from fenestra.app.errors import Problem
+
+_AUTHORITY = re.compile(
+    r"(?P<name>[a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.IGNORECASE
+)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?P<authority>.+)", re.IGNORECASE)
+_LONGEST = 300
+
+
+class Hosts:
+    """The names, and the question whether a request may use one."""
+
+    def __init__(self, allowed: Iterable[str], listening_on: str) -> None:
+        """Decide on the names.
+
+        Args:
+            allowed: names in lower case; ``*`` for all. Without any, ``localhost`` alone on a loopback address, else
+                all; but an Origin then has to be the same as the Host.
+            listening_on: the address or name of the listening socket.
+        """
+        self._names = frozenset(allowed)
+        self._local = not self._names and _is_loopback(listening_on)
+        self._all = "*" in self._names or not (self._names or self._local)
+        self._admits_host = lru_cache(1024)(self._look_at_host)
+
+    def check(self, hosts: list[bytes], origins: list[bytes]) -> None:
+        """Look at the Host and Origin headers of a request.
+
+        Raises:
+            Problem: ``bad_request``: they are malformed, or name somebody else.
+        """
+        # HTTP/1.0 may come without a Host; then there is no name to be wrong.
+        if len(hosts) > 1 or (hosts and (len(hosts[0]) > _LONGEST or not self._admits_host(hosts[0]))):
+            raise Problem("bad_request", "this service does not go by the name in the Host header")
+        if origins and not (len(origins) == 1 and self._admits_origin(origins[0], hosts)):
+            raise Problem("bad_request", "this service takes no requests from that Origin")
+
+    def _look_at_host(self, host: bytes) -> bool:
+        name = _name(host.decode("latin-1"))
+        if name is None:
+            return False
+        return self._all or self._is_ours(name) or _address(name) is not None
+
+    def _admits_origin(self, origin: bytes, hosts: list[bytes]) -> bool:
+        """An address is no proof here: a stranger's page has one too."""
+        match = _ORIGIN.fullmatch(origin.decode("latin-1"))
+        if match is None or (name := _name(match["authority"])) is None:
+            return False
+        same = bool(hosts) and match["authority"].lower() == hosts[0].decode("latin-1").lower()
+        return same or "*" in self._names or self._is_ours(name)
+
+    def _is_ours(self, name: str) -> bool:
+        if self._local:
+            return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
+        return name in self._names
+
+
+def _name(authority: str) -> str | None:
+    """The name in ``name:port``, in lower case and without a final dot; None if it is malformed.
+
+    >>> _name("Example.org.:80"), _name("[::1]:80"), _name("a b")
+    ('example.org', '::1', None)
+    """
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        return None
+    name = match["name"].lower()
+    if name.startswith("["):
+        return name[1:-1] if _address(name[1:-1]) else None
+    return name.removesuffix(".")
+
+
+@lru_cache(1024)
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None
+
+
+def _is_loopback(name: str) -> bool:
+    address = _address(name)
+    return name == "localhost" if address is None else address.is_loopback

@@ -1,0 +1,153 @@
+"""Spans for OpenTelemetry, if the operator names a collector; else there is nothing here that costs time.
+
+The standard variables decide: ``OTEL_EXPORTER_OTLP_ENDPOINT`` or ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`` turn traces on,
+``OTEL_SDK_DISABLED=true`` and ``OTEL_TRACES_EXPORTER=none`` off, and the SDK heeds its own: sampling
+(``OTEL_TRACES_SAMPLER``), batching (``OTEL_BSP_…``), headers, certificates, the service's name.
+
+A request that is sampled has one span, and inside it one for each part that somebody recorded:
+
+    trace = trace_of(scope)                     # None: not sampled, or no traces at all
+    if trace is not None:
+        trace.record("wait", began, ended)      # seconds of time.monotonic(); from any thread
+
+A span tells route, method, status and request id: nothing that was sent.
+"""
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+from fenestra.app.observability.route_names import UNMATCHED, method_of, route_of
+from fenestra.model.errors import InputError
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
+    from opentelemetry.trace import Tracer as SpanMaker
+
+_ENDPOINTS = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+_PROTOCOLS = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
+_UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, of interest to nobody
+_CARRIED = frozenset({b"traceparent", b"tracestate"})
+_FLUSH_SECONDS = 2.0
+
+
+class Trace(NamedTuple):
+    """The span of one request."""
+
+    span: "Span"
+    inside: "Context"
+    """Makes what is recorded a child of the span."""
+    maker: "SpanMaker"
+
+    @property
+    def identifier(self) -> str:
+        """The trace's id, in hex: what finds it in a viewer."""
+        return f"{self.span.get_span_context().trace_id:032x}"
+
+    def record(self, name: str, began: float, ended: float, **attributes: int) -> None:
+        """Add a part of the request's time, afterwards.
+
+        Args:
+            name: of the part, such as ``wait`` or ``compute``.
+            began: in seconds, by ``time.monotonic()``.
+            ended: likewise.
+            attributes: numbers worth knowing, such as how many tokens.
+        """
+        now, monotonic = time.time_ns(), time.monotonic()
+        child = self.maker.start_span(
+            name, self.inside, attributes=attributes, start_time=now - round((monotonic - began) * 1e9)
+        )
+        child.end(now - round((monotonic - ended) * 1e9))
+
+
+def trace_of(scope: Scope) -> Trace | None:
+    """The trace of a request, if it is traced."""
+    trace = scope.get("state", {}).get("trace")
+    return trace if isinstance(trace, Trace) else None
+
+
+class Tracer:
+    """Begins and ends the spans of requests."""
+
+    def __init__(self, provider: "TracerProvider") -> None:
+        """Make spans with ``provider``, which knows where they go."""
+        from opentelemetry import trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self._provider = provider
+        self._maker = provider.get_tracer("fenestra")
+        self._api = trace
+        self._propagator = TraceContextTextMapPropagator()
+
+    def begin(self, scope: Scope) -> None:
+        """Begin a request's span, under the caller's if the headers name one."""
+        if scope["path"] in _UNTRACED:
+            return
+        carried = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _CARRIED}
+        span = self._maker.start_span(
+            method_of(scope),
+            self._propagator.extract(carried),
+            kind=self._api.SpanKind.SERVER,
+            attributes={"http.request.method": method_of(scope)},
+        )
+        if span.is_recording():
+            scope.setdefault("state", {})["trace"] = Trace(span, self._api.set_span_in_context(span), self._maker)
+
+    def end(self, scope: Scope, status: int) -> None:
+        """End a request's span, if it has one, with what is known of it by now."""
+        if (trace := trace_of(scope)) is None:
+            return
+        span, route = trace.span, route_of(scope)
+        if route != UNMATCHED:
+            span.update_name(f"{method_of(scope)} {route}")
+            span.set_attribute("http.route", route)
+        span.set_attribute("http.response.status_code", status)
+        span.set_attribute("fenestra.request_id", str(scope["state"].get("request_id", "")))
+        if status >= 500:
+            span.set_status(self._api.StatusCode.ERROR)
+        span.end()
+
+    def close(self, seconds: float = _FLUSH_SECONDS) -> None:
+        """Send what is not sent yet, for so long at most: a collector that is gone must not hold up a stop."""
+        flushing = threading.Thread(target=self._provider.shutdown, name="trace flush", daemon=True)
+        flushing.start()
+        flushing.join(seconds)
+
+
+def open_tracer() -> Tracer | None:
+    """Set up traces as the environment has it.
+
+    Returns:
+        None if no collector is named or traces are switched off.
+
+    Raises:
+        InputError: a variable cannot be followed, or what traces need is not installed.
+    """
+    variable = next((name for name in _ENDPOINTS if os.environ.get(name)), None)
+    off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if variable is None or off or os.environ.get("OTEL_TRACES_EXPORTER") == "none":
+        return None
+    if urlsplit(os.environ[variable]).scheme not in ("http", "https"):
+        raise InputError(f"{variable}: expected an http:// or https:// address")
+    for protocol in _PROTOCOLS:
+        if os.environ.get(protocol, "") not in ("", "http/protobuf"):
+            raise InputError(f"{protocol}: only http/protobuf is spoken here")
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        way = "in the source folder run: pip install -e '.[otel]'"
+        raise InputError(f"{variable}: traces need an extra; {way}") from error
+    named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    resource = Resource.create({} if named else {"service.name": "fenestra"})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return Tracer(provider)

@@ -1,0 +1,204 @@
+"""From settings to a listening process, and from SIGTERM to its end: ``fenestra serve``."""
+
+import asyncio
+import ipaddress
+import logging
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+from fastapi import FastAPI
+
+from fenestra.app.engine.service import Service
+from fenestra.app.http.listener import shut_the_door
+from fenestra.app.http.protocol import speaking_for
+from fenestra.app.http.registry import Desk
+from fenestra.app.main import create_app
+from fenestra.app.observability import logs
+from fenestra.app.settings import Settings
+from fenestra.model.checkpoint import describe
+from fenestra.model.device import resolve_device
+from fenestra.model.errors import InputError
+
+log = logging.getLogger("uvicorn.error")
+
+_LOOK_SECONDS = 0.05
+_QUIET_SECONDS = 0.5
+"""How long a connection must have been silent before it is closed by a stop that has not told its client so."""
+_OTHER_FILES = 64  # descriptors for all that is not a connection
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, with a stop that loses nothing that was accepted."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk, service: Service) -> None:
+        super().__init__(config)
+        self._desk = desk
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins the stop, the second cuts it short."""
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop in four steps.
+
+        1. Not ready, and each answer says that it is the connection's last; all else goes on for ``drain_seconds``, so
+           that load balancers and clients turn elsewhere. There are none to wait for after Ctrl-C, and nothing to
+           serve them with when the service has failed.
+        2. No new connections; those that wait to be accepted are.
+        3. Requests under way have ``grace_seconds``. Connections that have been silent are closed.
+        4. What is still there is cut off, and the application ends.
+        """
+        settings = self._desk.settings
+        listeners = sockets or []
+        self._service.drain()
+        self._desk.drain()
+        if signal.SIGINT not in self._captured_signals and not self._service.failure:
+            await self._wait(settings.drain_seconds, lambda: False)
+        await shut_the_door(listeners)
+        for server in self.servers:
+            server.close()
+        for listener in listeners:
+            listener.close()
+        await self._wait(settings.grace_seconds, self._all_closed)
+        if left := len(self._desk.open):
+            log.error("cut off %d connections that were not done in time", left)
+        self._desk.abort()
+        for task in tuple(self.server_state.tasks):
+            task.cancel()
+        await self.lifespan.shutdown()
+
+    async def _wait(self, seconds: float, done: Callable[[], bool]) -> None:
+        """Wait until something is done, the time is over, or a second signal comes."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while loop.time() < end and not self.force_exit and not done():
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _all_closed(self) -> bool:
+        self._desk.close_quiet(_QUIET_SECONDS)
+        return not self._desk.open
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Returns:
+        0 after SIGTERM, 1 if a second signal cut requests off, 2 if a model turned out to be unusable, or whatever
+        the service says that it has died of; the log says why.
+
+    Raises:
+        InputError: the address cannot be had, there is no such device, or a model folder is none: what can be known
+            before the start.
+        KeyboardInterrupt: after SIGINT.
+    """
+    _check(settings)
+    logs.configure(settings)
+    with bound(settings.host, settings.port) as listener, _sigterm_ends():
+        app = create_app(settings)
+        server = new_server(app, settings)
+        log.info("%s answers as soon as the start is complete", _url(listener))
+        with suppress(SystemExit):  # after SIGTERM, and when the start failed
+            server.run(sockets=[listener])
+        service: Service = app.state.service
+        if not server.started:
+            return 2
+        return service.exit_code if service.failure else int(server.force_exit)
+
+
+def _check(settings: Settings) -> None:
+    """Try what settings name and only the machine can tell.
+
+    Raises:
+        InputError: naming the setting.
+    """
+    try:
+        resolve_device(settings.device)
+    except InputError as error:
+        raise InputError(f"FENESTRA_DEVICE: {error}") from error
+    for name, folder in settings.served:
+        try:
+            describe(folder)
+        except InputError as error:
+            raise InputError(f"FENESTRA_{'MODELS' if settings.models else 'MODEL'}: {name}: {error}") from error
+
+
+def new_server(app: FastAPI, settings: Settings) -> Server:
+    """Put the server together, for an application of :func:`fenestra.app.main.create_app`."""
+    service: Service = app.state.service
+    desk = Desk(settings, service.metrics, lambda: service.overloaded)
+    desk.most = min(desk.most, _allow_descriptors(settings.max_connections + _OTHER_FILES) - _OTHER_FILES)
+    config = uvicorn.Config(
+        app,
+        http=speaking_for(desk),
+        ws="none",
+        log_config=None,  # app.observability.logs has configured it, and the level
+        access_log=False,  # app.middleware.observe logs each request, without what was sent
+        proxy_headers=bool(settings.trusted_proxies),  # anyone else can send X-Forwarded-For
+        forwarded_allow_ips=[str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies],
+        server_header=False,
+    )
+    return Server(config, desk, service)
+
+
+def _allow_descriptors(wanted: int) -> int:
+    """Raise the limit on open files as far as needed and allowed; returns what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Take an address, without listening yet: until the server is up, clients are refused and do not wait.
+
+    Args:
+        host: name or address, IPv4 or IPv6.
+        port: 0 takes a free one.
+
+    Raises:
+        InputError: it is taken, not ours, or unknown.
+    """
+    with ExitStack() as undo:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listener = undo.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError as error:
+            raise InputError(f"cannot listen on host {host}, port {port}: {error.strerror or error}") from error
+        undo.pop_all()
+        return listener
+
+
+@contextmanager
+def _sigterm_ends() -> Iterator[None]:
+    """Let SIGTERM end the process with code 0: before the server listens for it, and again when it is done."""
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(0)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,1 @@
+"""Fenestra: a windowed named-entity tagger."""

@@ -1,0 +1,1 @@
+"""The ``fenestra`` command, the only place that sees both training and the service."""

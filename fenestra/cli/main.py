@@ -1,0 +1,168 @@
+"""The ``fenestra`` command. Verbs that only use a model are here; those that train come from :mod:`fenestra.cli.train`.
+
+Nothing heavy is imported before a verb runs, so ``--help`` and ``--version`` answer at once.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from fenestra.cli.shell import (
+    CommandParser,
+    Verbs,
+    add_verb,
+    model_folder,
+    new_parser,
+    output_file,
+    run,
+    say,
+    whole_number,
+)
+from fenestra.cli.train import add_verbs
+
+_EXAMPLES = """\
+  echo "Ada Lovelace met Charles Babbage in London." | fenestra tag -
+  fenestra serve --port 8000
+  fenestra train training/configs/sample.toml --output runs/sample
+  fenestra evaluate --model runs/sample data/sample/test.conll"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments behind the program's name; those of the process when omitted.
+
+    Returns:
+        The exit code: 0 done; 1 the work failed; 2 bad usage, configuration or data; 130 on Ctrl-C.
+    """
+    return run(_parser(), argv)
+
+
+def _parser() -> CommandParser:
+    parser, verbs = new_parser("fenestra", "A windowed named-entity tagger: train it, measure it, serve it.", _EXAMPLES)
+    _add_serve(verbs)
+    _add_tag(verbs)
+    add_verbs(verbs)
+    _add_bench(verbs)
+    return parser
+
+
+def _add_serve(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "serve",
+        _serve,
+        "answer HTTP; every FENESTRA_… setting of the environment counts, and these options before it",
+        examples=(
+            "  fenestra serve\n"
+            "  fenestra serve --model russian\n"
+            "  fenestra serve --model runs/sample --host 0.0.0.0 --port 8080\n"
+            "  FENESTRA_MAX_BODY_BYTES=65536 fenestra serve"
+        ),
+    )
+    _add_model(parser)
+    parser.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", metavar="P", help="TCP port to listen on; 0 takes a free one (default: 8000)")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
+
+
+def _add_tag(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "tag",
+        _tag,
+        "tag text in bulk, as it streams by",
+        collect="files",
+        examples=(
+            "  fenestra tag notes.txt                         one text a line → one JSON object a line\n"
+            "  fenestra tag --output-format conll dev.conll   one token a line → token<TAB>tag\n"
+            '  fenestra tag docs.jsonl -o tagged.jsonl        {"text": …} or {"tokens": […]}; other keys are kept\n'
+            "  cat notes.txt | fenestra tag --model russian -"
+        ),
+    )
+    parser.add_argument("files", metavar="FILE", nargs="*", help="what to tag, gzipped or not; - is standard input")
+    _add_model(parser)
+    parser.add_argument(
+        "--input-format", choices=["text", "conll", "jsonl"],
+        help="one text a line, one token a line, or one JSON object a line; by the file's name unless given",
+    )  # fmt: skip
+    parser.add_argument("--output-format", choices=["jsonl", "conll"], default="jsonl", help="(default: %(default)s)")
+    parser.add_argument("-o", "--output", metavar="OUT", type=output_file, help="file to write, complete or not at all")
+    _add_computing(parser)
+
+
+def _add_bench(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "bench",
+        _bench,
+        "measure tokens per second, latency and load time of a model",
+        examples=(
+            "  fenestra bench data/sample/test.conll\n  fenestra bench --model runs/sample notes.txt --json bench.json"
+        ),
+    )
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="sentences: one token a line (.conll), or one text a line"
+    )
+    _add_model(parser)
+    parser.add_argument(
+        "--repeats", metavar="N", type=whole_number, default=5, help="passes over the file (default: %(default)s)"
+    )
+    parser.add_argument("--json", metavar="OUT", type=output_file, help="also write the figures as JSON")
+    _add_computing(parser)
+
+
+def _add_model(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--model", metavar="DIR", type=model_folder,
+        help="checkpoint folder, or the name of a bundled model (default: the bundled English model)",
+    )  # fmt: skip
+
+
+def _add_computing(parser: CommandParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument(
+        "--threads", metavar="N", type=whole_number, default=1, help="of the CPU (default: %(default)s)"
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from fenestra.app.server import serve
+    from fenestra.app.settings import Settings
+
+    return serve(Settings.read(model=options.model, host=options.host, port=options.port, device=options.device))
+
+
+def _tag(options: argparse.Namespace) -> None:
+    from fenestra.cli.tag import tag_files
+    from fenestra.model.bundled import bundled_model
+    from fenestra.model.tagger import Tagger
+
+    if not options.files:
+        options.parser.error("expected FILE; - is standard input")
+    tagger = Tagger.load(options.model or bundled_model(), device=options.device, threads=options.threads)
+    tag_files(
+        tagger,
+        options.files,
+        input_format=options.input_format,
+        output_format=options.output_format,
+        output=options.output,
+    )
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from fenestra.cli.bench import bench, render
+    from fenestra.model.bundled import bundled_model
+
+    figures = bench(
+        options.model or bundled_model(),
+        options.file,
+        repeats=options.repeats,
+        device=options.device,
+        threads=options.threads,
+    )
+    say(render(figures))
+    if options.json:
+        options.json.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

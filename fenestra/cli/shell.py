@@ -1,0 +1,222 @@
+"""What every verb of the command line shares: how it is parsed, how it ends, and what it says when it fails.
+
+    0     done
+    1     the work itself failed, or something that nobody foresaw
+    2     bad usage, configuration or data: one line for each thing that is wrong
+    130   Ctrl-C; a second one ends the process at once
+
+Results go to standard output, everything else to standard error. Nothing heavy is imported here, so ``--help`` is
+there at once and works without the training extra.
+"""
+
+import argparse
+import io
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, TypeAlias
+
+from fenestra.model.version import version
+
+Verb = Callable[[argparse.Namespace], int | None]
+"""Does the work of a verb; returns its exit code, or None for 0."""
+
+_OURS = ("fenestra",)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser that complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with code 2."""
+        self.exit(2, f"fenestra: {message}; see {self.prog} --help\n")
+
+
+Verbs: TypeAlias = "argparse._SubParsersAction[CommandParser]"
+
+
+def new_parser(prog: str, description: str, examples: str) -> tuple[CommandParser, Verbs]:
+    """A parser whose verbs are still to be added, and where to add them."""
+    parser = CommandParser(
+        prog=prog,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"fenestra {version()}")
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    return parser, parser.add_subparsers(title="verbs", metavar="VERB")
+
+
+def add_verb(verbs: Verbs, name: str, run: Verb, summary: str, *, examples: str, collect: str = "") -> CommandParser:
+    """Add a verb.
+
+    Args:
+        verbs: where to.
+        name: of the verb.
+        run: what it does.
+        summary: one line.
+        examples: of its use, one a line.
+        collect: the positional argument that takes several values; argparse stops at the first option, so what
+            comes after one is put there by :func:`run`.
+    """
+    parser = verbs.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run, parser=parser, collect=collect)
+    return parser
+
+
+def output_file(text: str) -> Path:
+    """The type of an argument that names a file to write: refused before the work, not after it."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder, expected a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: there is no folder {path.parent}")
+    return path
+
+
+def model_folder(text: str) -> Path:
+    """The type of an argument that names a model: a checkpoint folder, or a bundled model by its name."""
+    from fenestra.model.bundled import find_model
+    from fenestra.model.errors import InputError
+
+    try:
+        return find_model(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def whole_number(text: str) -> int:
+    """The type of an argument that counts something."""
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1 to 1000000")
+    return int(text)
+
+
+def run(parser: CommandParser, argv: Sequence[str] | None) -> int:
+    """Parse, do what the verb says, and turn whatever happens into an exit code and a line on standard error.
+
+    A verb is a sub-command with ``set_defaults(run=…)``; without one, the help is printed.
+    """
+    _speak_utf8()
+    options = argparse.Namespace(debug=False)
+    try:
+        options = _parse(parser, argv)
+        with _second_interrupt_ends():
+            code = options.run(options) or 0
+            sys.stdout.flush()
+        return int(code)
+    except SystemExit as stop:  # how argparse ends
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    except KeyboardInterrupt:
+        return complain("interrupted", code=130)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        return 1
+    except Exception as error:
+        return _explain(error, debug=options.debug)
+    finally:
+        _give_up_unwritable_output()
+
+
+def complain(message: str, *, code: int) -> int:
+    """Print every line of a message on standard error behind the program's name, and return ``code``."""
+    for line in message.splitlines():
+        sys.stderr.write(f"fenestra: {line}\n")
+    return code
+
+
+def need(*names: str) -> None:
+    """Make sure that some packages are there, without the seconds that importing them takes.
+
+    Raises:
+        ModuleNotFoundError: one is not.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def say(text: str) -> None:
+    """Print a result on standard output."""
+    sys.stdout.write(f"{text}\n")
+
+
+def _parse(parser: CommandParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse, and give arguments that argparse found too late to the list that the verb collects them in."""
+    options, late = parser.parse_known_args(argv)
+    if not hasattr(options, "run"):
+        parser.print_help()
+        parser.exit(0)
+    collect = getattr(options, "collect", "")
+    if strange := [word for word in late if not collect or (word.startswith("-") and word != "-")]:
+        options.parser.error(f"unrecognised argument {strange[0]!r}")
+    if collect:
+        setattr(options, collect, [*getattr(options, collect), *late])
+    return options
+
+
+def _explain(error: Exception, *, debug: bool) -> int:
+    """Say what went wrong, in the words of the error if it is one of ours."""
+    from fenestra.model.errors import FenestraError, InputError
+
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, FenestraError):
+        return complain(str(error), code=2 if isinstance(error, InputError) else 1)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] not in _OURS:
+        way = "make install, or pip install -e '.[train]'"
+        return complain(f"{error.name} is not installed; in the source folder run: {way}", code=2)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return complain(f"{where}{error.strerror}", code=1)
+    reason = " ".join(str(error).split())[:300]
+    hint = "" if debug else "; fenestra --debug … shows where"
+    return complain(f"unexpected {type(error).__name__}: {reason}{hint}", code=1)
+
+
+@contextmanager
+def _second_interrupt_ends() -> Iterator[None]:
+    """Let the first Ctrl-C end the work in good order, and the second one the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(_number: int, _frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _speak_utf8() -> None:
+    """Write UTF-8 and plain line ends whatever the locale says."""
+    for stream, errors in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors=errors, newline="\n")
+
+
+def _give_up_unwritable_output() -> None:
+    """Where standard output is full or closed, keep Python from trying again, and complaining, at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,484 @@
+"""The verbs that need the training extra: train, tune, evaluate, data, vectors.
+
+Only their arguments are described when this module is imported; what they use is imported when they run.
+"""
+
+import argparse
+import json
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fenestra.cli.shell import (
+    CommandParser,
+    Verbs,
+    add_verb,
+    complain,
+    model_folder,
+    need,
+    new_parser,
+    output_file,
+    run,
+    say,
+    whole_number,
+)
+
+if TYPE_CHECKING:
+    from fenestra.training.data.corpus import Corpus
+    from fenestra.training.data.split import Size
+    from fenestra.training.fit.epoch import Epoch
+    from fenestra.training.fit.score import LabelScore
+    from fenestra.training.report.evaluation import Evaluation, Variant
+
+_FETCHED = (
+    "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; "
+    "lexicon: names, names-ru"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``python -m fenestra``; returns the exit code."""
+    parser, verbs = new_parser(
+        "python -m fenestra",
+        "Train window taggers and measure them.",
+        "  python -m fenestra train training/configs/sample.toml --output runs/sample",
+    )
+    add_verbs(verbs)
+    return run(parser, argv)
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """Add the verbs of this module to a command line."""
+    _add_train(verbs)
+    _add_tune(verbs)
+    _add_evaluate(verbs)
+    _add_data(verbs)
+    _add_vectors(verbs)
+
+
+def _add_train(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "train",
+        _train,
+        "run one training job; the folder it writes is a checkpoint",
+        collect="overrides",
+        examples=(
+            "  fenestra train training/configs/sample.toml --output runs/sample\n"
+            "  fenestra train job.toml training.epochs=5 model.context=3 --output runs/five\n"
+            "  fenestra train job.toml --output runs/five --resume"
+        ),
+    )
+    parser.add_argument("config", metavar="CONFIG.toml", type=Path, help="the job")
+    parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="fields of the job to change")
+    parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="where the checkpoint will be")
+    parser.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped, if there is one")
+    parser.add_argument("--overwrite", action="store_true", help="replace a checkpoint that is in DIR when done")
+
+
+def _add_tune(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "tune",
+        _tune,
+        "search a space of configurations for the best F1 on the development corpus",
+        collect="overrides",
+        examples=(
+            "  fenestra tune job.toml space.toml --output runs/search\n"
+            "  fenestra tune job.toml space.toml training.epochs=8 --output runs/search --trials 20\n"
+            "  fenestra tune job.toml space.toml --output runs/search --trials 100 --resume\n"
+            "  fenestra train runs/search/best.toml --output runs/best"
+        ),
+    )
+    parser.add_argument("config", metavar="CONFIG.toml", type=Path, help="the job")
+    parser.add_argument("space", metavar="SPACE.toml", type=Path, help="fields of the job, and what each may be")
+    parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="fields of the job to change")
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, required=True, help="where the best configuration and the report will be"
+    )
+    parser.add_argument(
+        "--trials", metavar="N", type=whole_number, help="how many in all, instead of what SPACE.toml says"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the search in DIR, if there is one")
+
+
+def _add_evaluate(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "evaluate",
+        _evaluate,
+        "score a model on an annotated corpus: per label and together, token accuracy, confusion matrix",
+        collect="corpora",
+        examples=(
+            "  fenestra evaluate --model runs/sample data/sample/test.conll\n"
+            "  fenestra evaluate --model runs/news --rename GPE=LOC --rename DATE=O --json scores.json gum.conll\n"
+            "  fenestra evaluate --model runs/news conll2003:test --seen conll2003:train --variants all"
+        ),
+    )
+    parser.add_argument(
+        "corpora", metavar="FILE.conll", nargs="+", help="annotated files, or NAME:SPLIT of a fetched one"
+    )
+    parser.add_argument(
+        "--model", metavar="DIR", type=model_folder, required=True,
+        help="checkpoint folder, or the name of a bundled model",
+    )  # fmt: skip
+    parser.add_argument(
+        "--json", metavar="OUT", type=output_file, help="also write everything that was measured, as JSON"
+    )
+    parser.add_argument(
+        "--rename", metavar="LABEL=LABEL", type=_renaming, action="append", default=[],
+        help="read a label of the file as one of the model's; O leaves it out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scheme", choices=["auto", "IOB1", "IOB2", "BIOES"], default="auto", help="how the file writes spans as tags"
+    )
+    parser.add_argument(
+        "--as-trained",
+        action="store_true",
+        help="read corpora as the model's job did: its renaming, scheme and mentions",
+    )
+    parser.add_argument(
+        "--root", metavar="DIR", type=Path, default=Path(), help="folder that relative files start from"
+    )
+    parser.add_argument("--drop-mentions", action="store_true", help="leave out user names of social media")
+    parser.add_argument(
+        "--seen", metavar="FILE.conll", action="append", default=[],
+        help="what the model learnt from: score its entities and all others apart",
+    )  # fmt: skip
+    parser.add_argument(
+        "--variants", metavar="A,B,…", type=_variants, default=(),
+        help="score the same text written otherwise: lower, upper, typos, unpunctuated, or all of them",
+    )  # fmt: skip
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def _add_data(verbs: Verbs) -> None:
+    parser = verbs.add_parser("data", help="get a known corpus, vectors or lists; check or split a corpus")
+    parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
+    fetch = add_verb(
+        actions,
+        "fetch",
+        _fetch,
+        "get a known corpus, vectors, clusters or names and print where they are",
+        examples="  fenestra data fetch conll2003\n  fenestra data fetch glove --force",
+    )
+    fetch.add_argument("name", metavar="NAME", help=_FETCHED)
+    fetch.add_argument("--force", action="store_true", help="get it again although it is there")
+    check = add_verb(
+        actions,
+        "check",
+        _check,
+        "say what is in a corpus and what is wrong with it, by path:line",
+        collect="files",
+        examples=(
+            "  fenestra data check corpus.conll --labels PER,LOC,ORG\n"
+            "  fenestra data check dev.conll test.conll --against train.conll --vectors glove"
+        ),
+    )
+    check.add_argument("files", metavar="FILE", nargs="+", help="one token a line, its tag last; or NAME:SPLIT")
+    check.add_argument(
+        "--against", metavar="FILE", action="append", default=[], help="training data: what of it comes back in FILE"
+    )
+    check.add_argument("--vectors", metavar="SOURCE", help="word vectors: how many of the words they know")
+    check.add_argument(
+        "--scheme", choices=["auto", "IOB1", "IOB2", "BIOES"], default="auto", help="how the files write spans as tags"
+    )
+    check.add_argument("--labels", metavar="A,B,…", type=_labels, help="the labels there may be; any unless given")
+    check.add_argument("--json", action="store_true", help="print JSON")
+    split = add_verb(
+        actions,
+        "split",
+        _split,
+        "cut a corpus in two between documents, or between sentences where it marks none",
+        examples=(
+            "  fenestra data split corpus.conll 80% train.conll dev.conll\n"
+            "  fenestra data split train.conll 110 first110.conll last12.conll"
+        ),
+    )
+    split.add_argument("file", metavar="FILE", type=Path, help="one token a line, plain or gzipped")
+    split.add_argument(
+        "size",
+        metavar="SIZE",
+        type=_size,
+        help="documents of the first part, or their share, 80%%; sentences, where no document is marked",
+    )
+    split.add_argument("first", metavar="FIRST", type=output_file, help="new file for the first part")
+    split.add_argument("rest", metavar="REST", type=output_file, help="new file for the others")
+
+
+def _add_vectors(verbs: Verbs) -> None:
+    parser = verbs.add_parser("vectors", help="look at word vectors")
+    parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
+    near = add_verb(
+        actions,
+        "neighbours",
+        _neighbours,
+        "list the words nearest to one, by cosine similarity",
+        examples="  fenestra vectors neighbours munich\n  fenestra vectors neighbours Ada --vectors my.txt -n 5",
+    )
+    near.add_argument("word", metavar="WORD")
+    near.add_argument(
+        "--vectors", metavar="SOURCE", default="glove",
+        help="a fetched set, bundled, bundled:NAME, gensim:NAME, checkpoint:FOLDER, or a file (default: %(default)s)",
+    )  # fmt: skip
+    near.add_argument("-n", metavar="COUNT", type=whole_number, default=10, help="how many (default: %(default)s)")
+
+
+def _train(options: argparse.Namespace) -> None:
+    need("seqeval", "gensim")
+    from fenestra.training.config import load_config
+    from fenestra.training.job import train
+
+    config = load_config(options.config, options.overrides)
+    try:
+        folder = train(
+            config,
+            options.output,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            observe=_observer(config.training.epochs),
+        )
+    except KeyboardInterrupt:
+        complain(f"complete epochs are kept; go on with --output {options.output} --resume", code=130)
+        raise
+    say(_summary(json.loads((folder / "report.json").read_text(encoding="utf-8"))))
+    say(f"checkpoint: {folder}\nreport: {folder / 'report.html'}")
+
+
+def _tune(options: argparse.Namespace) -> None:
+    need("seqeval", "gensim", "optuna", "tomli_w")
+    from fenestra.cli.progress import SearchProgress
+    from fenestra.training.config import load_config
+    from fenestra.training.tune.space import load_space
+    from fenestra.training.tune.tune import BEST, PAGE, tune
+
+    config = load_config(options.config, options.overrides)
+    space = load_space(options.space, config, options.trials)
+    try:
+        report = tune(
+            config,
+            space,
+            options.output,
+            command=_tune_command(options),
+            resume=options.resume,
+            observe=lambda done: SearchProgress(space.study.trials, done=done),
+        )
+    except KeyboardInterrupt:
+        complain(f"complete trials are kept; go on with --output {options.output} --resume", code=130)
+        raise
+    say(_best_found(report))
+    say(f"configuration: {options.output / BEST}\nreport: {options.output / PAGE}")
+
+
+def _tune_command(options: argparse.Namespace) -> str:
+    """The command that asks for a search, whether or not it was begun before."""
+    trials = ["--trials", str(options.trials)] if options.trials else []
+    words = [options.config, options.space, *options.overrides, "--output", options.output, *trials]
+    return shlex.join(["fenestra", "tune", *map(str, words)])
+
+
+def _best_found(report: dict[str, Any]) -> str:
+    from fenestra.training.tune.space import said
+
+    best = report["best"]
+    seeds = ", ".join(str(score["seed"]) for score in best["by_seed"])
+    lines = [f"{name} = {said(value)}" for name, value in best["values"].items()]
+    heading = f"dev F1 {best['dev_f1']:.2%}, mean of seeds {seeds}: trial {best['number']} of {len(report['trials'])}"
+    return "\n".join([heading, *lines])
+
+
+def _observer(epochs: int) -> "Callable[[Path, int], Any]":
+    """Show epochs on standard error and write them for TensorBoard."""
+    from fenestra.cli.progress import TrainingProgress
+    from fenestra.cli.tensorboard import EventWriter
+    from fenestra.training.output import EVENTS
+
+    @contextmanager
+    def observe(work: Path, done: int) -> "Iterator[Callable[[Epoch], None]]":
+        with TrainingProgress(epochs, done=done) as show, EventWriter(work / EVENTS, done=done) as write:
+
+            def watch(epoch: "Epoch") -> None:
+                write(epoch)
+                show(epoch)
+
+            yield watch
+
+    return observe
+
+
+def _summary(report: dict[str, Any]) -> str:
+    figures = [
+        f"{split} F1 {evaluation['scores']['micro']['f1']:.2%} "
+        f"(most frequent tag alone {report['baseline'][split]['micro']['f1']:.2%})"
+        for split, evaluation in report["scores"].items()
+    ]
+    return f"{', '.join(figures)}; {report['verdict']['kind']}, epoch {report['best_epoch']} of {len(report['epochs'])}"
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    need("seqeval")
+    from fenestra.model.tagger import Tagger
+    from fenestra.training.report.evaluation import known_entities, measure, measure_variants
+
+    tagger = Tagger.load(options.model, device=options.device)
+    gold = _read(options, options.corpora, tagger.labels)
+    known = known_entities(_read(options, options.seen, tagger.labels).sentences) if options.seen else None
+    found = measure(tagger, gold.sentences, known)
+    variants = measure_variants(tagger, gold.sentences, options.variants, found.scores.micro)
+    say(_evaluation_text(found))
+    if variants:
+        say(f"\n{_variants_text(found.scores.micro, variants)}")
+    if options.json:
+        about = {"model": str(options.model), "version": tagger.version, "corpus": gold.name, "sha256": gold.sha256}
+        measured = {**about, **found.as_dict(), "variants": {name: asdict(v) for name, v in variants.items()}}
+        options.json.write_text(json.dumps(measured, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def _read(options: argparse.Namespace, names: Sequence[str], labels: Sequence[str]) -> "Corpus":
+    from fenestra.training.config import DataConfig
+    from fenestra.training.data.corpus import read_corpora
+
+    reading: dict[str, Any] = {
+        "scheme": options.scheme, "rename": dict(options.rename), "drop_mentions": options.drop_mentions
+    }  # fmt: skip
+    if options.as_trained:
+        reading |= _reading_of(options.model)
+    data = DataConfig(train=tuple(names), dev=tuple(names), root=str(options.root), **reading)
+    return read_corpora(names, data, labels)
+
+
+def _reading_of(folder: Path) -> dict[str, Any]:
+    """How the job that made a checkpoint read its corpora."""
+    from fenestra.model.errors import CheckpointError
+    from fenestra.training.job import JOB
+
+    try:
+        data = json.loads((folder / JOB).read_text(encoding="utf-8"))["config"]["data"]
+        return {key: data[key] for key in ("scheme", "rename", "drop_mentions")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / JOB}: does not say how its corpora were read ({error})") from error
+
+
+def _evaluation_text(found: "Evaluation") -> str:
+    """The figures as a person reads them in a terminal."""
+    scores = found.scores
+    rows = [*scores.labels.items(), ("all (micro)", scores.micro)]
+    if found.familiarity:
+        rows += [("seen in training", found.familiarity.seen), ("unseen", found.familiarity.unseen)]
+    table = [["", "precision", "recall", "F1", "entities"]]
+    table += [[name, *_shares(scores), f"{scores.support:,}"] for name, scores in rows]
+    thresholds = [["score from", "precision", "recall", "F1", "kept"]]
+    thresholds += [
+        [f"{kept.threshold:.2f}" if kept.threshold else "all", *_shares(kept.scores), f"{kept.count:,}"]
+        for kept in found.thresholds
+    ]
+    matrix = [["gold \\ predicted", *found.confusion.labels]]
+    matrix += [
+        [label, *(f"{count:,}" for count in counts)]
+        for label, counts in zip(found.confusion.labels, found.confusion.counts, strict=True)
+    ]
+    return (
+        f"{_aligned(table)}\n\n"
+        f"token accuracy {scores.token_accuracy:.2%} of {found.tokens:,} tokens in {found.sentences:,} sentences\n"
+        f"expected calibration error {found.reliability.expected_calibration_error:.4f}, "
+        f"Brier score {found.reliability.brier_score:.4f}\n\n"
+        f"{_aligned(thresholds)}\n\n"
+        f"{_aligned(matrix)}"
+    )
+
+
+def _variants_text(as_it_is: "LabelScore", variants: "dict[str, Variant]") -> str:
+    table = [["variant", "precision", "recall", "F1", "share of F1"], ["as it is", *_shares(as_it_is), f"{1:.2%}"]]
+    table += [[name, *_shares(found.scores), f"{found.share_of_f1:.2%}"] for name, found in variants.items()]
+    return _aligned(table)
+
+
+def _shares(scores: "LabelScore") -> list[str]:
+    return [f"{value:.2%}" for value in (scores.precision, scores.recall, scores.f1)]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table: the first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
+        for row in rows
+    )
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from fenestra.training.sources import fetch
+
+    say(str(fetch(options.name, force=options.force)))
+
+
+def _check(options: argparse.Namespace) -> int:
+    from fenestra.training.config import VectorsConfig
+    from fenestra.training.data.check import check_corpus
+    from fenestra.training.data.corpus import find_corpus
+    from fenestra.training.vectors.vectors import load_vectors
+
+    found = check_corpus(
+        [find_corpus(name, Path()) for name in options.files],
+        against=[find_corpus(name, Path()) for name in options.against],
+        vectors=load_vectors(VectorsConfig(source=options.vectors)) if options.vectors else None,
+        scheme=options.scheme,
+        labels=options.labels,
+    )
+    say(json.dumps(found.as_dict(), ensure_ascii=False, indent=1) if options.json else str(found))
+    if found.ok:
+        return 0
+    return complain(f"the corpus has errors, which the report lists: {found.error_count:,}", code=2)
+
+
+def _split(options: argparse.Namespace) -> None:
+    from fenestra.training.data.split import split_corpus
+
+    for part in split_corpus(options.file, options.size, options.first, options.rest):
+        say(str(part))
+
+
+def _neighbours(options: argparse.Namespace) -> None:
+    from fenestra.training.config import VectorsConfig
+    from fenestra.training.vectors.vectors import load_vectors, neighbours
+
+    for word, similarity in neighbours(load_vectors(VectorsConfig(source=options.vectors)), options.word, options.n):
+        say(f"{word}\t{similarity:.4f}")
+
+
+def _size(text: str) -> "Size":
+    from fenestra.training.data.split import Size
+
+    try:
+        return Size.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a number such as 110 or a share such as 80%, got {text!r}"
+        ) from None
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    label, equals, target = text.partition("=")
+    if not (label and equals and target):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected LABEL=LABEL")
+    return label, target
+
+
+def _variants(text: str) -> tuple[str, ...]:
+    from fenestra.training.data.perturbations import VARIANTS
+
+    if text == "all":
+        return tuple(VARIANTS)
+    names = tuple(dict.fromkeys(text.split(",")))
+    if unknown := [name for name in names if name not in VARIANTS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}, expected all, or some of {', '.join(VARIANTS)}")
+    return names
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    return tuple(label for label in text.split(",") if label)

@@ -1,0 +1,86 @@
+"""Scores that mean what they say: of the entities scored 0.9, nine in ten should be right.
+
+A network trained to the end is too sure of itself (Guo et al., ICML 2017). Two small corrections, both fitted
+on development data and stored in the checkpoint, make its softmax honest without changing a single tag:
+
+    tokens     p = softmax(z / temperature)
+    entities   logit(score) = slope · logit(∏ p over its n tokens) + length · ln n + strange · s + offset
+                                                                                                   (after Platt 1999)
+
+The product takes the doubts about the words of one name for independent. They are one doubt, mostly, which it counts n
+times; that is what the term for the length takes back. s is 1 where one of its words is strange, unknown to training
+(``Lexicon.strange``), else 0: of such names the network is too sure, and text of another kind is full of them.
+
+Where what a tag says of the next one is learned, the temperature divides the scores of steps too, p of a token is its
+tag's share of all paths, and in place of the product stands the share of the paths that take the entity's tags.
+
+Two more numbers are kept with these because they are fitted with them, between the two: how much the tokens of a word
+heed each other (``model/decode/label_consistency.py``). They do change tags.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_EDGE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The numbers. As they stand: no correction."""
+
+    temperature: float = 1.0
+    slope: float = 1.0
+    offset: float = 0.0
+    length: float = 0.0
+    """Of ln n; checkpoints of before there was one have none."""
+    strange: float = 0.0
+    """Added where a word of the entity is strange; likewise."""
+    same_tag: float = 0.0
+    """What a word's other tokens add to log p of a tag, for their mean p of it."""
+    same_label: float = 0.0
+    """The same, for their mean p of any tag of its label."""
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(n, int | float) and np.isfinite(n) for n in asdict(self).values()):
+            raise ValueError("calibration: expected finite numbers")
+        if self.temperature <= 0 or self.slope <= 0:
+            raise ValueError("calibration: expected a temperature and a slope above 0")
+        if min(self.agreement) < 0:
+            raise ValueError("calibration: expected same_tag and same_label of 0 or more")
+
+    @property
+    def agreement(self) -> tuple[float, float]:
+        """The two numbers of ``model/decode/label_consistency.py``, a and b."""
+        return self.same_tag, self.same_label
+
+    def entity_scores(
+        self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], strange_M: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Probability that each of M entities is right.
+
+        Args:
+            log_product_M: log of the probability of its tags.
+            tokens_M: how many they are.
+            strange_M: 1 where one of its words is strange, else 0.
+        """
+        product_M = np.exp(log_product_M.astype(np.float64)).clip(_EDGE, 1 - _EDGE)
+        logit_M = self.slope * np.log(product_M / (1 - product_M)) + self.offset
+        logit_M += self.length * np.log(tokens_M.astype(np.float64).clip(1))  # 0 where nothing but a tile is filled up
+        logit_M += self.strange * strange_M.astype(np.float64)
+        score_M: NDArray[np.float64] = 1 / (1 + np.exp(-logit_M))
+        return score_M
+
+    def to_json(self) -> dict[str, float]:
+        """As plain values; of agreement only where there is some."""
+        values = asdict(self)
+        if not any(self.agreement):
+            del values["same_tag"], values["same_label"]
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, float]) -> Self:
+        """Read back what :meth:`to_json` wrote; raises TypeError or ValueError."""
+        return cls(**values)

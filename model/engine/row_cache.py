@@ -1,0 +1,132 @@
+"""The table of words: W₁⁽ʲ⁾ e(w) + E⁽ʲ⁾[class] for all 2C+1 positions j, of the words met most, in bounded memory.
+
+Text is Zipfian: a table of some ten thousand words serves nearly all of it. A slot belongs to a pair of word and class
+(``model/network/context.py``), so that a token costs 2C+1 rows and no more. When the table is full, the pairs used
+least make room, and old merits count half. Whatever it held, a row is worked out from its word alone, and has the same
+bits.
+
+    S slots, of which 0 is PAD's · U pairs · W window width · H hidden units, filled up to whole panels
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fenestra.model.engine.library import empty
+from fenestra.model.engine.vocabulary import Vocabulary
+from fenestra.model.engine.weights import Weights
+from fenestra.model.network.windows import PAD
+
+Numbers = Literal["float32", "int16", "int8"]
+"""How the table keeps a row: as it is; as integers with a scale for each row; or with one for each hidden unit."""
+
+_MAKE_ROOM = 8  # an eighth of the table is freed at a time
+_FREE = -1
+
+
+class Table:
+    """Rows of (word, class) pairs. Its owner sees to it that only one thread uses it."""
+
+    def __init__(self, weights: Weights, slots: int, device: torch.device | None = None) -> None:
+        """Set up a table that holds nothing but PAD; memory is taken as words come in.
+
+        Args:
+            weights: work rows out.
+            slots: S, at least 1.
+            device: where a twin of the table is to be kept.
+        """
+        self._weights = weights
+        self.numbers = empty((slots, weights.width, weights.hidden), weights.numbers)
+        self.unit = np.empty((slots, weights.width), np.float32)
+        self.twin = None if device is None else torch.empty(self.numbers.shape, device=device)
+        self.uses = np.zeros(slots, np.int64)
+        self._pair = np.full(slots, _FREE, np.int64)
+        self._free = list(range(slots - 1, PAD, -1))
+        self._write(weights.pad, np.zeros(1, np.int64), np.array([PAD]))
+
+    @classmethod
+    def slots_in(cls, weights: Weights, megabytes: float) -> int:
+        """How many slots there are in so many units of 10⁶ bytes."""
+        row = np.dtype(weights.numbers).itemsize * weights.hidden + 4
+        return int(megabytes * 1e6) // (weights.width * row + 16)
+
+    def __len__(self) -> int:
+        """How many pairs are in the table."""
+        return len(self._pair) - 1 - len(self._free)
+
+    def make_room(self, needed: int, slots: NDArray[np.int32], line: NDArray[np.int32]) -> bool:
+        """Drive out the pairs used least, though none of those in ``line``; False if that is not enough.
+
+        Args:
+            needed: free slots that there must be.
+            slots: of each pair; those driven out lose theirs.
+            line: slots that have to stay.
+        """
+        missing = needed - len(self._free)
+        if missing <= 0:
+            return True
+        leaves = self._pair != _FREE
+        leaves[line] = False
+        candidates = np.flatnonzero(leaves)
+        if len(candidates) < missing:
+            return False
+        count = min(max(missing, len(self._pair) // _MAKE_ROOM), len(candidates))
+        gone = candidates[np.argpartition(self.uses[candidates], count - 1)[:count]]
+        slots[self._pair[gone]] = -1
+        self._pair[gone] = _FREE
+        self._free += gone.tolist()
+        self.uses //= 2
+        return True
+
+    def put(
+        self,
+        pair_U: NDArray[np.int64],
+        entry_UE: NDArray[np.float32],
+        class_U: NDArray[np.int64],
+        slots: NDArray[np.int32],
+    ) -> None:
+        """Work out rows and keep them; there is room for them.
+
+        Args:
+            pair_U: what the slots will belong to.
+            entry_UE: e(w) of each.
+            class_U: of each, 0 for PAD.
+            slots: of each pair; is told.
+        """
+        slot_U = np.array(self._free[: -len(pair_U) - 1 : -1], np.int64)
+        self._write(entry_UE, class_U, slot_U)
+        del self._free[-len(pair_U) :]
+        self.uses[slot_U] = 0
+        self._pair[slot_U] = pair_U
+        slots[pair_U] = slot_U
+
+    def hand_over(self, old: Vocabulary, new: Vocabulary) -> None:
+        """Let the pairs of one vocabulary be those of another, as many as leave room in it, the most used first.
+
+        Monstrous words are forgotten.
+        """
+        slots = np.flatnonzero(self._pair != _FREE)
+        for slot in slots[np.argsort(-self.uses[slots], kind="stable")].tolist():
+            word, kind = divmod(int(self._pair[slot]), old.classes)
+            text = old.words[word]
+            if text is None or len(new.words) >= new.most // 2:
+                self._pair[slot] = _FREE
+                self._free.append(slot)
+                continue
+            self._pair[slot] = pair = new.number(text, {}) * new.classes + kind
+            new.slots[pair] = slot
+        old.slots.fill(-1)
+
+    def clear(self) -> None:
+        """Forget all pairs."""
+        self._pair.fill(_FREE)
+        self._free = list(range(len(self._pair) - 1, PAD, -1))
+
+    def _write(self, entry_UE: NDArray[np.float32], class_U: NDArray[np.int64], slot_U: NDArray[np.int64]) -> None:
+        self._weights.project(entry_UE, class_U, slot_U, self.numbers, self.unit)
+        if self.twin is not None:
+            self.twin[torch.from_numpy(slot_U).to(self.twin.device)] = torch.from_numpy(self.numbers[slot_U]).to(
+                self.twin.device
+            )

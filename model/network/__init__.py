@@ -1,0 +1,1 @@
+"""Rows into logits: windows, what the document adds, the layers."""

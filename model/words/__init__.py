@@ -1,0 +1,1 @@
+"""Words into rows: surface, gazetteers, the lexicon, the table of vectors."""

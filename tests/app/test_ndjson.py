@@ -1,0 +1,264 @@
+"""Lines in, lines out: in order, each with its own fate, never more of them in memory than are under way."""
+
+import asyncio
+import gc
+import json
+import logging
+
+import pytest
+
+from fenestra.app.api.ndjson import lines
+from tests.app.live import TAG, Gate, LiveServer, wait_for
+
+
+async def collect(chunks, most=100):
+    async def source():
+        for chunk in chunks:
+            yield chunk
+
+    return [found async for found in lines(source(), most)]
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_lines_do_not_depend_on_where_the_body_is_cut(cut):
+    body = b'{"a":1}\n\n{"b":2}\r\nlast'
+    chunks = [body[at : at + cut] for at in range(0, len(body), cut)]
+    assert asyncio.run(collect(chunks)) == [(1, b'{"a":1}'), (2, b""), (3, b'{"b":2}\r'), (4, b"last")]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 7, 100])
+def test_a_line_that_is_too_long_is_told_of_once_and_the_rest_goes_on(cut):
+    body = b"0123456789\n" + b"x" * 50 + b"\nshort\n" + b"y" * 11
+    chunks = [body[at : at + cut] for at in range(0, len(body), cut)]
+    assert asyncio.run(collect(chunks, most=10)) == [(1, b"0123456789"), (2, None), (3, b"short"), (4, None)]
+
+
+def stream(client, body, **headers):
+    answer = client.request(
+        "POST", "/tag/stream", content=body, headers={"content-type": "application/x-ndjson", **headers}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_each_line_is_answered_as_tag_would(client):
+    asked = [{"text": "Ada met Ito"}, {"tokens": ["Ada"], "details": True}, {"text": ["a", "Bo"], "offsets": "utf16"}]
+    found = stream(client, b"".join(json.dumps(line).encode() + b"\n" for line in asked))
+    assert [line.pop("line") for line in found] == [1, 2, 3]
+    assert found == [client.tag(line).json() for line in asked]
+
+
+def test_a_bad_line_gets_an_error_line_with_its_number_and_the_rest_goes_on(serve):
+    client = serve(max_body_bytes=200)
+    body = b"\n".join(
+        [b'{"text":"Ada"}', b"nonsense", b"", b'{"text":"a","x":1}', b'{"text":"' + b"x" * 300 + b'"}', b"\xff",
+         b'{"text":"\\ud800"}', b'{"text":"Ada","model":"other"}', b'{"text":"Ito"}']
+    )  # fmt: skip
+    found = stream(client, body)
+    assert [(line["line"], line.get("error", {}).get("code")) for line in found] == [
+        (1, None), (2, "bad_json"), (4, "unknown_or_duplicate_field"), (5, "too_large"), (6, "bad_json"),
+        (7, "invalid_unicode"), (8, "not_found"), (9, None),
+    ]  # fmt: skip
+    assert set(found[1]["error"]) == {"code", "message", "request_id"}
+
+
+def test_an_empty_stream_has_an_empty_answer(client):
+    assert stream(client, b"") == []
+
+
+def test_a_stream_may_be_longer_than_a_body_and_than_the_queue(serve):
+    client = serve(max_body_bytes=1000, max_waiting=4)
+    found = stream(client, b'{"text":"Ada met Ito in Rome"}\n' * 500)
+    assert [line["line"] for line in found] == list(range(1, 501))
+    assert all(len(line["results"][0]["entities"]) == 3 for line in found)
+
+
+def test_an_error_of_ours_in_one_line_leaves_the_others(serve, stub):
+    analyse = stub.analyse
+
+    def fail(items):
+        if "boom" in items:
+            raise ZeroDivisionError
+        return analyse(items)
+
+    stub.analyse = fail
+    found = stream(serve(stub), b'{"text":"Ada"}\n{"text":"boom"}\n{"text":"Ito"}\n')
+    assert [line.get("error", {}).get("code") for line in found] == [None, "internal", None]
+
+
+def test_a_stream_is_of_its_own_media_type(client, refused):
+    answer = client.request("POST", "/tag/stream", content=b"{}", headers={"content-type": "application/json"})
+    refused(answer, 415, "unsupported_media_type")
+
+
+class Connection:
+    """One request straight into the application, a piece of the body at a time."""
+
+    def __init__(self, app):
+        self.app = app
+        self.incoming = asyncio.Queue()
+        self.sent = []
+        self.scope = {
+            "type": "http", "method": "POST", "path": "/tag/stream", "raw_path": b"/tag/stream", "query_string": b"",
+            "headers": [(b"content-type", b"application/x-ndjson"), (b"host", b"localhost")], "http_version": "1.1",
+            "scheme": "http", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "root_path": "", "state": {},
+        }  # fmt: skip
+
+    def run(self):
+        return asyncio.create_task(self.app(self.scope, self.incoming.get, self.send))
+
+    async def send(self, message):
+        self.sent.append(message)
+
+    def feed(self, body, more=True):
+        self.incoming.put_nowait({"type": "http.request", "body": body, "more_body": more})
+
+    @property
+    def lines(self):
+        body = b"".join(message.get("body", b"") for message in self.sent)
+        return [json.loads(line) for line in body.splitlines()]
+
+    async def until(self, condition):
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+
+def test_a_line_is_answered_before_the_next_one_is_sent(client):
+    async def scene():
+        connection = Connection(client.app)
+        task = connection.run()
+        for number in (1, 2, 3):
+            connection.feed(b'{"text":"Ada"}\n')
+            await connection.until(lambda number=number: len(connection.lines) == number)
+        connection.feed(b"", more=False)
+        await task
+        assert connection.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+    client.run(scene())
+
+
+def test_the_body_is_asked_for_before_the_answer_begins(client):
+    """Servers send 100 Continue at the first question for the body; after 200 it would be too late."""
+
+    async def scene():
+        connection = Connection(client.app)
+        order = []
+        get, send = connection.incoming.get, connection.send
+
+        async def receive():
+            order.append("receive")
+            return await get()
+
+        async def note(message):
+            order.append(message["type"])
+            await send(message)
+
+        connection.incoming.get, connection.send = receive, note
+        task = connection.run()
+        await connection.until(lambda: "http.response.start" in order)
+        assert order == ["receive", "http.response.start"]
+        connection.feed(b"", more=False)
+        await task
+
+    client.run(scene())
+
+
+def test_no_more_is_read_than_is_under_way(client):
+    async def scene():
+        connection = Connection(client.app)
+        held = asyncio.Event()
+
+        async def send(message):
+            connection.sent.append(message)
+            if message["type"] == "http.response.body":
+                await held.wait()
+
+        connection.send = send
+        for _ in range(500):
+            connection.feed(b'{"text":"Ada"}\n')
+        connection.feed(b"", more=False)
+        task = connection.run()
+        await connection.until(lambda: len(connection.sent) == 2)
+        await asyncio.sleep(0.2)
+        assert connection.incoming.qsize() > 400
+        held.set()
+        await task
+        assert len(connection.lines) == 500
+
+    client.run(scene())
+
+
+def test_the_lines_under_way_are_together_no_longer_than_one_may_be(serve):
+    client = serve(max_body_bytes=1000)
+
+    async def scene():
+        connection = Connection(client.app)
+        held = asyncio.Event()
+
+        async def send(message):
+            connection.sent.append(message)
+            if message["type"] == "http.response.body":
+                await held.wait()
+
+        connection.send = send
+        for _ in range(20):
+            connection.feed(b'{"text":"Ada%s"}\n' % (b" " * 300))
+        connection.feed(b"", more=False)
+        task = connection.run()
+        await connection.until(lambda: len(connection.sent) == 2)
+        await asyncio.sleep(0.2)
+        assert connection.incoming.qsize() == 21 - 4, "three lines under way, and one that waits for room"
+        held.set()
+        await task
+        assert len(connection.lines) == 20
+
+    client.run(scene())
+
+
+def test_a_client_that_hangs_up_leaves_no_line_behind_and_nothing_in_the_log(caplog):
+    gate = Gate()
+    with LiveServer(gate) as server:
+        with server.connect() as wire:
+            head = b"POST /tag/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+            wire.send(head + b"Content-Length: 99999\r\n\r\n" + b'{"text":"Ada"}\n' * 100)
+            wire.take_until(b"\r\n\r\n")
+            wait_for(lambda: server.app.state.service.inference.depth > 20)
+        wait_for(lambda: not server.server.server_state.connections)
+        gate.opened.set()
+        wait_for(lambda: not server.app.state.service.inference.depth)
+        wait_for(lambda: server.count("fenestra_cancelled_total") == 1)
+        server.on_loop(gc.collect)  # a task that nobody has asked complains when it is freed
+        assert server.ask(TAG).status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_client_that_hangs_up_ends_the_stream_and_is_counted(client):
+    async def scene():
+        connection = Connection(client.app)
+        task = connection.run()
+        connection.feed(b'{"text":"Ada"}\n')
+        await connection.until(lambda: connection.lines)
+        connection.incoming.put_nowait({"type": "http.disconnect"})
+        await task
+
+    client.run(scene())
+    assert "fenestra_cancelled_total 1.0" in client.get("/metrics").text
+
+
+def test_a_stop_ends_a_stream_with_a_line_that_says_where_to_go_on(client):
+    async def scene():
+        connection = Connection(client.app)
+        task = connection.run()
+        connection.feed(b'{"text":"Ada"}\n{"text":"Ito"}\n{"te')
+        await connection.until(lambda: len(connection.lines) == 2)
+        client.app.state.service.drain()
+        await task
+        assert [(line["line"], line.get("error", {}).get("code")) for line in connection.lines] == [
+            (1, None),
+            (2, None),
+            (3, "not_ready"),
+        ]
+
+    client.run(scene())

@@ -1,7 +1,0 @@
-"""``python -m training``: the verbs of training without the rest of the command line."""
-
-import sys
-
-from training.cli import main
-
-sys.exit(main())

@@ -1,0 +1,154 @@
+"""The same text as other people write it: what a tagger that learnt from edited text meets elsewhere.
+
+    as it is        Ada   Lovelace   met   Siemens   ,   in   Berlin   .
+    lower           ada   lovelace   met   siemens   ,   in   berlin   .
+    upper           ADA   LOVELACE   MET   SIEMENS   ,   IN   BERLIN   .
+    typos           Ada   Lovelaec   met   Siemens   ,   in   Berlin   .
+    unpunctuated    Ada   Lovelace   met   Siemens       in   Berlin
+
+Functions of a sentence: what an entity is and what it is called stay as they are. A measurement takes a corpus through
+one of them (:func:`vary`); training may take a sentence through one now and then.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from random import Random
+from types import MappingProxyType
+
+from fenestra.model.tags import OUTSIDE
+from fenestra.training.data.corpus import Sentence
+
+SEED = 1
+"""Of the typing errors that a measurement makes: the same for all models, so that they read the same text."""
+TYPO_SHARE = 0.1
+"""Of the words that are long enough, how many get a typing error."""
+DESCRIPTION = (
+    "In lower all words are in small letters, in upper in capitals; typos has one typing error in each of "
+    f"{TYPO_SHARE:.0%} of the words of four letters or more; unpunctuated lacks the tokens outside of entities that "
+    "have no letter or digit."
+)
+"""What the variants are, for whoever reads their figures."""
+
+_SHORTEST = 4  # letters of a word that may get one: a shorter word may become another word
+_KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # each half a key further to the right than the one above
+
+
+def lower(sentence: Sentence) -> Sentence:
+    """All words in small letters, as in chats and searches. A word may become longer, and never empty."""
+    return sentence._replace(words=tuple(word.lower() for word in sentence.words))
+
+
+def upper(sentence: Sentence) -> Sentence:
+    """All words in capital letters, as in headlines and forms. A word may become longer (``ß`` → ``SS``)."""
+    return sentence._replace(words=tuple(word.upper() for word in sentence.words))
+
+
+def typos(sentence: Sentence, rng: Random, share: float = TYPO_SHARE) -> Sentence:
+    """Put one typing error each into some of the words of four letters or more.
+
+    Args:
+        sentence: what to write.
+        rng: decides which words, and what goes wrong in them (:func:`mistyped`).
+        share: of the words that are long enough, in [0, 1]: the probability of each to get an error.
+    """
+    return sentence._replace(
+        words=tuple(
+            mistyped(word, rng) if sum(map(str.isalpha, word)) >= _SHORTEST and rng.random() < share else word
+            for word in sentence.words
+        )
+    )
+
+
+def unpunctuated(sentence: Sentence) -> Sentence | None:
+    """Leave out tokens without a letter or digit, as hurried writers do; inside an entity they stay.
+
+    Returns:
+        None if nothing is left.
+    """
+    kept = [
+        (word, tag)
+        for word, tag in zip(sentence.words, sentence.tags, strict=True)
+        if tag != OUTSIDE or any(map(str.isalnum, word))
+    ]
+    if not kept:
+        return None
+    words, tags = zip(*kept, strict=True)  # IOB2 opens every entity with B, so none melt together
+    return sentence._replace(words=words, tags=tags)
+
+
+def mistyped(word: str, rng: Random) -> str:
+    """Type a word with one error: two neighbours swapped, a letter lost, doubled, or the key beside it hit.
+
+    All four are equally likely where they are possible, and so is each place in the word; only letters take part.
+    A letter keeps its case. The result differs from the word, unless the word has no letter.
+
+    Source: the four kinds of Damerau, Communications of the ACM 7 (1964), 171–176, with insertion as doubling.
+    """
+    letters = [place for place, character in enumerate(word) if character.isalpha()]
+    swaps = [place for place in letters if place + 1 in letters and word[place] != word[place + 1]]
+    keys = [place for place in letters if word[place].lower() in _NEIGHBOURS]
+    possible: list[tuple[Callable[[str, int, Random], str], list[int]]] = [
+        (_swap, swaps), (_lose, letters if len(word) > 1 else []), (_double, letters), (_hit_beside, keys)
+    ]  # fmt: skip
+    possible = [(change, places) for change, places in possible if places]
+    if not possible:
+        return word
+    change, places = rng.choice(possible)
+    return change(word, rng.choice(places), rng)
+
+
+def vary(name: str, sentences: Iterable[Sentence], seed: int = SEED) -> list[Sentence]:
+    """Take a corpus through one of :data:`VARIANTS`; sentences of which nothing is left are dropped.
+
+    Args:
+        name: of the variant.
+        sentences: of the corpus.
+        seed: of what is drawn; the same seed and sentences give the same text.
+
+    Raises:
+        KeyError: there is no such variant.
+    """
+    change, rng = VARIANTS[name], Random(seed)
+    return [varied for sentence in sentences if (varied := change(sentence, rng)) is not None]
+
+
+VARIANTS: Mapping[str, Callable[[Sentence, Random], Sentence | None]] = MappingProxyType(
+    {
+        "lower": lambda sentence, _rng: lower(sentence),
+        "upper": lambda sentence, _rng: upper(sentence),
+        "typos": typos,
+        "unpunctuated": lambda sentence, _rng: unpunctuated(sentence),
+    }
+)
+"""What there is to measure, by the name it is asked for."""
+
+
+def _swap(word: str, place: int, _rng: Random) -> str:
+    return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+
+
+def _lose(word: str, place: int, _rng: Random) -> str:
+    return word[:place] + word[place + 1 :]
+
+
+def _double(word: str, place: int, _rng: Random) -> str:
+    return word[: place + 1] + word[place:]
+
+
+def _hit_beside(word: str, place: int, rng: Random) -> str:
+    letter = word[place]
+    hit = rng.choice(_NEIGHBOURS[letter.lower()])
+    return word[:place] + (hit.upper() if letter.isupper() else hit) + word[place + 1 :]
+
+
+def _neighbours() -> dict[str, str]:
+    """The keys around each letter of an American keyboard, in alphabetical order."""
+    where = {key: (x + y / 2, y) for y, row in enumerate(_KEY_ROWS) for x, key in enumerate(row)}
+    return {
+        key: "".join(
+            sorted(other for other, (u, v) in where.items() if other != key and abs(u - x) <= 1 and abs(v - y) <= 1)
+        )
+        for key, (x, y) in where.items()
+    }
+
+
+_NEIGHBOURS = _neighbours()

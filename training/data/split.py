@@ -1,0 +1,132 @@
+"""One corpus into two files: its first part, and what is left of it.
+
+Documents stay whole and in their order. What stands close together is often of one source, with the same names, so a
+part drawn at random would share them with the rest, and what is decided by it would look better than it is.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from fenestra.model.errors import DataError, InputError, StorageError
+from fenestra.model.text.conll import DOCSTART, columns, open_bytes, read_lines
+
+_SIZE = re.compile(r"[0-9]{1,9}|[0-9]{1,2}(\.[0-9]{1,9})?%")
+
+Lines = list[str]
+"""A sentence as the file has it; the line that begins a document is one by itself."""
+
+
+class Size(NamedTuple):
+    """How much goes to the first part: so many documents, or a share of them."""
+
+    documents: int = 0
+    share: Fraction = Fraction(0)
+
+    @classmethod
+    def parse(cls, text: str) -> "Size":
+        """Read ``110`` or ``75%``.
+
+        Raises:
+            ValueError: it is neither a whole number above 0 nor a percentage between 0 and 100.
+        """
+        if not _SIZE.fullmatch(text) or not Fraction(text.rstrip("%")):
+            raise ValueError(text)
+        return cls(share=Fraction(text[:-1]) / 100) if text.endswith("%") else cls(documents=int(text))
+
+    def of(self, number: int) -> int:
+        """The first part of so many, rounded down."""
+        return self.documents or int(self.share * number)
+
+
+class Part(NamedTuple):
+    """What went to a file."""
+
+    path: Path
+    documents: int
+    """0 where the corpus marks none."""
+    sentences: int
+
+    def __str__(self) -> str:
+        documents = f"{self.documents:,} documents, " if self.documents else ""
+        return f"{self.path}: {documents}{self.sentences:,} sentences"
+
+
+def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part, Part]:
+    """Write the first documents of a corpus to one file and the others to another, line by line as they are.
+
+    Args:
+        path: one token a line, plain or gzipped. Where it marks no documents, every sentence is one.
+        size: what goes to the first file.
+        first: must not exist yet.
+        rest: must not exist yet.
+
+    Raises:
+        DataError: the corpus cannot be read.
+        InputError: one of the parts would be empty, or a file is there already.
+        StorageError: the disk refused.
+    """
+    if first.resolve() == rest.resolve() or first.exists() or rest.exists():
+        raise InputError(f"{first if first.exists() else rest}: is taken; each part needs a new file")
+    sentences = list(_sentences(path))
+    marked = any(map(_opens, sentences))
+    documents = _documents(sentences) if marked else [[sentence] for sentence in sentences]
+    count = size.of(len(documents))
+    halves = [list(chain.from_iterable(some)) for some in (documents[:count], documents[count:])]
+    found = [sum(not _opens(sentence) for sentence in half) for half in halves]
+    if not all(found):
+        marks = f"{len(documents):,} documents" if marked else f"{len(documents):,} sentences, no mark of a document"
+        raise InputError(f"{path}: has {marks}; with {count:,} in the first part one part is empty")
+    _write({first: halves[0], rest: halves[1]})
+    counts = (count, len(documents) - count) if marked else (0, 0)
+    return Part(first, counts[0], found[0]), Part(rest, counts[1], found[1])
+
+
+def _sentences(path: Path) -> Iterator[Lines]:
+    sentence: Lines = []
+    with open_bytes(path) as stream:
+        for number, text, fault in read_lines(stream):
+            if fault:
+                raise DataError(f"{path}:{number}: {fault}")
+            alone = _opens([text])
+            if sentence and (alone or not columns(text)):
+                yield sentence
+                sentence = []
+            if alone:
+                yield [text]
+            elif columns(text):
+                sentence.append(text)
+    if sentence:
+        yield sentence
+
+
+def _opens(sentence: Lines) -> bool:
+    """Whether this is the line that begins a document."""
+    return columns(sentence[0])[:1] == [DOCSTART]
+
+
+def _documents(sentences: Sequence[Lines]) -> list[list[Lines]]:
+    """Sentences by documents; what stands before the first mark is one."""
+    documents: list[list[Lines]] = [[]]
+    for sentence in sentences:
+        if _opens(sentence):
+            documents.append([])
+        documents[-1].append(sentence)
+    return documents if documents[0] else documents[1:]
+
+
+def _write(halves: Mapping[Path, Sequence[Lines]]) -> None:
+    """Write new files: all of them, or none, since one by itself would pass for the half of a whole."""
+    begun: list[Path] = []
+    for path, sentences in halves.items():
+        try:
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                begun.append(path)
+                file.writelines(f"{line}\n" for sentence in sentences for line in (*sentence, ""))
+        except OSError as error:
+            for some in begun:
+                some.unlink()
+            raise StorageError(f"{path}: cannot be written ({error.strerror})") from error

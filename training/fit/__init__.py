@@ -1,0 +1,1 @@
+"""The loop: batches, losses, optimizers, calibration, what is kept to resume."""

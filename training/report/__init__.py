@@ -1,0 +1,1 @@
+"""What came out: evaluation, the report, the model card."""

@@ -1,0 +1,343 @@
+"""All that is worth knowing of a tagger on an annotated corpus: scores, confusions, errors, honesty, robustness."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fenestra.model.results import Prediction
+from fenestra.model.tagger import Tagger
+from fenestra.model.tags import OUTSIDE, Span, spans, split_tag
+from fenestra.training.data.corpus import Sentence, documents_of
+from fenestra.training.data.perturbations import vary
+from fenestra.training.fit.score import LabelScore, Scores, f1_of_spans, from_counts, score
+
+ErrorKind = Literal["missed", "spurious", "wrong label", "wrong boundary"]
+
+ERROR_KINDS: tuple[ErrorKind, ...] = ("missed", "spurious", "wrong label", "wrong boundary")
+THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+"""The scores from which entities are kept, to see what that gains and costs; 0 keeps all."""
+_BINS = 10
+_MOST_FREQUENT = 20
+_CONTEXT_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How many tokens of each gold label got which label; ``O`` first. Rows are gold, columns predicted."""
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Entities that occur in training with the same text and label, and those that do not, each on its own.
+
+    A gold entity counts where it belongs, and so does a predicted one: recall is over the former, precision over
+    the latter, and an entity that is right belongs to one side only.
+    """
+
+    seen: LabelScore
+    unseen: LabelScore
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An error in its sentence."""
+
+    before: str
+    text: str
+    after: str
+    line: int
+    """Line of the corpus file that the sentence begins at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """An error that happened ``count`` times, with the first of them as an example."""
+
+    kind: ErrorKind
+    text: str
+    """The gold entity, or the predicted one where there is no gold one."""
+    gold: str | None
+    predicted: str | None
+    predicted_text: str | None
+    count: int
+    example: Example
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How many errors of each kind there are, and the most frequent ones."""
+
+    totals: dict[ErrorKind, int]
+    frequent: tuple[Mistake, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The entities whose score fell into ``[low, high)``; the last bin includes 1."""
+
+    low: float
+    high: float
+    count: int
+    mean_score: float | None
+    accuracy: float | None
+    """Share of them that are right in label, start and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Whether scores mean what they say."""
+
+    expected_calibration_error: float
+    """Mean gap between score and accuracy over the bins, weighted by count."""
+    brier_score: float
+    """Mean squared difference between an entity's score and 1 if it is right, 0 if not: small for scores that are
+    honest and that tell right from wrong. Source: Brier, Monthly Weather Review 78 (1950), 1–3."""
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is left if only entities of some score or more are kept."""
+
+    threshold: float
+    count: int
+    scores: LabelScore
+    """Recall is of all gold entities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The scores on the same text, written as others would (:mod:`fenestra.training.data.perturbations`)."""
+
+    sentences: int
+    scores: LabelScore
+    share_of_f1: float
+    """F1 over that of the text as it is; 0 where that is 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A tagger held against a corpus. All scores in [0, 1]."""
+
+    sentences: int
+    tokens: int
+    scores: Scores
+    confusion: Confusion
+    familiarity: Seen | None
+    """None where it is not known what the tagger learnt from."""
+    errors: Errors
+    reliability: Reliability
+    thresholds: tuple[Kept, ...]
+    """One for each of :data:`THRESHOLDS`."""
+    loss: float | None = None
+    """Mean cross-entropy in nats per token, where it was measured."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain JSON values, under the names of the fields."""
+        return asdict(self)
+
+
+def known_entities(sentences: Iterable[Sentence]) -> frozenset[tuple[str, str]]:
+    """Label and text of every entity of a corpus: what a tagger that learnt from it has seen.
+
+    Words are joined by a space, letters are compared as they are written.
+    """
+    return frozenset((span.label, _text(sentence, span)) for sentence in sentences for span in spans(sentence.tags))
+
+
+def evaluate(
+    gold: Sequence[Sentence],
+    predictions: Iterable[Prediction],
+    known: Collection[tuple[str, str]] | None,
+    *,
+    labels: Sequence[str] = (),
+    loss: float | None = None,
+) -> Evaluation:
+    """Hold what a tagger says of the gold words against the gold tags.
+
+    Args:
+        gold: the annotated sentences.
+        predictions: of :meth:`fenestra.model.tagger.Tagger.predict` for their words, in order.
+        known: from :func:`known_entities` of the training corpus; None if that is not at hand.
+        labels: order in which the confusion matrix lists labels; any others follow in alphabetical order.
+        loss: in nats per token, to be kept with the rest.
+
+    Raises:
+        DataError: a prediction has more or fewer tags than its sentence has words.
+    """
+    answers = list(predictions)
+    scores = score([sentence.tags for sentence in gold], [answer.tags for answer in answers])
+    pairs = [Pair(sentence, spans(sentence.tags), answer) for sentence, answer in zip(gold, answers, strict=True)]
+    return Evaluation(
+        sentences=len(gold),
+        tokens=sum(len(sentence.words) for sentence in gold),
+        scores=scores,
+        confusion=_confusion(pairs, labels),
+        familiarity=None if known is None else _familiarity(pairs, known),
+        errors=_errors(pairs),
+        reliability=_reliability(pairs),
+        thresholds=_thresholds(pairs),
+        loss=loss,
+    )
+
+
+def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[str, str]] | None) -> Evaluation:
+    """Tag the words of annotated sentences, document by document, and hold the answers against the tags.
+
+    Arguments as for :func:`evaluate`.
+    """
+    predictions = chain.from_iterable(tagger.predict(documents_of(gold)))
+    return evaluate(gold, predictions, known, labels=tagger.labels)
+
+
+def measure_variants(
+    tagger: Tagger, gold: Sequence[Sentence], names: Iterable[str], as_it_is: LabelScore
+) -> dict[str, Variant]:
+    """Tag a corpus once more for each of some ways to write it.
+
+    Args:
+        tagger: whose answers are scored.
+        gold: the annotated sentences as they are.
+        names: of :data:`fenestra.training.data.perturbations.VARIANTS`.
+        as_it_is: micro scores of the tagger on ``gold``, that the others are compared with.
+    """
+    found = {}
+    for name in names:
+        varied = vary(name, gold)
+        answers = chain.from_iterable(tagger.predict(documents_of(varied)))
+        scores = f1_of_spans((spans(sentence.tags) for sentence in varied), (answer.spans for answer in answers))
+        found[name] = Variant(len(varied), scores, scores.f1 / as_it_is.f1 if as_it_is.f1 else 0.0)
+    return found
+
+
+class Pair(NamedTuple):
+    """A sentence with its true spans, and what the tagger said of it."""
+
+    sentence: Sentence
+    gold: list[Span]
+    answer: Prediction
+
+
+def _text(sentence: Sentence, span: Span) -> str:
+    return " ".join(sentence.words[span.start : span.end])
+
+
+def _confusion(pairs: Sequence[Pair], labels: Sequence[str]) -> Confusion:
+    """Count label by label, one token at a time; whether a tag begins or continues does not matter here."""
+    counts = Counter(
+        (split_tag(gold)[1] or OUTSIDE, split_tag(predicted)[1] or OUTSIDE)
+        for pair in pairs
+        for gold, predicted in zip(pair.sentence.tags, pair.answer.tags, strict=True)
+    )
+    others = {label for both in counts for label in both} - {OUTSIDE, *labels}
+    order = (OUTSIDE, *labels, *sorted(others))
+    return Confusion(order, tuple(tuple(counts[row, column] for column in order) for row in order))
+
+
+def _familiarity(pairs: Sequence[Pair], known: Collection[tuple[str, str]]) -> Seen:
+    """Count right, found and gold entities on either side of the question whether training had them."""
+    counts: Counter[tuple[bool, str]] = Counter()
+    for pair in pairs:
+        found, wanted = set(pair.answer.spans), set(pair.gold)
+        for role, group in (("right", found & wanted), ("found", found), ("gold", wanted)):
+            counts.update(((span.label, _text(pair.sentence, span)) in known, role) for span in group)
+    seen, unseen = (
+        from_counts(counts[side, "right"], counts[side, "found"], counts[side, "gold"]) for side in (True, False)
+    )
+    return Seen(seen, unseen)
+
+
+def _errors(pairs: Sequence[Pair]) -> Errors:
+    """Group equal errors, most frequent first; of equally frequent ones, the earliest."""
+    totals: dict[ErrorKind, int] = dict.fromkeys(ERROR_KINDS, 0)
+    counts: Counter[tuple[ErrorKind, str, str | None, str | None, str | None]] = Counter()
+    first: dict[tuple[ErrorKind, str, str | None, str | None, str | None], Example] = {}
+    for pair in pairs:
+        for kind, span, instead in _mistakes(pair.gold, pair.answer.spans):
+            predicted = span if kind == "spurious" else instead
+            group = (
+                kind,
+                _text(pair.sentence, span),
+                None if kind == "spurious" else span.label,
+                predicted.label if predicted else None,
+                _text(pair.sentence, predicted) if predicted else None,
+            )
+            totals[kind] += 1
+            counts[group] += 1
+            first.setdefault(group, _example(pair.sentence, span))
+    frequent = (Mistake(*group, count, first[group]) for group, count in counts.most_common(_MOST_FREQUENT))
+    return Errors(totals, tuple(frequent))
+
+
+def _mistakes(gold: Sequence[Span], found: Sequence[Span]) -> Iterator[tuple[ErrorKind, Span, Span | None]]:
+    """List each gold span that was not found with what stands in its place, then the spans that stand in no one's.
+
+    A span over the same words, or over other words of another label, is a wrong label; one that overlaps and has
+    the right label has a wrong boundary.
+    """
+    wanted, given = set(gold), set(found)
+    for span in gold:
+        if span in given:
+            continue
+        near = [other for other in found if other.start < span.end and span.start < other.end]
+        if not near:
+            yield "missed", span, None
+        elif alike := [other for other in near if other.label == span.label]:
+            yield "wrong boundary", span, alike[0]
+        else:
+            yield "wrong label", span, near[0]
+    for other in found:
+        if other not in wanted and not any(other.start < span.end and span.start < other.end for span in gold):
+            yield "spurious", other, None
+
+
+def _example(sentence: Sentence, span: Span) -> Example:
+    """The words around a span, as many as fit on a line."""
+    words = sentence.words
+    before = words[max(span.start - _CONTEXT_WORDS, 0) : span.start]
+    after = words[span.end : span.end + _CONTEXT_WORDS]
+    return Example(" ".join(before), _text(sentence, span), " ".join(after), sentence.line)
+
+
+def _reliability(pairs: Sequence[Pair]) -> Reliability:
+    """Sort the entities found into ten bins by score and look how many of each bin are right."""
+    scores, right = _scored(pairs)
+    place = np.minimum((scores * _BINS).astype(int), _BINS - 1)
+    bins, gap = [], 0.0
+    for number in range(_BINS):
+        inside = place == number
+        count = int(inside.sum())
+        mean = float(scores[inside].mean()) if count else None
+        accuracy = float(right[inside].mean()) if count else None
+        if mean is not None and accuracy is not None:
+            gap += count * abs(mean - accuracy)
+        bins.append(Bin(number / _BINS, (number + 1) / _BINS, count, mean, accuracy))
+    found = len(scores) or 1  # nothing found is nothing wrong
+    return Reliability(gap / found, float(((scores - right) ** 2).sum()) / found, tuple(bins))
+
+
+def _thresholds(pairs: Sequence[Pair]) -> tuple[Kept, ...]:
+    """Keep the entities of each threshold's score or more, and score them against all there are."""
+    scores, right = _scored(pairs)
+    support = sum(len(pair.gold) for pair in pairs)
+    left = []
+    for threshold in THRESHOLDS:
+        kept = scores >= threshold
+        count = int(kept.sum())
+        left.append(Kept(threshold, count, from_counts(int(right[kept].sum()), count, support)))
+    return tuple(left)
+
+
+def _scored(pairs: Sequence[Pair]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The score of every entity found, and whether it is right; in order."""
+    scores = np.array([score for pair in pairs for score in pair.answer.span_scores], dtype=np.float64)
+    right = np.array([span in pair.gold for pair in pairs for span in pair.answer.spans], dtype=bool)
+    return scores, right

@@ -1,0 +1,261 @@
+"""The model card of a checkpoint: its ``README.md``, written from the report alone."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fenestra.training.data.perturbations import DESCRIPTION
+
+_SPLITS = {"dev": "Development", "test": "Test"}
+_BEYOND = {
+    "elsewhere": "how the rest of the document cases the word",
+    "topic": "the mean vector of the document",
+    "sentence": "the mean vector of the sentence",
+}
+
+
+def render_card(report: Mapping[str, Any]) -> str:
+    """Write what a model is, what it learnt from, how good it is, and what not to use it for, in Markdown.
+
+    The description in the run's configuration is taken as Markdown; it is the place for licences. What a report of an
+    earlier version does not have, its card does not say.
+    """
+    sections = (
+        _introduction(report),
+        _architecture(report),
+        _data(report),
+        _scores(report),
+        _robustness(report),
+        _calibration(report),
+        _use(report),
+        _loading(report),
+    )
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _introduction(report: Mapping[str, Any]) -> str:
+    labels = _listed(f"`{label}`" for label in report["config"]["model"]["labels"])
+    description = str(report["config"]["description"]).strip()
+    return (
+        f"# {_plain(report['name'])}\n\n"
+        f"A named-entity tagger for Fenestra, made by Fenestra {report['fenestra']} on {report['created'][:10]}. "
+        f"It finds {labels} in text." + (f"\n\n{description}" if description else "")
+    )
+
+
+def _architecture(report: Mapping[str, Any]) -> str:
+    model = report["config"]["model"]
+    layers = " and ".join(f"{units:,}" for units in model["hidden"])
+    steps = " and learned scores of the steps between them" if model.get("decoder") == "transitions" else ""
+    agreement = ", after the tokens of a word have heard of each other" if model.get("agreement") else ""
+    return (
+        "## What it is\n\n"
+        f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
+        f"({model['activation']}), a softmax over {model['scheme']} tags{steps}, and the most probable legal "
+        f"sequence of them{agreement}. "
+        f"What it knows of a word: {_features(model['features'], report['vectors'], report.get('reference', ()))}. "
+        "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
+    )
+
+
+def _features(features: Mapping[str, Any], vectors: Mapping[str, Any], reference: Sequence[str]) -> str:
+    """The parts of e(w) with their widths."""
+    parts = []
+    if features["vectors"] and vectors["width"]:
+        source = f"{_plain(vectors['name'])}, {vectors['words']:,} words"
+        parts.append(f"a pretrained vector ({vectors['width']} wide; {source})")
+    kinds = {
+        "word": "the word",
+        "case": "its case",
+        "shape": "its shape",
+        "affix": "each affix",
+        "cluster": "each beginning of its cluster's path",
+        "lists": "the name lists that hold it",
+        "ngram": "its n-grams",
+    }
+    learned = [f"{kind} ({features[key]})" for key, kind in kinds.items() if features.get(key)]
+    if learned:
+        parts.append(f"learned rows for {_listed(learned)}")
+    parts += [phrase for key, phrase in _BEYOND.items() if features.get(key)]
+    sources = [f"Vectors: {_plain(vectors['licence'])}"] if vectors["licence"] else []
+    return ". ".join([_listed(parts), *(source.rstrip(".") for source in (*sources, *map(_plain, reference)))])
+
+
+def _data(report: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            split,
+            _plain(corpus["name"]),
+            f"{corpus['sentences']:,}",
+            f"{corpus['tokens']:,}",
+            _plain(", ".join(f"{label} {count:,}" for label, count in corpus["entities"].items())),
+            f"`{corpus['sha256'][:12]}`",
+        )
+        for split, corpus in report["corpora"].items()
+    ]
+    table = _table(("split", "corpus", "sentences", "tokens", "entities", "sha256"), rows)
+    return f"## Training data\n\n{table}\n\nDevelopment data decided which epoch was kept, and the calibration."
+
+
+def _scores(report: Mapping[str, Any]) -> str:
+    parts = ["## Scores\n\nEntities are right if label, start and end are; words as the corpus splits them."]
+    for split, title in _SPLITS.items():
+        if split not in report["scores"]:
+            continue
+        evaluation, baseline = report["scores"][split], report["baseline"].get(split)
+        scores = evaluation["scores"]
+        rows = [_score_row(label, values) for label, values in scores["labels"].items()]
+        rows.append(_score_row("**all (micro)**", scores["micro"]))
+        if baseline:
+            rows.append(_score_row("most frequent tag of each word", baseline["micro"]))
+        table = _table(("label", "precision", "recall", "F1", "entities"), rows)
+        if apart := report["scores_by_corpus"].get(split):
+            table += f"\n\n{_by_corpus(apart)}"
+        accuracy = f"Token accuracy {scores['token_accuracy']:.2%}."
+        command = _command(report["config"], split)
+        parts.append(f"### {title}\n\n{table}\n\n{accuracy} Made, where the corpora are, with\n\n    {command}")
+    return "\n\n".join(parts)
+
+
+def _score_row(name: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+    return (name if name.startswith("**") else _plain(name), *_shares(values), f"{values['support']:,}")
+
+
+def _shares(values: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{100 * values[key]:.2f}" for key in ("precision", "recall", "f1"))
+
+
+def _by_corpus(apart: Mapping[str, Any]) -> str:
+    """F1 of each corpus, together and for each label."""
+    labels = sorted({label for scores in apart.values() for label in scores["labels"]})
+    rows = [
+        (
+            _plain(name),
+            f"{100 * scores['micro']['f1']:.2f}",
+            *(f"{100 * scores['labels'][label]['f1']:.2f}" if label in scores["labels"] else "–" for label in labels),
+            f"{scores['micro']['support']:,}",
+        )
+        for name, scores in apart.items()
+    ]
+    return _table(("corpus", "F1", *labels, "entities"), rows)
+
+
+def _command(config: Mapping[str, Any], split: str) -> str:
+    """The command that measures the same again, from the folder that the corpora lie in."""
+    return shlex.join(["fenestra", "evaluate", "--model", "MODEL", "--as-trained", *config["data"][split]])
+
+
+def _robustness(report: Mapping[str, Any]) -> str:
+    """F1 on the same text as others would write it."""
+    measured = report.get("variants", {})
+    names = list(dict.fromkeys(name for variants in measured.values() for name in variants))
+    if not names:
+        return ""
+    rows = [
+        (
+            split,
+            f"{100 * report['scores'][split]['scores']['micro']['f1']:.2f}",
+            *(f"{100 * variants[name]['scores']['f1']:.2f} ({variants[name]['share_of_f1']:.1%})" for name in names),
+        )
+        for split, variants in measured.items()
+    ]
+    return (
+        "## Robustness\n\n"
+        "F1 on the same text written otherwise, and its share of the F1 of the text as it is. "
+        f"{DESCRIPTION} `fenestra evaluate --variants all` measures it again.\n\n"
+        f"{_table(('split', 'as it is', *names), rows)}"
+    )
+
+
+def _calibration(report: Mapping[str, Any]) -> str:
+    numbers = report["calibration"]
+    errors = _listed(
+        f"{evaluation['reliability']['expected_calibration_error']:.4f} on {split}"
+        for split, evaluation in report["scores"].items()
+    )
+    return (
+        "## Calibration\n\n"
+        "An entity's `score` is the probability that label, start and end are right, fitted on development data: "
+        f"{', '.join(f'{name} {value:.4f}' for name, value in numbers.items())}. "
+        f"Expected calibration error over ten bins: {errors}.{_thresholds(report)}"
+    )
+
+
+def _thresholds(report: Mapping[str, Any]) -> str:
+    """What keeping sure entities alone gains and costs."""
+    split = _last(report)
+    rows = [
+        (f"{kept['threshold']:.2f}" if kept["threshold"] else "all", *_shares(kept["scores"]), f"{kept['count']:,}")
+        for kept in report["scores"][split].get("thresholds", ())
+    ]
+    if not rows:
+        return ""
+    table = _table(("score from", "precision", "recall", "F1", "kept"), rows)
+    return f" If only entities of some score or more are kept, {split} gives:\n\n{table}"
+
+
+def _use(report: Mapping[str, Any]) -> str:
+    """What the figures allow, and what follows from how the model works."""
+    split = _last(report)
+    familiarity = report["scores"][split]["familiarity"]
+    model = report["config"]["model"]
+    beyond = [phrase for key, phrase in _BEYOND.items() if model["features"].get(key)]
+    beyond += ["what the word is taken for elsewhere in it"] if model.get("agreement") else []
+    limits = [
+        f"It sees {model['context']} words to either side and beyond that {_listed(beyond)}: "
+        "what else the text says of a name is lost.",
+        f"Of the {split} entities that training had with the same text and label it finds "
+        f"{familiarity['seen']['recall']:.1%}, of the others {familiarity['unseen']['recall']:.1%}.",
+        "Text of another kind, time or language than the training data will be tagged worse than the figures say, "
+        "and the scores will be less honest there.",
+        "Entities do not nest or overlap, and each has one label.",
+        "Names that are rare in the training data and vectors are missed more often, and whose names are rare is "
+        "not chance: measure it on your own text before people depend on it.",
+    ]
+    return (
+        "## Intended use and limits\n\n"
+        "For finding names in text like the training data, where mistakes can be seen and mended: search, indexing, "
+        "pre-annotation. Not for decisions about people, and not as the only means of removing personal data.\n\n"
+        + "\n".join(f"- {limit}" for limit in limits)
+    )
+
+
+def _last(report: Mapping[str, Any]) -> str:
+    """The split that decided nothing, where there is one."""
+    return "test" if "test" in report["scores"] else "dev"
+
+
+def _loading(report: Mapping[str, Any]) -> str:
+    label = report["config"]["model"]["labels"][0]
+    return (
+        "## How to load it\n\n"
+        "    fenestra serve --model .\n"
+        "    fenestra tag --model . TEXT.txt\n\n"
+        "```python\n"
+        "from model import Tagger\n\n"
+        'tagger = Tagger.load(".")\n'
+        'tagger.tag(["…"])  # [[Entity(start=…, end=…, '
+        f"label={label!r}, text=…, score=…), …]]\n"
+        "```"
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes as it is, also inside a table."""
+    flat = " ".join(str(text).split())
+    return "".join(f"\\{character}" if character in "\\`*_[]<>|#" else character for character in flat)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Join names as a sentence does.
+
+    >>> _listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *most, last = list(names) or ["nothing"]
+    return f"{', '.join(most)} and {last}" if most else last

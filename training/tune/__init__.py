@@ -1,0 +1,1 @@
+"""The search for better values: spaces, trials, the study, its report."""

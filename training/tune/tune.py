@@ -1,0 +1,275 @@
+"""A search of configurations: draw one, train it, note its dev F1, draw the next. The test corpus is never read.
+
+OUTPUT/trials.jsonl   the record of the search, complete at any moment (:mod:`fenestra.training.tune.study`)
+       best.toml      the best configuration so far, whole, for ``fenestra train``
+       report.json    everything about the search so far
+       report.html    the same as a page
+
+The three are written anew after every trial, each in one step.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Protocol
+
+import torch
+
+from fenestra.model.device import resolve_device
+from fenestra.model.errors import ConfigError, InputError, RunError, TrainingDiverged
+from fenestra.model.storage import replace_durably
+from fenestra.training.config import RunConfig, VectorsConfig, publishable_config, write_config
+from fenestra.training.data.corpus import Corpus
+from fenestra.training.fit.epoch import Epoch
+from fenestra.training.fit.loop import fit
+from fenestra.training.job import Inputs, begin, few_searches, prepare, read, used_vectors, words_of
+from fenestra.training.output import LOCK, held
+from fenestra.training.tune.search_page import render_search
+from fenestra.training.tune.search_report import SearchReport, build_search_report
+from fenestra.training.tune.space import SOURCE, Space, StudyConfig, configure, standing
+from fenestra.training.tune.study import RECORD, Attempt, Study
+from fenestra.training.tune.trial import SeedScore, State, Trial, best_of
+from fenestra.training.vectors.vectors import WordVectors, load_vectors
+
+BEST, REPORT, PAGE = "best.toml", "report.json", "report.html"
+
+
+class Watch(Protocol):
+    """What is told of a search."""
+
+    def epoch(self, trial: int, seed: int, epoch: Epoch) -> None:
+        """An epoch of a trial is over."""
+
+    def trial(self, trial: Trial, *, is_best: bool) -> None:
+        """A trial is over; ``is_best`` if no earlier one had as good a dev F1."""
+
+
+class Unwatched:
+    """Tells nobody."""
+
+    def epoch(self, trial: int, seed: int, epoch: Epoch) -> None:
+        """Do nothing."""
+
+    def trial(self, trial: Trial, *, is_best: bool) -> None:
+        """Do nothing."""
+
+
+Observe = Callable[[int], AbstractContextManager[Watch]]
+"""Called with the trials done already; what it gives is told of the search."""
+
+
+def unobserved(_done: int) -> AbstractContextManager[Watch]:
+    """Tell nobody."""
+    return nullcontext(Unwatched())
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What all trials read, read once."""
+
+    corpora: dict[str, Corpus]
+    vectors: dict[VectorsConfig, WordVectors]
+    """By what names them; whether they are standardised is decided later."""
+
+    @classmethod
+    def read(cls, config: RunConfig, space: Space) -> "Material":
+        """Read corpora, and every set of vectors that a trial may start from."""
+        corpora = read(config)
+        words = words_of(corpora)
+        deciding = [name for name in (SOURCE, "model.features.vectors") if name in space.domains]
+        found: dict[VectorsConfig, WordVectors] = {}
+        for values in product(*(space.domains[name].ends() for name in deciding)):
+            key = _key(configure(config, dict(zip(deciding, values, strict=True))))
+            if key not in found:
+                found[key] = load_vectors(key, words)
+        return cls(corpora, found)
+
+    def inputs(self, config: RunConfig) -> Inputs:
+        """What a job starts from."""
+        return prepare(config, self.corpora, self.vectors[_key(config)])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What was read, by sha256."""
+        return {
+            "corpora": {split: corpus.sha256 for split, corpus in self.corpora.items()},
+            "vectors": [vectors.sha256 for vectors in self.vectors.values()],
+        }
+
+
+def _key(config: RunConfig) -> VectorsConfig:
+    return replace(used_vectors(config), standardise=True)
+
+
+def tune(
+    config: RunConfig,
+    space: Space,
+    output: Path,
+    *,
+    command: str,
+    resume: bool = False,
+    observe: Observe = unobserved,
+) -> SearchReport:
+    """Search a space of configurations for the best dev F1.
+
+    Args:
+        config: the job whose fields are searched.
+        space: which fields, and how.
+        output: folder of the search; must not hold anything yet.
+        command: how the search was asked for, for the report.
+        resume: go on where an earlier search in the same folder was stopped, if there was one. How many trials there
+            are and how long they may take may be changed.
+        observe: is told of epochs and trials.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: configuration, corpora or vectors are wrong, or the folder is taken.
+        RunError: no trial was completed, or the disk refused.
+    """
+    torch.set_num_threads(config.threads)
+    device = resolve_device(config.device)
+    with _claimed(output, resume=resume), few_searches():
+        blind = replace(config, data=replace(config.data, test=()))
+        material = Material.read(blind, space)
+        inputs = {"config": publishable_config(blind), "space": space.fingerprint(), **material.fingerprint()}
+        study = Study.open(output, space, inputs)
+        first = standing(blind, space)
+        with observe(len(study.trials)) as watch:
+            while not _over(study.trials, space.study):
+                attempt = study.ask(first if space.holds(first) else None)
+                trial = _repeated(attempt, study.trials) or _run(attempt, blind, space.study, material, device, watch)
+                attempt.tell(trial)
+                _publish(config, space, material, study, output, command)
+                watch.trial(trial, is_best=best_of(study.trials) == trial)
+        report = _publish(config, space, material, study, output, command)
+    if report["best"] is None:
+        raise RunError(f"none of {len(report['trials'])} trials was completed; the last: {report['trials'][-1]['why']}")
+    return report
+
+
+def _over(trials: Sequence[Trial], study: StudyConfig) -> bool:
+    """Whether all trials are done, or their time is up."""
+    seconds = sum(trial.seconds for trial in trials)
+    return len(trials) >= study.trials or 0 < study.minutes * 60 <= seconds
+
+
+def _repeated(attempt: Attempt, trials: Sequence[Trial]) -> Trial | None:
+    """The outcome of an earlier trial with the same values; training would only find it again."""
+    for trial in trials:
+        if trial.values == attempt.values and trial.state != "pruned" and trial.repeats is None:
+            return replace(trial, number=attempt.number, seconds=0.0, epochs=0, repeats=trial.number)
+    return None
+
+
+def _run(
+    attempt: Attempt,
+    base: RunConfig,
+    study: StudyConfig,
+    material: Material,
+    device: torch.device,
+    watch: Watch,
+) -> Trial:
+    """Train with every seed, unless it diverges or the first seed shows that it is not worth it."""
+    begun = time.perf_counter()
+    best: dict[int, Epoch] = {}
+    epochs = 0
+
+    def outcome(state: State, dev_f1: float | None, why: str = "") -> Trial:
+        return Trial(
+            number=attempt.number,
+            values=attempt.values,
+            state=state,
+            dev_f1=dev_f1,
+            by_seed=tuple(SeedScore(seed=seed, dev_f1=e.dev_f1, epoch=e.number) for seed, e in best.items()),
+            epochs=epochs,
+            seconds=time.perf_counter() - begun,
+            why=why,
+        )
+
+    try:
+        config = configure(base, attempt.values)
+        for seed in study.seeds:
+            for epoch in _epochs(config, seed, material, device):
+                epochs += 1
+                watch.epoch(attempt.number, seed, epoch)
+                if epoch.is_best:
+                    best[seed] = epoch
+                if seed == study.seeds[0] and attempt.hopeless(epoch.number, epoch.dev_f1):
+                    reached = best.pop(seed).dev_f1
+                    return outcome("pruned", reached, f"below the median after epoch {epoch.number}")
+    except TrainingDiverged as error:
+        best.pop(seed, None)
+        return outcome("failed", None, f"seed {seed}, {error}")
+    except ConfigError as error:  # of values that are possible, but not together
+        return outcome("failed", None, str(error))
+    return outcome("complete", fmean(epoch.dev_f1 for epoch in best.values()))
+
+
+def _epochs(config: RunConfig, seed: int, material: Material, device: torch.device) -> Iterator[Epoch]:
+    """One job, an epoch at a time."""
+    config = replace(config, seed=seed)
+    progress, train, dev = begin(config, material.inputs(config), device)
+    yield from fit(progress, train, dev, config, device)
+
+
+def _publish(
+    config: RunConfig, space: Space, material: Material, study: Study, output: Path, command: str
+) -> SearchReport:
+    """Write what is known so far: the best configuration, if there is one, and the report."""
+    trials = study.trials
+    best = best_of(trials)
+    if best is not None:
+        text = f"{_heading(best, len(trials), command)}{write_config(configure(config, best.values), output)}"
+        replace_durably(output / BEST, text.encode("utf-8"))
+    report = build_search_report(
+        config=replace(config, data=replace(config.data, test=())),
+        space=space,
+        corpora=material.corpora,
+        vectors=list(material.vectors.values()),
+        trials=trials,
+        best=best,
+        first=standing(config, space),
+        importances=study.importances(),
+        command=command,
+    )
+    replace_durably(output / REPORT, (json.dumps(report, ensure_ascii=False, indent=1) + "\n").encode("utf-8"))
+    replace_durably(output / PAGE, render_search(report).encode("utf-8"))
+    return report
+
+
+def _heading(best: Trial, trials: int, command: str) -> str:
+    """Where a configuration comes from, as a comment of the file."""
+    seeds = ", ".join(str(score.seed) for score in best.by_seed)
+    return (
+        f"# Trial {best.number} of {trials}: dev F1 {best.dev_f1:.2%}, mean of seeds {seeds}. Found by\n#   {command}\n"
+    )
+
+
+@contextmanager
+def _claimed(output: Path, *, resume: bool) -> Iterator[None]:
+    """Hold the folder of a search; it is removed in the end if nothing came into it.
+
+    Raises:
+        InputError: there is something else, or a search that is not to be resumed, or another process holds it.
+        StorageError: the folder cannot be made.
+    """
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file, expected a folder that does not exist yet")
+    ours = not output.exists()
+    try:
+        with held(output, output):
+            files = {path.name for path in output.iterdir()} - {LOCK}
+            if files and RECORD not in files:
+                raise InputError(f"{output}: holds files that are not a search; choose another --output")
+            if files and not resume:
+                raise InputError(f"{output}: holds a search; go on with --resume, or choose another --output")
+            yield
+    finally:
+        if ours and output.is_dir() and not any(output.iterdir()):
+            output.rmdir()

@@ -1,0 +1,1 @@
+"""Pretrained vectors: their file formats, coverage, standardising, compression."""

@@ -21,23 +21,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-import torch
+import safetensors.numpy
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import CheckpointError, ConfigError
-from fenestra.model.network.network import WindowTagger
+from fenestra.model.network.parameters import Parameters
 from fenestra.model.storage import storage_error, sync_folder, write_durably
-from fenestra.model.words.gazetteers import Reference, from_lines, to_lines
+from fenestra.model.words.gazetteers import Gazetteers, from_lines, to_lines
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.vectors import LEVELS, NUMBERS, VectorTable
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 _NEEDED = ("config.json", "words.txt", "features.json", "weights.safetensors")
 _CLUSTERS, _LISTS = "clusters.tsv", "lists.tsv"
-_NOT_LEARNED = ("vectors.scale", "topic_mean", "topic_scale", "sentence.mean", "sentence.scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ class Checkpoint:
 
     config: ModelConfig
     lexicon: Lexicon
-    network: WindowTagger
+    parameters: Parameters
     calibration: Calibration
     version: str = ""
     """The first twelve hex digits of the sha256 of the manifest; empty before it is saved."""
@@ -63,22 +60,16 @@ def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] 
     Raises:
         StorageError: the disk refused; names the path, the bytes needed and the bytes free.
     """
-    learned = dict(checkpoint.network.named_parameters())
-    number = getattr(torch, checkpoint.config.weights)
-    weights = {
-        name: (tensor.to(number) if name in learned else tensor).contiguous()
-        for name, tensor in checkpoint.network.state_dict().items()
-    }
     settings = {"model": checkpoint.config.to_json(), "calibration": checkpoint.calibration.to_json()}
     by_row = {name: list(rows) for name, rows in checkpoint.lexicon.field_rows.items()}
     files: dict[str, bytes] = {
         "config.json": _json(settings),
         "words.txt": "".join(f"{word}\n" for word in checkpoint.lexicon.vector_rows).encode(),
         "features.json": _json(by_row),
-        "weights.safetensors": safetensors.torch.save(weights),
+        "weights.safetensors": safetensors.numpy.save(checkpoint.parameters.to_arrays(checkpoint.config.weights)),
     }
-    features, reference = checkpoint.config.features, checkpoint.lexicon.reference
-    works = ((_CLUSTERS, features.cluster, reference.clusters), (_LISTS, features.lists, reference.lists))
+    features, gazetteers = checkpoint.config.features, checkpoint.lexicon.gazetteers
+    works = ((_CLUSTERS, features.cluster, gazetteers.clusters), (_LISTS, features.lists, gazetteers.lists))
     files |= {name: to_lines(known).encode() for name, width, known in works if width}
     files |= {
         name: content.encode() if isinstance(content, str) else content for name, content in (extra or {}).items()
@@ -124,16 +115,14 @@ def load(folder: Path) -> Checkpoint:
         settings = json.loads(files["config.json"])
         config = ModelConfig.from_json(settings["model"])
         calibration = Calibration.from_json(settings["calibration"])
-        if any(calibration.agreement) and not config.agreement:
+        if any(calibration.label_consistency) and not config.agreement:
             raise ValueError("calibration: same_tag and same_label are given, which the configuration has no use for")
         words = files["words.txt"].decode().split("\n")[:-1]
-        reference = _reference(config, files)
-        lexicon = Lexicon.of(config.features, words, json.loads(files["features.json"]), reference)
-        weights = safetensors.torch.load(files["weights.safetensors"])
-        network = _assemble(config, lexicon, weights)
-    except (ConfigError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        lexicon = Lexicon.of(config.features, words, json.loads(files["features.json"]), _gazetteers(config, files))
+        parameters = Parameters.from_arrays(config, lexicon, safetensors.numpy.load(files["weights.safetensors"]))
+    except (ConfigError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{folder}: the parts do not fit together: {_first_line(error)}") from error
-    return Checkpoint(config, lexicon, network, calibration, version)
+    return Checkpoint(config, lexicon, parameters, calibration, version)
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -145,38 +134,8 @@ def describe(folder: Path) -> dict[str, Any]:
     return _read_manifest(folder)[0]
 
 
-def _assemble(config: ModelConfig, lexicon: Lexicon, weights: dict[str, torch.Tensor]) -> WindowTagger:
-    """Build the network around the stored weights, refusing any that are not finite."""
-    numbers = dict.fromkeys(_NOT_LEARNED, torch.float32) | {"vectors.codes": NUMBERS[config.features.storage]}
-    for name, tensor in weights.items():
-        number = numbers.get(name, getattr(torch, config.weights))
-        if tensor.dtype != number:
-            raise ValueError(f"{name} holds numbers of {tensor.dtype}, expected {number}")
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name} holds a value that is not finite")
-    vectors = VectorTable(weights["vectors.codes"], weights["vectors.scale"])
-    rows = max(lexicon.vector_rows.values(), default=0) + 1
-    if rows != len(lexicon.vector_rows) + 1:
-        raise ValueError("words.txt lists a word twice")
-    if vectors.codes.ndim != 2 or (vectors.width and not config.features.vectors):
-        raise ValueError(
-            f"vectors.codes is of shape {tuple(vectors.codes.shape)}, which the configuration has no use for"
-        )
-    if config.features.vectors and vectors.codes.shape[0] != rows:
-        raise ValueError(f"vectors.codes has {vectors.codes.shape[0]} rows, expected {rows}: one a word, and one more")
-    scales = (len(vectors.codes), 1) if config.features.storage in LEVELS else (0, 1)
-    if tuple(vectors.scale.shape) != scales:
-        raise ValueError(f"vectors.scale is of shape {tuple(vectors.scale.shape)}, expected {scales}")
-    if wrong := [name for name, known in lexicon.field_rows.items() if max(known.values(), default=0) != len(known)]:
-        raise ValueError(f"features.json lists a value of {wrong[0]} twice")
-    network = WindowTagger(config, lexicon, vectors)
-    wide = {name: tensor.float() if name not in numbers else tensor for name, tensor in weights.items()}
-    network.load_state_dict(wide, assign=True)
-    return network.eval().requires_grad_(False)
-
-
-def _reference(config: ModelConfig, files: Mapping[str, bytes]) -> Reference:
-    """Read the reference works that the configuration asks for."""
+def _gazetteers(config: ModelConfig, files: Mapping[str, bytes]) -> Gazetteers:
+    """Read the clusters and name lists that the configuration asks for."""
     works = []
     for name, width in ((_CLUSTERS, config.features.cluster), (_LISTS, config.features.lists)):
         if width and name not in files:
@@ -185,7 +144,7 @@ def _reference(config: ModelConfig, files: Mapping[str, bytes]) -> Reference:
             works.append(from_lines(files[name].decode()) if width else {})
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-    return Reference(*works)
+    return Gazetteers(*works)
 
 
 def _read_manifest(folder: Path) -> tuple[dict[str, Any], str]:

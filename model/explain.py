@@ -1,8 +1,8 @@
 """What each word of a window adds to the score of a tag.
 
-Before the first activation every word has an additive part: c_j = W₁⁽ʲ⁾ e(w_j) + E⁽ʲ⁾[class of w_j], the means of the
-document and of the sentence have one together, d, and z₁ = Σ c_j + d + b₁. What follows is not linear, but can be
-written as if it were, with one factor m for each hidden unit:
+Before the first activation every word has an additive part: c_j = W₁⁽ʲ⁾ e(w_j) + E⁽ʲ⁾[class of w_j], the mean of the
+document has one, d, and z₁ = Σ c_j + d + b₁. What follows is not linear, but can be written as if it were, with one factor
+m for each hidden unit:
 
     h = m ⊙ z + rest        logit = w · h_L + b = g · (Σ c_j + d) + rest,    g = m₁ ⊙ W₂ᵀ(m₂ ⊙ … w)
 
@@ -12,25 +12,27 @@ so that word j has the share g · c_j, the document g · d, and the bias is the 
     rescale   Any f: m = (f(z) − f(z⁰)) / (z − z⁰), where z⁰ is what a window without any contribution gives; the
               shares and the document add up to the distance from it (DeepLIFT; Shrikumar et al., ICML 2017).
 
-Where what a tag says of the next one is learned (``model/decode/crf.py``), the logit is what the window says of the
-tag: the scores of the steps to its neighbours are no part of it. Where the tokens of a word heed each other
-(``model/decode/label_consistency.py``), what the others did to the tag, temperature · (log p' − log p), is part of the
-logit and of what the document adds.
+With a CRF (``model/decode/crf.py``), the logit is what the window says of the tag: the transition scores are no part of
+it. With label consistency (``model/decode/label_consistency.py``), what the word's other tokens did to the tag,
+temperature · (log p' − log p), is part of the logit and of what the document adds.
 
-All in float64. C words on each side · W window width, 2C+1 · E width of e(w) · H hidden units
+All in float64. W window width · H hidden units · D width of a vector
 """
 
 from typing import Literal, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from fenestra.model.network.network import WindowTagger
-from fenestra.model.network.windows import Windows
+from fenestra.model.config import Activation
+from fenestra.model.engine.stages import Window
+from fenestra.model.network.network import ACTIVATIONS, SLOPES, encode
+from fenestra.model.network.parameters import Layer, Parameters
 from fenestra.model.results import TaggedToken
-from fenestra.model.words.lexicon import Rows
+from fenestra.model.words.lexicon import Lexicon
 
 Method = Literal["exact", "rescale"]
+Floats = NDArray[np.float64]
 
 _NEAR = 1e-9  # two inputs this near have the slope between them
 
@@ -57,8 +59,7 @@ class Explanation(NamedTuple):
     logit: float
     bias: float
     document: float
-    """What the text around the window adds: the topic of the document, the mean of the sentence, and the word's other
-    tokens in the document."""
+    """What the text around the window adds: the topic of the document, and the word's other tokens in it."""
     method: Method
     shares: list[Share]
     """2C+1, in order of position."""
@@ -74,59 +75,52 @@ class Split(NamedTuple):
     method: Method
 
 
-@torch.no_grad()
-def split_logit(network: WindowTagger, rows: Rows, window: Windows, column: int) -> Split:
+def split_logit(p: Parameters, activation: Activation, lexicon: Lexicon, window: Window, column: int) -> Split:
     """Split the logit of one tag over the words of one window.
 
     Args:
-        network: that gives the logit.
-        rows: of the distinct words of the window.
-        window: a single one, over these words.
+        p: of the network.
+        activation: of its hidden units.
+        lexicon: looks words up.
+        window: what the network sees of the token.
         column: the tag.
     """
-    exact = isinstance(network.activation, torch.nn.ReLU)
-    part_WH, around_H = _contributions(network, rows, window)
-    state_H = part_WH.sum(dim=0) + around_H + network.bias.double()
-    empty_H = network.bias.double()
-    layers = [*network.layers(), network.output]
+    f, slope = ACTIVATIONS[activation], SLOPES[activation]
+    exact = activation == "relu"
+    part_WH, document_H = _contributions(p, lexicon, window)
+    empty_H: Floats = p.bias_H.astype(np.float64)
+    state_H: Floats = part_WH.sum(axis=0) + document_H + empty_H
+    layers = [
+        Layer(layer.weight_OI.astype(np.float64), layer.bias_O.astype(np.float64)) for layer in (*p.hidden, p.output)
+    ]
     factors = []
-    for layer in layers:
-        hidden_H = network.activation(state_H)
-        factors.append((state_H > 0).double() if exact else _rescale(network.activation, state_H, empty_H))
-        weight, bias = layer.weight.double(), layer.bias.double()
-        empty_H = weight @ network.activation(empty_H) + bias
-        state_H = weight @ hidden_H + bias
-    slope_H = factors.pop() * network.output.weight[column].double()
+    for weight_OI, bias_O in layers:
+        if exact:
+            factors.append(slope(state_H))
+        else:
+            # The slope of the chord from the empty state to this one; of the tangent where they coincide.
+            distance_H = state_H - empty_H
+            near_H = np.abs(distance_H) < _NEAR
+            chord_H = (f(state_H) - f(empty_H)) / np.where(near_H, 1.0, distance_H)
+            factors.append(np.where(near_H, slope(state_H), chord_H))
+        empty_H = weight_OI @ f(empty_H) + bias_O
+        state_H = weight_OI @ f(state_H) + bias_O
+    slope_H = factors.pop() * layers[-1].weight_OI[column]
     for layer, factor_H in zip(reversed(layers[:-1]), reversed(factors), strict=True):
-        slope_H = factor_H * (slope_H @ layer.weight.double())
-    logit, document, share_W = float(state_H[column]), float(around_H @ slope_H), (part_WH @ slope_H).tolist()
+        slope_H = factor_H * (slope_H @ layer.weight_OI)
+    logit, document, share_W = float(state_H[column]), float(document_H @ slope_H), (part_WH @ slope_H).tolist()
     return Split(logit, logit - document - sum(share_W), document, share_W, "exact" if exact else "rescale")
 
 
-def _contributions(network: WindowTagger, rows: Rows, window: Windows) -> tuple[Tensor, Tensor]:
-    """What every position, and the text around the window, adds to the first layer; part_WH and around_H."""
-    width, hidden = network.width, network.bias.numel()
-    e_WE = network.encode(rows)[window.word_NW[0]].double()
-    part_WH = torch.einsum("whe,we->wh", network.project.weight.double().view(width, hidden, -1), e_WE)
-    if network.elsewhere.numel():
-        place_W = window.elsewhere_NW[0] * width + torch.arange(width, device=part_WH.device)
-        part_WH = part_WH + network.elsewhere[place_W].double()
-    around_H = torch.zeros_like(part_WH[0])
-    if network.topic.numel():
-        topic_D = (window.topic_PD[window.document_N[0]] - network.topic_mean) * network.topic_scale
-        around_H += network.topic.double() @ topic_D.double()
-    if network.sentence is not None:
-        sentence_D = network.sentence.standardise(window.sentence_RD[window.passage_N[0]])
-        around_H += network.sentence.weight.double() @ sentence_D.double()
-    return part_WH, around_H
-
-
-def _rescale(activation: torch.nn.Module, state_H: Tensor, empty_H: Tensor) -> Tensor:
-    """The slope of the chord from the empty state to this one; of the tangent where they coincide."""
-    with torch.enable_grad():
-        here_H = state_H.clone().requires_grad_()
-        (tangent_H,) = torch.autograd.grad(activation(here_H).sum(), here_H)
-    distance_H = state_H - empty_H
-    near_H = distance_H.abs() < _NEAR
-    chord_H = (activation(state_H) - activation(empty_H)) / distance_H.masked_fill(near_H, 1.0)
-    return torch.where(near_H, tangent_H, chord_H)
+def _contributions(p: Parameters, lexicon: Lexicon, window: Window) -> tuple[Floats, Floats]:
+    """What every position, and the document, adds to the first layer; part_WH and document_H."""
+    distinct = list(dict.fromkeys(word for word in window.words if word is not None))
+    entry_VE = encode(p, lexicon.rows(distinct)).astype(np.float64)
+    row_W = [0 if word is None else 1 + distinct.index(word) for word in window.words]
+    part_WH: Floats = np.einsum("whe,we->wh", p.first_WHE.astype(np.float64), entry_VE[row_W])
+    if p.elsewhere_CWH is not None and window.class_W is not None:
+        part_WH += p.elsewhere_CWH[window.class_W, np.arange(p.window)].astype(np.float64)
+    document_H = np.zeros(len(p.bias_H))
+    if p.topic is not None and window.topic_D is not None:
+        document_H += p.topic.weight_HD.astype(np.float64) @ p.topic.standardise(window.topic_D).astype(np.float64)
+    return part_WH, document_H

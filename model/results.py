@@ -3,30 +3,46 @@
 T tokens of an item · M entities
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple, cast, overload
+from typing import Any, NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.decoding import Paths
-from fenestra.model.network.context import parts
 from fenestra.model.tags import Span
-from fenestra.model.tiles import fill_array
 
-_PIECE = 2048  # entities and items that are written before giving way
+
+class Alternative(NamedTuple):
+    """What a token or an entity may be instead: a tag or a label, and its probability."""
+
+    name: str
+    score: float
 
 
 class Entity(NamedTuple):
-    """A named thing. With texts, ``text[start:end]`` in code points; with given tokens, token indices."""
+    """A named thing. With texts, ``text[start:end]`` in code points; with given words, ``start`` and ``end`` count words."""
 
     start: int
     end: int
     label: str
     text: str
     score: float
+    """Calibrated probability that label, start and end are right."""
+
+    @property
+    def alternatives(self) -> Sequence[Alternative]:
+        """Other labels of the same span, the likeliest first; empty unless they were asked for."""
+        return ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON or a table."""
+        return _to_dict(self)
+
+    def __repr__(self) -> str:
+        return f"Entity({self.text!r}, {self.label}, {self.start}:{self.end}, {self.score:.3f})"
 
 
 class TaggedToken(NamedTuple):
@@ -38,12 +54,26 @@ class TaggedToken(NamedTuple):
     tag: str
     score: float
 
+    @property
+    def alternatives(self) -> Sequence[Alternative]:
+        """Other tags of the token, the likeliest first; empty unless they were asked for."""
+        return ()
 
-class Analysis(NamedTuple):
-    """What the model says of one text or sentence."""
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON or a table."""
+        return _to_dict(self)
 
-    entities: list[Entity]
-    tokens: Sequence[TaggedToken]
+
+class RankedEntity(Entity):
+    """An entity that knows its alternatives."""
+
+    alternatives: Sequence[Alternative] = ()
+
+
+class RankedToken(TaggedToken):
+    """A token that knows its alternatives."""
+
+    alternatives: Sequence[Alternative] = ()
 
 
 class Prediction(NamedTuple):
@@ -87,7 +117,7 @@ Places = TextPlaces | WordPlaces
 
 
 class Tags(NamedTuple):
-    """What was read off a whole batch of tokens, which the answers to its items share."""
+    """What was read off a whole batch of tokens, which the results of its items share."""
 
     names: Sequence[str]
     """The IOB2 tags."""
@@ -95,6 +125,8 @@ class Tags(NamedTuple):
     """Which of them each token has."""
     probability_T: NDArray[np.float32]
     """Of that tag."""
+    others_T: Sequence[Sequence[Alternative]] | None = None
+    """Other tags of each token, if they were asked for."""
 
 
 class TokenTable(Sequence[TaggedToken]):
@@ -133,32 +165,84 @@ class TokenTable(Sequence[TaggedToken]):
     def __repr__(self) -> str:
         return repr(self[:])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the tokens of this item alone, not those of its batch."""
+        tags, here = self._tags, slice(self._begin, self._end)
+        others = None if tags.others_T is None else tags.others_T[here]
+        own = Tags(tags.names, tags.tag_T[here].copy(), tags.probability_T[here].copy(), others)
+        return TokenTable, (self._places, own, 0, len(self))
+
     def _token(self, at: int, tag: int, score: float) -> TaggedToken:
         start, end, text = self._places.of(at, at + 1)
-        return TaggedToken(text, start, end, self._tags.names[tag], score)
+        if self._tags.others_T is None:
+            return TaggedToken(text, start, end, self._tags.names[tag], score)
+        token = RankedToken(text, start, end, self._tags.names[tag], score)
+        token.alternatives = self._tags.others_T[self._begin + at]
+        return token
 
 
-def answers(
+class Result(list[Entity]):
+    """The entities of one text or sentence, ordered by start. In a notebook it draws itself."""
+
+    __hash__ = None  # type: ignore[assignment]
+    __slots__ = ("_places", "tokens")
+
+    tokens: TokenTable
+    """Every token with its tag and score."""
+
+    def __init__(self, entities: Sequence[Entity], tokens: TokenTable, places: Places) -> None:
+        super().__init__(entities)
+        self.tokens, self._places = tokens, places
+
+    @property
+    def source(self) -> str | Sequence[str]:
+        """What was tagged: the text, or the words of the sentence."""
+        return self._places.source
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The entities as plain values, for JSON or a table."""
+        return [entity.to_dict() for entity in self]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another result has the same entities and tokens, or a list the same entities."""
+        if isinstance(other, Result):
+            return list.__eq__(self, other) and self.tokens == other.tokens
+        return list.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Result, (list(self), self.tokens, self._places)
+
+    def _repr_html_(self) -> str:
+        from fenestra.model.drawing import draw  # only a notebook needs it
+
+        return draw(self)
+
+
+def results(
     paths: Paths,
-    strange_T: NDArray[np.bool_],
+    oov_T: NDArray[np.bool_],
     sizes: Sequence[int],
     places: Sequence[Places],
     labels: Sequence[str],
-    names: Sequence[str],
+    tags: Tags,
     calibration: Calibration,
-) -> Generator[None, None, list[Analysis]]:
-    """Put what was read off the network's scores back where it stands, giving way now and then.
+) -> list[Result]:
+    """Put what was decoded back where it stands: one result an item.
 
     Args:
         paths: of tokens end to end.
-        strange_T: which of them are words that training did not know.
+        oov_T: which of them are out-of-vocabulary words.
         sizes: how many of them each item has.
         places: of the tokens of each item.
         labels: of entities.
-        names: the IOB2 tags.
+        tags: of the tokens.
         calibration: makes scores of products.
     """
-    end_I = np.array(sizes, dtype=np.int64).cumsum()
+    size_I = np.array(sizes, dtype=np.int64)
+    end_I = size_I.cumsum()
     item_M = end_I.searchsorted(paths.begin_M, side="right")
     start_M: NDArray[np.integer]
     stop_M: NDArray[np.integer]
@@ -167,32 +251,31 @@ def answers(
         last_M = paths.end_M - 1
         start_M, stop_M = start_T[paths.begin_M], start_T[last_M] + size_T[last_M]
     else:
-        begin_M = (end_I - np.array(sizes, dtype=np.int64))[item_M]
+        begin_M = (end_I - size_I)[item_M]
         start_M, stop_M = paths.begin_M - begin_M, paths.end_M - begin_M
-    tokens_M = (paths.end_M - paths.begin_M).astype(np.float32)
-    strange_M = any_within(strange_T, paths.begin_M, paths.end_M).astype(np.float32)
-    score_M = calibration.entity_scores(*map(fill_array, (paths.log_product_M, tokens_M, strange_M)))[: len(start_M)]
-    entities: list[Entity] = []
-    for some in parts(len(start_M), _PIECE):
-        entities += _told(
-            [places[item] for item in item_M[some].tolist()],
-            start_M[some].tolist(),
-            stop_M[some].tolist(),
-            [labels[label] for label in paths.label_M[some].tolist()],
-            score_M[some].tolist(),
-        )
-        if some.stop < len(start_M):
-            yield
-    tags, begin, first = Tags(names, paths.tag_T.astype(np.uint16), paths.probability_T), 0, 0
-    until_I = paths.begin_M.searchsorted(end_I)  # entities up to the end of each item
-    found: list[Analysis] = []
-    for some in parts(len(sizes), _PIECE):
-        for place, end, until in zip(places[some], end_I[some].tolist(), until_I[some].tolist(), strict=True):
-            found.append(_analysis((entities[first:until], TokenTable(place, tags, begin, end))))
-            begin, first = end, until
-        if some.stop < len(sizes):
-            yield
+    score_M = scores(paths.log_product_M, paths, oov_T, calibration)
+    entities = _entities(
+        [places[item] for item in item_M.tolist()],
+        start_M.tolist(),
+        stop_M.tolist(),
+        [labels[label] for label in paths.label_M.tolist()],
+        score_M.tolist(),
+    )
+    until_I = paths.begin_M.searchsorted(end_I).tolist()  # entities up to the end of each item
+    found, begin, first = [], 0, 0
+    for place, end, until in zip(places, end_I.tolist(), until_I, strict=True):
+        found.append(Result(entities[first:until], TokenTable(place, tags, begin, end), place))
+        begin, first = end, until
     return found
+
+
+def scores(
+    log_product_M: NDArray[np.float32], paths: Paths, oov_T: NDArray[np.bool_], calibration: Calibration
+) -> NDArray[np.float64]:
+    """Calibrated probabilities of entities; arguments as of :func:`results`."""
+    tokens_M = (paths.end_M - paths.begin_M).astype(np.float32)
+    oov_M = any_within(oov_T, paths.begin_M, paths.end_M).astype(np.float32)
+    return calibration.entity_scores(log_product_M, tokens_M, oov_M)
 
 
 def any_within(true_T: NDArray[np.bool_], begin_M: NDArray[np.int64], end_M: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -202,22 +285,32 @@ def any_within(true_T: NDArray[np.bool_], begin_M: NDArray[np.int64], end_M: NDA
     return found_M
 
 
-# As ``_make`` of each, in half the time.
+def prediction(result: Result) -> Prediction:
+    """What a result says of a sentence of words."""
+    tokens = result.tokens[:]
+    return Prediction(
+        [token.tag for token in tokens],
+        [token.score for token in tokens],
+        [Span(entity.start, entity.end, entity.label) for entity in result],
+        [entity.score for entity in result],
+    )
+
+
+# As ``_make``, in half the time.
 _entity = cast(Callable[[tuple[int, int, str, str, float]], Entity], partial(tuple.__new__, Entity))
-_analysis = cast(Callable[[tuple[list[Entity], TokenTable]], Analysis], partial(tuple.__new__, Analysis))
 
 
-def _told(
+def _entities(
     places: Sequence[Places],
     starts: Sequence[int],
     stops: Sequence[int],
     labels: Sequence[str],
-    scores: Sequence[float],
+    score_M: Sequence[float],
 ) -> list[Entity]:
     """Entities with their text, from what each stands in, its start and end there, its label and its score."""
     pieces = [place.source[start:stop] for place, start, stop in zip(places, starts, stops, strict=True)]
     texts = [piece if isinstance(piece, str) else " ".join(piece) for piece in pieces]
-    return list(map(_entity, zip(starts, stops, labels, texts, scores, strict=True)))
+    return list(map(_entity, zip(starts, stops, labels, texts, score_M, strict=True)))
 
 
 def _in_line(places: Sequence[Places], sizes: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -233,11 +326,8 @@ def _in_line(places: Sequence[Places], sizes: Sequence[int]) -> tuple[NDArray[np
     return np.concatenate([none, *start_T]), np.concatenate([none, *size_T])
 
 
-def prediction(analysis: Analysis) -> Prediction:
-    """What an analysis says of a sentence of words."""
-    return Prediction(
-        [token.tag for token in analysis.tokens],
-        [token.score for token in analysis.tokens],
-        [Span(entity.start, entity.end, entity.label) for entity in analysis.entities],
-        [entity.score for entity in analysis.entities],
-    )
+def _to_dict(found: Entity | TaggedToken) -> dict[str, Any]:
+    values = found._asdict()
+    if found.alternatives:
+        values["alternatives"] = [alternative._asdict() for alternative in found.alternatives]
+    return values

@@ -1,108 +1,92 @@
 """Text in, entities out: a trained model with everything it needs, safe to call from several threads.
 
-There is one way through it, :meth:`Tagger.steps`; all else runs that to its end.
+There is one way through it, :meth:`Tagger.work`; all else runs that to its end.
 """
 
+import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, NamedTuple, Self, TypeVar, cast, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fenestra.model import checkpoint
-from fenestra.model import engine as kernel
-from fenestra.model.batch import Sentences, grouped
 from fenestra.model.checkpoint import Checkpoint
-from fenestra.model.decode.decoding import Paths, iob2_tags
-from fenestra.model.device import resolve_device
-from fenestra.model.engine.native import Compiled
-from fenestra.model.engine.reference import Plain
+from fenestra.model.decode.alternatives import best_others, label_log_products, tag_probabilities
+from fenestra.model.decode.decoding import Paths, iob2_tags, tag_tables
+from fenestra.model.decode.viterbi import forward_backward
+from fenestra.model.engine import library
+from fenestra.model.engine.gpu import resolve_device, torch_scorer
+from fenestra.model.engine.native import Native
+from fenestra.model.engine.reference import Reference, crf_of
 from fenestra.model.engine.row_cache import Numbers
 from fenestra.model.engine.self_test import check
+from fenestra.model.engine.stages import PIECE, Engine, Item, Sentences, grouped_documents
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation, Share, split_logit
-from fenestra.model.network.windows import Windows
-from fenestra.model.results import Analysis, Entity, Places, Prediction, TaggedToken, WordPlaces, answers, prediction
-from fenestra.model.steps import Step, named, run
+from fenestra.model.progress import Progress, finish
+from fenestra.model.results import (
+    Alternative,
+    Places,
+    Prediction,
+    RankedEntity,
+    Result,
+    TaggedToken,
+    Tags,
+    WordPlaces,
+    prediction,
+    results,
+    scores,
+)
 from fenestra.model.tags import tag_set
 
 CACHE_MB = 96.0
+EngineName = Literal["auto", "native", "reference"]
+"""The compiled kernel; NumPy; or the kernel where there is one."""
+Context = TypeVar("Context")
 
 
-class Way(Protocol):
-    """How batches are worked through: ``engine.reference.Plain`` or ``engine.native.Compiled``.
+class Options(NamedTuple):
+    """How a tagger computes; arguments as of :meth:`Tagger.load`."""
 
-    What a batch is, is for it to know; it tells its ``tokens``, ``lengths`` of sentences and ``sizes`` of documents.
-    """
-
-    def batches(self, items: Sequence[str | Sequence[str]], /) -> Iterator[Step | tuple[Any, list[Places]]]:
-        """Read texts and sentences of words into batches; with each, where the tokens of its documents stand."""
-
-    def documents(self, documents: Sequence[Sentences], /) -> Any:  # noqa: ANN401
-        """Read documents whose sentences are words already."""
-
-    def log_probabilities(
-        self,
-        batch: Any,  # noqa: ANN401
-        part: tuple[int, int] | None = None,
-        /,
-    ) -> Generator[Step, None, NDArray[np.float32]]:
-        """Log p of every token of a batch, or of a part of them: log_TK."""
-
-    def agree(
-        self,
-        batch: Any,  # noqa: ANN401
-        log_TK: NDArray[np.float32],
-        /,
-    ) -> Generator[None, None, None]:
-        """Let the tokens of every word of a document agree (``model/decode/label_consistency.py``), in place."""
-
-    def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int], /) -> Generator[None, None, Paths]:
-        """Find the best legal path of every sentence and read it."""
-
-    def strange(self, batch: Any, /) -> NDArray[np.bool_]:  # noqa: ANN401
-        """Which tokens are words that training did not know; shape (T,)."""
-
-    def window(self, batch: Any, token: int, /) -> tuple[list[str], Windows]:  # noqa: ANN401
-        """The words of the window of one token, and the window over them."""
+    device: str = "auto"
+    threads: int | None = None
+    cache_mb: float = CACHE_MB
+    cache_numbers: Numbers = "int16"
+    engine: EngineName = "auto"
 
 
 class Tagger:
-    """A trained model that tags texts. No answer depends on what was asked before, so threads may share one."""
+    """A trained model that tags texts. No answer depends on what was asked before, so threads may share one.
 
-    def __init__(
-        self,
-        model: Checkpoint,
-        *,
-        device: str = "auto",
-        cache_mb: float = CACHE_MB,
-        cache_numbers: Numbers = "int16",
-        compiled: bool = True,
-    ) -> None:
-        """Set a model up; arguments as of :meth:`load`."""
-        self.config = model.config
-        self.version = model.version
-        self.labels = model.config.labels
-        self.lexicon = model.lexicon
-        self.calibration = model.calibration
-        self.device = resolve_device(device)
-        self.network = model.network.eval().to(self.device)
+    It is pickled by its folder, so that worker processes load it for themselves.
+    """
+
+    def __init__(self, model: Checkpoint, *, folder: Path | None = None, **options: Any) -> None:  # noqa: ANN401
+        """Set a model up.
+
+        Args:
+            model: in memory.
+            folder: where it was loaded from; without, the tagger cannot be pickled.
+            options: as of :meth:`load`.
+
+        Raises:
+            InputError: there is no such device or engine here.
+        """
+        self._options = Options(**options)
+        self.config, self.version, self.labels = model.config, model.version, model.config.labels
+        self.lexicon, self.calibration, self.parameters = model.lexicon, model.calibration, model.parameters
+        self.folder = folder
+        self.device = resolve_device(self._options.device)
+        """``cpu``, ``cuda`` or ``cuda:N``."""
         self._tags = tag_set(self.labels, self.config.scheme)
         self._names = iob2_tags(self.labels)
-        here = replace(model, network=self.network)
-        library = kernel.load() if compiled else None
-        gpu = None if self.device.type == "cpu" else self.device
-        self._way: Way = (
-            Compiled(library, here, cache_mb, cache_numbers, device=gpu)
-            if library
-            else Plain(here, 0 if gpu else cache_mb)
-        )
-        self.kernel = library.name if library else None
-        """Which build of the compiled kernel tags; None where torch does."""
+        self._transitions = crf_of(model)
+        self._engine = _engine(model, self._options, self.device)
+        self.engine = self._engine.name
+        """Which build of the compiled kernel tags, or ``reference``."""
 
     @classmethod
     def load(
@@ -113,207 +97,363 @@ class Tagger:
         threads: int | None = None,
         cache_mb: float = CACHE_MB,
         cache_numbers: Numbers = "int16",
-        compiled: bool = True,
+        engine: EngineName = "auto",
     ) -> Self:
         """Open a checkpoint folder.
 
         Args:
             folder: what ``fenestra train`` wrote.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-            threads: CPU threads that torch may use from now on, in this whole process; as it is, when omitted.
+            threads: CPU threads for a large batch; as many as the process may use, when omitted.
             cache_mb: most memory, in units of 10⁶ bytes, for what frequent words add to the first layer; taken as
                 words come in. 0 computes it anew for every batch. Changes speed and not a bit of any answer.
-            cache_numbers: how these sums are kept by the compiled kernel: ``float32``, or as integers that take less
-                room, ``int16`` (probabilities change by less than 1e-4) or ``int8`` (by up to 0.1). A GPU has float32.
-            compiled: whether to use the compiled kernel, where there is one; torch computes otherwise.
+            cache_numbers: how these sums are stored: ``float32``, or as integers that take less room, ``int16``
+                (probabilities change by less than 1e-4) or ``int8`` (by up to 0.1). A GPU has float32.
+            engine: ``native``, ``reference``, or ``auto``: native where the kernel was compiled.
 
         Raises:
             CheckpointError: the folder is damaged or of another format.
-            InputError: there is no such device.
+            InputError: there is no such device or engine here.
         """
-        if threads is not None:
-            torch.set_num_threads(threads)
-        return cls(
-            checkpoint.load(Path(folder)),
-            device=device,
-            cache_mb=cache_mb,
-            cache_numbers=cache_numbers,
-            compiled=compiled,
-        )
+        options = Options(device, threads, cache_mb, cache_numbers, engine)
+        return cls(checkpoint.load(Path(folder)), folder=Path(folder), **options._asdict())
 
-    def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
-        """Find the entities of every text, ordered by start, with ``text[e.start:e.end] == e.text``.
+    def __call__(self, text: str, *, alternatives: int = 0) -> Result:
+        """Find the entities of one text, ordered by start, with ``text[e.start:e.end] == e.text``.
 
-        ``e.score`` is a calibrated probability that span and label are right.
+        Args:
+            text: any text.
+            alternatives: as of :meth:`tag`.
+
+        Raises:
+            TypeError: ``text`` is not a string.
         """
-        return [analysis.entities for analysis in self.analyse(texts)]
+        if not isinstance(text, str):
+            hint = "; for words use tag_tokens([words]), for several texts tag(texts)" * isinstance(text, list | tuple)
+            raise TypeError(f"text: expected a string, got {_kind(text)}{hint}")
+        return finish(self.work([text], alternatives=alternatives))[0]
 
-    def tag_tokens(self, sentences: Sequence[Sequence[str]]) -> list[list[Entity]]:
+    def tag(self, texts: Iterable[str], *, alternatives: int = 0) -> list[Result]:
+        """Find the entities of every text.
+
+        Args:
+            texts: any number; for a stream without end, see :meth:`pipe`.
+            alternatives: how many runner-up tags of each token, and labels of each entity, to tell
+                (``entity.alternatives``).
+
+        Raises:
+            TypeError: ``texts`` is a single string, or one of them is not a string.
+        """
+        return finish(self.work(_texts(texts), alternatives=alternatives))
+
+    def tag_tokens(self, sentences: Iterable[Sequence[str]], *, alternatives: int = 0) -> list[Result]:
         """Find the entities of sentences that are words already; ``start`` and ``end`` count words.
 
-        Every sentence stands for itself, as if it were a document of its own.
-        """
-        return [analysis.entities for analysis in self.analyse_tokens(sentences)]
-
-    def analyse(self, texts: Sequence[str]) -> list[Analysis]:
-        """As :meth:`tag`, with every token, its tag and its score.
+        Every sentence stands for itself, as if it were a document of its own; :meth:`tag_documents` takes longer ones.
 
         Raises:
-            InputError: ``texts`` is a single string.
+            TypeError: a sentence is a single string, or a word is not a string.
+            InputError: a word is empty.
         """
-        if isinstance(texts, str):
-            raise InputError("texts: expected a list of strings, got one string")
-        return run(self.steps(texts))
+        return finish(self.work(_sentences(sentences), alternatives=alternatives))
 
-    def analyse_tokens(self, sentences: Sequence[Sequence[str]]) -> list[Analysis]:
-        """As :meth:`tag_tokens`, with every token, its tag and its score.
+    def tag_documents(self, documents: Iterable[Sentences]) -> list[list[Result]]:
+        """Tag documents whose sentences are words already: one result for each sentence of each document.
+
+        What a document says of a word counts in all its sentences, if the model looks at documents.
+        """
+        return list(self._documents(documents))
+
+    @overload
+    def pipe(
+        self, items: Iterable[Item], *, batch_size: int = ..., as_tuples: Literal[False] = ...
+    ) -> Iterator[Result]: ...
+    @overload
+    def pipe(
+        self, items: Iterable[tuple[Item, Context]], *, batch_size: int = ..., as_tuples: Literal[True]
+    ) -> Iterator[tuple[Result, Context]]: ...
+    def pipe(self, items: Iterable[Any], *, batch_size: int = 1000, as_tuples: bool = False) -> Iterator[Any]:
+        """Tag a stream of texts, or of sentences of words, in order and in bounded memory.
+
+        Args:
+            items: read no further ahead than a batch.
+            batch_size: items that are tagged together. It changes speed and not a bit of any answer.
+            as_tuples: items come as (item, context), and results go out as (result, context).
 
         Raises:
-            InputError: a sentence is a single string, or a word is empty.
+            TypeError: ``items`` is a single string, or an item is neither a string nor a list of strings.
+            ValueError: ``batch_size`` is below 1.
         """
-        for number, sentence in enumerate(sentences):
-            if isinstance(sentence, str):
-                raise InputError(f"sentences[{number}]: expected a list of words, got one string")
-        return run(self.steps(sentences))
+        if isinstance(items, str | bytes):
+            raise TypeError(f"items: expected an iterable of texts, got {_kind(items)}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
+        return self._pipe(iter(items), batch_size, as_tuples=as_tuples)
 
-    def steps(self, items: Sequence[str | Sequence[str]]) -> Generator[Step, None, list[Analysis]]:
-        """Tag texts (strings) and sentences of words (lists), giving way after every few milliseconds of work.
+    def work(self, items: Sequence[Item], *, alternatives: int = 0) -> Generator[Progress, None, list[Result]]:
+        """Tag texts (strings) and sentences of words (lists), yielding control after every few milliseconds of work.
 
-        However large an item is, a step handles a few thousand tokens, so that a caller can do something else
-        between any two. The bits of an answer depend on its item alone, not on the company it is tagged in.
+        However large an item is, a caller can do something else now and then. The bits of an answer depend on its item
+        alone, not on the batch it is tagged in.
 
         Yields:
-            What was done since the last step.
+            What was done since the last time.
 
         Returns:
-            One analysis an item, in order.
+            One result an item, in order.
 
         Raises:
             InputError: a word is empty.
         """
-        analyses: list[Analysis] = []
-        for found in self._way.batches(items):
-            if isinstance(found, Step):
-                yield found
+        found: list[Result] = []
+        for read in self._engine.read(items):
+            if isinstance(read, Progress):
+                yield read
             else:
-                batch, places = found
-                analyses += yield from self._analyses(batch, batch.sizes, places)
-        return analyses
+                found += yield from self._results(read, read.sizes, read.places, alternatives)
+        return found
 
-    def explain(self, item: str | Sequence[str], token: int) -> Explanation:
+    def explain(self, item: Item, token: int) -> Explanation:
         """Say what each word around a token of a text, or of a sentence of words, adds to the score of its tag.
 
         Args:
-            item: as of :meth:`steps`.
-            token: its place among the tokens of the analysis, from 0.
+            item: as of :meth:`work`.
+            token: its place among the tokens of the result, from 0.
 
         Raises:
             InputError: there is no such token, or a word is empty.
         """
-        return run(self.explain_in_steps(item, token))
+        return finish(self.explain_work(item, token))
 
-    def explain_in_steps(self, item: str | Sequence[str], token: int) -> Generator[Step, None, Explanation]:
-        """As :meth:`explain`, giving way like :meth:`steps`.
+    def explain_work(self, item: Item, token: int) -> Generator[Progress, None, Explanation]:
+        """As :meth:`explain`, yielding control like :meth:`work`.
 
-        Of a long text only one sentence is tagged, unless its words are to agree with those of the others.
+        Of a long text only one sentence is scored, unless labels are to be consistent with those of the others.
         """
-        batch = self._way.documents([])
-        places: list[Places] = []
-        for found in self._way.batches([item]):
-            if isinstance(found, Step):
-                yield found
+        engine = self._engine
+        batch: Any = engine.read_documents([])
+        for read in engine.read([item]):
+            if isinstance(read, Progress):
+                yield read
             else:
-                batch, places = found
+                batch = read
         if not 0 <= token < batch.tokens:
             raise InputError(f"token: expected a number from 0 to below the count of tokens, {batch.tokens}")
         ends = np.cumsum(batch.lengths)
         sentence = int(np.searchsorted(ends, token, side="right"))
         begin, end = int(ends[sentence]) - batch.lengths[sentence], int(ends[sentence])
+        context, _ = engine.look_up(batch)
         if self.config.agreement:
-            whole_TK = yield from self._way.log_probabilities(batch)
+            whole_TK = yield from engine.score(batch, context, 0, batch.tokens)
             alone_K = whole_TK[token].copy()
-            yield from named("decode", self._way.agree(batch, whole_TK))
+            engine.reconcile(batch, whole_TK)
             log_TK = whole_TK[begin:end].copy()
         else:
-            log_TK = yield from self._way.log_probabilities(batch, (begin, end))
+            log_TK = yield from engine.score(batch, context, begin, end)
             alone_K = log_TK[token - begin]
-        paths = yield from named("decode", self._way.paths(log_TK, [end - begin]))
+        paths = engine.decode(log_TK, [end - begin])
         column = int(paths.column_T[token - begin])
-        words, window = self._way.window(batch, token)
-        rows = self.lexicon.rows(words).to(self.device)
-        split = split_logit(self.network, rows, window.to(self.device), column)
-        heard = self.calibration.temperature * float(log_TK[token - begin, column] - alone_K[column])
-        (place,) = places
+        window = engine.window(batch, context, token)
+        split = split_logit(self.parameters, self.config.activation, self.lexicon, window, column)
+        consistency = self.calibration.temperature * float(log_TK[token - begin, column] - alone_K[column])
+        (place,) = batch.places
         start, stop, text = place.of(token, token + 1)
         tag, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
         shares = []
         for position, share in enumerate(split.share_W, start=-self.config.context):
             at = token + position
-            seen = (place.of(at, at + 1)) if begin <= at < end else (None, None, None)
+            seen = place.of(at, at + 1) if begin <= at < end else (None, None, None)
             shares.append(Share(position, seen[2], seen[0], seen[1], share))
-        yield Step("network")
+        yield Progress("network")
         return Explanation(
             TaggedToken(text, start, stop, tag, score),
             self._tags[column],
-            split.logit + heard,
+            split.logit + consistency,
             split.bias,
-            split.document + heard,
+            split.document + consistency,
             split.method,
             shares,
         )
 
     def self_test(self) -> None:
-        """Make sure that this machine gives a text the same bits alone and in company.
+        """Make sure that answers are batch-invariant on this machine.
 
         Raises:
-            RunError: it does not, or a score is no number.
+            RunError: they are not, or a score is not finite.
         """
-        check(self.analyse)
-
-    def analyse_documents(self, documents: Iterable[Sentences]) -> list[list[Analysis]]:
-        """Tag documents whose sentences are words already: one analysis for each sentence of each document."""
-        return list(self._documents(documents))
+        check(self.tag)
 
     def predict(self, documents: Iterable[Sentences]) -> Iterator[list[Prediction]]:
-        """Tag documents of sentences of words, in order, reading no further ahead than a batch.
-
-        What a document says of a word counts in all its sentences, if the model looks at documents;
-        sentences that have nothing to do with each other are documents of one sentence.
-        """
-        return ([prediction(analysis) for analysis in document] for document in self._documents(documents))
+        """As :meth:`tag_documents`, as tags and spans, reading no further ahead than a batch."""
+        return ([prediction(result) for result in document] for document in self._documents(documents))
 
     def log_probabilities(self, documents: Sequence[Sentences]) -> NDArray[np.float32]:
         """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K).
 
-        Scores of steps from tag to tag, where they are learned, are no part of it, nor is what the other tokens of a
-        word say of it.
+        Transition scores are no part of it, nor is label consistency.
         """
-        return run(self._way.log_probabilities(self._way.documents(documents)))
+        batch = self._engine.read_documents(documents)
+        context, _ = self._engine.look_up(batch)
+        return finish(self._engine.score(batch, context, 0, batch.tokens))
 
-    def strange(self, documents: Sequence[Sentences]) -> NDArray[np.bool_]:
-        """Which tokens of the documents, end to end, are words that training did not know; shape (T,)."""
-        return self._way.strange(self._way.documents(documents))
+    def is_oov(self, documents: Sequence[Sentences]) -> NDArray[np.bool_]:
+        """Which tokens of the documents, end to end, are out-of-vocabulary words; shape (T,)."""
+        return self._engine.is_oov(self._engine.read_documents(documents))
 
-    def _documents(self, documents: Iterable[Sentences]) -> Iterator[list[Analysis]]:
-        for group in grouped(documents):
-            batch = self._way.documents(group)
-            sentences = [WordPlaces(words) for document in group for words in document]
-            analyses = iter(run(self._analyses(batch, batch.lengths, sentences)))
-            yield from (list(islice(analyses, len(document))) for document in group)
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.folder is None:
+            raise TypeError("a tagger is pickled by its folder, and this one was not loaded from any")
+        return _load_again, (type(self), str(self.folder.absolute()), self._options)
 
-    def _analyses(
-        self,
-        batch: Any,  # noqa: ANN401
-        sizes: Sequence[int],
-        places: Sequence[Places],
-    ) -> Generator[Step, None, list[Analysis]]:
-        """Tag a batch: one analysis for each of some stretches of its tokens."""
-        log_TK = yield from self._way.log_probabilities(batch)
+    def __repr__(self) -> str:
+        where = f"{str(self.folder)!r}, " if self.folder else ""
+        return f"Tagger({where}labels={list(self.labels)}, {self.engine} on {self.device})"
+
+    def _pipe(self, items: Iterator[Any], batch_size: int, *, as_tuples: bool) -> Iterator[Any]:
+        while batch := list(islice(items, batch_size)):
+            contents = [item for item, _ in batch] if as_tuples else batch
+            for content in contents:
+                _texts([content]) if isinstance(content, str | bytes | None) else _sentences([content])
+            found = finish(self.work(contents))
+            yield from zip(found, (context for _, context in batch), strict=True) if as_tuples else found
+
+    def _documents(self, documents: Iterable[Sentences]) -> Iterator[list[Result]]:
+        for group in grouped_documents(iter(documents)):
+            batch = self._engine.read_documents(group)
+            places = [WordPlaces(words) for document in group for words in document]
+            found = iter(finish(self._results(batch, batch.lengths, places, 0)))
+            yield from (list(islice(found, len(document))) for document in group)
+
+    def _results(
+        self, batch: Any, sizes: Sequence[int], places: Sequence[Places], alternatives: int  # noqa: ANN401
+    ) -> Generator[Progress, None, list[Result]]:  # fmt: skip
+        """Tag a batch: one result for each of some stretches of its tokens."""
+        engine = self._engine
+        context, oov = engine.look_up(batch)
+        yield Progress("rows", batch.tokens, oov)
+        log_TK = yield from engine.score(batch, context, 0, batch.tokens)
         if self.config.agreement:
-            yield from named("decode", self._way.agree(batch, log_TK))
-        paths = yield from named("decode", self._way.paths(log_TK, batch.lengths))
-        strange_T = self._way.strange(batch) if self.calibration.strange else np.zeros(batch.tokens, np.bool_)
-        written = answers(paths, strange_T, sizes, places, self.labels, self._names, self.calibration)
-        analyses = yield from named("decode", written)
-        yield Step("decode")
-        return analyses
+            engine.reconcile(batch, log_TK)
+            yield Progress("decode")
+        paths = yield from self._decode(log_TK, batch.lengths)
+        oov_T = engine.is_oov(batch) if self.calibration.oov else np.zeros(batch.tokens, np.bool_)
+        tags = Tags(self._names, paths.tag_T.astype(np.uint16), paths.probability_T)
+        if alternatives:
+            log_TK = self._marginals(log_TK, batch.lengths, paths)
+            tags = tags._replace(others_T=self._token_alternatives(log_TK, paths, alternatives))
+        found = results(paths, oov_T, sizes, places, self.labels, tags, self.calibration)
+        if alternatives:
+            self._rank(found, log_TK, paths, oov_T, alternatives)
+        yield Progress("decode")
+        return found
+
+    def _decode(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Generator[Progress, None, Paths]:
+        """Decode neighbouring sentences of a few thousand tokens at a time."""
+        if len(log_TK) <= 2 * PIECE:
+            return self._engine.decode(log_TK, lengths)
+        number_S = np.cumsum(lengths) // PIECE
+        edges = [0, *(np.flatnonzero(np.diff(number_S)) + 1).tolist(), len(lengths)]
+        found, token = [], 0
+        for first, last in pairwise(edges):
+            until = token + sum(lengths[first:last])
+            found.append(self._engine.decode(log_TK[token:until], lengths[first:last]).shifted(token))
+            token = until
+            yield Progress("decode")
+        return Paths(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def _marginals(self, log_TK: NDArray[np.float32], lengths: Sequence[int], paths: Paths) -> NDArray[np.float32]:
+        """Log of the probability of every tag: with a CRF, under all paths."""
+        if self._transitions is None:
+            return log_TK
+        found_TK, begin = np.empty_like(log_TK), 0
+        for length in filter(None, lengths):
+            here = slice(begin, begin + length)
+            found_TK[here], _ = forward_backward(log_TK[here], self._transitions, paths.column_T[here])
+            begin += length
+        return found_TK
+
+    def _token_alternatives(self, log_TK: NDArray[np.float32], paths: Paths, count: int) -> list[list[Alternative]]:
+        tables, scheme = tag_tables(self._tags, self.config.scheme), self.config.scheme
+        p_TB = tag_probabilities(log_TK, tables, scheme, len(self.labels))
+        chosen_T = np.where((paths.tag_T > 0) & (paths.tag_T % 2 == 0) & (scheme == "IO"), paths.tag_T - 1, paths.tag_T)
+        return [
+            [Alternative(self._names[tag], score) for tag, score in others]
+            for others in best_others(p_TB, chosen_T, count)
+        ]
+
+    def _rank(
+        self, found: list[Result], log_TK: NDArray[np.float32], paths: Paths, oov_T: NDArray[np.bool_], count: int
+    ) -> None:
+        """Give every entity its alternatives: the same span with other labels, their scores as calibrated."""
+        product_ML = label_log_products(log_TK, paths, self.config.scheme, len(self.labels))
+        columns = [scores(product_M, paths, oov_T, self.calibration) for product_M in product_ML.T]
+        others_M = iter(best_others(np.stack(columns, axis=1), paths.label_M, count))
+        for result in found:
+            for place, entity in enumerate(result):
+                ranked = RankedEntity(*entity)
+                ranked.alternatives = [Alternative(self.labels[label], score) for label, score in next(others_M)]
+                result[place] = ranked
+
+
+def _engine(model: Checkpoint, options: Options, device: str) -> Engine:
+    """What computes.
+
+    Raises:
+        InputError: what was asked for is not here.
+    """
+    if options.engine not in ("auto", "native", "reference"):
+        raise InputError(f"engine {options.engine!r}: expected auto, native or reference")
+    kernel = None if options.engine == "reference" else library.load()
+    if kernel is None:
+        if options.engine == "native" or device != "cpu":
+            raise InputError(f"device {device!r}, engine {options.engine!r}: the kernel was not compiled here")
+        return Reference(model)
+    if device != "cpu":
+        return Native(kernel, model, cache_mb=options.cache_mb, numbers="float32", scorer=torch_scorer(model, device))
+    threads = options.threads or _cores()
+    return Native(kernel, model, cache_mb=options.cache_mb, numbers=options.cache_numbers, threads=threads)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _load_again(kind: type[Tagger], folder: str, options: Options) -> Tagger:
+    """Unpickle."""
+    return kind.load(folder, **options._asdict())
+
+
+def _texts(texts: Iterable[str]) -> list[str]:
+    """Check that texts are strings."""
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        hint = "; for one text call tagger(text)" * isinstance(texts, str)
+        raise TypeError(f"texts: expected a list of strings, got {_kind(texts)}{hint}")
+    found = list(texts)
+    for place, text in enumerate(found):
+        if not isinstance(text, str):
+            hint = "; for sentences of words use tag_tokens" * isinstance(text, list | tuple)
+            raise TypeError(f"texts[{place}]: expected a string, got {_kind(text)}{hint}")
+    return found
+
+
+def _sentences(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
+    """Check that sentences are lists of strings."""
+    if isinstance(sentences, str | bytes) or not isinstance(sentences, Iterable):
+        raise TypeError(f"sentences: expected lists of words, got {_kind(sentences)}")
+    found = list(sentences)
+    for place, sentence in enumerate(found):
+        if isinstance(sentence, str | bytes) or not isinstance(sentence, Sequence):
+            raise TypeError(f"sentences[{place}]: expected a list of words, got {_kind(sentence)}")
+        if set(map(type, sentence)) - {str}:
+            for number, word in enumerate(sentence):
+                if not isinstance(word, str):
+                    raise TypeError(f"sentences[{place}][{number}]: expected a string, got {_kind(word)}")
+    return cast(list[Sequence[str]], found)
+
+
+def _kind(value: object) -> str:
+    """What something is, in words."""
+    if isinstance(value, bytes):
+        return "bytes; decode them first"
+    return "one string" if isinstance(value, str) else "None" if value is None else type(value).__name__

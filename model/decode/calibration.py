@@ -4,18 +4,18 @@ A network trained to the end is too sure of itself (Guo et al., ICML 2017). Two 
 on development data and stored in the checkpoint, make its softmax honest without changing a single tag:
 
     tokens     p = softmax(z / temperature)
-    entities   logit(score) = slope · logit(∏ p over its n tokens) + length · ln n + strange · s + offset
+    entities   logit(score) = slope · logit(∏ p over its n tokens) + length · ln n + oov · s + offset
                                                                                                    (after Platt 1999)
 
-The product takes the doubts about the words of one name for independent. They are one doubt, mostly, which it counts n
-times; that is what the term for the length takes back. s is 1 where one of its words is strange, unknown to training
-(``Lexicon.strange``), else 0: of such names the network is too sure, and text of another kind is full of them.
+The product takes the doubts about the words of one name for independent. Mostly they are one doubt, which it counts n
+times; the term for the length takes that back. s is 1 where one of the words is out of vocabulary (``Lexicon.is_oov``),
+else 0: of such names the network is too sure, and text of another kind is full of them.
 
-Where what a tag says of the next one is learned, the temperature divides the scores of steps too, p of a token is its
-tag's share of all paths, and in place of the product stands the share of the paths that take the entity's tags.
+With a CRF the temperature divides the transition scores too, p of a token is the marginal of its tag, and in place of
+the product stands the probability of all paths that take the entity's tags.
 
-Two more numbers are kept with these because they are fitted with them, between the two: how much the tokens of a word
-heed each other (``model/decode/label_consistency.py``). They do change tags.
+Two more numbers are kept with these because they are fitted with them, between the two: the weights of label consistency
+(``model/decode/label_consistency.py``). They do change tags.
 """
 
 from dataclasses import asdict, dataclass
@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _EDGE = 1e-6
+_NAMES = {"oov": "strange"}  # in checkpoints
+_FIELDS = {name: field for field, name in _NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Calibration:
     offset: float = 0.0
     length: float = 0.0
     """Of ln n; checkpoints of before there was one have none."""
-    strange: float = 0.0
-    """Added where a word of the entity is strange; likewise."""
+    oov: float = 0.0
+    """Added where a word of the entity is out of vocabulary; likewise. ``strange`` in a checkpoint."""
     same_tag: float = 0.0
     """What a word's other tokens add to log p of a tag, for their mean p of it."""
     same_label: float = 0.0
@@ -48,39 +50,39 @@ class Calibration:
             raise ValueError("calibration: expected finite numbers")
         if self.temperature <= 0 or self.slope <= 0:
             raise ValueError("calibration: expected a temperature and a slope above 0")
-        if min(self.agreement) < 0:
+        if min(self.label_consistency) < 0:
             raise ValueError("calibration: expected same_tag and same_label of 0 or more")
 
     @property
-    def agreement(self) -> tuple[float, float]:
+    def label_consistency(self) -> tuple[float, float]:
         """The two numbers of ``model/decode/label_consistency.py``, a and b."""
         return self.same_tag, self.same_label
 
     def entity_scores(
-        self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], strange_M: NDArray[np.float32]
+        self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], oov_M: NDArray[np.float32]
     ) -> NDArray[np.float64]:
         """Probability that each of M entities is right.
 
         Args:
             log_product_M: log of the probability of its tags.
             tokens_M: how many they are.
-            strange_M: 1 where one of its words is strange, else 0.
+            oov_M: 1 where one of its words is out of vocabulary, else 0.
         """
         product_M = np.exp(log_product_M.astype(np.float64)).clip(_EDGE, 1 - _EDGE)
         logit_M = self.slope * np.log(product_M / (1 - product_M)) + self.offset
-        logit_M += self.length * np.log(tokens_M.astype(np.float64).clip(1))  # 0 where nothing but a tile is filled up
-        logit_M += self.strange * strange_M.astype(np.float64)
+        logit_M += self.length * np.log(tokens_M.astype(np.float64))
+        logit_M += self.oov * oov_M.astype(np.float64)
         score_M: NDArray[np.float64] = 1 / (1 + np.exp(-logit_M))
         return score_M
 
     def to_json(self) -> dict[str, float]:
-        """As plain values; of agreement only where there is some."""
-        values = asdict(self)
-        if not any(self.agreement):
+        """As plain values; those of label consistency only where it changes something."""
+        values = {_NAMES.get(name, name): value for name, value in asdict(self).items()}
+        if not any(self.label_consistency):
             del values["same_tag"], values["same_label"]
         return values
 
     @classmethod
     def from_json(cls, values: dict[str, float]) -> Self:
         """Read back what :meth:`to_json` wrote; raises TypeError or ValueError."""
-        return cls(**values)
+        return cls(**{_FIELDS.get(name, name): value for name, value in values.items()})

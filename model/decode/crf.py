@@ -1,54 +1,56 @@
-"""What a tag says of the next one: the scores of steps between tags, learned together with the network.
+"""Transition scores of a linear-chain CRF: how well one tag follows another, learned together with the network.
 
     s(y) = start[y₁] + Σₜ z[t, yₜ] + Σₜ A[yₜ₋₁, yₜ] + end[y_L]
 
-A sentence's tags are then scored as a whole, by the path that they are. What the scheme does not allow is not learned:
-such a step is no part of any sum. ``model/decode/viterbi.py`` finds the best path and the probabilities of tags.
+A sentence's tags are then scored as a whole, by the path that they are. A transition that the tagging scheme forbids is
+not learned: it is part of no sum. ``model/decode/viterbi.py`` finds the best path and the marginals of tags.
 
 Sources: Lafferty et al., ICML 2001, the probability of a path; Collobert et al., JMLR 12 (2011), section 3.3.2, on top
 of a window network.
 
-    K tags
+K tags
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-from fenestra.model.decode.viterbi import NEVER, StepScores
 from fenestra.model.tags import Scheme, transitions
 
+FORBIDDEN = -1e30
+"""Score of a transition that the scheme does not allow."""
 
-class Chain(nn.Module):
-    """Scores of steps from tag to tag, of tags that begin a sentence and of tags that end it; 0 at first."""
-
-    def __init__(self, tags: Sequence[str], scheme: Scheme) -> None:
-        super().__init__()
-        self.starts: Tensor
-        self.steps: Tensor
-        self.ends: Tensor
-        self.start = nn.Parameter(torch.zeros(len(tags)))
-        self.step = nn.Parameter(torch.zeros(len(tags), len(tags)))
-        """Row: the tag before."""
-        self.end = nn.Parameter(torch.zeros(len(tags)))
-        for name, legal in zip(("starts", "steps", "ends"), transitions(tags, scheme), strict=True):
-            self.register_buffer(name, torch.from_numpy(legal), persistent=False)
-
-    def masked(self, factor: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-        """Start, step and end times a factor, and −∞ where the scheme does not allow it."""
-        pairs = ((self.start, self.starts), (self.step, self.steps), (self.end, self.ends))
-        start_K, step_KK, end_K = (torch.where(legal, score * factor, -torch.inf) for score, legal in pairs)
-        return start_K, step_KK, end_K
-
-    @torch.no_grad()
-    def scores(self, temperature: float) -> StepScores:
-        """As ``model/decode/viterbi.py`` takes them, beside log p of softmax(z / temperature)."""
-        parts = (part.double().cpu().numpy() / temperature for part in self.masked())
-        return StepScores(*(np.maximum(part, NEVER) for part in parts))
+Scores = NDArray[np.float64]
 
 
-def step_scores(chain: Chain | None, temperature: float) -> StepScores | None:
-    """The scores of a chain, where there is one."""
-    return None if chain is None else chain.scores(temperature)
+class Transitions(NamedTuple):
+    """What a path scores between tokens, in natural logarithms."""
+
+    start_K: Scores
+    transition_KK: Scores
+    """Row: the tag before."""
+    end_K: Scores
+
+    @classmethod
+    def allowed(cls, tags: Sequence[str], scheme: Scheme) -> "Transitions":
+        """Nothing learned: 0 where the scheme allows a transition."""
+        return cls(*(np.where(legal, 0.0, FORBIDDEN) for legal in transitions(tags, scheme)))
+
+    @classmethod
+    def learned(
+        cls,
+        start_K: NDArray[np.floating],
+        transition_KK: NDArray[np.floating],
+        end_K: NDArray[np.floating],
+        tags: Sequence[str],
+        scheme: Scheme,
+    ) -> "Transitions":
+        """Learned scores where the scheme allows a transition."""
+        pairs = zip((start_K, transition_KK, end_K), transitions(tags, scheme), strict=True)
+        return cls(*(np.where(legal, scores.astype(np.float64), FORBIDDEN) for scores, legal in pairs))
+
+    def divided(self, temperature: float) -> "Transitions":
+        """As they stand beside log p of softmax(z / temperature)."""
+        return Transitions(*(np.where(scores > FORBIDDEN, scores / temperature, FORBIDDEN) for scores in self))

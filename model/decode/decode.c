@@ -10,22 +10,6 @@
 #define NOTHING 50 /* eˣ for x below −50 is less than the last bit of 1 */
 #define LIKELY (-0.69f) /* more than half of all: nothing can be likelier */
 
-typedef struct {
-    int64_t tags;            /* K */
-    const uint8_t *starts_K;
-    const uint8_t *steps_KK; /* row: the tag before */
-    const uint8_t *ends_K;
-    const int64_t *label_K;  /* −1 for O */
-    const uint8_t *opens_K;
-    const uint8_t *closes_K;
-    const int64_t *alike_KA; /* columns that are written the same way outside; K where there are no more */
-    int64_t most_alike;      /* A */
-    const double *score_start_K;
-    const double *score_step_KK; /* 0 where nothing was learned; about −1e30 where the scheme does not allow it */
-    const double *score_end_K;
-    int64_t learned;
-} Columns;
-
 static int64_t likeliest(const double *x, int64_t count) {
     int64_t best = 0;
     for (int64_t k = 1; k < count; k++)
@@ -34,7 +18,7 @@ static int64_t likeliest(const double *x, int64_t count) {
 }
 
 /* The best tag of each token alone; whether they are a legal path. */
-static int each_alone(const float *log_TK, int64_t length, const Columns *c, int64_t *column_T) {
+static int each_alone(const float *log_TK, int64_t length, const TagTables *c, int64_t *column_T) {
     int64_t tags = c->tags;
     for (int64_t t = 0; t < length; t++) {
         const float *row = log_TK + t * tags;
@@ -43,30 +27,30 @@ static int each_alone(const float *log_TK, int64_t length, const Columns *c, int
         column_T[t] = best;
     }
     int legal = c->starts_K[column_T[0]] && c->ends_K[column_T[length - 1]];
-    for (int64_t t = 1; t < length && legal; t++) legal = c->steps_KK[column_T[t - 1] * tags + column_T[t]];
+    for (int64_t t = 1; t < length && legal; t++) legal = c->follows_KK[column_T[t - 1] * tags + column_T[t]];
     return legal;
 }
 
 /* Viterbi over one sentence; score holds length × K numbers. */
-static void search(const float *log_TK, int64_t length, const Columns *c, double *score, int64_t *column_T) {
+static void search(const float *log_TK, int64_t length, const TagTables *c, double *score, int64_t *column_T) {
     int64_t tags = c->tags;
-    for (int64_t k = 0; k < tags; k++) score[k] = (double)log_TK[k] + c->score_start_K[k];
+    for (int64_t k = 0; k < tags; k++) score[k] = (double)log_TK[k] + c->start_K[k];
     for (int64_t t = 1; t < length; t++)
         for (int64_t k = 0; k < tags; k++) {
             const double *before = score + (t - 1) * tags;
             double best = -INFINITY;
             for (int64_t j = 0; j < tags; j++) {
-                double through = before[j] + c->score_step_KK[j * tags + k];
+                double through = before[j] + c->transition_KK[j * tags + k];
                 best = through > best ? through : best;
             }
             score[t * tags + k] = best + (double)log_TK[t * tags + k];
         }
     double *last = score + (length - 1) * tags;
-    for (int64_t k = 0; k < tags; k++) last[k] += c->score_end_K[k];
+    for (int64_t k = 0; k < tags; k++) last[k] += c->end_K[k];
     column_T[length - 1] = likeliest(last, tags);
     for (int64_t t = length - 2; t >= 0; t--) {
         double *here = score + t * tags;
-        for (int64_t k = 0; k < tags; k++) here[k] += c->score_step_KK[k * tags + column_T[t + 1]];
+        for (int64_t k = 0; k < tags; k++) here[k] += c->transition_KK[k * tags + column_T[t + 1]];
         column_T[t] = likeliest(here, tags);
     }
 }
@@ -94,24 +78,24 @@ static float log_share(double x) { return x > 0 ? 0 : (float)x; }
  * column_T  the path that given_T goes along
  * Writes log P(tag) of every token, and log P(tag | the one before) along the path; 0 for the first.
  */
-static void add_up_paths(const float *log_TK, int64_t length, const Columns *c, const int64_t *column_T, double *alpha,
+static void add_up_paths(const float *log_TK, int64_t length, const TagTables *c, const int64_t *column_T, double *alpha,
                          float *marginal_TK, float *given_T) {
     int64_t tags = c->tags;
     double *beta = alpha + length * tags, *ahead = beta + tags;
-    for (int64_t k = 0; k < tags; k++) alpha[k] = c->score_start_K[k] + (double)log_TK[k];
+    for (int64_t k = 0; k < tags; k++) alpha[k] = c->start_K[k] + (double)log_TK[k];
     for (int64_t t = 1; t < length; t++)
         for (int64_t k = 0; k < tags; k++) {
-            double before = log_sum(alpha + (t - 1) * tags, c->score_step_KK + k, tags, tags);
+            double before = log_sum(alpha + (t - 1) * tags, c->transition_KK + k, tags, tags);
             alpha[t * tags + k] = before + (double)log_TK[t * tags + k];
         }
-    double total = log_sum(alpha + (length - 1) * tags, c->score_end_K, 1, tags);
-    for (int64_t k = 0; k < tags; k++) beta[k] = c->score_end_K[k];
+    double total = log_sum(alpha + (length - 1) * tags, c->end_K, 1, tags);
+    for (int64_t k = 0; k < tags; k++) beta[k] = c->end_K[k];
     for (int64_t t = length - 1;; t--) {
         for (int64_t k = 0; k < tags; k++) marginal_TK[t * tags + k] = log_share(alpha[t * tags + k] + beta[k] - total);
         if (!t) break;
-        const double *step = c->score_step_KK + column_T[t - 1] * tags;
+        const double *step = c->transition_KK + column_T[t - 1] * tags;
         for (int64_t k = 0; k < tags; k++) ahead[k] = (double)log_TK[t * tags + k] + beta[k];
-        for (int64_t k = 0; k < tags; k++) beta[k] = log_sum(ahead, c->score_step_KK + k * tags, 1, tags);
+        for (int64_t k = 0; k < tags; k++) beta[k] = log_sum(ahead, c->transition_KK + k * tags, 1, tags);
         given_T[t] = log_share(step[column_T[t]] + ahead[column_T[t]] - beta[column_T[t - 1]]);
     }
     given_T[0] = 0;
@@ -122,7 +106,7 @@ static void add_up_paths(const float *log_TK, int64_t length, const Columns *c, 
  * column_T, tag_T, probability_T, begin_M, end_M, label_M, log_product_M: as of model.decoding.Paths
  * Returns how many entities there are, or −1 where there was no memory.
  */
-API int64_t read_paths(const float *log_TK, const int64_t *length_S, int64_t sentences, const Columns *c, int64_t *column_T,
+API int64_t decode_paths(const float *log_TK, const int64_t *length_S, int64_t sentences, const TagTables *c, int64_t *column_T,
                        int64_t *tag_T, float *probability_T, int64_t *begin_M, int64_t *end_M, int64_t *label_M,
                        float *log_product_M) {
     int64_t tags = c->tags, base = 0, found = 0, room = 0;
@@ -132,16 +116,16 @@ API int64_t read_paths(const float *log_TK, const int64_t *length_S, int64_t sen
         const float *log_LK = log_TK + base * tags, *given_L = 0;
         int64_t *column = column_T + base;
         if (!length) continue;
-        if (c->learned || !each_alone(log_LK, length, c, column)) {
+        if (c->crf || !each_alone(log_LK, length, c, column)) {
             if (length > room) {
                 free(memory);
                 room = length;
-                size_t numbers = (size_t)(room + 2) * tags, results = c->learned ? (size_t)room * (tags + 1) : 0;
+                size_t numbers = (size_t)(room + 2) * tags, results = c->crf ? (size_t)room * (tags + 1) : 0;
                 if (!(memory = malloc(numbers * sizeof(double) + results * sizeof(float)))) return -1;
             }
             search(log_LK, length, c, memory, column);
         }
-        if (c->learned) {
+        if (c->crf) {
             float *marginal = (float *)(memory + (room + 2) * tags), *given = marginal + room * tags;
             add_up_paths(log_LK, length, c, column, memory, marginal, given);
             log_LK = marginal;
@@ -164,8 +148,8 @@ API int64_t read_paths(const float *log_TK, const int64_t *length_S, int64_t sen
             if (open) log_product_M[found] += given_L && !begins ? given_L[t] : row[here];
             tag_T[base + t] = label < 0 ? 0 : 2 * label + (begins ? 1 : 2);
             float probability = 0;
-            for (int64_t a = 0; a < c->most_alike; a++) {
-                int64_t k = c->alike_KA[here * c->most_alike + a];
+            for (int64_t a = 0; a < c->most_same; a++) {
+                int64_t k = c->same_iob2_KA[here * c->most_same + a];
                 if (k < tags) probability += expf(row[k]);
             }
             probability_T[base + t] = probability > 1 ? 1 : probability;

@@ -1,14 +1,14 @@
-"""From scores to tags: the best path that is legal under the tagging scheme.
+"""From scores to tags: the best path that is legal under the tagging scheme, and the entities along it.
 
-A softmax scores every token alone and may put ``I-PER`` after ``O``. Of all tag sequences that the scheme
-allows, :func:`best_paths` finds the one with the highest product of probabilities (the scores of steps from tag to
-tag are 0 or −∞). Where such scores were learned (``model/decode/crf.py``) they count as well, and what is said of a tag
-or of an entity is its probability under all paths.
+A softmax scores every token alone and may put ``I-PER`` after ``O``. Of all tag sequences that the scheme allows,
+:func:`best_paths` finds the one with the highest product of probabilities. Where transitions were learned
+(``model/decode/crf.py``) their scores count as well, and what is said of a tag or an entity is its probability under all
+paths. ``decode.c`` is the same in C.
 
-    S sentences · T tokens of all sentences, end to end · K tags · M entities
+S sentences · T tokens of all sentences, end to end · K tags · M entities
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
@@ -16,13 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fenestra.model.decode.viterbi import NEVER, Beliefs, StepScores, add_up_paths, groups, search
-from fenestra.model.steps import run
+from fenestra.model.decode.crf import Transitions
+from fenestra.model.decode.viterbi import best_path, forward_backward
 from fenestra.model.tags import Scheme, Span, split_tag, tag_set, transitions
-from fenestra.model.tiles import fill_array
 
 _TO_IOB2 = str.maketrans("SE", "BI")
-_LARGE = 16_384  # tokens; with more, array arithmetic gives way between its parts
 
 
 class Decoded(NamedTuple):
@@ -53,15 +51,19 @@ class Paths(NamedTuple):
     label_M: NDArray[np.int64]
     """The place of its label among the labels."""
     log_product_M: NDArray[np.float32]
-    """Log of the probability of its tags: Σ log p over its tokens, along the path. With learned steps p is that of a
-    tag after the one before, and of the first one whatever stands before: together exactly P(these tags here)."""
+    """Log of the probability of its tags: Σ log p over its tokens, along the path. With a CRF, p is that of a tag after
+    the one before, and of the first one whatever stands before: together exactly P(these tags here)."""
+
+    def shifted(self, tokens: int) -> "Paths":
+        """The same paths behind ``tokens`` others."""
+        return self._replace(begin_M=self.begin_M + tokens, end_M=self.end_M + tokens)
 
 
-class _Columns(NamedTuple):
+class TagTables(NamedTuple):
     """What there is to know of the K tags of a scheme, as arrays."""
 
     starts_K: NDArray[np.bool_]
-    steps_KK: NDArray[np.bool_]
+    follows_KK: NDArray[np.bool_]
     ends_K: NDArray[np.bool_]
     label_K: NDArray[np.int64]
     """Place of the label; −1 for O."""
@@ -69,13 +71,8 @@ class _Columns(NamedTuple):
     """Whether an entity begins at the tag whatever stands before it."""
     closes_K: NDArray[np.bool_]
     """Whether it ends there whatever follows."""
-    alike_KA: NDArray[np.int64]
+    same_iob2_KA: NDArray[np.int64]
     """The columns that IOB2 writes the same way, itself first; K where there are no more."""
-
-    def allowed(self) -> StepScores:
-        """What the scheme says of steps, as scores: 0 or never."""
-        legal = (self.starts_K, self.steps_KK, self.ends_K)
-        return StepScores(*(np.where(allowed, 0.0, NEVER) for allowed in legal))
 
 
 def iob2_tags(labels: Sequence[str]) -> tuple[str, ...]:
@@ -83,15 +80,37 @@ def iob2_tags(labels: Sequence[str]) -> tuple[str, ...]:
     return tag_set(labels, "IOB2")
 
 
+def labels_of(tags: Sequence[str]) -> list[str]:
+    """The labels of some tags, in order of appearance."""
+    return list(dict.fromkeys(label for _, label in map(split_tag, tags) if label))
+
+
+@lru_cache(16)
+def tag_tables(tags: tuple[str, ...], scheme: Scheme) -> TagTables:
+    """Work out the tables of a scheme, once."""
+    split = [split_tag(tag) for tag in tags]
+    labels = labels_of(tags)
+    meaning = [(prefix.translate(_TO_IOB2), label) for prefix, label in split]
+    same = [[k, *(j for j in range(len(tags)) if j != k and meaning[j] == meaning[k])] for k in range(len(tags))]
+    most = max(map(len, same))
+    return TagTables(
+        *transitions(tags, scheme),
+        np.array([labels.index(label) if label else -1 for _, label in split]),
+        np.array([prefix in "BS" for prefix, _ in split]),
+        np.array([prefix in "ES" for prefix, _ in split]),
+        np.array([columns + [len(tags)] * (most - len(columns)) for columns in same]),
+    )
+
+
 def decode(
-    log_probability_TK: NDArray[np.float32],
+    log_p_TK: NDArray[np.float32],
     lengths: Sequence[int],
     tags: Sequence[str],
     scheme: Scheme,
-    learned: StepScores | None = None,
+    learned: Transitions | None = None,
 ) -> Iterator[Decoded]:
     """Read every sentence off its best legal path; arguments as of :func:`best_paths`."""
-    paths = run(read_paths(log_probability_TK, lengths, tags, scheme, learned))
+    paths = read_paths(log_p_TK, lengths, tags, scheme, learned)
     labels = labels_of(tags)
     names = iob2_tags(labels)
     bounds_M = zip(paths.begin_M.tolist(), paths.end_M.tolist(), paths.label_M.tolist(), strict=True)
@@ -110,37 +129,30 @@ def decode(
 
 
 def read_paths(
-    log_probability_TK: NDArray[np.float32],
+    log_p_TK: NDArray[np.float32],
     lengths: Sequence[int],
     tags: Sequence[str],
     scheme: Scheme,
-    learned: StepScores | None = None,
-) -> Generator[None, None, Paths]:
-    """Find the best legal path of every sentence and read it, giving way now and then."""
-    columns, length_S = scheme_tables(tuple(tags), scheme), np.asarray(lengths, dtype=np.int64)
-    column_T = yield from _best(log_probability_TK, length_S, columns, learned)
-    large = len(column_T) > _LARGE
-    token_T = np.arange(len(column_T))
-    label_T = columns.label_K[column_T]
-    inside_T = label_T >= 0
-    begins_T, ends_T = _boundaries(column_T, label_T, length_S, columns)
+    learned: Transitions | None = None,
+) -> Paths:
+    """Find the best legal path of every sentence and read tags and entities off it; arguments as of :func:`best_paths`."""
+    tables = tag_tables(tuple(tags), scheme)
+    column_T = best_paths(log_p_TK, lengths, tags, scheme, learned)
+    begins_T, ends_T = _boundaries(column_T, lengths, tables)
+    label_T, token_T = tables.label_K[column_T], np.arange(len(column_T))
     begin_M, end_M = np.flatnonzero(begins_T), np.flatnonzero(ends_T) + 1
-    if large:
-        yield
-    log_p_TK, chosen_T = log_probability_TK, log_probability_TK[token_T, column_T]
+    chosen_T = log_p_TK[token_T, column_T]
     if learned:
-        log_p_TK, given_T = yield from _beliefs(log_probability_TK, length_S, column_T, learned)
+        log_p_TK, given_T = _marginals(log_p_TK, lengths, column_T, learned)
         chosen_T = np.where(begins_T, log_p_TK[token_T, column_T], given_T)
-    # Only exact operations follow, or such as are fed whole tiles: the bits of a token are its own.
-    padded_TK = np.concatenate([log_p_TK, np.full((len(column_T), 1), -np.inf, np.float32)], axis=1)
+    # p(B-PER) in IOB2 is p(B-PER) + p(S-PER) in BIOES; the column behind the last has probability 0.
+    p_TK = np.concatenate([np.exp(log_p_TK), np.zeros((len(column_T), 1), np.float32)], axis=1)
     probability_T = np.zeros(len(column_T), dtype=np.float32)
-    for alike_T in columns.alike_KA[column_T].T:
-        probability_T += np.exp(fill_array(padded_TK[token_T, alike_T]))[: len(column_T)]
-        if large:
-            yield
+    for same_T in tables.same_iob2_KA[column_T].T:
+        probability_T += p_TK[token_T, same_T]
     return Paths(
         column_T,
-        np.where(inside_T, 2 * label_T + np.where(begins_T, 1, 2), 0),
+        np.where(label_T >= 0, 2 * label_T + np.where(begins_T, 1, 2), 0),
         probability_T.clip(0.0, 1.0),
         begin_M,
         end_M,
@@ -149,62 +161,58 @@ def read_paths(
     )
 
 
-def labels_of(tags: Sequence[str]) -> list[str]:
-    """The labels of some tags, in order of appearance."""
-    return list(dict.fromkeys(label for _, label in map(split_tag, tags) if label))
-
-
 def best_paths(
-    log_probability_TK: NDArray[np.float32],
+    log_p_TK: NDArray[np.float32],
     lengths: Sequence[int],
     tags: Sequence[str],
     scheme: Scheme,
-    learned: StepScores | None = None,
+    learned: Transitions | None = None,
 ) -> NDArray[np.int64]:
     """Find the most probable legal tag sequence of every sentence.
 
-    Taking the best tag of each token is the answer already wherever the result is legal, unless there are learned
-    steps; only the sentences where it is not are searched, many of them one step at a time together.
+    Taking the best tag of each token is the answer already wherever the result is legal, unless transitions were
+    learned; only the sentences where it is not are searched.
 
     Args:
-        log_probability_TK: natural logarithms, sentences end to end.
+        log_p_TK: natural logarithms, sentences end to end.
         lengths: tokens of each sentence; they add up to T.
         tags: the K tags, in the order of the columns.
         scheme: decides which tag may follow which.
-        learned: scores of the steps, NEVER where the scheme does not allow one; 0 elsewhere, when omitted.
+        learned: scores of the transitions; 0 where the scheme allows one, when omitted.
 
     Returns:
         The column of each token's tag, shape (T,).
     """
-    columns = scheme_tables(tuple(tags), scheme)
-    return run(_best(log_probability_TK, np.asarray(lengths, dtype=np.int64), columns, learned))
+    tables = tag_tables(tuple(tags), scheme)
+    scores = learned or Transitions.allowed(tags, scheme)
+    column_T: NDArray[np.int64] = log_p_TK.argmax(axis=1)
+    for begin, end in _sentences(lengths):
+        if learned or not _is_legal(column_T[begin:end], tables):
+            column_T[begin:end] = best_path(log_p_TK[begin:end], scores)
+    return column_T
 
 
-@lru_cache(16)
-def scheme_tables(tags: tuple[str, ...], scheme: Scheme) -> _Columns:
-    """Work out the tables of a scheme, once."""
-    split = [split_tag(tag) for tag in tags]
-    labels = labels_of(tags)
-    meaning = [(prefix.translate(_TO_IOB2), label) for prefix, label in split]
-    alike = [[k, *(j for j in range(len(tags)) if j != k and meaning[j] == meaning[k])] for k in range(len(tags))]
-    most = max(map(len, alike))
-    return _Columns(
-        *transitions(tags, scheme),
-        np.array([labels.index(label) if label else -1 for _, label in split]),
-        np.array([prefix in "BS" for prefix, _ in split]),
-        np.array([prefix in "ES" for prefix, _ in split]),
-        np.array([same + [len(tags)] * (most - len(same)) for same in alike]),
-    )
+def _sentences(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First token, and one past the last, of the sentences that are not empty."""
+    ends = list(accumulate(lengths))
+    return ((end - length, end) for length, end in zip(lengths, ends, strict=True) if length)
+
+
+def _is_legal(column_L: NDArray[np.int64], tables: TagTables) -> bool:
+    """Whether the scheme allows a path."""
+    ends_meet = tables.starts_K[column_L[0]] and tables.ends_K[column_L[-1]]
+    return bool(ends_meet and tables.follows_KK[column_L[:-1], column_L[1:]].all())
 
 
 def _boundaries(
-    column_T: NDArray[np.int64], label_T: NDArray[np.int64], length_S: NDArray[np.int64], columns: _Columns
+    column_T: NDArray[np.int64], lengths: Sequence[int], tables: TagTables
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which tokens an entity begins at, and which it ends at; as :func:`fenestra.model.tags.spans` reads the tags."""
+    label_T = tables.label_K[column_T]
     inside_T = label_T >= 0
-    begins_T = inside_T & columns.opens_K[column_T]
-    begins_T[1:] |= inside_T[1:] & ((label_T[1:] != label_T[:-1]) | columns.closes_K[column_T[:-1]])
-    head_S = (length_S.cumsum() - length_S)[length_S > 0]
+    begins_T = inside_T & tables.opens_K[column_T]
+    begins_T[1:] |= inside_T[1:] & ((label_T[1:] != label_T[:-1]) | tables.closes_K[column_T[:-1]])
+    head_S = [begin for begin, _ in _sentences(lengths)]
     begins_T[head_S] = inside_T[head_S]
     ends_T = inside_T.copy()
     ends_T[:-1] &= begins_T[1:] | ~inside_T[1:]
@@ -220,55 +228,12 @@ def _sums(value_T: NDArray[np.float32], begin_M: NDArray[np.int64], end_M: NDArr
     return result
 
 
-def _best(
-    log_probability_TK: NDArray[np.float32],
-    length_S: NDArray[np.int64],
-    columns: _Columns,
-    learned: StepScores | None,
-) -> Generator[None, None, NDArray[np.int64]]:
-    """As :func:`best_paths`, giving way now and then."""
-    best_T: NDArray[np.int64] = log_probability_TK.argmax(axis=1)
-    length_S, begin_S = _sentences(length_S)
-    if not len(length_S):
-        return best_T
-    chosen = np.arange(len(length_S)) if learned else _illegal(best_T, begin_S, length_S, columns)
-    large = len(best_T) > _LARGE
-    if large:
-        yield
-    for group in groups(length_S, chosen):
-        yield from search(log_probability_TK, begin_S[group], length_S[group], learned or columns.allowed(), best_T)
-        if large:
-            yield
-    return best_T
-
-
-def _beliefs(
-    log_probability_TK: NDArray[np.float32],
-    length_S: NDArray[np.int64],
-    column_T: NDArray[np.int64],
-    learned: StepScores,
-) -> Generator[None, None, Beliefs]:
-    """What all paths together say of every token, giving way now and then."""
-    beliefs = Beliefs(np.empty_like(log_probability_TK), np.zeros(len(column_T), np.float32))
-    length_S, begin_S = _sentences(length_S)
-    for group in groups(length_S, np.arange(len(length_S))):
-        yield from add_up_paths(log_probability_TK, begin_S[group], length_S[group], learned, column_T, beliefs)
-        if len(column_T) > _LARGE:
-            yield
-    return beliefs
-
-
-def _sentences(length_S: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Lengths and first tokens of the sentences that are not empty."""
-    return length_S[length_S > 0], (length_S.cumsum() - length_S)[length_S > 0]
-
-
-def _illegal(
-    best_T: NDArray[np.int64], begin_S: NDArray[np.int64], length_S: NDArray[np.int64], columns: _Columns
-) -> NDArray[np.int64]:
-    """The sentences whose best tags are no legal path."""
-    broken_T = np.zeros(len(best_T), dtype=bool)
-    broken_T[1:] = ~columns.steps_KK[best_T[:-1], best_T[1:]]
-    broken_T[begin_S] = ~columns.starts_K[best_T[begin_S]]
-    broken_T[begin_S + length_S - 1] |= ~columns.ends_K[best_T[begin_S + length_S - 1]]
-    return np.unique(np.repeat(np.arange(len(length_S)), length_S)[broken_T])
+def _marginals(
+    log_p_TK: NDArray[np.float32], lengths: Sequence[int], column_T: NDArray[np.int64], learned: Transitions
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The marginals of all tags, and the probability of each tag on its path given the one before, as logarithms."""
+    marginal_TK, given_T = np.empty_like(log_p_TK), np.zeros(len(column_T), np.float32)
+    for begin, end in _sentences(lengths):
+        here = slice(begin, end)
+        marginal_TK[here], given_T[here] = forward_backward(log_p_TK[here], learned, column_T[here])
+    return marginal_TK, given_T

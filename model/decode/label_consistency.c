@@ -8,13 +8,6 @@
 
 #define SMALL 1 /* what is more has a capital first, as of model.document.case_evidence */
 
-typedef struct {
-    int64_t tags; /* K */
-    const int64_t *label_K; /* −1 for O */
-    float same_tag;
-    float same_label;
-} Agreement;
-
 /* Find the words with a capital that a document has more than once.
  *
  * tally                      zeros for every lowered number, and zeros again afterwards
@@ -58,7 +51,7 @@ static inline void probabilities(const float *log_p, int64_t count, float *p) {
 }
 
 /* Add p up over the tokens of every word, in float64 and in the order of the tokens. */
-API void add_up(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count, int64_t tags,
+API void sum_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count, int64_t tags,
                 double *sum_GK) {
     for (int64_t n = 0; n < count; n++) {
         const float *log_K = log_TK + token_N[n] * tags;
@@ -78,8 +71,8 @@ API void add_up(const float *log_TK, const int64_t *token_N, const int64_t *grou
  * sum_GK   their p added up, of all of them
  * Returns whether there was memory.
  */
-API int32_t agree(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count, const int64_t *count_G,
-                  const double *sum_GK, const Agreement *a) {
+API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count, const int64_t *count_G,
+                  const double *sum_GK, const LabelConsistency *a) {
     int64_t tags = a->tags, whole = (tags + LANES - 1) / LANES * LANES;
     double *mean_K = malloc((size_t)(2 * tags + 1) * sizeof(double) + (size_t)whole * sizeof(float));
     if (!mean_K) return 0;
@@ -104,9 +97,9 @@ API int32_t agree(float *log_TK, const int64_t *token_N, const int64_t *group_N,
             largest = x_K[k] > largest ? x_K[k] : largest;
         }
         for (int64_t k = tags; k < whole; k++) x_K[k] = -INFINITY;
-        Vector total = same(0);
-        for (int64_t k = 0; k < whole; k += LANES) total = add(total, exponential(add(load(x_K + k), same(-largest))));
-        float shift = largest + logf(sum_of(total));
+        Vector total = splat(0);
+        for (int64_t k = 0; k < whole; k += LANES) total = add(total, exponential(add(load(x_K + k), splat(-largest))));
+        float shift = largest + logf(reduce_add(total));
         for (int64_t k = 0; k < tags; k++) log_K[k] = x_K[k] - shift;
     }
     free(mean_K);

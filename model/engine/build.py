@@ -6,9 +6,9 @@ along for the time of the build. Where that fails too, the project is installed 
 The library lies beside its sources and speaks to Python through ``ctypes``, so one build serves every Python 3.
 """
 
-import hashlib
 import os
 import platform
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -22,8 +22,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path(__file__).resolve().parent
 ROOM = FOLDER.parent
-SOURCES = ("text/text.c", "words/words.c", "network/network.c", "decode/label_consistency.c", "decode/decode.c")
-HEADERS = ("simd.h",)
+_MADE_OF = runpy.run_path(str(FOLDER / "sources.py"))
 FLAGS = (
     "-std=c11 -O3 -fPIC -shared -fvisibility=hidden -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wall -Wextra"
 ).split()
@@ -51,23 +50,17 @@ def builds(zig: bool) -> dict[str, list[str]]:
     return found
 
 
-def digest(room: Path) -> str:
-    """What tells these sources in C from others."""
-    contents = b"".join((room / name).read_bytes() for name in (*HEADERS, *SOURCES))
-    return hashlib.sha256(contents).hexdigest()[:16]
-
-
 def compile_all() -> list[Path]:
     """Compile what can be compiled; whatever a compiler is too old for is left out."""
     command = compiler()
     if command is None or sys.platform == "win32":
         return []
     made = []
-    mark = f'-DSOURCES="{digest(ROOM)}"'  # library.py compares it
+    mark = f'-DSOURCES="{_MADE_OF["digest"]()}"'  # library.py compares it
     for name, flags in builds("ziglang" in command).items():
         target = FOLDER / f"kernel-{name}.so"
         draft = target.with_suffix(f".{os.getpid()}")
-        sources = [f"-I{ROOM}", *(str(ROOM / source) for source in SOURCES)]
+        sources = [f"-I{ROOM}", *(str(ROOM / source) for source in _MADE_OF["SOURCES"])]
         result = subprocess.run(
             [*command, *FLAGS, mark, *flags, *sources, "-o", str(draft), "-lm"],
             capture_output=True,

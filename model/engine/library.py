@@ -1,126 +1,175 @@
-"""The compiled library: which build of it fits this processor, and its functions with their arguments."""
+"""The compiled library: which build of it fits this processor, and its functions, typed by their C prototypes.
+
+``kernel.h`` is the only place that says what a function takes. :class:`Declarations` reads its constants, structures and
+prototypes, and a call checks every array against them: number type and memory layout, in the order of the arguments.
+
+Plain C11 behind ``ctypes``: no header of Python's is needed to build it, one library serves every version of Python, and
+other threads run while it computes.
+"""
 
 import ctypes
-import hashlib
 import math
+import re
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from fenestra.model.engine.sources import ROOM, digest
 
 Array = NDArray[Any]
 
 FOLDER = Path(__file__).parent
-PANEL = 16
-"""As in ``simd.h``: widths are filled up with zeros to a multiple of it."""
-KINDS = {"float32": 0, "int16": 1, "int8": 2, "float16": 3, "int4": 4}
-"""Number types, as the files in C call them."""
+SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 
-_BUILDS = {"AVX512": ("x86-64-v4", "x86-64-v3", "any"), "AVX2": ("x86-64-v3", "any")}
-"""By what torch says of the processor: the builds that run on it, the best first."""
-_addressof, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
+_BUILDS = {4: ("x86-64-v4", "x86-64-v3", "any"), 3: ("x86-64-v3", "any")}
+"""By ``cpu_level``: the builds that run on the processor, the best first."""
 _MANY = 4096  # tokens; looking up fewer takes less than half a millisecond
 _LINE = 64  # bytes of a line of the cache
-_POINTER, _COUNT, _FLOAT, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int32
-_SIGNATURES: dict[str, tuple[Any, str]] = {
-    "is_white": (_FLAG, "f"),
-    "learn": (_FLAG, "ppnfpn"),
-    "read_on": (_FLAG, "pppnppppp" + "np"),
-    "look_ahead": (_COUNT, "pppnppnn"),
-    "split": (_COUNT, "ppnppppppp" + "p"),
-    "class_tokens": (None, "pppnpppp"),
-    "encode": (None, "ppppnnp"),
-    "project": (_FLAG, "pppnnnnppn" + "ppp"),
-    "add_vectors": (None, "ppp" + "nppp"),
-    "add_sums": (None, "pppnnpp"),
-    "document_rows": (_FLAG, "ppnnxpppppp" + "np"),
-    "fill_crc_table": (None, ""),
-    "hash_ngrams": (None, "ppnpnnpn"),
-    "mix": (None, "ppppppp" + "nnp"),
-    "score": (_COUNT, "ppppppp" + "nnp"),
-    "lay_out": (_COUNT, "ppnpnnnnnppppp"),
-    "find_repeats": (_COUNT, "ppnpppppp"),
-    "add_up": (None, "pppnnp"),
-    "agree": (_FLAG, "pppnppp"),
-    "read_paths": (_COUNT, "ppnpppppppp"),
-}
-_TYPES = {"p": _POINTER, "n": _COUNT, "x": _FLOAT, "f": _FLAG}
+_addressof, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
+_SCALARS: dict[str, Any] = {
+    "int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint32_t": ctypes.c_uint32, "float": ctypes.c_float,
+    "void": None,
+}  # fmt: skip
+_NUMBERS = {
+    "int8_t": "int8", "uint8_t": "uint8", "uint16_t": "uint16", "int32_t": "int32", "uint32_t": "uint32",
+    "int64_t": "int64", "uint64_t": "uint64", "float": "float32", "double": "float64",
+}  # fmt: skip
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_ENUM = re.compile(r"enum \{(.*?)\};", re.DOTALL)
+_STRUCT = re.compile(r"typedef struct \{(.*?)\} (\w+);", re.DOTALL)
+_PROTOTYPE = re.compile(r"^API (?:const )?(\w+) (\*?)(\w+)\(([^)]*)\);", re.MULTILINE)
+_VARIABLE = re.compile(r"(?:const )?(\w+) (\**)(\w+)$")
 
 
-class Runs(ctypes.Structure):
-    """As in ``text.c``."""
+class Structure(ctypes.Structure):
+    """A C structure that is filled with arrays and keeps them alive."""
 
-    _fields_ = [
-        (name, _COUNT if name in ("places", "runs", "most_runs") or name.startswith(("used", "most")) else _POINTER)
-        for name in (
-            "hash run places runs most_runs letters_at letters_of words_at words_of "
-            "letters used_letters most_letters words used_words most_words"
-        ).split()
-    ]
+    declared: dict[str, "Parameter"]
+    """Its fields by name."""
 
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - numbers and arrays
+        """Fill all fields.
 
-class Reading(ctypes.Structure):
-    """As in ``text.c``."""
+        Raises:
+            TypeError: a field is missing or unknown, or an array is of another number type than the C pointer.
+        """
+        if values.keys() != self.declared.keys():
+            raise TypeError(f"{type(self).__name__}: expected {', '.join(self.declared)}, got {', '.join(values)}")
+        super().__init__(**{name: self.declared[name].convert(value) for name, value in values.items()})
+        self._kept: list[Any] = list(values.values())
 
-    _fields_ = [(name, _COUNT) for name in ("at", "text", "tokens", "lines", "stop", "unsure")]
-
-
-class Features(ctypes.Structure):
-    """As in ``rows.c``."""
-
-    _fields_ = [
-        ("width", _COUNT), ("storage", _COUNT), ("codes", _POINTER), ("scale", _POINTER), ("fields", _COUNT),
-        ("table", _POINTER), ("widths", _POINTER), ("gram_width", _COUNT), ("grams", _POINTER), ("entry", _COUNT),
-    ]  # fmt: skip
+    def keep(self, *arrays: Any) -> None:  # noqa: ANN401
+        """Keep alive what arrays of addresses point to."""
+        self._kept += arrays
 
 
-class Network(ctypes.Structure):
-    """As in ``window.c``."""
+class Parameter:
+    """A parameter of a function or a field of a structure."""
 
-    _fields_ = [
-        ("width", _COUNT), ("hidden", _COUNT), ("kind", _COUNT), ("layers", _COUNT), ("weight", _POINTER),
-        ("bias", _POINTER), ("outputs", _POINTER), ("tags", _COUNT), ("temperature", _FLOAT),
-        ("unit", _POINTER),
-    ]  # fmt: skip
+    def __init__(self, declaration: str, structures: dict[str, type[Structure]]) -> None:
+        match = _VARIABLE.match(" ".join(declaration.split()))
+        if match is None:
+            raise ValueError(f"kernel.h: cannot read {declaration!r}")
+        kind, stars, self.name = match.groups()
+        self.convert: Callable[[Any], Any]
+        if stars and kind in structures:
+            self.type, self.convert = ctypes.POINTER(structures[kind]), ctypes.byref
+        elif stars:
+            # A pointer to pointers takes an array of addresses, and a pointer to void an array of any numbers.
+            self._number = np.dtype("uint64" if stars == "**" else _NUMBERS[kind]) if kind != "void" else None
+            self.type, self.convert = ctypes.c_void_p, self._address
+        else:
+            self.type, self.convert = _SCALARS[kind], _same
+
+    def _address(self, array: Array | None) -> int | None:
+        """Where the numbers begin.
+
+        Raises:
+            TypeError: they are of another type, or do not lie end to end.
+        """
+        if array is None:
+            return None
+        number = self._number
+        if number is not None and array.dtype is not number and array.dtype != number:
+            raise TypeError(f"{self.name}: expected an array of {number}, got {array.dtype}")
+        return address(array)
 
 
-class Agreement(ctypes.Structure):
-    """As in ``agree.c``."""
+class Function:
+    """A C function that takes numbers, arrays and structures."""
 
-    _fields_ = [("tags", _COUNT), ("label_K", _POINTER), ("same_tag", _FLOAT), ("same_label", _FLOAT)]
+    def __init__(self, function: Any, parameters: list[Parameter], result: str | None) -> None:  # noqa: ANN401
+        function.restype = ctypes.c_char_p if result is None else _SCALARS[result]
+        function.argtypes = [parameter.type for parameter in parameters]
+        self._function = function
+        self._converters = [parameter.convert for parameter in parameters]
+
+    def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401
+        """Call it; the arrays are read and written where they lie.
+
+        Raises:
+            TypeError: an array is not what the prototype says.
+        """
+        converted = [convert(one) for convert, one in zip(self._converters, arguments, strict=True)]
+        return self._function(*converted)
 
 
-class Columns(ctypes.Structure):
-    """As in ``path.c``."""
+class Declarations:
+    """What ``kernel.h`` declares."""
 
-    _fields_ = [
-        (name, _COUNT if name in ("tags", "most_alike", "learned") else _POINTER)
-        for name in (
-            "tags starts_K steps_KK ends_K label_K opens_K closes_K alike_KA most_alike "
-            "score_start_K score_step_KK score_end_K learned"
-        ).split()
-    ]
+    def __init__(self, header: str) -> None:
+        text = _COMMENT.sub("", header)
+        self.constants: dict[str, int] = {}
+        for body in _ENUM.findall(text):
+            number = 0
+            for entry in filter(str.strip, body.split(",")):
+                name, _, value = entry.partition("=")
+                number = int(value) if value else number
+                self.constants[name.strip()] = number
+                number += 1
+        self.structures: dict[str, type[Structure]] = {}
+        for body, name in _STRUCT.findall(text):
+            fields = [Parameter(line, self.structures) for line in filter(str.strip, body.split(";"))]
+            self.structures[name] = type(
+                name,
+                (Structure,),
+                {
+                    "_fields_": [(field.name, field.type) for field in fields],
+                    "declared": {field.name: field for field in fields},
+                    "__doc__": "As in ``kernel.h``.",
+                },
+            )
+        self.functions = {
+            name: ([] if taken == "void" else [Parameter(p, self.structures) for p in taken.split(",")],
+                   None if star else result)
+            for result, star, name, taken in _PROTOTYPE.findall(text)
+        }  # fmt: skip
+
+    def bind(self, library: ctypes.CDLL) -> "Functions":
+        """The functions of a library, by their names."""
+        return Functions({name: Function(getattr(library, name), *types) for name, types in self.functions.items()})
 
 
 class Functions:
-    """The functions of a library. They take addresses, of arrays that their caller keeps alive."""
+    """The functions of a library as attributes."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        """Say what each takes and gives."""
-        for name, (result, arguments) in _SIGNATURES.items():
-            function = getattr(library, name)
-            function.restype = result
-            function.argtypes = [_TYPES[letter] for letter in arguments]
-            setattr(self, name, function)
+    def __init__(self, functions: dict[str, Function]) -> None:
+        self.__dict__.update(functions)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a C function
+    def __getattr__(self, name: str) -> Function:
         raise AttributeError(f"the compiled kernel has no function {name}")
+
+
+@cache
+def declarations() -> Declarations:
+    """What the header beside the sources declares, read once."""
+    return Declarations((ROOM / "kernel.h").read_text(encoding="utf-8"))
 
 
 class Kernel:
@@ -138,28 +187,15 @@ class Kernel:
         """
         self.name = path.stem
         library = ctypes.CDLL(str(path))
-        library.sources.restype = ctypes.c_char_p
-        if library.sources() != digest(FOLDER.parent).encode():
+        library.source_digest.restype = ctypes.c_char_p
+        if library.source_digest() != digest(FOLDER.parent).encode():
             raise OSError(f"{path}: compiled from other sources; install the project again")
-        self.short, self.long = Functions(ctypes.PyDLL(str(path))), Functions(library)
+        self.short, self.long = declarations().bind(ctypes.PyDLL(str(path))), declarations().bind(library)
         self.short.fill_crc_table()
 
     def call(self, tokens: int, each: float = 1.0) -> Functions:
         """The functions for so many tokens, each of which takes ``each`` times as long as to look it up."""
         return self.long if tokens * each > _MANY else self.short
-
-
-def digest(room: Path) -> str:
-    """What tells the sources in C from others; as ``build.py`` works it out."""
-    files = (
-        "simd.h",
-        "text/text.c",
-        "words/words.c",
-        "network/network.c",
-        "decode/label_consistency.c",
-        "decode/decode.c",
-    )
-    return hashlib.sha256(b"".join((room / name).read_bytes() for name in files)).hexdigest()[:16]
 
 
 @cache
@@ -170,8 +206,16 @@ def load() -> Kernel | None:
 
 def builds() -> Iterator[Kernel]:
     """All builds that this processor can run, the best first."""
-    for build in _BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("any",)):
-        path = FOLDER / f"kernel-{build}.so"
+    names: tuple[str, ...] = ("any",)
+    baseline = FOLDER / f"kernel-any{SUFFIX}"
+    if baseline.is_file():
+        try:
+            names = _BUILDS.get(ctypes.CDLL(str(baseline)).cpu_level(), names)
+        except (OSError, AttributeError) as error:
+            warnings.warn(f"the compiled kernel is not used: {error}", RuntimeWarning, stacklevel=2)
+            return
+    for name in names:
+        path = FOLDER / f"kernel-{name}{SUFFIX}"
         if path.is_file():
             try:
                 yield Kernel(path)
@@ -179,21 +223,19 @@ def builds() -> Iterator[Kernel]:
                 warnings.warn(f"the compiled kernel is not used: {error}", RuntimeWarning, stacklevel=2)
 
 
-def address(array: Array | None) -> int | None:
-    """Where a contiguous array begins; None for no array."""
-    if array is None:
-        return None
+def address(array: Array) -> int:
+    """Where the numbers of an array begin.
+
+    Raises:
+        TypeError: they do not lie end to end.
+    """
     try:
         return _addressof(_first_byte(array))  # type: ignore[arg-type]  # five times as fast as the way below
     except (TypeError, ValueError):  # read-only, or empty
+        if not array.flags.c_contiguous:
+            raise TypeError("expected an array whose numbers lie end to end") from None
         place: int = array.__array_interface__["data"][0]
         return place
-
-
-def copied(x: Tensor) -> Array:
-    """A tensor as a contiguous array; without a copy where it is one."""
-    array: Array = x.detach().cpu().contiguous().numpy()
-    return array
 
 
 def empty(shape: tuple[int, ...], dtype: type[np.generic] | str) -> Array:
@@ -201,33 +243,9 @@ def empty(shape: tuple[int, ...], dtype: type[np.generic] | str) -> Array:
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
     raw = np.empty(size + _LINE, np.uint8)
-    begin = -(address(raw) or 0) % _LINE
+    begin = -address(raw) % _LINE
     return raw[begin : begin + size].view(kind).reshape(shape)
 
 
-def filled(width: int, whole: int = PANEL) -> int:
-    """A width filled up to whole panels."""
-    return -(-width // whole) * whole
-
-
-def panels(weight_OI: NDArray[np.float32], outputs: int, inputs: int) -> NDArray[np.float32]:
-    """A weight matrix as ``simd.h`` multiplies with it: panel by panel of its outputs, each inputs × PANEL.
-
-    Args:
-        weight_OI: the matrix.
-        outputs: what its height is filled up to.
-        inputs: what its width is filled up to.
-    """
-    whole = np.zeros((outputs, inputs), dtype=np.float32)
-    whole[: weight_OI.shape[0], : weight_OI.shape[1]] = weight_OI
-    result = empty((outputs // PANEL, inputs, PANEL), np.float32)
-    result[:] = whole.reshape(-1, PANEL, inputs).transpose(0, 2, 1)
-    return result
-
-
-def padded(x: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """Fill the last axis up with zeros."""
-    result = empty((*x.shape[:-1], width), np.float32)
-    result.fill(0)
-    result[..., : x.shape[-1]] = x
-    return result
+def _same(value: Any) -> Any:  # noqa: ANN401
+    return value

@@ -1,101 +1,246 @@
-"""The way of a request in Python, numpy and torch: on a GPU, and where the kernel was not compiled.
+"""The reference engine: the five stages in plain NumPy, as the lecture writes them.
 
-It is also what the kernel is held against (``tests/model/test_native.py``): other code, the same answers.
+It is the oracle of the compiled kernel, and what tags where no kernel was compiled. Every document is computed by itself,
+so an answer cannot depend on what else is in the batch.
+
+T tokens of a batch · W window width · U distinct words · K tags
 """
 
+from array import array
 from collections.abc import Generator, Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate, chain
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from fenestra.model import tiles
-from fenestra.model.batch import Batch, Inputs, Sentences, look_up
 from fenestra.model.checkpoint import Checkpoint
-from fenestra.model.decode import label_consistency as agreement
-from fenestra.model.decode.crf import step_scores
-from fenestra.model.decode.decoding import Paths, read_paths, scheme_tables
-from fenestra.model.errors import RunError
-from fenestra.model.network.windows import Windows
-from fenestra.model.projections import Projections
-from fenestra.model.reading import read
-from fenestra.model.results import Places
-from fenestra.model.steps import Step, named, run
+from fenestra.model.decode import label_consistency
+from fenestra.model.decode.crf import Transitions
+from fenestra.model.decode.decoding import Paths, read_paths, tag_tables
+from fenestra.model.engine.stages import PIECE, Item, Sentences, Window, grouped
+from fenestra.model.errors import InputError, RunError
+from fenestra.model.network import network
+from fenestra.model.network.context import case_classes, case_evidence, topics
+from fenestra.model.network.windows import PAD, sentence_bounds, window_ids
+from fenestra.model.progress import Progress, parts
+from fenestra.model.results import Places, TextPlaces, WordPlaces
 from fenestra.model.tags import tag_set
+from fenestra.model.text.sentences import Splitter
+from fenestra.model.text.tokens import pieces
+from fenestra.model.words.lexicon import UNKNOWN, number_words
+
+_REMEMBERED = 1 << 14  # words whose e(w) is kept
+NAN_SCORES = "the model's scores are NaN: its weights are damaged"
 
 
-class Plain:
-    """Tags batches with torch. Threads may share it."""
+class ReferenceBatch:
+    """Documents as lists of words."""
 
-    def __init__(self, model: Checkpoint, cache_mb: float) -> None:
-        """Set up.
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        """Of all tokens."""
+        self.lengths: list[int] = []
+        self.sizes: list[int] = []
+        self.places: list[Places] = []
 
-        Args:
-            model: its network is where it is to compute.
-            cache_mb: size of the table of words, in units of 10⁶ bytes.
-        """
-        self._model = model
-        self._tags = tag_set(model.config.labels, model.config.scheme)
-        self._learned = step_scores(model.network.chain, model.calibration.temperature)
-        self._first_layer = Projections(model.network, model.lexicon, cache_mb)
+    @property
+    def tokens(self) -> int:
+        """T."""
+        return len(self.words)
 
-    def batches(self, items: Sequence[str | Sequence[str]]) -> Iterator[Step | tuple[Batch, list[Places]]]:
-        """Read texts (strings) and sentences of words (lists) into batches, giving way after a few thousand tokens.
+    def documents(self) -> Iterator[tuple[int, int]]:
+        """Begin and end of every document, in tokens."""
+        return ((end - size, end) for size, end in zip(self.sizes, accumulate(self.sizes), strict=True))
+
+    def read_text(self, text: str) -> Iterator[Progress]:
+        """Read a raw text as a document."""
+        starts, sizes, splitter = array("i"), array("i"), Splitter(text)
+        for words, begins in pieces(text, PIECE):
+            splitter.read(words, begins)
+            starts.extend(begins)
+            sizes.extend(map(len, words))
+            self.words += words
+            if len(words) >= PIECE:
+                yield Progress("tokenize")
+        self._end_document(splitter.lengths())
+        self.places.append(TextPlaces(text, np.array(starts, np.int32), np.array(sizes, np.int32)))
+
+    def read_sentence(self, words: Sequence[str]) -> None:
+        """Read a sentence of words as a document.
 
         Raises:
             InputError: a word is empty.
         """
-        return ((full if isinstance(full, Step) else (full.batch, full.places)) for full in read(items))
+        self.words += _checked(words)
+        self._end_document([len(words)] if words else [])
+        self.places.append(WordPlaces(words))
 
-    def documents(self, documents: Sequence[Sentences]) -> Batch:
-        """Read documents whose sentences are words already."""
-        return Batch.of(documents)
-
-    def log_probabilities(
-        self, batch: Batch, part: tuple[int, int] | None = None
-    ) -> Generator[Step, None, NDArray[np.float32]]:
-        """Log p of every token of a batch, or of a part of them: log_TK.
+    def read_document(self, sentences: Sentences) -> None:
+        """Read a document of sentences of words, of which some may be empty.
 
         Raises:
-            RunError: a score is no number.
+            InputError: a word is empty.
         """
-        inputs = yield from self._look_up(batch)
-        parts_NK = [np.zeros((0, len(self._tags)), dtype=np.float32)]
-        for words, windows in (inputs.part(*part) if part else inputs).bags():
-            logits_NK = yield from named("network", self._logits(words, windows))
-            parts_NK.append(tiles.log_softmax(logits_NK, self._model.calibration.temperature))
-            yield Step("network")
-        log_TK = np.concatenate(parts_NK)
-        if np.isnan(log_TK).any():
-            raise RunError("the model's scores are not numbers: its weights are damaged")
-        return log_TK
+        self.words += _checked(list(chain.from_iterable(sentences)))
+        self._end_document(list(map(len, sentences)))
 
-    def agree(self, batch: Batch, log_TK: NDArray[np.float32]) -> Generator[None, None, None]:
-        """Let the tokens of every word of a document agree, in place."""
-        repeats = yield from agreement.find_repeats(batch)
-        label_K = scheme_tables(self._tags, self._model.config.scheme).label_K
-        yield from agreement.agree(log_TK, repeats, label_K, self._model.calibration.agreement)
+    def _end_document(self, lengths: Sequence[int]) -> None:
+        self.lengths += lengths
+        self.sizes.append(sum(lengths))
 
-    def paths(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Generator[None, None, Paths]:
-        """Find the best legal path of every sentence and read it, giving way now and then."""
-        return read_paths(log_TK, lengths, self._tags, self._model.config.scheme, self._learned)
 
-    def strange(self, batch: Batch) -> NDArray[np.bool_]:
-        """Which tokens are words that training did not know; shape (T,)."""
-        word_T = batch.word_numbers()
-        found_T: NDArray[np.bool_] = np.array([*map(self._model.lexicon.strange, batch.words)], np.bool_)[word_T]
-        return found_T
+class _Context(NamedTuple):
+    """What documents add to their windows."""
 
-    def window(self, batch: Batch, token: int) -> tuple[list[str], Windows]:
-        """The words of the window of one token, and the window over them as the network has it."""
-        ((words, window),) = run(self._look_up(batch)).part(token, token + 1).bags()
-        return words, window
+    class_T: NDArray[np.int64] | None
+    """Case class of every token, from 0; None for a model that does not look."""
+    topic_PD: NDArray[np.float32] | None
+    """Mean vector of every document; likewise."""
 
-    def _look_up(self, batch: Batch) -> Generator[Step, None, Inputs]:
-        return look_up(batch, self._model.lexicon, self._model.network.vectors, self._model.config)
 
-    def _logits(self, words: Sequence[str], windows: Windows) -> Generator[None, None, NDArray[np.float32]]:
-        preactivation_NH = yield from self._first_layer.mix(words, windows)
-        with torch.inference_mode():
-            logits_NK: NDArray[np.float32] = self._model.network.classify(preactivation_NH).cpu().numpy()
-        return logits_NK
+class Reference:
+    """Tags batches with NumPy. Threads may share it."""
+
+    name = "reference"
+
+    def __init__(self, model: Checkpoint) -> None:
+        """Keep the model; nothing is prepared."""
+        self._config, self._lexicon, self._parameters = model.config, model.lexicon, model.parameters
+        self._calibration = model.calibration
+        self._tags = tag_set(model.config.labels, model.config.scheme)
+        self._transitions = crf_of(model)
+        self._entry = lru_cache(_REMEMBERED)(self._encode)
+
+    def read(self, items: Sequence[Item]) -> Iterator[Progress | ReferenceBatch]:
+        """Read texts and sentences of words; see :class:`fenestra.model.engine.stages.Engine`."""
+        for group in grouped(items):
+            batch = ReferenceBatch()
+            for item in group:
+                if isinstance(item, str):
+                    yield from batch.read_text(item)
+                else:
+                    batch.read_sentence(item)
+            yield Progress("tokenize")
+            yield batch
+
+    def read_documents(self, documents: Sequence[Sentences]) -> ReferenceBatch:
+        """Read documents whose sentences are words already."""
+        batch = ReferenceBatch()
+        for document in documents:
+            batch.read_document(document)
+        return batch
+
+    def look_up(self, batch: ReferenceBatch) -> tuple[_Context, int]:
+        """Case classes and topics of the documents, and how many tokens have no pretrained vector."""
+        features = self._config.features
+        words, places = number_words(batch.words)
+        word_T = np.array(places, dtype=np.int64)
+        vector_T = np.array([self._lexicon.vector_row(word) for word in words], dtype=np.int64)[word_T]
+        class_T = topic_PD = None
+        if features.elsewhere:
+            _, lowered = number_words(word.lower() for word in words)
+            evidence_T = np.array([case_evidence(word) for word in words], dtype=np.uint8)[word_T]
+            document_T = np.repeat(np.arange(len(batch.sizes)), batch.sizes)
+            sentence_T = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
+            lowered_T = np.array(lowered, dtype=np.int64)[word_T] + document_T * len(words)
+            class_T = case_classes(evidence_T, lowered_T, sentence_T).astype(np.int64)
+        if features.topic:
+            topic_PD = topics(self._parameters.vectors, vector_T, batch.sizes)
+        return _Context(class_T, topic_PD), int(np.count_nonzero(vector_T == UNKNOWN)) if features.vectors else 0
+
+    def score(
+        self, batch: ReferenceBatch, context: _Context, begin: int, end: int
+    ) -> Generator[Progress, None, NDArray[np.float32]]:
+        """Log p of some tokens, document by document, a few thousand windows at a time from each document's first."""
+        log_TK = np.empty((batch.tokens, len(self._tags)), np.float32)
+        id_TW, class_TW, words = self._windows(batch, context)
+        done = 0
+        for document, (first, last) in enumerate(batch.documents()):
+            topic_D = None if context.topic_PD is None else context.topic_PD[document]
+            for piece in parts(last - first, PIECE):
+                bag = slice(first + piece.start, first + piece.stop)
+                if bag.stop <= begin or bag.start >= end:
+                    continue
+                log_TK[bag] = self._score_bag(words, id_TW[bag], None if class_TW is None else class_TW[bag], topic_D)
+                done += bag.stop - bag.start
+                if done >= PIECE:
+                    yield Progress("network")
+                    done = 0
+        yield Progress("network")
+        if np.isnan(log_TK[begin:end]).any():
+            raise RunError(NAN_SCORES)
+        return log_TK[begin:end]
+
+    def reconcile(self, batch: ReferenceBatch, log_TK: NDArray[np.float32]) -> None:
+        """Apply label consistency, in place."""
+        repeats = label_consistency.find_repeats(batch.words[begin:end] for begin, end in batch.documents())
+        label_K = tag_tables(self._tags, self._config.scheme).label_K
+        label_consistency.apply(log_TK, repeats, label_K, self._calibration.label_consistency)
+
+    def decode(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Paths:
+        """Find the best legal path of every sentence and read it."""
+        return read_paths(log_TK, lengths, self._tags, self._config.scheme, self._transitions)
+
+    def is_oov(self, batch: ReferenceBatch) -> NDArray[np.bool_]:
+        """Which tokens are out-of-vocabulary words."""
+        return np.array([*map(self._lexicon.is_oov, batch.words)], np.bool_)
+
+    def window(self, batch: ReferenceBatch, context: _Context, token: int) -> Window:
+        """What the network sees of one token."""
+        id_TW, class_TW, words = self._windows(batch, context)
+        document = int(np.searchsorted(np.cumsum(batch.sizes), token, side="right"))
+        return Window(
+            [None if number == PAD else words[number - 1] for number in id_TW[token].tolist()],
+            None if class_TW is None else class_TW[token],
+            None if context.topic_PD is None else context.topic_PD[document],
+        )
+
+    def _windows(
+        self, batch: ReferenceBatch, context: _Context
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, list[str]]:
+        """The window of every token as words and as case classes, both from 1 with PAD outside; and the words."""
+        words, places = number_words(batch.words)
+        bounds_2T, size = sentence_bounds(batch.lengths), self._config.context
+        id_TW = window_ids(np.array(places, dtype=np.int64) + 1, bounds_2T, size)
+        return id_TW, None if context.class_T is None else window_ids(context.class_T + 1, bounds_2T, size), words
+
+    def _score_bag(
+        self,
+        words: Sequence[str],
+        id_TW: NDArray[np.int64],
+        class_TW: NDArray[np.int64] | None,
+        topic_D: NDArray[np.float32] | None,
+    ) -> NDArray[np.floating]:
+        """Rows, windows, W₁ x + b₁, activation, softmax."""
+        p, distinct_V = self._parameters, np.union1d([PAD], id_TW)
+        entry_VE = np.stack([p.pad_E, *(self._entry(words[number - 1]) for number in distinct_V[1:].tolist())])
+        z_TH = network.preactivations(p, entry_VE, np.searchsorted(distinct_V, id_TW), class_TW, topic_D)
+        logits_TK = network.logits(p, self._config.activation, z_TH)
+        return network.log_softmax(logits_TK / np.float32(self._calibration.temperature))
+
+    def _encode(self, word: str) -> NDArray[np.float32]:
+        """e(w) of one word."""
+        found_E: NDArray[np.float32] = network.encode(self._parameters, self._lexicon.rows([word]))[1]
+        return found_E
+
+
+def _checked(words: Sequence[str]) -> Sequence[str]:
+    """Words that came as words.
+
+    Raises:
+        InputError: one of them is empty.
+    """
+    if not all(words):
+        raise InputError("a sentence holds an empty word")
+    return words
+
+
+def crf_of(model: Checkpoint) -> Transitions | None:
+    """The transition scores of a model's CRF, if it has one, as they stand beside its calibrated log p."""
+    scores, config = model.parameters.transitions, model.config
+    if scores is None:
+        return None
+    tags = tag_set(config.labels, config.scheme)
+    return Transitions.learned(*scores, tags, config.scheme).divided(model.calibration.temperature)

@@ -1,46 +1,51 @@
-"""The table of words: W₁⁽ʲ⁾ e(w) + E⁽ʲ⁾[class] for all 2C+1 positions j, of the words met most, in bounded memory.
+"""The row cache: W₁⁽ʲ⁾ e(w) + E⁽ʲ⁾[class] for all 2C+1 positions j, of the most frequent words, in bounded memory.
 
-Text is Zipfian: a table of some ten thousand words serves nearly all of it. A slot belongs to a pair of word and class
-(``model/network/context.py``), so that a token costs 2C+1 rows and no more. When the table is full, the pairs used
-least make room, and old merits count half. Whatever it held, a row is worked out from its word alone, and has the same
-bits.
+Text is Zipfian: some ten thousand words cover nearly all of it. A slot belongs to a pair of word and case class
+(``model/network/context.py``), so that a token costs 2C+1 rows and no more. When the cache is full, the least frequently
+used pairs are evicted, and all counts are halved. Whatever it held, a row is computed from its word alone, and has the
+same bits.
 
-    S slots, of which 0 is PAD's · U pairs · W window width · H hidden units, filled up to whole panels
+S slots, of which 0 is PAD's · U pairs · W window width · H hidden units, padded to whole panels
 """
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from fenestra.model.engine.library import empty
+from fenestra.model.engine.library import Array, empty
 from fenestra.model.engine.vocabulary import Vocabulary
 from fenestra.model.engine.weights import Weights
 from fenestra.model.network.windows import PAD
 
 Numbers = Literal["float32", "int16", "int8"]
-"""How the table keeps a row: as it is; as integers with a scale for each row; or with one for each hidden unit."""
+"""How a row is stored: as it is; as integers with a scale for each row; or with one for each hidden unit."""
 
-_MAKE_ROOM = 8  # an eighth of the table is freed at a time
+_EVICTED = 8  # an eighth of the cache at a time
 _FREE = -1
 
 
-class Table:
+class Mirror(Protocol):
+    """A copy of the rows on another device."""
+
+    def write(self, slot_U: NDArray[np.int64], row_UWH: Array, /) -> None:
+        """Copy some rows."""
+
+
+class RowCache:
     """Rows of (word, class) pairs. Its owner sees to it that only one thread uses it."""
 
-    def __init__(self, weights: Weights, slots: int, device: torch.device | None = None) -> None:
-        """Set up a table that holds nothing but PAD; memory is taken as words come in.
+    def __init__(self, weights: Weights, slots: int, mirror: Mirror | None = None) -> None:
+        """Set up a cache that holds nothing but PAD; memory is taken as words come in.
 
         Args:
-            weights: work rows out.
+            weights: compute rows.
             slots: S, at least 1.
-            device: where a twin of the table is to be kept.
+            mirror: receives every row too.
         """
-        self._weights = weights
-        self.numbers = empty((slots, weights.width, weights.hidden), weights.numbers)
-        self.unit = np.empty((slots, weights.width), np.float32)
-        self.twin = None if device is None else torch.empty(self.numbers.shape, device=device)
+        self._weights, self.mirror = weights, mirror
+        self.numbers = empty((slots, weights.window, weights.hidden), weights.numbers)
+        self.scale = np.empty((slots, weights.window), np.float32)
         self.uses = np.zeros(slots, np.int64)
         self._pair = np.full(slots, _FREE, np.int64)
         self._free = list(range(slots - 1, PAD, -1))
@@ -50,33 +55,33 @@ class Table:
     def slots_in(cls, weights: Weights, megabytes: float) -> int:
         """How many slots there are in so many units of 10⁶ bytes."""
         row = np.dtype(weights.numbers).itemsize * weights.hidden + 4
-        return int(megabytes * 1e6) // (weights.width * row + 16)
+        return int(megabytes * 1e6) // (weights.window * row + 16)
 
     def __len__(self) -> int:
         """How many pairs are in the table."""
         return len(self._pair) - 1 - len(self._free)
 
     def make_room(self, needed: int, slots: NDArray[np.int32], line: NDArray[np.int32]) -> bool:
-        """Drive out the pairs used least, though none of those in ``line``; False if that is not enough.
+        """Evict the least frequently used pairs, but none of those in ``line``; False if that is not enough.
 
         Args:
             needed: free slots that there must be.
-            slots: of each pair; those driven out lose theirs.
+            slots: of each pair; evicted pairs lose theirs.
             line: slots that have to stay.
         """
         missing = needed - len(self._free)
         if missing <= 0:
             return True
-        leaves = self._pair != _FREE
-        leaves[line] = False
-        candidates = np.flatnonzero(leaves)
+        may_go = self._pair != _FREE
+        may_go[line] = False
+        candidates = np.flatnonzero(may_go)
         if len(candidates) < missing:
             return False
-        count = min(max(missing, len(self._pair) // _MAKE_ROOM), len(candidates))
-        gone = candidates[np.argpartition(self.uses[candidates], count - 1)[:count]]
-        slots[self._pair[gone]] = -1
-        self._pair[gone] = _FREE
-        self._free += gone.tolist()
+        count = min(max(missing, len(self._pair) // _EVICTED), len(candidates))
+        evicted = candidates[np.argpartition(self.uses[candidates], count - 1)[:count]]
+        slots[self._pair[evicted]] = -1
+        self._pair[evicted] = _FREE
+        self._free += evicted.tolist()
         self.uses //= 2
         return True
 
@@ -87,13 +92,13 @@ class Table:
         class_U: NDArray[np.int64],
         slots: NDArray[np.int32],
     ) -> None:
-        """Work out rows and keep them; there is room for them.
+        """Compute rows and keep them; there is room for them.
 
         Args:
             pair_U: what the slots will belong to.
             entry_UE: e(w) of each.
             class_U: of each, 0 for PAD.
-            slots: of each pair; is told.
+            slots: of each pair; is updated.
         """
         slot_U = np.array(self._free[: -len(pair_U) - 1 : -1], np.int64)
         self._write(entry_UE, class_U, slot_U)
@@ -105,7 +110,7 @@ class Table:
     def hand_over(self, old: Vocabulary, new: Vocabulary) -> None:
         """Let the pairs of one vocabulary be those of another, as many as leave room in it, the most used first.
 
-        Monstrous words are forgotten.
+        Words over 64 characters are dropped.
         """
         slots = np.flatnonzero(self._pair != _FREE)
         for slot in slots[np.argsort(-self.uses[slots], kind="stable")].tolist():
@@ -125,8 +130,6 @@ class Table:
         self._free = list(range(len(self._pair) - 1, PAD, -1))
 
     def _write(self, entry_UE: NDArray[np.float32], class_U: NDArray[np.int64], slot_U: NDArray[np.int64]) -> None:
-        self._weights.project(entry_UE, class_U, slot_U, self.numbers, self.unit)
-        if self.twin is not None:
-            self.twin[torch.from_numpy(slot_U).to(self.twin.device)] = torch.from_numpy(self.numbers[slot_U]).to(
-                self.twin.device
-            )
+        self._weights.project(entry_UE, class_U, slot_U, self.numbers, self.scale)
+        if self.mirror is not None:
+            self.mirror.write(slot_U, self.numbers[slot_U])

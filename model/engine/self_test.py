@@ -1,6 +1,6 @@
-"""Whether this machine keeps what ``model/tiles.py`` promises.
+"""Whether answers are batch-invariant on this machine.
 
-That a tile of fixed shape always gives the same bits is a property of a processor and a library, and not a law; so
+That the same arithmetic gives the same bits in every batch is a property of a processor and a library, and not a law; so
 it is tried where the model is to be used, before it is.
 """
 
@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from fenestra.model.errors import RunError
-from fenestra.model.results import Analysis
+from fenestra.model.results import Result
 
 TEXTS = (
     "Ada Lovelace met Charles Babbage in London. She wrote to him for years; he answered.",
@@ -24,18 +24,18 @@ TEXTS = (
 )
 
 
-def check(analyse: Callable[[Sequence[str]], list[Analysis]]) -> None:
-    """Tag some texts alone and in company and compare, bit for bit.
+def check(tag: Callable[[Sequence[str]], list[Result]]) -> None:
+    """Tag some texts alone and in a batch and compare, bit for bit.
 
     Raises:
-        RunError: a text is tagged otherwise in company than alone, or a score is no number.
+        RunError: a text is tagged otherwise in a batch than alone, or a score is not finite.
     """
-    alone = [analyse([text])[0] for text in TEXTS]
+    alone = [tag([text])[0] for text in TEXTS]
     for turn in range(len(TEXTS)):
         order = [*range(turn, len(TEXTS)), *range(turn)]
-        for number, found in zip(order, analyse([TEXTS[number] for number in order]), strict=True):
+        for number, found in zip(order, tag([TEXTS[number] for number in order]), strict=True):
             if found != alone[number]:
-                raise RunError("self-test: a text is not tagged alike alone and together with others")
-    scores = [piece.score for found in alone for pieces in (found.tokens, found.entities) for piece in pieces]
+                raise RunError("self-test: a text is tagged otherwise in a batch than alone")
+    scores = [piece.score for found in alone for pieces in (found.tokens, found) for piece in pieces]
     if not all(map(math.isfinite, scores)):
         raise RunError("self-test: a score is not a finite number")

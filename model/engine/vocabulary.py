@@ -1,13 +1,12 @@
-"""The words that were met, by number, and what is known of each without its neighbours.
+"""The words that were read, by number, and what is known of each without its neighbours.
 
-Text repeats itself, so nearly every word of it, and nearly every run of signs between two spaces, was met before. What
-a run is cut into, and all that the other files ask of a word, is worked out once and then looked up by the kernel. A
-vocabulary only grows; when it is crowded, a new one takes its place, and the words that the table holds come along.
+Text repeats itself, so nearly every word of it, and nearly every run of characters between two spaces, was read before.
+How a run is split, and all that the other files ask of a word, is worked out once and then looked up by the kernel. A
+vocabulary only grows; when it is full, a new one takes its place, and the words of the row cache come along.
 
-    W words · R runs
+W words · R runs
 """
 
-import ctypes
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
@@ -15,19 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fenestra.model.engine.library import Array, Kernel, Runs, address
+from fenestra.model.engine.library import Array, Kernel, Structure, declarations
 from fenestra.model.errors import InputError
-from fenestra.model.network.context import ELSEWHERE_CLASSES, case_evidence
+from fenestra.model.network.context import CASE_CLASSES, case_evidence
 from fenestra.model.text.sentences import role
 from fenestra.model.text.tokens import cut
 from fenestra.model.words.lexicon import Lexicon
 
 _WORDS = 1 << 15
-"""Words from which a vocabulary is crowded; a large text may make it larger, until it is read."""
+"""Words from which a vocabulary is full; a large text may make it larger, until it is read."""
 _RUNS = 1 << 15
 _LETTERS = 12  # code points and words that there is room for, for each run
-LONG = 64
-"""Characters; longer words are known by a digest and their text kept by those who have it, longer runs not at all."""
+LONG = declarations().constants["LONGEST_RUN"]
+"""Characters; of longer words only a digest is kept, and their text by the batch; longer runs are not remembered."""
 
 
 class Vocabulary:
@@ -38,10 +37,10 @@ class Vocabulary:
         self._kernel = kernel
         self._lexicon = lexicon
         self.most = most_words
-        """Words from which it is crowded."""
-        self.classes = ELSEWHERE_CLASSES if lexicon.features.elsewhere else 1
+        """Words from which it is full."""
+        self.classes = CASE_CLASSES if lexicon.features.elsewhere else 1
         self.words: list[str | None] = []
-        """Text of each word; None for a monstrous one."""
+        """Text of each word; None for a long one."""
         self._numbers: dict[str | bytes, int] = {}
         self._lowered: dict[str | bytes, int] = {}
         self.vector = np.zeros(0, np.int32)
@@ -50,21 +49,21 @@ class Vocabulary:
         """A number that words share which differ in case only."""
         self.evidence = np.zeros(0, np.uint8)
         self.role = np.zeros(0, np.uint16)
-        self.strange = np.zeros(0, np.bool_)
-        """Whether training did not know the word (``Lexicon.strange``)."""
+        self.oov = np.zeros(0, np.bool_)
+        """Whether the word is out of vocabulary (``Lexicon.is_oov``)."""
         self.size = np.zeros(0, np.int32)
         """Code points of each word."""
         self.seen = np.zeros(0, np.uint8)
-        """Zeros, for the kernel to work with."""
+        """Zeros: scratch memory of ``case_classes``."""
         self.tally = np.zeros(0, np.int32)
-        """Zeros likewise."""
+        """Zeros: scratch memory of ``find_repeats``."""
         self.slots = np.zeros(0, np.int32)
         """Slot in the table of each (word, class), below 0 for none."""
         self._grow(1 << 10)
-        self.runs, self._kept = _runs(most_runs)
+        self.runs: Any = _runs(most_runs)
 
     @property
-    def crowded(self) -> bool:
+    def is_full(self) -> bool:
         """Whether it is time for a new one."""
         runs = self.runs
         return (
@@ -79,7 +78,7 @@ class Vocabulary:
 
         Args:
             words: in any number.
-            long: takes the text of monstrous words, by number.
+            long: receives the text of long words, by number.
 
         Raises:
             InputError: a word is empty.
@@ -89,18 +88,16 @@ class Vocabulary:
         except KeyError:
             return np.fromiter([self.number(word, long) for word in words], np.int32, len(words))
 
-    def learn(self, run: str, letters: Array, *, initial: bool) -> None:
-        """Work out what a run is cut into, and remember it if there is room.
+    def remember(self, run: str, letters: Array, *, initial: bool) -> None:
+        """Split a run into words, and remember it if there is room.
 
         Args:
-            run: signs without white space.
+            run: characters without white space.
             letters: its code points.
             initial: whether it ends like the ``J.`` of ``J. Smith``.
         """
         words = self.numbers(cut(run, initial=initial), {})
-        self._kernel.short.learn(
-            ctypes.byref(self.runs), address(letters), len(run), initial, address(words), len(words)
-        )
+        self._kernel.short.remember_run(self.runs, letters, len(run), initial, words, len(words))
 
     def successor(self) -> "Vocabulary":
         """A new one, which knows nothing yet."""
@@ -108,10 +105,10 @@ class Vocabulary:
 
     def number(self, word: str, long: dict[int, str]) -> int:
         """As :meth:`numbers`, of one word."""
-        if not word:  # never among the known, so that `numbers` always comes here
+        if not word:  # never known, so that `numbers` always comes here
             raise InputError("a sentence holds an empty word")
-        monstrous = len(word) > LONG
-        key = digest(word) if monstrous else word
+        is_long = len(word) > LONG
+        key = digest(word) if is_long else word
         number = self._numbers.get(key)
         if number is None:
             number = len(self.words)
@@ -124,12 +121,12 @@ class Vocabulary:
             )
             self.evidence[number] = case_evidence(word)
             self.role[number] = role(word)
-            self.strange[number] = self._lexicon.strange(word)
+            self.oov[number] = self._lexicon.is_oov(word)
             self.size[number] = len(word)
             # Last, so that a word is known only when all is known of it, whatever interrupts this.
-            self.words.append(None if monstrous else word)
+            self.words.append(None if is_long else word)
             self._numbers[key] = number
-        if monstrous:
+        if is_long:
             long[number] = word
         return number
 
@@ -138,7 +135,7 @@ class Vocabulary:
         slots = np.full(words * self.classes, -1, np.int32)
         slots[: len(self.slots)] = self.slots
         self.slots = slots
-        for name in ("lowered", "evidence", "role", "strange", "size", "seen", "tally", "vector"):
+        for name in ("lowered", "evidence", "role", "oov", "size", "seen", "tally", "vector"):
             old: Array = getattr(self, name)
             new = np.zeros(words, old.dtype)
             new[: len(old)] = old
@@ -146,25 +143,27 @@ class Vocabulary:
 
 
 def digest(word: str) -> bytes:
-    """A short name for a monstrous word."""
+    """A short name for a long word."""
     return blake2b(word.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _runs(most: int) -> tuple[Runs, list[Any]]:
-    """An empty table of runs, and the arrays that it is made of."""
+def _runs(most: int) -> Structure:
+    """An empty table of runs."""
     places = 1 << (2 * most - 1).bit_length()
-    arrays: dict[str, Array] = {
-        "hash": np.empty(places, np.uint64),
-        "run": np.full(places, -1, np.int32),
-        "letters_at": np.empty(most, np.int64),
-        "letters_of": np.empty(most, np.int32),
-        "words_at": np.empty(most, np.int64),
-        "words_of": np.empty(most, np.int32),
-        "letters": np.empty(_LETTERS * most, np.uint32),
-        "words": np.empty(_LETTERS * most, np.int32),
-    }
-    table = Runs(
-        places=places, most_runs=most, most_letters=_LETTERS * most, most_words=_LETTERS * most,
-        **{name: address(array) for name, array in arrays.items()},
-    )  # fmt: skip
-    return table, list(arrays.values())
+    return declarations().structures["Runs"](
+        hash=np.empty(places, np.uint64),
+        run=np.full(places, -1, np.int32),
+        places=places,
+        runs=0,
+        most_runs=most,
+        letters_at=np.empty(most, np.int64),
+        letters_of=np.empty(most, np.int32),
+        words_at=np.empty(most, np.int64),
+        words_of=np.empty(most, np.int32),
+        letters=np.empty(_LETTERS * most, np.uint32),
+        used_letters=0,
+        most_letters=_LETTERS * most,
+        words=np.empty(_LETTERS * most, np.int32),
+        used_words=0,
+        most_words=_LETTERS * most,
+    )

@@ -1,195 +1,232 @@
-"""The weights of a network as the kernel reads them: contiguous, widths filled up to whole panels.
+"""The parameters of a network as the kernel reads them: contiguous, widths padded to whole panels.
 
-E width of e(w) · W window width · H hidden units, filled up · D width of a vector · K tags
+U words · E width of e(w) · W window width · H hidden units, padded · D width of a vector · P documents · K tags
 """
 
-import ctypes
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from fenestra.model.engine import library
-from fenestra.model.engine.library import PANEL, Array, Kernel, address, copied, empty, filled, padded, panels
+from fenestra.model.checkpoint import Checkpoint
+from fenestra.model.config import Activation
+from fenestra.model.engine.library import Array, Kernel, Structure, address, declarations, empty
+from fenestra.model.engine.reference import NAN_SCORES
 from fenestra.model.errors import RunError
-from fenestra.model.network.network import WindowTagger
-from fenestra.model.words.lexicon import Lexicon
+from fenestra.model.network.context import FEW
+from fenestra.model.network.parameters import Floats, Layer, Parameters
 from fenestra.model.words.surface import clip
-from fenestra.model.words.vectors import VectorTable
 
-NOT_NUMBERS = "the model's scores are not numbers: its weights are damaged"
-_NO_NUMBER = 2  # as in rows.c
+_CONSTANTS = declarations().constants
+_PANEL = _CONSTANTS["PANEL"]
 _LARGEST_INT8 = 127
 _NEW_WORD = 500.0  # times as long as looking a token up
-_STORAGE = {torch.float32: "float32", torch.int8: "int8", torch.float16: "float16", torch.uint8: "int4"}
-
-
-class Addresses:
-    """A C array of the addresses of some arrays, which it keeps alive."""
-
-    def __init__(self, arrays: list[Array]) -> None:
-        self._arrays = arrays
-        self.array = np.array([address(array) for array in arrays] or [0], dtype=np.uint64)
+_TOPIC_ROW = 20.0
+_ACTIVATIONS: dict[Activation, str] = {
+    "relu": "RELU", "sigmoid": "SIGMOID", "tanh": "TANH", "gelu": "GELU", "silu": "SILU",
+}  # fmt: skip
 
 
 class Weights:
     """A network's numbers, and what the kernel does with words: e(w), and its rows."""
 
-    def __init__(
-        self, kernel: Kernel, network: WindowTagger, lexicon: Lexicon, numbers: str, tags: int, temperature: float
-    ) -> None:
+    def __init__(self, kernel: Kernel, model: Checkpoint, numbers: str) -> None:
         """Copy the weights.
 
         Args:
             kernel: the compiled library.
-            network: on the CPU.
-            lexicon: looks up the features of words.
-            numbers: of the table of words, one of ``library.KINDS``.
-            tags: K.
-            temperature: of the softmax.
+            model: whose they are.
+            numbers: of the table of rows: ``float32``, ``int16`` or ``int8``.
         """
-        self._kernel, self._lexicon = kernel, lexicon
-        self.width = network.width
-        self.units = network.bias.numel()
-        self.hidden = filled(self.units, 2 * PANEL)  # for add_up_int8
-        self.entry = network.project.in_features
-        self.relu = isinstance(network.activation, nn.ReLU)
-        """Whether the kernel can do all layers; it has no other activation."""
-        self.pad = copied(network.pad)
-        first_WHE = copied(network.project.weight).reshape(self.width, self.units, self.entry)
-        self.first = empty((self.width, self.hidden // PANEL, self.entry, PANEL), np.float32)
-        for position, weight_HE in enumerate(first_WHE):
-            self.first[position] = panels(weight_HE, self.hidden, self.entry)
-        self.summand = padded(copied(network.elsewhere), self.hidden) if network.elsewhere.numel() else None
-        self.bias = padded(copied(network.bias), self.hidden)
-        self.features, self._feature_arrays = _features(network, network.vectors)
-        self.network, self._network_arrays = _layers(network, self.hidden, numbers, tags, temperature)
+        p = model.parameters
+        self._kernel, self._lexicon, self._parameters = kernel, model.lexicon, p
         self.numbers = numbers
-        self.step = padded(np.zeros(0, np.float32), self.hidden)
+        self.window = p.window
+        self.units = len(p.bias_H)
+        self.hidden = padded_width(self.units, 2 * _PANEL)  # int8 rows are added two panels at a time
+        self._entry = len(p.pad_E)
+        self.pad = p.pad_E[None]
+        self._first = empty((self.window, self.hidden // _PANEL, self._entry, _PANEL), np.float32)
+        for position, weight_HE in enumerate(p.first_WHE):
+            self._first[position] = panels(weight_HE, self.hidden, self._entry)
+        self._class_CWH = None if p.elsewhere_CWH is None else pad_last(p.elsewhere_CWH, self.hidden)
+        self.bias_H = pad_last(p.bias_H, self.hidden)
+        self._topic = None if p.topic is None else panels(p.topic.weight_HD, self.hidden, p.vectors.width)
+        self.unit_H = pad_last(np.zeros(0, np.float32), self.hidden)
         """Of each hidden unit, what a 1 means in a table of int8; see :meth:`measure`."""
-        self.network.unit = address(self.step)
+        self._features = _features(p)
+        self.network = _network(p, model, self.hidden, numbers, self.unit_H)
 
-    def encode(self, words: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, words: Sequence[str]) -> Floats:
         """e(w) of some words: entry_UE."""
         config = self._lexicon.features
         hashed = self._hash_ngrams(words, config.ngram_sizes, config.ngram_buckets) if config.ngram else None
         rows = self._lexicon.rows(words, hashed)
-        vector_U, field_UF, gram_UG = (np.ascontiguousarray(part.numpy()) for part in rows)
-        entry_UE = np.empty((len(vector_U), self.entry), np.float32)
-        self._kernel.short.encode(
-            ctypes.byref(self.features), address(vector_U), address(field_UF), address(gram_UG), gram_UG.shape[1],
-            len(vector_U), address(entry_UE),
-        )  # fmt: skip
+        entry_UE = np.empty((len(words), self._entry), np.float32)
+        self._kernel.short.encode_words(
+            self._features, rows.vector_U, rows.field_UF, rows.ngram_UG, rows.ngram_UG.shape[1], len(words), entry_UE
+        )
         return entry_UE
 
-    def _hash_ngrams(self, words: Sequence[str], sizes: Sequence[int], buckets: int) -> Tensor:
+    def _hash_ngrams(self, words: Sequence[str], sizes: Sequence[int], buckets: int) -> NDArray[np.int64]:
         """The buckets of the words' n-grams, as of :func:`fenestra.model.words.surface.ngrams`."""
         marked = [f"<{clip(word)}>" for word in words]
         encoded = [word.encode("utf-8", "surrogatepass") for word in marked]
         longest = max(map(len, marked), default=0)
         most = max(sum(max(longest - size + 1, 0) for size in sizes), 1)
-        letters, end_U = (
-            np.frombuffer(b"".join(encoded), np.uint8),
-            np.array(list(map(len, encoded)), np.int64).cumsum(),
-        )
+        letters = np.frombuffer(b"".join(encoded), np.uint8)
+        end_U = np.array(list(map(len, encoded)), np.int64).cumsum()
         size_N, gram_UG = np.array(sizes, np.int64), np.empty((len(words), most), np.int64)
-        self._kernel.short.hash_ngrams(
-            address(letters), address(end_U), len(words), address(size_N), len(size_N), buckets, address(gram_UG), most
-        )
-        return torch.from_numpy(gram_UG)
+        self._kernel.short.hash_ngrams(letters, end_U, len(words), size_N, len(size_N), buckets, gram_UG, most)
+        return gram_UG
 
-    def measure(self, entry_UE: NDArray[np.float32]) -> None:
-        """Make steps large enough for the rows of some words."""
-        row_UWH = empty((len(entry_UE), self.width, self.hidden), np.float32)
+    def measure(self, entry_UE: Floats) -> None:
+        """Make the units of int8 large enough for the rows of some words."""
+        row_UWH = empty((len(entry_UE), self.window, self.hidden), np.float32)
         numbers, self.numbers = self.numbers, "float32"
-        self.project(entry_UE, np.zeros(len(entry_UE), np.int64), np.arange(len(entry_UE)), row_UWH, self.step)
+        scale = np.empty((len(entry_UE), self.window), np.float32)
+        self.project(entry_UE, np.zeros(len(entry_UE), np.int64), np.arange(len(entry_UE)), row_UWH, scale)
         self.numbers = numbers
-        np.maximum(self.step, np.abs(row_UWH).max(axis=(0, 1)) / _LARGEST_INT8, out=self.step)
+        np.maximum(self.unit_H, np.abs(row_UWH).max(axis=(0, 1)) / _LARGEST_INT8, out=self.unit_H)
 
     def project(
         self,
-        entry_UE: NDArray[np.float32],
+        entry_UE: Floats,
         class_U: NDArray[np.int64],
         slot_U: NDArray[np.int64],
         table: Array,
-        unit: NDArray[np.float32],
+        scale: NDArray[np.float32],
     ) -> None:
         """Write the rows of some words to their slots of a table.
 
         Args:
             entry_UE: from :meth:`encode`.
-            class_U: of each, 0 for PAD.
+            class_U: case class of each, 0 for PAD.
             slot_U: where they go.
-            table: S × W × H.
-            unit: S × W, scales of the rows of int16.
+            table: (slots, W, H).
+            scale: (slots, W), of the rows of int16.
 
         Raises:
-            RunError: a weight is no number.
+            RunError: a row is not finite.
             MemoryError: there was not enough.
         """
-        failed = self._kernel.call(len(slot_U), _NEW_WORD).project(
-            address(entry_UE), address(class_U), address(slot_U), len(slot_U), self.entry, self.width, self.hidden,
-            address(self.first), address(self.summand), library.KINDS[self.numbers], address(self.step), address(table),
-            address(unit),
+        failed = self._kernel.call(len(slot_U), _NEW_WORD).project_words(
+            entry_UE, class_U, slot_U, len(slot_U), self._entry, self.window, self.hidden, self._first, self._class_CWH,
+            _CONSTANTS[self.numbers.upper()], self.unit_H, table, scale,
         )  # fmt: skip
-        if failed == _NO_NUMBER:
-            raise RunError(NOT_NUMBERS)
+        if failed == _CONSTANTS["NOT_FINITE"]:
+            raise RunError(NAN_SCORES)
         if failed:
             raise MemoryError
 
+    def topic_rows(
+        self, word_T: NDArray[np.int32], size_P: NDArray[np.int64], vector_of_word: NDArray[np.int32]
+    ) -> tuple[Floats, Floats]:
+        """What documents add to the first layer, and the bias: row_PH; and their mean vectors, topic_PD.
 
-def _features(network: WindowTagger, vectors: VectorTable) -> tuple[library.Features, list[Any]]:
-    """The tables that e(w) is looked up in; and what has to be kept alive."""
-    codes, scale = copied(vectors.codes), copied(vectors.scale)
-    tables = [copied(weight) for weight in network.fields.parameters()]
-    addresses, widths = Addresses(tables), np.array([table.shape[1] for table in tables] or [0], np.int64)
-    grams = copied(network.ngrams.weight)
-    table = library.Features(
-        width=vectors.width,
-        storage=library.KINDS[_STORAGE[vectors.codes.dtype]],
-        codes=address(codes),
-        scale=address(scale),
+        Args:
+            word_T: numbers of words, documents end to end.
+            size_P: tokens of each document.
+            vector_of_word: row of each word's vector, 0 for none.
+
+        Raises:
+            MemoryError: there was not enough.
+        """
+        topic, width = self._parameters.topic, self._parameters.vectors.width
+        if topic is None:
+            return self.bias_H[None], np.zeros((len(size_P), 0), np.float32)
+        sum_PD, known_P = np.zeros((len(size_P), width), np.float32), np.zeros(len(size_P), np.int64)
+        self._kernel.call(len(word_T)).sum_vectors(
+            self._features, word_T, size_P, len(size_P), vector_of_word, sum_PD, known_P
+        )
+        row_PH = empty((len(size_P), self.hidden), np.float32)
+        if self._kernel.call(len(size_P), _TOPIC_ROW).topic_rows(
+            sum_PD, known_P, len(size_P), width, FEW, topic.mean_D, topic.scale_D, self._topic, self.bias_H,
+            self.hidden, row_PH,
+        ):  # fmt: skip
+            raise MemoryError
+        return row_PH, sum_PD / (known_P + FEW)[:, None].astype(np.float32)
+
+
+def padded_width(width: int, whole: int = _PANEL) -> int:
+    """A width padded to whole panels."""
+    return -(-width // whole) * whole
+
+
+def panels(weight_OI: Floats, outputs: int, inputs: int) -> Floats:
+    """A weight matrix as ``simd.h`` multiplies with it: panel by panel of its outputs, each (inputs, PANEL).
+
+    Args:
+        weight_OI: the matrix.
+        outputs: what its height is padded to.
+        inputs: what its width is padded to.
+    """
+    whole = np.zeros((outputs, inputs), dtype=np.float32)
+    whole[: weight_OI.shape[0], : weight_OI.shape[1]] = weight_OI
+    result = empty((outputs // _PANEL, inputs, _PANEL), np.float32)
+    result[:] = whole.reshape(-1, _PANEL, inputs).transpose(0, 2, 1)
+    return result
+
+
+def pad_last(x: Floats, width: int) -> Floats:
+    """Pad the last axis with zeros."""
+    result = empty((*x.shape[:-1], width), np.float32)
+    result.fill(0)
+    result[..., : x.shape[-1]] = x
+    return result
+
+
+def _addresses(arrays: Sequence[Array]) -> NDArray[np.uint64]:
+    """Where some arrays begin; whoever has this keeps them."""
+    return np.array([address(array) for array in arrays] or [0], dtype=np.uint64)
+
+
+def _features(p: Parameters) -> Structure:
+    """The tables that e(w) is looked up in."""
+    tables, codes = list(p.fields.values()), p.vectors.codes_VD
+    storage = "INT4" if codes.dtype == np.uint8 else codes.dtype.name.upper()
+    features = declarations().structures["Features"](
+        width=p.vectors.width,
+        storage=_CONSTANTS[storage],
+        codes=codes,
+        scale=p.vectors.scale_V1,
         fields=len(tables),
-        table=address(addresses.array),
-        widths=address(widths),
-        gram_width=network.ngrams.embedding_dim,
-        grams=address(grams),
-        entry=network.project.in_features,
+        table=_addresses(tables),
+        widths=np.array([table.shape[1] for table in tables] or [0], np.int64),
+        gram_width=p.ngrams.shape[1],
+        grams=p.ngrams,
+        entry=len(p.pad_E),
     )
-    return table, [codes, scale, addresses, widths, grams]
+    features.keep(tables)
+    return features
 
 
-def _layers(
-    network: WindowTagger, hidden: int, numbers: str, tags: int, temperature: float
-) -> tuple[library.Network, list[Any]]:
-    """The layers after the sum; and what has to be kept alive.
+def _network(p: Parameters, model: Checkpoint, hidden: int, numbers: str, unit_H: Floats) -> Structure:
+    """The layers after the sum.
 
     Softmax does not change when a number is added to all of its arguments, so the output's weights are taken relative
     to those of O: there is a column less, and that is often a whole panel.
     """
+    weight_KH, bias_K = p.output
+    relative = Layer(weight_KH[1:] - weight_KH[:1], bias_K[1:] - bias_K[:1])
     weights, biases, inputs = [], [], hidden
-    for layer in network.layers():
-        outputs = filled(layer.out_features)
-        weights.append(panels(copied(layer.weight), outputs, inputs))
-        biases.append(padded(copied(layer.bias), outputs))
+    for weight_OI, bias_O in (*p.hidden, relative):
+        outputs = padded_width(len(bias_O))
+        weights.append(panels(weight_OI, outputs, inputs))
+        biases.append(pad_last(bias_O, outputs))
         inputs = outputs
-    weight_KH, bias_K = copied(network.output.weight), copied(network.output.bias)
-    weights.append(panels(weight_KH[1:] - weight_KH[:1], filled(tags - 1), inputs))
-    biases.append(padded(bias_K[1:] - bias_K[:1], filled(tags - 1)))
-    widths = np.array([len(bias) for bias in biases], np.int64)
-    weight, bias = Addresses(weights), Addresses(biases)
-    layers = library.Network(
-        width=network.width,
+    network = declarations().structures["Network"](
+        width=p.window,
         hidden=hidden,
-        kind=library.KINDS[numbers],
+        numbers=_CONSTANTS[numbers.upper()],
+        activation=_CONSTANTS[_ACTIVATIONS[model.config.activation]],
         layers=len(weights),
-        weight=address(weight.array),
-        bias=address(bias.array),
-        outputs=address(widths),
-        tags=tags,
-        temperature=temperature,
+        weight=_addresses(weights),
+        bias=_addresses(biases),
+        outputs=np.array([len(bias) for bias in biases], np.int64),
+        tags=len(bias_K),
+        temperature=model.calibration.temperature,
+        unit_H=unit_H,
     )
-    return layers, [weight, bias, widths]
+    network.keep(weights, biases)
+    return network

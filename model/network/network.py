@@ -1,231 +1,107 @@
-"""The network: rows of words → windows → one score for each tag.
+"""The lecture's network in NumPy: rows, windows, W₁ x + b₁, activation, softmax.
 
-    U distinct words · E width of e(w) · W window width · H hidden units · N windows · K tags
+This is the definition. ``network.c`` computes the same regrouped, W₁ x_t = Σ_j W₁⁽ʲ⁾ e(w_{t+j}), and is tested against it;
+``training/network/window_tagger.py`` computes it with torch, where gradients are, and is tested against it too.
 
-The lecture concatenates the vectors of a window and multiplies:
+Sources: Bengio et al., JMLR 3 (2003), the network; Collobert et al., JMLR 12 (2011), its use as a tagger.
 
-    x = [e(w₋C) ; … ; e(w₊C)]        z = W₁ x + b₁
-
-The same product, regrouped by position, is a sum of 2C+1 vectors that each depend on one word and one position:
-
-    z = Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁
-
-which is how it is computed here, once for each distinct word and not once for each window. What is known of the
-document and the sentence around the window (``model/network/context.py``) adds summands of the same width.
+T tokens · U distinct words · W window width · E width of e(w) · H hidden units · K tags
 """
 
 import math
 from collections.abc import Callable
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
-from fenestra.model import tiles
-from fenestra.model.config import Activation, ModelConfig
-from fenestra.model.decode.crf import Chain
-from fenestra.model.network.context import ELSEWHERE_CLASSES
-from fenestra.model.network.row_sums import add_rows, mean_rows
-from fenestra.model.network.windows import Windows
-from fenestra.model.tags import tag_set
-from fenestra.model.words.lexicon import Lexicon, Rows
-from fenestra.model.words.vectors import VectorTable
+from fenestra.model.config import Activation
+from fenestra.model.network.parameters import Floats, Parameters
+from fenestra.model.words.lexicon import Rows
 
-ACTIVATIONS: dict[Activation, type[nn.Module]] = {
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
+Function = Callable[[NDArray[np.floating]], NDArray[np.floating]]
+
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
+def _sigmoid(z: NDArray[np.floating]) -> NDArray[np.floating]:
+    """1 / (1 + e⁻ᶻ); by e to the power of −|z|, so that nothing overflows."""
+    power = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1, power) / (1 + power)
+
+
+def _normal_cdf(z: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Φ(z), the probability of a standard normal number below z."""
+    found: NDArray[np.floating] = (0.5 * (1 + _erf(z / math.sqrt(2)))).astype(z.dtype)
+    return found
+
+
+ACTIVATIONS: dict[Activation, Function] = {
+    "relu": lambda z: np.maximum(z, 0),
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "gelu": lambda z: z * _normal_cdf(z),
+    "silu": lambda z: z * _sigmoid(z),
 }
+"""f(z) of hidden units."""
+
+SLOPES: dict[Activation, Function] = {
+    "relu": lambda z: np.where(z > 0, 1.0, 0.0),
+    "sigmoid": lambda z: _sigmoid(z) * (1 - _sigmoid(z)),
+    "tanh": lambda z: 1 - np.tanh(z) ** 2,
+    "gelu": lambda z: _normal_cdf(z) + z * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi),
+    "silu": lambda z: _sigmoid(z) * (1 + z * (1 - _sigmoid(z))),
+}
+"""df/dz."""
 
 
-_QUIET = 0.1  # standard deviation of untrained feature rows; that of the standardised vectors is 1
-_FAINT = 0.01  # the same of untrained summands of the first layer
+def encode(p: Parameters, rows: Rows) -> Floats:
+    """e(w) of PAD and of every distinct word: entry_VE, V = U + 1; row 0 is PAD, row u + 1 is word u."""
+    parts = [p.vectors.look_up(rows.vector_U)] if p.vectors.width else []
+    parts += [table[rows.field_UF[:, column]] for column, table in enumerate(p.fields.values())]
+    if p.ngrams.shape[1]:
+        known_UG = rows.ngram_UG > 0
+        sum_UE = (p.ngrams[rows.ngram_UG] * known_UG[:, :, None]).sum(axis=1)
+        parts.append(sum_UE / np.maximum(known_UG.sum(axis=1), 1)[:, None].astype(np.float32))
+    entry_UE = np.concatenate(parts, axis=1) if len(rows.vector_U) else np.zeros((0, len(p.pad_E)), np.float32)
+    return np.concatenate([p.pad_E[None], entry_UE])
 
 
-def xavier_uniform_(weight: Tensor, *, fan_in: int, fan_out: int) -> None:
-    """U(−a, a) with variance 2 / (fan_in + fan_out), for sigmoid and tanh (Glorot & Bengio, AISTATS 2010)."""
-    bound = math.sqrt(6 / (fan_in + fan_out))
-    nn.init.uniform_(weight, -bound, bound)
+def preactivations(
+    p: Parameters,
+    entry_VE: Floats,
+    id_TW: NDArray[np.int64],
+    class_TW: NDArray[np.int64] | None,
+    topic_D: Floats | None,
+) -> Floats:
+    """z₁ = W₁ x + b₁ and what the document adds, for every window of one document: z_TH.
 
-
-def he_uniform_(weight: Tensor, *, fan_in: int, fan_out: int) -> None:
-    """U(−a, a) with variance 2 / fan_in, for ReLU and its kin (He et al., ICCV 2015); fan_out plays no part."""
-    bound = math.sqrt(6 / fan_in)
-    nn.init.uniform_(weight, -bound, bound)
-
-
-class Dropout(nn.Dropout):
-    """Inverted dropout: in training x ∘ m / (1 − p), where m is 0 with probability p and else 1.
-
-    What torch has draws a random number for each of x. Here 64 random bits serve four, so p is rounded to a 65,536th.
+    Args:
+        p: of the network.
+        entry_VE: from :func:`encode`.
+        id_TW: rows of entry_VE, from :func:`fenestra.model.network.windows.window_ids`.
+        class_TW: case classes from 1, PAD outside; for a model that looks at them.
+        topic_D: mean vector of the document; likewise.
     """
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name it has in torch
-        """Silence some numbers."""
-        if not self.training or not self.p:
-            return input
-        bits = torch.empty(-(-input.numel() // 4), dtype=torch.int64, device=input.device)
-        draw = bits.random_(-(2**63), None).view(torch.int16)[: input.numel()].view(input.shape)
-        mask = torch.empty_like(input, requires_grad=False)
-        torch.ge(draw, round(self.p * 2**16) - 2**15, out=mask)
-        return input * mask.mul_(1 / (1 - self.p))
+    x_TX = entry_VE[id_TW].reshape(len(id_TW), -1)  # the concatenated window: X = W · E
+    z_TH: Floats = x_TX @ p.first_HX.T + p.bias_H
+    if p.elsewhere_CWH is not None and class_TW is not None:
+        z_TH += p.elsewhere_CWH[class_TW, np.arange(p.window)].sum(axis=1)
+    if p.topic is not None and topic_D is not None:
+        z_TH += p.topic.weight_HD @ p.topic.standardise(topic_D)
+    return z_TH
 
 
-class SentenceMean(nn.Module):
-    """What the mean vector of a sentence adds to the first layer: T · ((mean − m) ⊙ s)."""
-
-    def __init__(self, first: int, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(first, width))
-        self.mean: Tensor
-        self.scale: Tensor
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
-
-    def standardise(self, sentence_RD: Tensor) -> Tensor:
-        """With mean 0 and variance 1 over the sentences of the training data."""
-        return (sentence_RD - self.mean) * self.scale
+def logits(p: Parameters, activation: Activation, z_TH: Floats) -> Floats:
+    """From z₁ through the layers after the first: logits_TK."""
+    f = ACTIVATIONS[activation]
+    for layer in p.hidden:
+        z_TH = f(z_TH) @ layer.weight_OI.T + layer.bias_O
+    logits_TK: Floats = f(z_TH) @ p.output.weight_OI.T + p.output.bias_O
+    return logits_TK
 
 
-class WindowTagger(nn.Module):
-    """Score every tag for the token in the middle of a window.
-
-    Sources: Bengio et al., JMLR 3 (2003), the network; Collobert et al., JMLR 12 (2011), its use as a tagger.
-    """
-
-    def __init__(self, config: ModelConfig, lexicon: Lexicon, vectors: VectorTable) -> None:
-        super().__init__()
-        features = config.features
-        self.width = 2 * config.context + 1
-        self.vectors = vectors
-        sizes = features.widths()
-        self.fields = nn.ModuleDict({n: nn.Embedding(len(lexicon.field_rows[n]) + 1, w) for n, w in sizes.items()})
-        self.ngrams = nn.EmbeddingBag(
-            features.ngram_buckets + 1 if features.ngram else 1, features.ngram, mode="mean", padding_idx=0
-        )
-        entry = (vectors.width if features.vectors else 0) + sum(sizes.values()) + features.ngram
-        self.pad = nn.Parameter(torch.zeros(1, entry))
-        first, *rest = config.hidden
-        self.project = nn.Linear(entry, self.width * first, bias=False)
-        self.bias = nn.Parameter(torch.zeros(first))
-        self.elsewhere = nn.Parameter(torch.zeros((ELSEWHERE_CLASSES + 1) * self.width * features.elsewhere, first))
-        self.topic = nn.Parameter(torch.zeros(first, vectors.width * features.topic))
-        self.topic_mean: Tensor
-        self.topic_scale: Tensor
-        self.register_buffer("topic_mean", torch.zeros(self.topic.shape[1]))
-        self.register_buffer("topic_scale", torch.ones(self.topic.shape[1]))
-        self.sentence = SentenceMean(first, vectors.width) if features.sentence else None
-        self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(config.hidden, rest, strict=False))
-        self.activation = ACTIVATIONS[config.activation]()
-        tags = tag_set(config.labels, config.scheme)
-        self.output = nn.Linear(config.hidden[-1], len(tags))
-        self.chain = Chain(tags, config.scheme) if config.decoder == "transitions" else None
-        """What a tag says of the next one; the logits know nothing of it."""
-        self.input_dropout = Dropout(0.0)
-        self.hidden_dropout = Dropout(0.0)
-        self.field_dropout = 0.0
-        self.multiply: Callable[[Tensor, Tensor], Tensor] = functional.linear
-        """X · Wᵀ of the first layer in training; may give rows of zeros after its rows."""
-        self.initialise(config.activation)
-
-    def initialise(self, activation: Activation) -> None:
-        """Draw the weights: He's rule for the ReLU family, Xavier's otherwise; biases start at 0.
-
-        Rows of features start small: one that training hardly touches must stay silent, not noise.
-        """
-        draw = he_uniform_ if activation in ("relu", "gelu", "silu") else xavier_uniform_
-        hidden = self.bias.numel()
-        draw(self.project.weight, fan_in=self.project.in_features * self.width, fan_out=hidden)
-        for summand in (self.elsewhere, self.topic, *([] if self.sentence is None else [self.sentence.weight])):
-            nn.init.normal_(summand, std=_FAINT)
-        for layer in (*self.layers(), self.output):
-            draw(layer.weight, fan_in=layer.in_features, fan_out=layer.out_features)
-            nn.init.zeros_(layer.bias)
-        for weight in (*self.fields.parameters(), self.ngrams.weight):
-            nn.init.normal_(weight, std=_QUIET)
-        with torch.no_grad():
-            self.ngrams.weight[0].zero_()
-
-    def layers(self) -> list[nn.Linear]:
-        """The hidden layers after the first."""
-        return [layer for layer in self.rest if isinstance(layer, nn.Linear)]
-
-    def encode(self, rows: Rows) -> Tensor:
-        """e(w) of every distinct word, after the row PAD.
-
-        Returns:
-            e_VE, V = U + 1: row 0 is PAD, row u + 1 is word u.
-        """
-        parts = [self.vectors(rows.vector_U)] if self.vectors.width else []
-        for column, (name, table) in enumerate(self.fields.items()):
-            field_UE = table(rows.field_UF[:, column])
-            parts.append(field_UE if name == "case" else self.forget(field_UE))
-        if self.ngrams.embedding_dim:
-            parts.append(self.forget(mean_rows(self.ngrams.weight, rows.ngram_UG)))
-        return torch.cat([self.pad, torch.cat(parts, dim=1)])
-
-    def forget(self, field_UE: Tensor) -> Tensor:
-        """In training, silence a whole field of some words, so that the others learn to do without it."""
-        if not self.training or not self.field_dropout:
-            return field_UE
-        kept_U1 = torch.rand(len(field_UE), 1, device=field_UE.device) >= self.field_dropout
-        return field_UE * (kept_U1 / (1 - self.field_dropout))
-
-    def project_rows(self, rows: Rows) -> Tensor:
-        """W₁⁽ʲ⁾ e(w) of PAD and of every distinct word, for all positions; returns projection_VM, M = W·H."""
-        multiply = self.multiply if self.training else tiles.linear
-        return multiply(self.input_dropout(self.encode(rows)), self.project.weight)
-
-    def mix(self, projection_VM: Tensor, windows: Windows) -> Tensor:
-        """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + b₁ for every window, and what its document and its sentence add.
-
-        Args:
-            projection_VM: from :meth:`project_rows`, or any table whose row 0 is that of PAD.
-            windows: over the V rows.
-
-        Returns:
-            preactivation_NH.
-        """
-        total_NH = self.add_up(projection_VM.view(-1, self.bias.numel()), windows.word_NW) + self.bias
-        if self.elsewhere.numel():
-            total_NH += self.add_up(self.elsewhere, windows.elsewhere_NW)
-        if self.topic.numel():
-            topic_PD = self.input_dropout((windows.topic_PD - self.topic_mean) * self.topic_scale)
-            total_NH += tiles.linear(topic_PD, self.topic)[windows.document_N]
-        if self.sentence is not None:
-            sentence_RD = self.input_dropout(self.sentence.standardise(windows.sentence_RD))
-            total_NH += tiles.linear(sentence_RD, self.sentence.weight)[windows.passage_N]
-        return total_NH
-
-    def add_up(self, table_RH: Tensor, ids_NW: Tensor) -> Tensor:
-        """Look up one row for each word and position, and add up those of a window."""
-        place_NW = ids_NW * self.width + torch.arange(self.width, device=ids_NW.device)
-        return add_rows(table_RH, place_NW)
-
-    def classify(self, preactivation_NH: Tensor) -> Tensor:
-        """The layers after the sum; returns logits_NK."""
-        hidden_NH = self.activate(tiles.fill(preactivation_NH))
-        for layer in self.layers():
-            hidden_NH = self.activate(tiles.linear(hidden_NH, layer.weight, layer.bias))
-        logits_NK = tiles.linear(hidden_NH, self.output.weight, self.output.bias)
-        return logits_NK[: len(preactivation_NH)]
-
-    def activate(self, preactivation_NH: Tensor) -> Tensor:
-        """f(z) of hidden units; in training some are silenced."""
-        hidden_NH: Tensor = self.hidden_dropout(tiles.activate(self.activation, preactivation_NH))
-        return hidden_NH
-
-    def forward(self, rows: Rows, windows: Windows) -> Tensor:
-        """Score all tags for the middle of every window.
-
-        Args:
-            rows: features of U distinct words.
-            windows: over ``0 … U``: 0 is PAD, u + 1 is word u.
-
-        Returns:
-            logits_NK, unnormalised: softmax over K gives P(tag | window), or, where there is a chain, the part of a
-            path's score that the window gives.
-        """
-        return self.classify(self.mix(self.project_rows(rows), windows))
+def log_softmax(z_TK: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Log of softmax(z)ₖ = e^zₖ / Σ e^zⱼ; the largest z is taken off first, so that nothing overflows."""
+    z_TK = z_TK - z_TK.max(axis=1, keepdims=True)
+    found: NDArray[np.floating] = z_TK - np.log(np.exp(z_TK).sum(axis=1, keepdims=True))
+    return found

@@ -5,35 +5,6 @@
  */
 #include "simd.h"
 
-typedef struct {
-    uint64_t *hash;       /* of each place of the table */
-    int32_t *run;         /* which run it is; −1 for a free place */
-    int64_t places;       /* a power of two */
-    int64_t runs;
-    int64_t most_runs;
-    int64_t *letters_at;  /* of each run: where its code points begin … */
-    int32_t *letters_of;  /* … how many there are … */
-    int64_t *words_at;    /* … where its words begin … */
-    int32_t *words_of;    /* … and how many there are */
-    uint32_t *letters;
-    int64_t used_letters;
-    int64_t most_letters;
-    int32_t *words;
-    int64_t used_words;
-    int64_t most_words;
-} Runs;
-
-typedef struct {
-    int64_t at;       /* the next code point */
-    int64_t text;     /* which text it is in */
-    int64_t tokens;   /* how many were read */
-    int64_t lines;    /* line breaks since the last token */
-    int64_t stop;     /* the end of the run that is not known */
-    int64_t unsure;   /* whether only model/text/tokens.py can tell which of two cuts it is */
-} Reading;
-
-enum { DONE, FULL, UNKNOWN };
-enum { NEVER_KEPT = 64 };  /* code points; longer runs are not remembered */
 
 static inline int is_space(uint32_t c) {
     if (c <= 0x20) return c == 0x20 || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f);
@@ -42,9 +13,9 @@ static inline int is_space(uint32_t c) {
            c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-API const char *sources(void) { return SOURCES; }
+API const char *source_digest(void) { return SOURCES; } /* SOURCES is defined by build.py */
 
-API int32_t is_white(uint32_t c) { return is_space(c); }
+API int32_t is_whitespace(uint32_t code_point) { return is_space(code_point); }
 
 static uint64_t hash_of(const uint32_t *letters, int64_t count, int initial) {
     uint64_t h = 0x9e3779b97f4a7c15u + (uint64_t)initial;
@@ -74,8 +45,8 @@ static int initial_of_a_name(const uint32_t *code, int64_t begin, int64_t end, i
 }
 
 /* Remember a run and its words; 0 where there is no room, or nothing that can be remembered. */
-API int32_t learn(Runs *runs, const uint32_t *letters, int64_t count, int32_t initial, const int32_t *words, int64_t size) {
-    if (count > NEVER_KEPT || runs->runs >= runs->most_runs || runs->used_letters + count > runs->most_letters ||
+API int32_t remember_run(Runs *runs, const uint32_t *letters, int64_t count, int32_t initial, const int32_t *words, int64_t size) {
+    if (count > LONGEST_RUN || runs->runs >= runs->most_runs || runs->used_letters + count > runs->most_letters ||
         runs->used_words + size > runs->most_words)
         return 0;
     uint64_t h = hash_of(letters, count, initial);
@@ -98,10 +69,10 @@ API int32_t learn(Runs *runs, const uint32_t *letters, int64_t count, int32_t in
 
 /* Read on, from text to text. Texts lie end to end in code; end[i] is where text i ends. Stops where the room for tokens
  * could run out, and at a run that is not known. */
-API int32_t read_on(const Runs *runs, const uint32_t *code, const int64_t *end, int64_t texts, const int32_t *size_of_word,
+API int32_t read_texts(const Runs *runs, const uint32_t *code, const int64_t *end, int64_t texts, const int32_t *size_of_word,
                     Reading *reading, int32_t *word, int32_t *start, uint8_t *lines, int64_t room, int64_t *tokens_until) {
     int64_t at = reading->at, text = reading->text, tokens = reading->tokens, breaks = reading->lines;
-    int32_t found = DONE;
+    int32_t found = READ_ALL;
     while (text < texts) {
         int64_t limit = end[text], begin_of_text = text ? end[text - 1] : 0;
         while (at < limit && is_space(code[at])) breaks += code[at++] == '\n';
@@ -115,16 +86,16 @@ API int32_t read_on(const Runs *runs, const uint32_t *code, const int64_t *end, 
         int64_t count = stop - at;
         int initial = initial_of_a_name(code, at, stop, limit);
         int32_t run = -1;
-        if (count <= NEVER_KEPT && initial >= 0) run = find(runs, code + at, count, hash_of(code + at, count, initial));
+        if (count <= LONGEST_RUN && initial >= 0) run = find(runs, code + at, count, hash_of(code + at, count, initial));
         if (run < 0) {
             reading->stop = stop;
-            reading->unsure = initial < 0;
-            found = UNKNOWN;
+            reading->undecided = initial < 0;
+            found = READ_UNKNOWN_RUN;
             break;
         }
         int32_t words = runs->words_of[run];
         if (tokens + words > room) {
-            found = FULL;
+            found = READ_FULL;
             break;
         }
         const int32_t *cut = runs->words + runs->words_at[run];
@@ -146,7 +117,7 @@ API int32_t read_on(const Runs *runs, const uint32_t *code, const int64_t *end, 
 }
 
 /* List runs that are not known from here on: begin, end and text of each, in threes. */
-API int64_t look_ahead(const Runs *runs, const uint32_t *code, const int64_t *end, int64_t texts, const Reading *reading,
+API int64_t unknown_runs(const Runs *runs, const uint32_t *code, const int64_t *end, int64_t texts, const Reading *reading,
                        int64_t *found, int64_t most, int64_t distance) {
     int64_t at = reading->at, count = 0, until = at + distance;
     for (int64_t text = reading->text; text < texts && count < most && at < until; text++) {
@@ -157,7 +128,7 @@ API int64_t look_ahead(const Runs *runs, const uint32_t *code, const int64_t *en
             int64_t stop = at + 1;
             while (stop < limit && !is_space(code[stop])) stop++;
             int initial = initial_of_a_name(code, at, stop, limit);
-            if (stop - at <= NEVER_KEPT && initial >= 0 &&
+            if (stop - at <= LONGEST_RUN && initial >= 0 &&
                 find(runs, code + at, stop - at, hash_of(code + at, stop - at, initial)) < 0) {
                 found[3 * count] = at;
                 found[3 * count + 1] = stop;
@@ -173,11 +144,8 @@ API int64_t look_ahead(const Runs *runs, const uint32_t *code, const int64_t *en
 
 /* ── sentences: as model/text/sentences.py, sign by sign ── */
 
-enum { ENDS = 1, ABBREVIATED = 2, DATE = 4, COUNTS = 8, MAY_END = 15, CLOSES = 16, QUOTE = 32, SMALL = 64, CAPITAL = 128,
-       OPENS = 256, LOUD = 512, COMMA = 1024, CLOCK = 2048, SHORT_LINE = 50 };
-
 /* How many tokens each sentence of some texts has; returns how many sentences there are. */
-API int64_t split(const uint32_t *code, const int64_t *end, int64_t texts, const int64_t *tokens_until, const int32_t *word,
+API int64_t split_sentences(const uint32_t *code, const int64_t *end, int64_t texts, const int64_t *tokens_until, const int32_t *word,
                   const int32_t *start, const uint8_t *lines, const int32_t *size_of_word, const uint16_t *role_of_word,
                   int64_t *length_S, int64_t *sentences_of) {
     int64_t sentences = 0, token = 0;
@@ -189,36 +157,36 @@ API int64_t split(const uint32_t *code, const int64_t *end, int64_t texts, const
             int role = role_of_word[word[token]], breaks = token > first ? lines[token] : 0;
             int64_t here = start[token];
             if (breaks > 1) opened = 0;
-            if (role & QUOTE) { /* it leans on the word that it belongs to; free, every other one closes */
+            if (role & ROLE_QUOTE) { /* it leans on the word that it belongs to; free, every other one closes */
                 int free_before = token == first || here > ended;
                 int free_after = here + 1 >= letters || is_space(code[base + here + 1]);
                 int closes = free_before == free_after ? opened : free_after;
                 opened = !closes;
-                if (closes) role |= CLOSES;
+                if (closes) role |= ROLE_CLOSES;
             }
-            if (role & CLOCK && !(last & COUNTS)) role &= ~(CLOCK | SMALL); /* no time of day */
+            if (role & ROLE_CLOCK && !(last & ROLE_NUMBER)) role &= ~(ROLE_CLOCK | ROLE_LOWER); /* no time of day */
             if (token > first) {
-                int line_ends = breaks && (breaks > 1 || (ended - line <= SHORT_LINE && !(role & SMALL)));
-                int stops = stopped > 0 && !(role & (SMALL | CLOSES | ENDS)) &&
-                            ((stopped & ENDS) || ((stopped & ABBREVIATED) && (role & OPENS)) ||
-                             ((role & CAPITAL) && ((stopped & DATE) || (last_but_one & stopped & COUNTS))));
+                int line_ends = breaks && (breaks > 1 || (ended - line <= SHORT_LINE && !(role & ROLE_LOWER)));
+                int stops = stopped > 0 && !(role & (ROLE_LOWER | ROLE_CLOSES | ROLE_ENDS)) &&
+                            ((stopped & ROLE_ENDS) || ((stopped & ROLE_ABBREVIATED) && (role & ROLE_OPENER)) ||
+                             ((role & ROLE_CAPITAL) && ((stopped & ROLE_DATE) || (last_but_one & stopped & ROLE_NUMBER))));
                 if (line_ends || stops) {
                     length_S[sentences++] = token - begins;
                     begins = token;
                 }
             }
-            if (role & DATE && place > begins) { /* a dateline begins with its place, words in capitals */
+            if (role & ROLE_DATE && place > begins) { /* a dateline begins with its place, words in capitals */
                 length_S[sentences++] = place - begins;
                 begins = place;
             }
-            if (role & LOUD) {
-                if (place < 0 || !(last & (LOUD | COMMA))) place = last & (SMALL | COUNTS) ? 0 : token;
-            } else if (!(role & (CAPITAL | COMMA))) {
+            if (role & ROLE_UPPER) {
+                if (place < 0 || !(last & (ROLE_UPPER | ROLE_COMMA))) place = last & (ROLE_LOWER | ROLE_NUMBER) ? 0 : token;
+            } else if (!(role & (ROLE_CAPITAL | ROLE_COMMA))) {
                 place = -1;
             }
             if (breaks) line = here;
-            if (!(role & CLOCK)) {
-                stopped = !(role & CLOSES) || token == first ? role & MAY_END : stopped & ENDS;
+            if (!(role & ROLE_CLOCK)) {
+                stopped = !(role & ROLE_CLOSES) || token == first ? role & ROLE_MAY_END : stopped & ROLE_ENDS;
                 last_but_one = last;
                 last = role;
             }
@@ -232,10 +200,8 @@ API int64_t split(const uint32_t *code, const int64_t *end, int64_t texts, const
 
 /* ── what a document says of its words: as model/network/context.py ── */
 
-enum { SEEN_SMALL = 1, UNSURE = 8 };
-
 /* The class of every token, from 0; seen is as long as there are lowered numbers, and all zeros before and after. */
-API void class_tokens(const int32_t *word, const int64_t *length_S, const int64_t *sentences_of, int64_t documents,
+API void case_classes(const int32_t *word, const int64_t *length_S, const int64_t *sentences_of, int64_t documents,
                       const uint8_t *evidence_of_word, const int32_t *lowered_of_word, uint8_t *seen, uint8_t *class_T) {
     int64_t sentence = 0, token = 0;
     for (int64_t document = 0; document < documents; document++) {
@@ -243,12 +209,12 @@ API void class_tokens(const int32_t *word, const int64_t *length_S, const int64_
         for (; sentence < until; sentence++) {
             int64_t stop = token + length_S[sentence];
             int loud = 1;
-            for (int64_t t = token; t < stop; t++) loud &= evidence_of_word[word[t]] != SEEN_SMALL;
+            for (int64_t t = token; t < stop; t++) loud &= evidence_of_word[word[t]] != SEEN_LOWER;
             for (int64_t t = token; t < stop; t++) {
                 uint8_t evidence = evidence_of_word[word[t]];
                 int forced = loud || t == token;
-                if (evidence == SEEN_SMALL || !forced) seen[lowered_of_word[word[t]]] |= evidence;
-                class_T[t] = forced && evidence > SEEN_SMALL ? UNSURE : 0;
+                if (evidence == SEEN_LOWER || !forced) seen[lowered_of_word[word[t]]] |= evidence;
+                class_T[t] = forced && evidence > SEEN_LOWER ? CASE_IS_FORCED : 0;
             }
             token = stop;
         }

@@ -1,4 +1,4 @@
-"""What reference works say of a word by itself: its cluster, and the name lists that hold it.
+"""What reference works say of a word by itself: its cluster, and the name lists (gazetteers) that hold it.
 
     clusters    a path in the tree of Brown clusters, ``Monday`` → ``0101011011``: words that stand among the same
                 neighbours have long paths in common, so a short beginning of it is a coarse class and a long one a
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class Gazetteers:
     """Words, and what is known of each. A word is looked up as it is written, in small letters, and capitalised."""
 
     clusters: Mapping[str, str] = field(default_factory=dict)
@@ -24,14 +24,14 @@ class Reference:
     def fields(self, word: str, prefixes: Iterable[int]) -> dict[str, str]:
         """Values of a word by field name; empty where nothing is known of it.
 
-        >>> Reference({"monday": "0101"}, {"Paris": "city first"}).fields("PARIS", (2, 4))
+        >>> Gazetteers({"monday": "0101"}, {"Paris": "city first"}).fields("PARIS", (2, 4))
         {'cluster2': '', 'cluster4': '', 'lists': 'city first'}
         """
         path = _find(self.clusters, word)
         return {f"cluster{size}": path[:size] for size in prefixes} | {"lists": _find(self.lists, word)}
 
 
-NOTHING = Reference()
+NO_GAZETTEERS = Gazetteers()
 """For a model that knows words by their letters and vectors only."""
 
 

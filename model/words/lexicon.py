@@ -8,30 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from fenestra.model.config import FeatureConfig
 from fenestra.model.words import surface
-from fenestra.model.words.gazetteers import NOTHING, Reference
+from fenestra.model.words.gazetteers import NO_GAZETTEERS, Gazetteers
 
 UNKNOWN = 0
 
 
 class Rows(NamedTuple):
-    """The features of U distinct words as indices; what the network turns into e(w)."""
+    """The features of U distinct words as row numbers; what the network turns into e(w)."""
 
-    vector_U: Tensor
-    field_UF: Tensor
-    ngram_UG: Tensor
-
-    def pick(self, chosen: Tensor) -> "Rows":
-        """The rows of some of the words."""
-        return Rows(self.vector_U[chosen], self.field_UF[chosen], self.ngram_UG[chosen])
-
-    def to(self, device: torch.device) -> "Rows":
-        """The same rows on another device."""
-        return Rows(self.vector_U.to(device), self.field_UF.to(device), self.ngram_UG.to(device))
+    vector_U: NDArray[np.int64]
+    """Of the table of vectors; 0 for a word that has none."""
+    field_UF: NDArray[np.int64]
+    """Of the table of each one-valued field; 0 for a value that training did not see often enough."""
+    ngram_UG: NDArray[np.int64]
+    """Of the table of n-grams; 0 pads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,7 @@ class Lexicon:
     """Word → row of the vector table, counted from 1."""
     field_rows: Mapping[str, Mapping[str, int]]
     """Field → value → row of that field's table, counted from 1."""
-    reference: Reference = NOTHING
+    gazetteers: Gazetteers = NO_GAZETTEERS
     """What is known of words besides."""
 
     @classmethod
@@ -53,19 +48,19 @@ class Lexicon:
         vector_words: Sequence[str],
         corpus: Iterable[str],
         min_count: int,
-        reference: Reference = NOTHING,
+        gazetteers: Gazetteers = NO_GAZETTEERS,
     ) -> Self:
         """Number the vectors' words, and the feature values that occur at least ``min_count`` times in a corpus."""
         counts: dict[str, Counter[str]] = {name: Counter() for name in features.widths()}
         for word, count in Counter(corpus).items():
-            values = field_values(word, features, reference)
+            values = field_values(word, features, gazetteers)
             for name, counter in counts.items():
                 counter[values[name]] += count
         known = {
             name: [value for value in sorted(counter) if counter[value] >= min_count]
             for name, counter in counts.items()
         }
-        return cls.of(features, vector_words, known, reference)
+        return cls.of(features, vector_words, known, gazetteers)
 
     @classmethod
     def of(
@@ -73,7 +68,7 @@ class Lexicon:
         features: FeatureConfig,
         vector_words: Sequence[str],
         known: Mapping[str, Sequence[str]],
-        reference: Reference = NOTHING,
+        gazetteers: Gazetteers = NO_GAZETTEERS,
     ) -> Self:
         """Number words and values in the order given."""
 
@@ -81,19 +76,19 @@ class Lexicon:
             return {value: row for row, value in enumerate(values, start=1)}
 
         rows = {name: numbered(known[name]) for name in features.widths()}
-        return cls(features, numbered(vector_words), rows, reference)
+        return cls(features, numbered(vector_words), rows, gazetteers)
 
     def vector_row(self, word: str) -> int:
         """The word's vector: as it is written, else lower-cased, else row 0."""
         row = self.vector_rows.get(word)
         return row if row is not None else self.vector_rows.get(word.lower(), UNKNOWN)
 
-    def strange(self, word: str) -> bool:
-        """Whether training had rows for words, but none for this one: it was not met there, or too seldom."""
+    def is_oov(self, word: str) -> bool:
+        """Whether the word is out of vocabulary: training had rows for words, but none for this one."""
         known = self.field_rows.get("word")
         return known is not None and word.lower() not in known
 
-    def rows(self, words: Sequence[str], gram_UG: Tensor | None = None) -> Rows:
+    def rows(self, words: Sequence[str], gram_UG: NDArray[np.int64] | None = None) -> Rows:
         """Look up every feature of some distinct words.
 
         Args:
@@ -103,27 +98,27 @@ class Lexicon:
         config = self.features
         vectors = [self.vector_row(word) for word in words] if config.vectors else [UNKNOWN] * len(words)
         names = list(self.field_rows)
-        values = [field_values(word, config, self.reference) for word in words] if names else []
+        values = [field_values(word, config, self.gazetteers) for word in words] if names else []
         fields = [[self.field_rows[name].get(value[name], UNKNOWN) for name in names] for value in values]
         return Rows(
-            torch.tensor(vectors, dtype=torch.int64),
-            torch.tensor(fields, dtype=torch.int64).reshape(len(words), len(names)),
+            np.array(vectors, dtype=np.int64),
+            np.array(fields, dtype=np.int64).reshape(len(words), len(names)),
             self._grams(words) if gram_UG is None else gram_UG,
         )
 
-    def _grams(self, words: Sequence[str]) -> Tensor:
+    def _grams(self, words: Sequence[str]) -> NDArray[np.int64]:
         """The buckets of the words' n-grams."""
         config = self.features
         grams = [surface.ngrams(w, config.ngram_sizes, config.ngram_buckets) for w in words] if config.ngram else []
         longest = max(map(len, grams), default=0) or bool(config.ngram)  # a word too short for any has one 0
         filled = [gram + [0] * (longest - len(gram)) for gram in grams]
-        return torch.tensor(filled, dtype=torch.int64).reshape(len(words), longest)
+        return np.array(filled, dtype=np.int64).reshape(len(words), longest)
 
 
-def field_values(word: str, features: FeatureConfig, reference: Reference) -> dict[str, str]:
-    """The one-valued features of a word, by field name: what its letters say, and what reference works do."""
+def field_values(word: str, features: FeatureConfig, gazetteers: Gazetteers) -> dict[str, str]:
+    """The one-valued features of a word, by field name: what its letters and the gazetteers say."""
     letters = surface.fields(word, prefixes=features.prefixes, suffixes=features.suffixes)
-    return letters | reference.fields(word, features.cluster_prefixes if features.cluster else ())
+    return letters | gazetteers.fields(word, features.cluster_prefixes if features.cluster else ())
 
 
 def number_words(words: Iterable[str]) -> tuple[list[str], list[int]]:

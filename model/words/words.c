@@ -6,22 +6,7 @@
 
 #include "simd.h"
 
-enum { FLOAT32, INT16, INT8, FLOAT16, INT4 };
-enum { NO_MEMORY = 1, NO_NUMBER };
 enum { AHEAD = 6 }; /* words whose vectors are asked for before they are needed */
-
-typedef struct {
-    int64_t width;         /* of a pretrained vector; 0 for none */
-    int64_t storage;       /* FLOAT32, FLOAT16, INT8 or INT4: component i and, in the upper half, i + width / 2 */
-    const void *codes;
-    const float *scale;    /* of each vector, for INT8 and INT4 */
-    int64_t fields;
-    const float **table;   /* of each field */
-    const int64_t *widths; /* of each field */
-    int64_t gram_width;
-    const float *grams;
-    int64_t entry;         /* E */
-} Features;
 
 static float half(uint16_t bits) {
     uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31, rest = bits & 1023, whole;
@@ -57,7 +42,7 @@ static void vector_of(const Features *f, int64_t row, float *out) {
 }
 
 /* e(w) of some words: the vector, the row of each field, the mean of the rows of the n-grams (0 fills up and counts not). */
-API void encode(const Features *f, const int64_t *vector_U, const int64_t *field_UF, const int64_t *gram_UG, int64_t grams,
+API void encode_words(const Features *f, const int64_t *vector_U, const int64_t *field_UF, const int64_t *gram_UG, int64_t grams,
                 int64_t count, float *entry_UE) {
     for (int64_t u = 0; u < count; u++) {
         float *out = entry_UE + u * f->entry;
@@ -94,12 +79,12 @@ static void keep(const float *x, int64_t hidden, int64_t kind, const float *step
     if (kind == FLOAT32) {
         memcpy((float *)table + row * hidden, x, (size_t)hidden * sizeof *x);
     } else if (kind == INT16) {
-        Vector most = same(0);
+        Vector most = splat(0);
         for (int64_t i = 0; i < hidden; i += LANES) {
             Vector here = load(x + i);
-            most = larger(most, larger(here, add_product(same(0), here, same(-1))));
+            most = maximum(most, maximum(here, fmadd(splat(0), here, splat(-1))));
         }
-        float largest = largest_of(most), per = largest > 1e-30f ? 32767 / largest : 0; /* smaller is 0 */
+        float largest = reduce_max(most), per = largest > 1e-30f ? 32767 / largest : 0; /* smaller is 0 */
         unit[row] = largest / 32767;
         for (int64_t i = 0; i < hidden; i++) ((int16_t *)table)[row * hidden + i] = (int16_t)nearbyintf(x[i] * per);
     } else {
@@ -115,9 +100,9 @@ static void keep(const float *x, int64_t hidden, int64_t kind, const float *step
  * entry_UE   e(w); class_U  of each word, from 0 for PAD; slot_U  where it goes
  * weight     of W₁, panel by panel, each E × PANEL; summand  of the classes, (classes × W) × H, or none
  * kind       of the numbers in the table; steps  of each hidden unit, for INT8
- * Returns 0, NO_MEMORY, or NO_NUMBER if a row has one that is none.
+ * Returns 0, NO_MEMORY, or NOT_FINITE if a row has one that is none.
  */
-API int32_t project(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t count, int64_t entry,
+API int32_t project_words(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t count, int64_t entry,
                     int64_t width, int64_t hidden, const float *weight, const float *summand, int64_t kind,
                     const float *steps, void *table, float *unit) {
     int64_t rows = (count + ROWS - 1) / ROWS * ROWS, panels = hidden / PANEL;
@@ -134,7 +119,7 @@ API int32_t project(const float *entry_UE, const int64_t *class_U, const int64_t
         for (int64_t u = 0; u < count; u++) {
             const float *more = summand ? summand + (class_U[u] * width + j) * hidden : 0;
             for (int64_t i = 0; more && i < hidden; i++) out[u * hidden + i] += more[i];
-            if (!all_numbers(out + u * hidden, hidden)) wrong = NO_NUMBER;
+            if (!all_numbers(out + u * hidden, hidden)) wrong = NOT_FINITE;
             else keep(out + u * hidden, hidden, kind, steps, table, unit, slot_U[u] * width + j);
         }
     }
@@ -143,7 +128,7 @@ API int32_t project(const float *entry_UE, const int64_t *class_U, const int64_t
 }
 
 /* Add up the vectors of the words of each document, in order; known counts those that have one. Goes on where sums are. */
-API void add_vectors(const Features *f, const int32_t *word, const int64_t *size_of, int64_t documents,
+API void sum_vectors(const Features *f, const int32_t *word, const int64_t *size_of, int64_t documents,
                      const int32_t *vector_of_word, float *restrict sum_PD, int64_t *known_P) {
     int64_t width = f->width, token = 0, tokens = 0;
     int64_t bytes = f->storage == INT4 ? width / 2 : width * (f->storage == INT8 ? 1 : f->storage == FLOAT16 ? 2 : 4);
@@ -178,24 +163,11 @@ API void add_vectors(const Features *f, const int32_t *word, const int64_t *size
     }
 }
 
-/* Add up the sums of the parts of each document, in order. Goes on where sums are. */
-API void add_sums(const float *sum_RD, const int64_t *known_R, const int64_t *parts_of, int64_t documents, int64_t width,
-                  float *restrict sum_PD, int64_t *known_P) {
-    for (int64_t d = 0, r = 0; d < documents; d++)
-        for (int64_t stop = r + parts_of[d]; r < stop; r++) {
-            known_P[d] += known_R[r];
-            for (int64_t i = 0; i < width; i++) sum_PD[d * width + i] += sum_RD[r * width + i];
-        }
-}
-
 /* What every window of a document adds up from: b₁ + T · ((Σ v(w) / (n + few)) − mean) · spread, n words have a vector.
- *
- * bias  none for 0
- * more  a further summand of each, row more_of[d] of it; or none
  */
-API int32_t document_rows(const float *sum_PD, const int64_t *known_P, int64_t documents, int64_t width, float few,
+API int32_t topic_rows(const float *sum_PD, const int64_t *known_P, int64_t documents, int64_t width, float few,
                           const float *mean, const float *spread, const float *weight, const float *bias,
-                          const float *more, const int32_t *more_of, int64_t hidden, float *row_PH) {
+                          int64_t hidden, float *row_PH) {
     float *topic = calloc((size_t)(ROWS * (width + hidden) + 1), sizeof *topic), *out = topic + ROWS * width;
     if (!topic) return NO_MEMORY;
     for (int64_t first = 0; first < documents; first += ROWS) {
@@ -208,8 +180,6 @@ API int32_t document_rows(const float *sum_PD, const int64_t *known_P, int64_t d
         for (int64_t p = 0; p < hidden / PANEL; p++)
             multiply_panel(topic, width, weight + p * width * PANEL, width, bias ? bias + p * PANEL : 0, out + p * PANEL,
                            hidden);
-        for (int64_t d = 0; more && d < here; d++)
-            for (int64_t i = 0; i < hidden; i++) out[d * hidden + i] += more[more_of[first + d] * hidden + i];
         memcpy(row_PH + first * hidden, out, (size_t)(here * hidden) * sizeof *out);
     }
     free(topic);

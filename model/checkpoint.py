@@ -110,16 +110,16 @@ def load(folder: Path) -> Checkpoint:
             weights that do not fit the configuration, a number that is not finite.
     """
     manifest, version = _read_manifest(folder)
-    files = _verified(folder, manifest)
+    files = _verified(folder, manifest)  # each is dropped as soon as it is read: what is loaded is all that stays
     try:
-        settings = json.loads(files["config.json"])
+        settings = json.loads(files.pop("config.json"))
         config = ModelConfig.from_json(settings["model"])
         calibration = Calibration.from_json(settings["calibration"])
         if any(calibration.label_consistency) and not config.agreement:
             raise ValueError("calibration: same_tag and same_label are given, which the configuration has no use for")
-        words = files["words.txt"].decode().split("\n")[:-1]
-        lexicon = Lexicon.of(config.features, words, json.loads(files["features.json"]), _gazetteers(config, files))
-        parameters = Parameters.from_arrays(config, lexicon, safetensors.numpy.load(files["weights.safetensors"]))
+        words = files.pop("words.txt").decode().split("\n")[:-1]
+        lexicon = Lexicon.of(config.features, words, json.loads(files.pop("features.json")), _gazetteers(config, files))
+        parameters = Parameters.from_arrays(config, lexicon, safetensors.numpy.load(files.pop("weights.safetensors")))
     except (ConfigError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{folder}: the parts do not fit together: {_first_line(error)}") from error
     return Checkpoint(config, lexicon, parameters, calibration, version)
@@ -134,14 +134,14 @@ def describe(folder: Path) -> dict[str, Any]:
     return _read_manifest(folder)[0]
 
 
-def _gazetteers(config: ModelConfig, files: Mapping[str, bytes]) -> Gazetteers:
+def _gazetteers(config: ModelConfig, files: dict[str, bytes]) -> Gazetteers:
     """Read the clusters and name lists that the configuration asks for."""
     works = []
     for name, width in ((_CLUSTERS, config.features.cluster), (_LISTS, config.features.lists)):
         if width and name not in files:
             raise ValueError(f"{name} is not listed in {MANIFEST}")
         try:
-            works.append(from_lines(files[name].decode()) if width else {})
+            works.append(from_lines(files.pop(name).decode()) if width else {})
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     return Gazetteers(*works)

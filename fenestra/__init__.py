@@ -62,7 +62,8 @@ def load(name_or_folder: str | Path = "english", **options: Any) -> "Tagger":  #
     """Open a bundled model by its name, or a checkpoint folder.
 
     Args:
-        name_or_folder: ``english``, ``russian``, or a folder that ``fenestra train`` wrote. A folder of that name in the
+        name_or_folder: ``english``, ``russian``, or a folder that ``fenestra train`` wrote. A folder of that name in
+        the
             current one comes first, and what is written as a path (``./russian``) is always a folder.
         options: ``device``, ``threads``, ``cache_mb``, ``cache_numbers`` of :meth:`Tagger.load`.
 

@@ -1,8 +1,8 @@
 """What each word of a window adds to the score of a tag.
 
 Before the first activation every word has an additive part: c_j = W₁⁽ʲ⁾ e(w_j) + E⁽ʲ⁾[class of w_j], the mean of the
-document has one, d, and z₁ = Σ c_j + d + b₁. What follows is not linear, but can be written as if it were, with one factor
-m for each hidden unit:
+document has one, d, and z₁ = Σ c_j + d + b₁. What follows is not linear, but can be written as if it were, with one
+factor m for each hidden unit:
 
     h = m ⊙ z + rest        logit = w · h_L + b = g · (Σ c_j + d) + rest,    g = m₁ ⊙ W₂ᵀ(m₂ ⊙ … w)
 

@@ -23,7 +23,7 @@ class Alternative(NamedTuple):
 
 
 class Entity(NamedTuple):
-    """A named thing. With texts, ``text[start:end]`` in code points; with given words, ``start`` and ``end`` count words."""
+    """A named thing. ``start`` and ``end`` count code points of a text, or the words of a sentence of words."""
 
     start: int
     end: int
@@ -184,7 +184,7 @@ class TokenTable(Sequence[TaggedToken]):
 class Result(list[Entity]):
     """The entities of one text or sentence, ordered by start. In a notebook it draws itself."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
     __slots__ = ("_places", "tokens")
 
     tokens: TokenTable

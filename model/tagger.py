@@ -7,7 +7,7 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TypeVar, cast, overload
+from typing import Any, Literal, NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -313,7 +313,10 @@ class Tagger:
         while batch := list(islice(items, batch_size)):
             contents = [item for item, _ in batch] if as_tuples else batch
             for content in contents:
-                _texts([content]) if isinstance(content, str | bytes | None) else _sentences([content])
+                if isinstance(content, list | tuple):
+                    _sentences([content])
+                else:
+                    _texts([content])
             found = finish(self.work(contents))
             yield from zip(found, (context for _, context in batch), strict=True) if as_tuples else found
 
@@ -449,7 +452,7 @@ def _sentences(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
             for number, word in enumerate(sentence):
                 if not isinstance(word, str):
                     raise TypeError(f"sentences[{place}][{number}]: expected a string, got {_kind(word)}")
-    return cast(list[Sequence[str]], found)
+    return found
 
 
 def _kind(value: object) -> str:

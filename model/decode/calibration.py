@@ -14,8 +14,8 @@ else 0: of such names the network is too sure, and text of another kind is full 
 With a CRF the temperature divides the transition scores too, p of a token is the marginal of its tag, and in place of
 the product stands the probability of all paths that take the entity's tags.
 
-Two more numbers are kept with these because they are fitted with them, between the two: the weights of label consistency
-(``model/decode/label_consistency.py``). They do change tags.
+Two more numbers are kept with these because they are fitted with them, between the two: the weights of label
+consistency (``model/decode/label_consistency.py``). They do change tags.
 """
 
 from dataclasses import asdict, dataclass

@@ -2,8 +2,8 @@
 
 A softmax scores every token alone and may put ``I-PER`` after ``O``. Of all tag sequences that the scheme allows,
 :func:`best_paths` finds the one with the highest product of probabilities. Where transitions were learned
-(``model/decode/crf.py``) their scores count as well, and what is said of a tag or an entity is its probability under all
-paths. ``decode.c`` is the same in C.
+(``model/decode/crf.py``) their scores count as well, and what is said of a tag or an entity is its probability under
+all paths. ``decode.c`` is the same in C.
 
 S sentences · T tokens of all sentences, end to end · K tags · M entities
 """
@@ -135,7 +135,7 @@ def read_paths(
     scheme: Scheme,
     learned: Transitions | None = None,
 ) -> Paths:
-    """Find the best legal path of every sentence and read tags and entities off it; arguments as of :func:`best_paths`."""
+    """Find the best legal path of every sentence and read tags and entities off it; arguments as of :func:`best_paths`."""  # noqa: E501
     tables = tag_tables(tuple(tags), scheme)
     column_T = best_paths(log_p_TK, lengths, tags, scheme, learned)
     begins_T, ends_T = _boundaries(column_T, lengths, tables)

@@ -12,8 +12,8 @@ are fitted on development data (``training/fit/calibrate.py``). Unlike what is f
 
 Source: the majority of a token's other occurrences is a feature of a second model in Krishnan & Manning, An Effective
 Two-Stage Model for Exploiting Non-Local Dependencies, ACL 2006; see also the context aggregation of Ratinov & Roth,
-CoNLL 2009. Here the second model has two numbers, and is given p instead of decided tags. ``label_consistency.c`` is the
-same in C.
+CoNLL 2009. Here the second model has two numbers, and is given p instead of decided tags. ``label_consistency.c`` is
+the same in C.
 
 T tokens · K tags · N tokens of words that their document has more than once · G such words, by document
 """

@@ -1,7 +1,7 @@
 """Scoring on a GPU: the only file of the model that imports torch, when a CUDA device is asked for.
 
-The row cache has a mirror there, and a bag of 65,536 windows is one look-up and sum. Reading, case classes and paths stay
-in C. The same code runs on torch's CPU device, where it is tested.
+The row cache has a mirror there, and a bag of 65,536 windows is one look-up and sum. Reading, case classes and paths
+stay in C. The same code runs on torch's CPU device, where it is tested.
 
 N windows of a bag · P documents · W window width · H hidden units · K tags
 """

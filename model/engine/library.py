@@ -1,10 +1,11 @@
 """The compiled library: which build of it fits this processor, and its functions, typed by their C prototypes.
 
-``kernel.h`` is the only place that says what a function takes. :class:`Declarations` reads its constants, structures and
-prototypes, and a call checks every array against them: number type and memory layout, in the order of the arguments.
+``kernel.h`` is the only place that says what a function takes. :class:`Declarations` reads its constants, structures
+and prototypes, and a call checks every array against them: number type and memory layout, in the order of the
+arguments.
 
-Plain C11 behind ``ctypes``: no header of Python's is needed to build it, one library serves every version of Python, and
-other threads run while it computes.
+Plain C11 behind ``ctypes``: no header of Python's is needed to build it, one library serves every version of Python,
+and other threads run while it computes.
 """
 
 import ctypes
@@ -77,6 +78,7 @@ class Parameter:
         if match is None:
             raise ValueError(f"kernel.h: cannot read {declaration!r}")
         kind, stars, self.name = match.groups()
+        self.type: Any
         self.convert: Callable[[Any], Any]
         if stars and kind in structures:
             self.type, self.convert = ctypes.POINTER(structures[kind]), ctypes.byref

@@ -1,7 +1,7 @@
 """The native engine: the five stages with their inner loops in C, a few calls a batch.
 
-A pair of word and case class is a row of the row cache, so a token costs 2C+1 look-ups and a sum. What is done for every
-token is in C, what is done for every new word stays in Python, and the two meet in numbers.
+A pair of word and case class is a row of the row cache, so a token costs 2C+1 look-ups and a sum. What is done for
+every token is in C, what is done for every new word stays in Python, and the two meet in numbers.
 
 T tokens · S sentences · P documents · U pairs · N windows of a bag · C words on each side · K tags · H hidden units
 """
@@ -107,8 +107,8 @@ class CpuScorer:
 
         def work(begin: int, end: int) -> int:
             wrong: int = self._kernel.call(len(log_NK), _LAYERS).score_windows(
-                self._network, cache.numbers, cache.scale, line.slots, line.place_N, line.row_N, line.row_PH, begin, end,
-                log_NK,
+                self._network, cache.numbers, cache.scale, line.slots, line.place_N, line.row_N, line.row_PH, begin,
+                end, log_NK,
             )  # fmt: skip
             if wrong < 0:
                 raise MemoryError
@@ -259,8 +259,15 @@ class Native:
         )  # fmt: skip
         if entities < 0:
             raise MemoryError
-        found = (array_M[:entities] for array_M in (begin_M, end_M, label_M, product_M))
-        return Paths(column_T, tag_T, probability_T, *found)
+        return Paths(
+            column_T,
+            tag_T,
+            probability_T,
+            begin_M[:entities],
+            end_M[:entities],
+            label_M[:entities],
+            product_M[:entities],
+        )
 
     def is_oov(self, batch: NativeBatch) -> NDArray[np.bool_]:
         """Which tokens are out-of-vocabulary words."""

@@ -1,7 +1,7 @@
 """The reference engine: the five stages in plain NumPy, as the lecture writes them.
 
-It is the oracle of the compiled kernel, and what tags where no kernel was compiled. Every document is computed by itself,
-so an answer cannot depend on what else is in the batch.
+It is the oracle of the compiled kernel, and what tags where no kernel was compiled. Every document is computed by
+itself, so an answer cannot depend on what else is in the batch.
 
 T tokens of a batch · W window width · U distinct words · K tags
 """

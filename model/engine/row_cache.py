@@ -1,9 +1,9 @@
 """The row cache: W₁⁽ʲ⁾ e(w) + E⁽ʲ⁾[class] for all 2C+1 positions j, of the most frequent words, in bounded memory.
 
 Text is Zipfian: some ten thousand words cover nearly all of it. A slot belongs to a pair of word and case class
-(``model/network/context.py``), so that a token costs 2C+1 rows and no more. When the cache is full, the least frequently
-used pairs are evicted, and all counts are halved. Whatever it held, a row is computed from its word alone, and has the
-same bits.
+(``model/network/context.py``), so that a token costs 2C+1 rows and no more. When the cache is full, the least
+frequently used pairs are evicted, and all counts are halved. Whatever it held, a row is computed from its word alone,
+and has the same bits.
 
 S slots, of which 0 is PAD's · U pairs · W window width · H hidden units, padded to whole panels
 """

@@ -1,7 +1,7 @@
 """Whether answers are batch-invariant on this machine.
 
-That the same arithmetic gives the same bits in every batch is a property of a processor and a library, and not a law; so
-it is tried where the model is to be used, before it is.
+That the same arithmetic gives the same bits in every batch is a property of a processor and a library, and not a law;
+so it is tried where the model is to be used, before it is.
 """
 
 import math

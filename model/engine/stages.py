@@ -6,7 +6,8 @@
     reconcile    log p → log p, consistent over the tokens of a word in a document
     decode       log p → the best legal paths, and the entities along them
 
-``reference.py`` is NumPy and reads like the lecture; ``native.py`` is the compiled kernel. One suite of tests runs both.
+``reference.py`` is NumPy and reads like the lecture; ``native.py`` is the compiled kernel. One suite of tests runs
+both.
 
 T tokens of a batch · D width of a vector · K tags
 """

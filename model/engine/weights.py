@@ -145,7 +145,7 @@ class Weights:
             self.hidden, row_PH,
         ):  # fmt: skip
             raise MemoryError
-        return row_PH, sum_PD / (known_P + FEW)[:, None].astype(np.float32)
+        return row_PH, (sum_PD / (known_P + FEW)[:, None]).astype(np.float32)
 
 
 def padded_width(width: int, whole: int = _PANEL) -> int:

@@ -1,7 +1,8 @@
 """The lecture's network in NumPy: rows, windows, W₁ x + b₁, activation, softmax.
 
-This is the definition. ``network.c`` computes the same regrouped, W₁ x_t = Σ_j W₁⁽ʲ⁾ e(w_{t+j}), and is tested against it;
-``training/network/window_tagger.py`` computes it with torch, where gradients are, and is tested against it too.
+This is the definition. ``network.c`` computes the same regrouped, W₁ x_t = Σ_j W₁⁽ʲ⁾ e(w_{t+j}), and is tested
+against it; ``training/network/window_tagger.py`` computes it with torch, where gradients are, and is tested against it
+too.
 
 Sources: Bengio et al., JMLR 3 (2003), the network; Collobert et al., JMLR 12 (2011), its use as a tagger.
 
@@ -26,7 +27,8 @@ _erf = np.vectorize(math.erf, otypes=[float])
 def _sigmoid(z: NDArray[np.floating]) -> NDArray[np.floating]:
     """1 / (1 + e⁻ᶻ); by e to the power of −|z|, so that nothing overflows."""
     power = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1, power) / (1 + power)
+    found: NDArray[np.floating] = np.where(z >= 0, 1, power) / (1 + power)
+    return found
 
 
 def _normal_cdf(z: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -94,10 +96,10 @@ def preactivations(
 def logits(p: Parameters, activation: Activation, z_TH: Floats) -> Floats:
     """From z₁ through the layers after the first: logits_TK."""
     f = ACTIVATIONS[activation]
-    for layer in p.hidden:
-        z_TH = f(z_TH) @ layer.weight_OI.T + layer.bias_O
-    logits_TK: Floats = f(z_TH) @ p.output.weight_OI.T + p.output.bias_O
-    return logits_TK
+    for layer in (*p.hidden, p.output):
+        h_TH = f(z_TH).astype(np.float32, copy=False)
+        z_TH = h_TH @ layer.weight_OI.T + layer.bias_O
+    return z_TH
 
 
 def log_softmax(z_TK: NDArray[np.floating]) -> NDArray[np.floating]:

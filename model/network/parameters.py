@@ -71,7 +71,7 @@ class Parameters:
     @property
     def window(self) -> int:
         """W = 2C + 1."""
-        return self.first_HX.shape[1] // max(len(self.pad_E), 1)
+        return int(self.first_HX.shape[1]) // max(len(self.pad_E), 1)
 
     @property
     def first_WHE(self) -> Floats:
@@ -94,13 +94,14 @@ class Parameters:
         """
         _check(config, lexicon, arrays)
         features, (first, *rest) = config.features, config.hidden
-        wide = {
-            name: array if name.startswith("vectors.") else np.ascontiguousarray(array, dtype=np.float32)
+        wide: dict[str, Floats] = {
+            name: np.ascontiguousarray(array, dtype=np.float32)
             for name, array in arrays.items()
+            if name != "vectors.codes"
         }
         window = 2 * config.context + 1
         return cls(
-            VectorTable(arrays["vectors.codes"], wide["vectors.scale"].astype(np.float32, copy=False)),
+            VectorTable(arrays["vectors.codes"], wide["vectors.scale"]),
             {name: wide[f"fields.{name}.weight"] for name in features.widths()},
             wide["ngrams.weight"],
             wide["pad"][0],

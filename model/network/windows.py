@@ -1,8 +1,8 @@
 """Windows over a flat stream of tokens: which 2C+1 rows surround each token.
 
-Sentences of any length lie end to end in one stream; a window that reaches over the end of its sentence sees the row PAD
-there. So a batch is a bag of windows: no padding to the longest sentence, no mask. ``lay_out_windows`` in ``network.c``
-is the same in C.
+Sentences of any length lie end to end in one stream; a window that reaches over the end of its sentence sees the row
+PAD there. So a batch is a bag of windows: no padding to the longest sentence, no mask. ``lay_out_windows`` in
+``network.c`` is the same in C.
 
 T tokens of the stream · W window width, 2C+1
 """

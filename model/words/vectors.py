@@ -4,6 +4,7 @@ V words · D width of a vector · U words looked up
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ class VectorTable:
     component i + D/2 in its upper half.
     """
 
-    codes_VD: NDArray[np.generic]
+    codes_VD: NDArray[Any]
     """(V + 1, D), or (V + 1, D / 2) with int4."""
     scale_V1: NDArray[np.float32]
     """What a code of 1 stands for in each word's vector; of shape (0, 1) where nothing is scaled."""

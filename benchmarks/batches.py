@@ -38,7 +38,7 @@ def main() -> None:
         sentences = [words for words in iter_conll_words(source, str(given.file)) if words != [DOCSTART]]
     texts = [" ".join(sentences[place % len(sentences)]) for place in range(_TEXTS)]
     tagger = Tagger.load(given.model, threads=1, cache_mb=given.cache_mb)
-    tokens = sum(len(found.tokens) for found in tagger.analyse(texts)) / len(texts)
+    tokens = sum(len(found.tokens) for found in tagger.tag(texts)) / len(texts)
     print(f"{tokens:.1f} tokens a text, one thread")
     for size in SIZES:
         print(f"{size:>3} together: {microseconds(tagger, texts, size):7.0f} µs a text")

@@ -64,7 +64,7 @@ def answers(tagger: Tagger, documents: Sequence[Any]) -> tuple[list[list[str]], 
 def network_seconds(tagger: Tagger, documents: Sequence[Any]) -> float:
     """How long the network's part takes of tagging sentences of words."""
     seconds, began = 0.0, time.perf_counter()
-    for step in tagger.steps([words for document in documents for words in document]):
+    for step in tagger.work([words for document in documents for words in document]):
         now = time.perf_counter()
         if step.stage == "network":
             seconds += now - began

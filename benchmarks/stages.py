@@ -1,6 +1,6 @@
 """Where the time goes: ``python -m benchmarks.stages --model DIR --corpus conll2003:test``.
 
-``Tagger.steps`` names what every piece of work was part of (``model/README.md``), so the time between two steps belongs
+``Tagger.work`` names what every piece of work was part of (``model/README.md``), so the time between two steps belongs
 to a stage:
 
     tokenize   texts → words
@@ -35,7 +35,7 @@ def measure(tagger: Tagger, items: Items, tokens: int) -> dict[str, float]:
     """CPU time of one pass by stage, in nanoseconds a token."""
     spent = dict.fromkeys(STAGES, 0.0)
     before = time.process_time()
-    for step in tagger.steps(items):
+    for step in tagger.work(items):
         now = time.process_time()
         spent[step.stage] += now - before
         before = now

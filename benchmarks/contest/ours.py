@@ -46,7 +46,7 @@ class Ours(Contender):
 
     def tokens(self, documents: Sequence[Sequence[Words]]) -> list[Analysis]:
         """All in one call, each document as a whole."""
-        return [found for document in self._tagger.analyse_documents(documents) for found in document]
+        return [found for document in self._tagger.tag_documents(documents) for found in document]
 
     def tokens_one(self, words: Words) -> list[Entity]:
         """A sentence for itself."""

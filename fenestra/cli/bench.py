@@ -48,7 +48,7 @@ def bench(folder: Path, file: Path, *, repeats: int = 5, device: str = "auto", t
     raw_tokens = sum(len(tokenize(text)) for text in texts)
     split_tokens = sum(map(len, sentences))
     _note(f"raw text: {repeats + 1} passes over {len(texts):,} texts")
-    raw = rates(lambda: tagger.analyse(texts), raw_tokens, repeats)
+    raw = rates(lambda: tagger.tag(texts), raw_tokens, repeats)
     _note(f"words: {repeats + 1} passes over {len(sentences):,} sentences")
     split = rates(lambda: tagger.tag_tokens(sentences), split_tokens, repeats)
     single = [" ".join(words) for words in sentences[:_MOST_SINGLE]]
@@ -57,11 +57,11 @@ def bench(folder: Path, file: Path, *, repeats: int = 5, device: str = "auto", t
         "model": str(folder),
         "version": tagger.version,
         "file": str(file),
-        "device": str(tagger.device),
-        "kernel": tagger.kernel,
+        "device": tagger.device,
+        "engine": tagger.engine,
         "threads": threads,
         "python": platform.python_version(),
-        "torch": metadata.version("torch"),
+        "numpy": metadata.version("numpy"),
         "load_seconds": load_seconds,
         "raw_text": {"texts": len(texts), "tokens": raw_tokens, "tokens_per_second": raw},
         "words": {"sentences": len(sentences), "tokens": split_tokens, "tokens_per_second": split},
@@ -106,7 +106,7 @@ def latencies(tagger: Tagger, texts: Sequence[str]) -> dict[str, float]:
     times = []
     for text in texts:
         began = time.perf_counter()
-        tagger.analyse([text])
+        tagger(text)
         times.append(1000 * (time.perf_counter() - began))
     return {
         "sentences": len(times),
@@ -127,7 +127,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def render(figures: dict[str, Any]) -> str:
     """The figures as a person reads them in a terminal."""
     latency = figures["latency_ms"]
-    where = f"{figures['device']}, {figures['kernel'] or 'no compiled kernel'}, threads {figures['threads']}"
+    where = f"{figures['device']}, {figures['engine']}, threads {figures['threads']}"
     lines = [
         f"model     {figures['model']} ({figures['version']}), {where}",
         f"loading   {figures['load_seconds']:.2f} s",

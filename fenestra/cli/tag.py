@@ -24,7 +24,7 @@ from typing import IO, Any, Literal, TextIO
 from tqdm import tqdm
 
 from fenestra.model.errors import DataError
-from fenestra.model.results import Analysis, TaggedToken
+from fenestra.model.results import Result, TaggedToken
 from fenestra.model.storage import storage_error
 from fenestra.model.tagger import Tagger
 from fenestra.model.text.conll import DOCSTART, LONGEST_DOCUMENT, iter_conll_words, open_bytes, read_lines, write_conll
@@ -87,9 +87,9 @@ def tag_files(
         for name in files:
             with nullcontext(sys.stdin.buffer) if name == STDIN else open_bytes(Path(name)) as source:
                 for batch in batches(items(source, name, input_format or guess_format(name))):
-                    analyses = analyse(tagger, batch)
-                    write(stream, batch, analyses)
-                    meter(sum(map(len, analyses)), sum(len(analysis.tokens) for part in analyses for analysis in part))
+                    results = tag_batch(tagger, batch)
+                    write(stream, batch, results)
+                    meter(sum(map(len, results)), sum(len(result.tokens) for part in results for result in part))
 
 
 def guess_format(name: str) -> InputFormat:
@@ -160,12 +160,12 @@ def batches(found: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def analyse(tagger: Tagger, batch: Sequence[Item]) -> list[list[Analysis]]:
-    """Tag a batch of one kind; one analysis for a text, one for each sentence of a document."""
+def tag_batch(tagger: Tagger, batch: Sequence[Item]) -> list[list[Result]]:
+    """Tag a batch of one kind; one result for a text, one for each sentence of a document."""
     texts = [item.content for item in batch if isinstance(item.content, str)]
     if texts:
-        return [[analysis] for analysis in tagger.analyse(texts)]
-    return tagger.analyse_documents([item.content for item in batch if not isinstance(item.content, str)])
+        return [[result] for result in tagger.tag(texts)]
+    return tagger.tag_documents([item.content for item in batch if not isinstance(item.content, str)])
 
 
 @contextmanager
@@ -254,30 +254,30 @@ def _are_words(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) and word for word in value)
 
 
-def _write_jsonl(stream: TextIO, batch: Sequence[Item], analyses: Sequence[Sequence[Analysis]]) -> None:
+def _write_jsonl(stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]]) -> None:
     """What came in, and the entities; the marks of documents in a CoNLL file are no texts."""
-    for item, found in zip(batch, analyses, strict=True):
+    for item, found in zip(batch, results, strict=True):
         if item.content == [[DOCSTART]] and not item.record:
             continue
-        for place, analysis in enumerate(found):
+        for place, result in enumerate(found):
             record = item.record or {"tokens": item.content[place]}
-            entities = [entity._replace(score=round(entity.score, 6))._asdict() for entity in analysis.entities]
+            entities = [entity._replace(score=round(entity.score, 6))._asdict() for entity in result]
             stream.write(json.dumps({**record, "entities": entities}, ensure_ascii=False) + "\n")
 
 
-def _write_conll(stream: TextIO, batch: Sequence[Item], analyses: Sequence[Sequence[Analysis]]) -> None:
+def _write_conll(stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]]) -> None:
     """One token a line; a text falls into the sentences that the tagger saw in it."""
-    for item, found in zip(batch, analyses, strict=True):
-        for analysis in found:
-            for tokens in _sentences(item, analysis):
+    for item, found in zip(batch, results, strict=True):
+        for result in found:
+            for tokens in _sentences(item, result):
                 if any(character in token.text for token in tokens for character in "\t\r\n"):
                     raise DataError(f"{item.place}: a word holds a tab or a line break, which conll output cannot")
                 write_conll(stream, [[token.text for token in tokens]], [[token.tag for token in tokens]])
 
 
-def _sentences(item: Item, analysis: Analysis) -> Iterator[Sequence[TaggedToken]]:
-    """The tokens of an analysis, sentence by sentence; none of them is empty."""
-    tokens = analysis.tokens
+def _sentences(item: Item, result: Result) -> Iterator[Sequence[TaggedToken]]:
+    """The tokens of a result, sentence by sentence; none of them is empty."""
+    tokens = result.tokens
     if isinstance(item.content, str):
         lengths = sentence_lengths(item.content, [Token(token.text, token.start, token.end) for token in tokens])
     else:

@@ -7,6 +7,8 @@ below 8 kB whatever is wrong.
 """
 
 import logging
+import re
+import traceback
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -15,9 +17,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Scope
-
-from fenestra.app.observability.logs import frames
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("uvicorn.error")
 
@@ -50,6 +50,7 @@ _PHRASES = {
 }
 _MESSAGE_CHARACTERS = 1200  # JSON writes a character in 6 bytes at worst, as \u0001: below 8 kB with the rest
 _RETRY_SECONDS = "1"
+_EXPECTED_ERROR = re.compile(r"^fenestra\.model\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
 class Problem(Exception):
@@ -73,6 +74,19 @@ class Problem(Exception):
 def request_id(scope: Scope) -> str:
     """The id that :class:`fenestra.app.middleware.body_limit.RequestId` gave this request."""
     return str(scope.get("state", {}).get("request_id", ""))
+
+
+def frames(error: BaseException) -> str:
+    """Where an error happened, and what it came from, without a word of any of their messages.
+
+    >>> print(frames(ValueError("what the user wrote")))
+    ValueError
+    """
+    parts = [type(error).__name__, *(line.rstrip() for line in traceback.format_tb(error.__traceback__))]
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        parts.append(f"after {frames(cause)}")
+    return "\n".join(parts)
 
 
 def unexpected(error: Exception, identifier: str) -> Response:
@@ -112,3 +126,28 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
+
+
+class StartFailureMiddleware:
+    """Report a failed start in one line, if the error is one that Fenestra raises on purpose.
+
+    Servers log the reason that the application gives, and Starlette gives the whole traceback. For a mistake of the
+    operator, such as a wrong folder or device, the traceback only hides the sentence that helps.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, as ASGI has it."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_briefly(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                sentences = _EXPECTED_ERROR.findall(message.get("message", ""))
+                message = {**message, "message": sentences[-1]} if sentences else message
+            await send(message)
+
+        await self._app(scope, receive, send_briefly)

@@ -16,7 +16,6 @@ from fenestra.app.middleware.observe import Watch
 from fenestra.app.observability.traces import open_tracer
 from fenestra.app.pages import routes as pages
 from fenestra.app.settings import Settings
-from fenestra.app.startup import BriefStartFailure
 from fenestra.model.version import version
 
 
@@ -60,7 +59,7 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
     templates = [route.path for route in ours if isinstance(route, Route)]
     app.add_middleware(Watch, metrics=service.metrics, routes=templates, tracer=open_tracer())
     app.add_middleware(RequestId)
-    app.add_middleware(BriefStartFailure)
+    app.add_middleware(problems.StartFailureMiddleware)
     return app
 
 

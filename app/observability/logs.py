@@ -10,7 +10,6 @@ import logging
 import sys
 import threading
 import time
-import traceback
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -19,6 +18,7 @@ from pydantic_core import to_json
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
+from fenestra.app.errors import frames
 from fenestra.app.settings import Settings
 
 ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -51,19 +51,6 @@ def configure(settings: Settings) -> None:
     sys.unraisablehook = _on_unraisable
     # Nobody reads these, and each costs time on every line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-
-
-def frames(error: BaseException) -> str:
-    """Where an error happened, and what it came from, without a word of any of their messages.
-
-    >>> print(frames(ValueError("what the user wrote")))
-    ValueError
-    """
-    parts = [type(error).__name__, *(line.rstrip() for line in traceback.format_tb(error.__traceback__))]
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if cause is not None:
-        parts.append(f"after {frames(cause)}")
-    return "\n".join(parts)
 
 
 class _Handler(logging.StreamHandler[Any]):

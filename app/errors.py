@@ -72,7 +72,7 @@ class Problem(Exception):
 
 
 def request_id(scope: Scope) -> str:
-    """The id that :class:`fenestra.app.middleware.body_limit.RequestId` gave this request."""
+    """The id that :class:`fenestra.app.middleware.request_id.RequestIdMiddleware` gave this request."""
     return str(scope.get("state", {}).get("request_id", ""))
 
 
@@ -120,7 +120,7 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 def install(app: FastAPI) -> None:
     """Answer every refusal with the envelope.
 
-    What is not listed here, :class:`fenestra.app.middleware.observe.Watch` catches.
+    What is not listed here, :class:`fenestra.app.middleware.observe.ObserveMiddleware` catches.
     """
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)

@@ -10,9 +10,10 @@ from fenestra.app import errors as problems
 from fenestra.app.api import routes
 from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.service import Service
-from fenestra.app.middleware.admission import Admission
-from fenestra.app.middleware.body_limit import BodyLimit, RequestId
-from fenestra.app.middleware.observe import Watch
+from fenestra.app.middleware.admission import AdmissionMiddleware
+from fenestra.app.middleware.body_limit import BodyLimitMiddleware
+from fenestra.app.middleware.observe import ObserveMiddleware
+from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability.traces import open_tracer
 from fenestra.app.pages import routes as pages
 from fenestra.app.settings import Settings
@@ -53,12 +54,12 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
     app.include_router(pages.router)
     problems.install(app)
     # The last one added stands outermost.
-    app.add_middleware(BodyLimit, max_bytes=service.settings.max_body_bytes, metrics=service.metrics)
-    app.add_middleware(Admission, settings=service.settings, metrics=service.metrics)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=service.settings.max_body_bytes, metrics=service.metrics)
+    app.add_middleware(AdmissionMiddleware, settings=service.settings, metrics=service.metrics)
     ours = (*routes.router.routes, *pages.router.routes)
     templates = [route.path for route in ours if isinstance(route, Route)]
-    app.add_middleware(Watch, metrics=service.metrics, routes=templates, tracer=open_tracer())
-    app.add_middleware(RequestId)
+    app.add_middleware(ObserveMiddleware, metrics=service.metrics, routes=templates, tracer=open_tracer())
+    app.add_middleware(RequestIdMiddleware)
     app.add_middleware(problems.StartFailureMiddleware)
     return app
 

@@ -19,8 +19,8 @@ from starlette.routing import Route, Router
 
 from fenestra.app import settings_page as manual
 from fenestra.app.errors import STATUS
-from fenestra.app.middleware.body_limit import RequestId
-from fenestra.app.middleware.observe import Watch
+from fenestra.app.middleware.observe import ObserveMiddleware
+from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability import logs
 from fenestra.app.observability.metrics import REFUSALS, Metrics
 from fenestra.app.settings import PREFIX, Settings
@@ -125,7 +125,7 @@ class TestOperations:
             importlib.import_module(module)._parser().parse_args(words.split())
 
     def test_a_key_is_hashed_as_the_service_hashes_it(self):
-        from fenestra.app.middleware.api_keys import Keys
+        from fenestra.app.middleware.api_keys import ApiKeys
 
         if not (shutil.which("openssl") and shutil.which("sha256sum")):
             pytest.skip("openssl or sha256sum is not installed")
@@ -135,7 +135,7 @@ class TestOperations:
         ).stdout.split()
         assert digest.decode() == hashlib.sha256(key).hexdigest()
         (accepted,) = Settings(api_keys=digest.decode()).api_keys
-        assert Keys((accepted,)).check([b"Bearer " + key]) == accepted
+        assert ApiKeys((accepted,)).check([b"Bearer " + key]) == accepted
 
     def test_the_line_of_the_log_that_is_shown_has_the_fields_of_a_real_one(self):
         shown = json.loads(re.search(r"```json\n(.+)\n```", OPERATIONS)[1])
@@ -147,7 +147,13 @@ class TestOperations:
         log.addHandler(handler)
         log.setLevel("INFO")
         try:
-            asyncio.run(ask(RequestId(Watch(Router([Route("/tag", lambda request: Response())]), Metrics()))))
+            asyncio.run(
+                ask(
+                    RequestIdMiddleware(
+                        ObserveMiddleware(Router([Route("/tag", lambda request: Response())]), Metrics())
+                    )
+                )
+            )
         finally:
             log.removeHandler(handler)
             log.setLevel(before)

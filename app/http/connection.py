@@ -23,8 +23,8 @@ from fenestra.app.errors import STATUS, Problem
 from fenestra.app.http.exchange import Cycle
 from fenestra.app.http.raw_responses import rendered
 from fenestra.app.http.registry import Desk, log
-from fenestra.app.middleware.body_limit import new_id
-from fenestra.app.middleware.rate_limit import unmapped
+from fenestra.app.middleware.rate_limit import unmap_ipv4
+from fenestra.app.middleware.request_id import new_id
 
 LINGER_SECONDS = 2.0
 """How long a closing connection goes on reading, for nothing but that its last answer arrives: a connection that is
@@ -74,7 +74,7 @@ class EdgeConnection(HttpToolsProtocol):
         """Begin."""
         super().connection_made(cast(asyncio.Transport, transport))
         if self.client is not None:
-            self.client = unmapped(self.client[0]), self.client[1]
+            self.client = unmap_ipv4(self.client[0]), self.client[1]
         self._out = _Out(self)
         self.desk.enter(self, self.loop)
 

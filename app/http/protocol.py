@@ -20,7 +20,8 @@ from fenestra.app.http.exchange import Cycle
 from fenestra.app.http.raw_responses import Canned
 from fenestra.app.http.registry import Desk
 from fenestra.app.middleware.api_keys import unauthorized
-from fenestra.app.middleware.body_limit import STREAMS, choose_id
+from fenestra.app.middleware.body_limit import STREAMS
+from fenestra.app.middleware.request_id import choose_id
 
 _CHUNK_BYTES = 20  # the size line of a chunk, and its end: no sender needs more
 _ONCE = frozenset({b"host", b"content-length", b"transfer-encoding"})

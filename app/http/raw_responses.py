@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from fenestra.app.errors import Problem
-from fenestra.app.middleware.body_limit import NOSNIFF
+from fenestra.app.middleware.request_id import NOSNIFF
 
 Header = tuple[bytes, bytes]
 

@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from starlette.types import Scope
 
-from fenestra.app.observability.route_names import Templates, method_of, route_of
+from fenestra.app.observability.route_names import RouteTemplates, method_of, route_of
 from fenestra.model.results import Analysis
 
 REFUSALS = (
@@ -51,7 +51,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._templates = Templates(())
+        self._templates = RouteTemplates(())
         self._make_request_instruments()
         self._make_queue_instruments()
         self._make_model_instruments()
@@ -92,7 +92,7 @@ class Metrics:
 
     def routes(self, templates: Iterable[str]) -> None:
         """Take the templates of all routes, which name what a refused request was meant for."""
-        self._templates = Templates(templates)
+        self._templates = RouteTemplates(templates)
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
         """Count an answer, and give its scope the route that it was meant for if it never got there."""

@@ -11,18 +11,18 @@ UNMATCHED = "(unmatched)"
 """The route of all paths that nothing is served at."""
 
 
-class Template(NamedTuple):
+class RouteTemplate(NamedTuple):
     """A route that a request was meant for but did not reach."""
 
     path: str
 
 
-class Templates:
+class RouteTemplates:
     """Finds the route of a request that was refused before the router saw it."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         """Take the templates of all routes, such as ``/static/{name}``."""
-        self._patterns = [(compile_path(path)[0], Template(path)) for path in dict.fromkeys(paths)]
+        self._patterns = [(compile_path(path)[0], RouteTemplate(path)) for path in dict.fromkeys(paths)]
 
     def name(self, scope: Scope) -> None:
         """Give a request without a route the one that its path belongs to, if any."""

@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from fenestra.app.errors import Problem
-from fenestra.app.middleware.hosts import Hosts
-from fenestra.app.middleware.rate_limit import Rates, Windows
+from fenestra.app.middleware.hosts import AllowedHosts
+from fenestra.app.middleware.rate_limit import BoundedWindowStorage, RateLimiter
 from tests.app.live import PATIENCE, LiveServer, request
 
 KEY = "correct horse"
@@ -24,10 +24,10 @@ def admits(hosts, host=None, origin=None):
     return True
 
 
-LOCAL = Hosts((), "127.0.0.1")
-PUBLIC = Hosts((), "0.0.0.0")
-NAMED = Hosts(("ner.example.org",), "0.0.0.0")
-ANY = Hosts(("*",), "127.0.0.1")
+LOCAL = AllowedHosts((), "127.0.0.1")
+PUBLIC = AllowedHosts((), "0.0.0.0")
+NAMED = AllowedHosts(("ner.example.org",), "0.0.0.0")
+ANY = AllowedHosts(("*",), "127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_socket_for_both_kinds_of_addresses_knows_a_proxy_by_its_ipv4_address(
 def test_a_rate_lasts_for_its_window_and_no_longer(monkeypatch):
     now = [1_000_000.5]
     monkeypatch.setattr("time.time", lambda: now[0])
-    rates = Rates("10/minute")
+    rates = RateLimiter("10/minute")
 
     def admitted(most):
         refusals = []
@@ -246,7 +246,7 @@ def test_a_rate_lasts_for_its_window_and_no_longer(monkeypatch):
 
 
 def test_any_number_of_clients_takes_bounded_memory():
-    windows = Windows(100)
+    windows = BoundedWindowStorage(100)
     for number in range(1000):
         assert windows.acquire_sliding_window_entry(f"client {number}", 5, 60)
     assert windows.reset() == 100

@@ -19,8 +19,8 @@ import pytest
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from fenestra.app.middleware.body_limit import RequestId
-from fenestra.app.middleware.observe import Watch
+from fenestra.app.middleware.observe import ObserveMiddleware
+from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability import logs
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
@@ -76,7 +76,7 @@ def ask():
         raise ValueError(SECRET)
 
     routes = [Route("/items/{name}", lambda request: Response(request.path_params["name"])), Route("/break", breaks)]
-    app = RequestId(Watch(Router(routes), Metrics()))
+    app = RequestIdMiddleware(ObserveMiddleware(Router(routes), Metrics()))
 
     def send(path, method="GET", **options):
         async def once():

@@ -17,8 +17,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from fenestra.app.middleware.body_limit import RequestId
-from fenestra.app.middleware.observe import Watch
+from fenestra.app.middleware.observe import ObserveMiddleware
+from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.observability.traces import Tracer, open_tracer, trace_of
 from fenestra.model.errors import InputError
@@ -65,7 +65,7 @@ def application(tracer):
         raise ValueError(SECRET)
 
     routes = [Route("/items/{name}", item), Route("/break", breaks), Route("/livez", item)]
-    return RequestId(Watch(Router(routes), Metrics(), tracer=tracer))
+    return RequestIdMiddleware(ObserveMiddleware(Router(routes), Metrics(), tracer=tracer))
 
 
 def ask(tracer, path, **headers):

@@ -16,9 +16,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from fenestra.app.engine.service import Service
-from fenestra.app.http.listener import shut_the_door
-from fenestra.app.http.protocol import speaking_for
-from fenestra.app.http.registry import Desk
+from fenestra.app.http.listener import drain_backlog
+from fenestra.app.http.protocol import protocol_for
+from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.main import create_app
 from fenestra.app.observability import logs
 from fenestra.app.settings import Settings
@@ -28,18 +28,18 @@ from fenestra.model.errors import InputError
 
 log = logging.getLogger("uvicorn.error")
 
-_LOOK_SECONDS = 0.05
-_QUIET_SECONDS = 0.5
+_POLL_SECONDS = 0.05
+_IDLE_SECONDS = 0.5
 """How long a connection must have been silent before it is closed by a stop that has not told its client so."""
-_OTHER_FILES = 64  # descriptors for all that is not a connection
+_OTHER_DESCRIPTORS = 64  # file descriptors for all that is not a connection
 
 
 class Server(uvicorn.Server):
     """uvicorn's server, with a stop that loses nothing that was accepted."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, registry: ConnectionRegistry, service: Service) -> None:
         super().__init__(config)
-        self._desk = desk
+        self._registry = registry
         self._service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -57,21 +57,21 @@ class Server(uvicorn.Server):
         3. Requests under way have ``grace_seconds``. Connections that have been silent are closed.
         4. What is still there is cut off, and the application ends.
         """
-        settings = self._desk.settings
+        settings = self._registry.settings
         listeners = sockets or []
         self._service.drain()
-        self._desk.drain()
+        self._registry.drain()
         if signal.SIGINT not in self._captured_signals and not self._service.failure:
             await self._wait(settings.drain_seconds, lambda: False)
-        await shut_the_door(listeners)
+        await drain_backlog(listeners)
         for server in self.servers:
             server.close()
         for listener in listeners:
             listener.close()
         await self._wait(settings.grace_seconds, self._all_closed)
-        if left := len(self._desk.open):
+        if left := len(self._registry.open):
             log.error("cut off %d connections that were not done in time", left)
-        self._desk.abort()
+        self._registry.abort_all()
         for task in tuple(self.server_state.tasks):
             task.cancel()
         await self.lifespan.shutdown()
@@ -81,11 +81,11 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while loop.time() < end and not self.force_exit and not done():
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _all_closed(self) -> bool:
-        self._desk.close_quiet(_QUIET_SECONDS)
-        return not self._desk.open
+        self._registry.close_idle(_IDLE_SECONDS)
+        return not self._registry.open
 
 
 def serve(settings: Settings) -> int:
@@ -105,7 +105,7 @@ def serve(settings: Settings) -> int:
     with bound(settings.host, settings.port) as listener, _sigterm_ends():
         app = create_app(settings)
         server = new_server(app, settings)
-        log.info("%s answers as soon as the start is complete", _url(listener))
+        log.info("%s answers as soon as the start is complete", _url_of(listener))
         with suppress(SystemExit):  # after SIGTERM, and when the start failed
             server.run(sockets=[listener])
         service: Service = app.state.service
@@ -134,11 +134,12 @@ def _check(settings: Settings) -> None:
 def new_server(app: FastAPI, settings: Settings) -> Server:
     """Put the server together, for an application of :func:`fenestra.app.main.create_app`."""
     service: Service = app.state.service
-    desk = Desk(settings, service.metrics, lambda: service.overloaded)
-    desk.most = min(desk.most, _allow_descriptors(settings.max_connections + _OTHER_FILES) - _OTHER_FILES)
+    registry = ConnectionRegistry(settings, service.metrics, lambda: service.overloaded)
+    descriptors = _raise_descriptor_limit(settings.max_connections + _OTHER_DESCRIPTORS)
+    registry.max_connections = min(registry.max_connections, descriptors - _OTHER_DESCRIPTORS)
     config = uvicorn.Config(
         app,
-        http=speaking_for(desk),
+        http=protocol_for(registry),
         ws="none",
         log_config=None,  # app.observability.logs has configured it, and the level
         access_log=False,  # app.middleware.observe logs each request, without what was sent
@@ -146,10 +147,10 @@ def new_server(app: FastAPI, settings: Settings) -> Server:
         forwarded_allow_ips=[str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies],
         server_header=False,
     )
-    return Server(config, desk, service)
+    return Server(config, registry, service)
 
 
-def _allow_descriptors(wanted: int) -> int:
+def _raise_descriptor_limit(wanted: int) -> int:
     """Raise the limit on open files as far as needed and allowed; returns what it is then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -199,6 +200,6 @@ def _sigterm_ends() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _url(listener: socket.socket) -> str:
+def _url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -39,7 +39,7 @@ class PacedResponse(Response):
 
 def gone_of(scope: Scope) -> Callable[[], bool]:
     """What tells whether the client has hung up; under a server that does not say, nobody ever does."""
-    gone: Callable[[], bool] = scope.get("state", {}).get("gone", _never)
+    gone: Callable[[], bool] = scope.get("state", {}).get("is_disconnected", _never)
     return gone
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from benchmarks.serving import FENESTRA, Server
-from fenestra.app.http.listener import shut_the_door
+from fenestra.app.http.listener import drain_backlog
 from tests.app.live import PATIENCE, TAG, Gate, LiveServer, request, wait_for
 
 
@@ -124,7 +124,7 @@ def test_behind_the_door_nobody_new_is_let_in():
 
         async def shut():
             listener.setblocking(False)
-            shutting = asyncio.create_task(shut_the_door([listener]))
+            shutting = asyncio.create_task(drain_backlog([listener]))
             taken, _ = await asyncio.get_running_loop().sock_accept(listener)
             await shutting
             return taken

@@ -49,7 +49,7 @@ class Connection:
         self._server_state = server_state
         self._start = start
         self._now = asyncio.get_running_loop().time
-        self.phase_timer = PhaseTimer(registry.settings, self._now())
+        self.timer = PhaseTimer(registry.settings, self._now())
         self._write_timer = WriteTimer(registry.settings.write_seconds)
         self._pipeline = Pipeline()
         self.receiving: Exchange | None = None
@@ -65,31 +65,26 @@ class Connection:
     # ── reading ──
 
     @property
-    def phase(self) -> Phase:
-        """What is read next."""
-        return self.phase_timer.phase
-
-    @property
     def responding(self) -> bool:
         """Whether a request is being answered."""
         return self._pipeline.current is not None
 
     def begin_head(self) -> None:
         """Note that a head begins."""
-        self.phase_timer.enter(Phase.HEAD, self._now())
+        self.timer.enter(Phase.HEAD, self._now())
 
     def begin_body(self) -> None:
         """Note that a head is complete."""
         self.receiving = None
-        self.phase_timer.enter(Phase.BODY, self._now())
+        self.timer.enter(Phase.BODY, self._now())
 
     def body_progress(self) -> None:
         """Start the deadline of the body anew."""
-        self.phase_timer.enter(Phase.BODY, self._now())
+        self.timer.enter(Phase.BODY, self._now())
 
     def end_body(self) -> None:
         """Note that a request is read to its end."""
-        self.phase_timer.request_complete(self._now())
+        self.timer.request_complete(self._now())
         if self.receiving is not None:
             self.receiving.complete_body()
         if self.receiving is None or self.receiving.response_complete:
@@ -102,10 +97,10 @@ class Connection:
             Whether the connection stays open: the refusal of a request that was cut off can still be read.
         """
         self._input_ended = True
-        if self.phase is Phase.HEAD and not self.discards_input:
+        if self.timer.phase is Phase.HEAD and not self.discards_input:
             self.refuse(bad_request("the request ends within its headers"))
             return True
-        if self.phase is Phase.BODY and not self.discards_input:
+        if self.timer.phase is Phase.BODY and not self.discards_input:
             return self.fail_body(bad_request("the request ends within its body"))
         current = self._pipeline.current
         if self._final_response or (current is not None and current.fault is not None):
@@ -136,7 +131,7 @@ class Connection:
     def response_complete(self) -> None:
         """Go on with the next request, if there is one."""
         self._server_state.total_requests += 1
-        if self.phase is Phase.LINGER or self._transport.is_closing():
+        if self.timer.phase is Phase.LINGER or self._transport.is_closing():
             self._pipeline.current = None
             return
         if len(self._pipeline.waiting) <= 1:
@@ -145,9 +140,9 @@ class Connection:
             self._start(exchange)
         elif self._final_response:
             self._send_last(self._final_response)
-        elif self.phase is not Phase.BODY:
-            if self.phase is Phase.IDLE:
-                self.phase_timer.enter(Phase.IDLE, self._now())
+        elif self.timer.phase is not Phase.BODY:
+            if self.timer.phase is Phase.IDLE:
+                self.timer.enter(Phase.IDLE, self._now())
             self._registry.mark_idle(self)
 
     def fail_body(self, refusal: Refusal) -> bool:
@@ -175,7 +170,7 @@ class Connection:
         request_id = new_id()
         status = STATUS[refusal.problem.code]
         self._registry.metrics.refused(refusal.reason)
-        self._registry.metrics.answered({"method": ""}, status, self._now() - self.phase_timer.since)
+        self._registry.metrics.answered({"method": ""}, status, self._now() - self.timer.since)
         fields = {"request_id": request_id, "status": status, "reason": refusal.reason}
         log.info("%(request_id)s refused %(status)d %(reason)s", fields, extra=fields)
         response = render_response(refusal.problem, request_id, self._server_state.default_headers)
@@ -210,9 +205,9 @@ class Connection:
 
     def linger(self) -> None:
         """Close as soon as the client has read its last response."""
-        if self.phase is Phase.LINGER:
+        if self.timer.phase is Phase.LINGER:
             return
-        self.phase_timer.enter(Phase.LINGER, self._now())
+        self.timer.enter(Phase.LINGER, self._now())
         self.discards_input = True
         self._pipeline.waiting.clear()
         self._registry.mark_active(self)
@@ -231,7 +226,7 @@ class Connection:
 
     def close_if_idle(self) -> None:
         """Close, if no request is being read or answered."""
-        if self.phase is Phase.IDLE and not self.responding:
+        if self.timer.phase is Phase.IDLE and not self.responding:
             self.linger()
 
     def abort(self) -> None:
@@ -258,21 +253,21 @@ class Connection:
             self._transport.abort()
         if unsent:
             return
-        if self.phase is Phase.BODY and self._flow.read_paused:  # it is the service that does not read
-            self.phase_timer.since = now
-        if not self.phase_timer.expired(now, responding=self.responding):
+        if self.timer.phase is Phase.BODY and self._flow.read_paused:  # it is the service that does not read
+            self.timer.since = now
+        if not self.timer.expired(now, responding=self.responding):
             return
-        if self.phase is Phase.LINGER:
+        if self.timer.phase is Phase.LINGER:
             self._transport.abort()
         elif not self.discards_input and not self.has_unread_input():
             self._time_out()
 
     def _time_out(self) -> None:
         """End a request that takes too long, or an idle connection."""
-        limit = self.phase_timer.limit(responding=self.responding)
-        if self.phase is Phase.IDLE:
+        limit = self.timer.limit(responding=self.responding)
+        if self.timer.phase is Phase.IDLE:
             self._transport.close()
-        elif self.phase is Phase.HEAD:
+        elif self.timer.phase is Phase.HEAD:
             self.refuse(bad_request(f"the headers were not complete within {limit:g} seconds", "slow_client"))
         else:
             self.fail_body(bad_request(f"the body was not complete within {limit:g} seconds", "slow_client"))

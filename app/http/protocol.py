@@ -77,7 +77,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> bytes:
         """Parse some bytes; returns those that have to be parsed again."""
         self._limits.feed(len(data))
-        if self.connection.phase is Phase.IDLE:
+        if self.connection.timer.phase is Phase.IDLE:
             self._begin_head()
         try:
             self.parser.feed_data(data)
@@ -102,13 +102,13 @@ class HttpProtocol(HttpToolsProtocol):
         """
         if self.connection.discards_input:
             return
-        phase, limits = self.connection.phase, self._limits
+        phase, limits = self.connection.timer.phase, self._limits
         if (phase is Phase.HEAD and limits.end_feed_in_head()) or (phase is Phase.BODY and limits.end_feed_in_body()):
             raise self._too_large()
 
     def _too_large(self) -> Refusal:
         """Refuse a large head; where API keys are required, it can only hold a wrong one."""
-        if self.registry.settings.api_keys and self.connection.phase is Phase.HEAD:
+        if self.registry.settings.api_keys and self.connection.timer.phase is Phase.HEAD:
             return Refusal(unauthorized(), "unauthorized")
         return headers_too_large(self._limits.max_header_bytes)
 
@@ -117,7 +117,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.connection.discards_input:  # it was the connection that stopped the parser
             return
         refusal = cause if isinstance(cause, Refusal) else bad_request("this is not valid HTTP")
-        if self.connection.phase is Phase.BODY:
+        if self.connection.timer.phase is Phase.BODY:
             self.connection.fail_body(refusal)
         else:
             self.connection.refuse(refusal)
@@ -147,7 +147,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.connection.discards_input:
             raise StopParsing
         super().on_message_begin()
-        if self.connection.phase is Phase.IDLE:  # behind another request, inside what is being fed
+        if self.connection.timer.phase is Phase.IDLE:  # behind another request, inside what is being fed
             self._begin_head(inside_feed=True)
         self._upgrade = False
         self.scope["state"]["is_disconnected"] = self.connection.is_disconnected
@@ -160,7 +160,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Trailers are counted and dropped: they could pass for headers."""
         self._count_head(len(name) + len(value) + len(b": \r\n"))
-        if self.connection.phase is not Phase.HEAD:
+        if self.connection.timer.phase is not Phase.HEAD:
             return
         if (lower := name.lower()) in UNIQUE_HEADERS:
             check_unique_header(lower, value, self.headers, self.parser.get_http_version())

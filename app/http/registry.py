@@ -22,7 +22,7 @@ _SHED_LINE_SECONDS = 1.0
 class RegisteredConnection(Protocol):
     """What the registry needs of a connection."""
 
-    phase_timer: PhaseTimer
+    timer: PhaseTimer
 
     def check_deadlines(self, now: float) -> None:
         """Close the connection if its client is slower than allowed."""
@@ -133,7 +133,7 @@ class ConnectionRegistry:
         """
         victim = next((connection for connection in self._idle if not connection.has_unread_input()), None)
         if victim is None:
-            receiving = (connection for connection in self.open if connection.phase_timer.phase is Phase.BODY)
-            victim = min(receiving, key=lambda connection: connection.phase_timer.since, default=newest)
+            receiving = (connection for connection in self.open if connection.timer.phase is Phase.BODY)
+            victim = min(receiving, key=lambda connection: connection.timer.since, default=newest)
         self.metrics.refused("connections")
         victim.abort()

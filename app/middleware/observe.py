@@ -45,7 +45,7 @@ class ObserveMiddleware:
         started = time.perf_counter()
         status = 0
         if self._tracer is not None:
-            self._tracer.begin(scope)
+            self._tracer.start(scope)
 
         async def send_and_record(message: Message) -> None:
             nonlocal status

@@ -124,9 +124,9 @@ def no_settings_from_outside(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def no_sweeping(monkeypatch):
-    """Each start would look at all objects of the process, which takes longer than most tests."""
-    monkeypatch.setattr(models, "settle", lambda: None)
+def no_garbage_collection(monkeypatch):
+    """Each start would visit all objects of the process, which takes longer than most tests."""
+    monkeypatch.setattr(models, "freeze_objects", lambda: None)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import threading
 import time
 
 from fenestra.app.main import create_app
-from fenestra.app.server import bound, new_server
+from fenestra.app.server import bind, new_server
 from fenestra.app.settings import Settings
 from tests.app.conftest import StubTagger
 
@@ -37,7 +37,7 @@ class LiveServer:
         self.settings = Settings(**settings)
         self.app = create_app(self.settings, tagger=tagger or StubTagger())
         self.server = new_server(self.app, self.settings)
-        self.listener = bound(self.settings.host, 0)
+        self.listener = bind(self.settings.host, 0)
         self.address = self.listener.getsockname()
         self.thread = threading.Thread(target=self._run)
 

@@ -75,8 +75,8 @@ async def until(condition):
             await asyncio.sleep(0.002)
 
 
-def ask(inference, tagger, *items, gone=lambda: False, patient=False):
-    return asyncio.create_task(inference.answer(tagger, items, render, gone, patient=patient))
+def ask(inference, tagger, *items, gone=lambda: False, wait_for_room=False):
+    return asyncio.create_task(inference.run(tagger, items, render, gone, wait_for_room=wait_for_room))
 
 
 def test_what_waits_together_is_tagged_together_and_nothing_waits_for_company(scene, tagger):
@@ -254,7 +254,7 @@ def test_a_patient_request_waits_for_room_and_leaves_half_of_the_queue_to_the_ot
     async def act(inference):
         waiting = [ask(inference, tagger, name) for name in "ab"]
         await until(lambda: inference.depth == 2)
-        patient = [ask(inference, tagger, name, patient=True) for name in "xyz"]
+        patient = [ask(inference, tagger, name, wait_for_room=True) for name in "xyz"]
         hurried = ask(inference, tagger, "c")
         await until(lambda: inference.depth == 3)
         tagger.gate.set()
@@ -266,12 +266,12 @@ def test_a_patient_request_waits_for_room_and_leaves_half_of_the_queue_to_the_ot
 def test_who_is_called_from_the_patient_and_leaves_in_that_moment_has_the_next_one_called(scene, tagger):
     async def act(inference):
         async def first():
-            await inference.answer(tagger, ["a"], render)
+            await inference.run(tagger, ["a"], render)
             leaving.cancel()  # in the turn of the loop in which it was called
 
         making_room = asyncio.create_task(first())
         await until(lambda: tagger.asked)
-        leaving, staying = (ask(inference, tagger, name, patient=True) for name in "xy")
+        leaving, staying = (ask(inference, tagger, name, wait_for_room=True) for name in "xy")
         await asyncio.sleep(0)
         tagger.gate.set()
         await making_room
@@ -286,7 +286,7 @@ def test_the_patient_are_told_too_that_the_model_is_given_up(scene, tagger):
     async def act(inference):
         first = ask(inference, tagger, "a")
         await until(lambda: tagger.asked)
-        patient = [ask(inference, tagger, name, patient=True) for name in "xy"]
+        patient = [ask(inference, tagger, name, wait_for_room=True) for name in "xy"]
         await asyncio.sleep(0)
         inference.give_up()
         for waiting, words in ((first, "no answer within"), *((one, "does not answer") for one in patient)):

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from fenestra.app.api.ndjson import lines
+from fenestra.app.api.ndjson import split_lines
 from tests.app.live import TAG, Gate, LiveServer, wait_for
 
 
@@ -16,7 +16,7 @@ async def collect(chunks, most=100):
         for chunk in chunks:
             yield chunk
 
-    return [found async for found in lines(source(), most)]
+    return [found async for found in split_lines(source(), most)]
 
 
 @pytest.mark.parametrize("cut", range(1, 12))

@@ -170,7 +170,7 @@ def test_one_look_does_not_make_a_model_stuck(new_client, monkeypatch):
         return seen[-1]
 
     monkeypatch.setattr(Inference, "busy_seconds", property(busy_seconds))
-    monkeypatch.setattr(service_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(service_module, "_CHECK_SECONDS", 0.01)
 
     async def until_looked():
         while len(seen) < 5:

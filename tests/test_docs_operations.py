@@ -43,7 +43,7 @@ class TestSettings:
         made = subprocess.run(
             [sys.executable, "-m", "fenestra.app.settings_page"], cwd=ROOT, capture_output=True, check=True, timeout=60
         ).stdout.decode()
-        assert made == SETTINGS, "make it anew: python -m fenestra.app.settings_page > docs/settings.md"
+        assert made == SETTINGS, "generate it again: python -m fenestra.app.settings_page > docs/settings.md"
 
     def test_every_setting_is_there_once_with_an_effect(self):
         rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", SETTINGS, re.MULTILINE)
@@ -171,6 +171,6 @@ class TestManual:
     def test_a_docstring_and_a_range_make_an_effect(self):
         field = types.SimpleNamespace(description="How  many\n``x``.", annotation=int, metadata=[])
         assert manual.effect(field) == "How many `x`."
-        assert manual.effect(Settings.model_fields["batch_tokens"]).endswith("Takes 64 to 65536.")
-        assert manual.effect(Settings.model_fields["log_format"]).endswith("Takes `auto`, `json` or `text`.")
+        assert manual.effect(Settings.model_fields["batch_tokens"]).endswith("Allowed: 64 to 65536.")
+        assert manual.effect(Settings.model_fields["log_format"]).endswith("Allowed: `auto`, `json` or `text`.")
         assert manual.unit("max_header_bytes") == "bytes"

@@ -49,9 +49,7 @@ class NdjsonResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer all lines, as ASGI defines it."""
         reading = self._start(self._read(scope, receive))
-        await (
-            self._reading_body.wait()
-        )  # the server sends 100 Continue at the first receive(), not after 200
+        await self._reading_body.wait()  # the server sends 100 Continue at the first receive(), not after 200
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             while (pending := await self._pending.get()) is not None:

@@ -146,8 +146,8 @@ class Settings(BaseSettings):
     max_waiting: PositiveInt = 64
     """Most requests that wait for the model or are being computed. The next one is refused with 503."""
     max_waiting_tokens: PositiveInt = 500_000
-    """Most tokens, about, of these requests together. A request that would exceed it is refused with 503, unless it is the
-    only one."""
+    """Most tokens, about, of these requests together. A request that would exceed it is refused with 503, unless it is
+    the only one."""
     deadline_seconds: Seconds = 30.0
     """Longest time from a request's arrival in the queue to its response, in seconds; then 504."""
     stuck_seconds: Seconds = 10.0
@@ -185,8 +185,8 @@ class Settings(BaseSettings):
     max_connections: PositiveInt = 1000
     """Most open connections. Beyond it, the one that has been idle longest is closed for a new one."""
     header_seconds: Seconds = 5.0
-    """Longest time from the start of a connection, or from the first byte of a further request, to the end of the headers,
-    in seconds."""
+    """Longest time from the start of a connection, or from the first byte of a further request, to the end of the
+    headers, in seconds."""
     body_seconds: Seconds = 8.0
     """Longest time from the headers to the end of the body, in seconds; for a stream, between two pieces of it."""
     write_seconds: Seconds = 8.0

@@ -53,7 +53,12 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
     app.include_router(routes.router)
     app.include_router(pages.router)
     problems.install(app)
-    # The last one added is the outermost.
+    _add_middleware(app, service)
+    return app
+
+
+def _add_middleware(app: FastAPI, service: Service) -> None:
+    """Add the middleware, from the innermost to the outermost."""
     app.add_middleware(BodyLimitMiddleware, max_bytes=service.settings.max_body_bytes, metrics=service.metrics)
     app.add_middleware(AdmissionMiddleware, settings=service.settings, metrics=service.metrics)
     own_routes = (*routes.router.routes, *pages.router.routes)
@@ -61,7 +66,6 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
     app.add_middleware(ObserveMiddleware, metrics=service.metrics, routes=templates, tracer=open_tracer())
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(problems.StartFailureMiddleware)
-    return app
 
 
 def _limits(settings: Settings) -> str:

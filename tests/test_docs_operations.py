@@ -17,7 +17,7 @@ import yaml
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from fenestra.app import settings_page as manual
+from fenestra.app import settings_page
 from fenestra.app.errors import STATUS
 from fenestra.app.middleware.observe import ObserveMiddleware
 from fenestra.app.middleware.request_id import RequestIdMiddleware
@@ -39,7 +39,7 @@ def table(header):
 
 
 class TestSettings:
-    def test_the_page_is_what_the_code_makes(self):
+    def test_the_page_is_up_to_date(self):
         made = subprocess.run(
             [sys.executable, "-m", "fenestra.app.settings_page"], cwd=ROOT, capture_output=True, check=True, timeout=60
         ).stdout.decode()
@@ -52,7 +52,7 @@ class TestSettings:
 
     def test_what_is_counted_has_a_unit(self):
         numbers = {name for name, field in Settings.model_fields.items() if type(field.default) in (int, float)}
-        assert {name for name in numbers if manual.unit(name) == "–"} == {"port"}
+        assert {name for name in numbers if settings_page.unit(name) == "–"} == {"port"}
 
     def test_a_default_that_the_page_tells_is_one_that_can_be_set(self, monkeypatch):
         for name, default in re.findall(r"^\| `(\w+)` \| [^|]+ \| `([^`]+)` \|", SETTINGS, re.MULTILINE):
@@ -170,7 +170,7 @@ async def ask(app):
 class TestManual:
     def test_a_docstring_and_a_range_make_an_effect(self):
         field = types.SimpleNamespace(description="How  many\n``x``.", annotation=int, metadata=[])
-        assert manual.effect(field) == "How many `x`."
-        assert manual.effect(Settings.model_fields["batch_tokens"]).endswith("Allowed: 64 to 65536.")
-        assert manual.effect(Settings.model_fields["log_format"]).endswith("Allowed: `auto`, `json` or `text`.")
-        assert manual.unit("max_header_bytes") == "bytes"
+        assert settings_page.effect(field) == "How many `x`."
+        assert settings_page.effect(Settings.model_fields["batch_tokens"]).endswith("Allowed: 64 to 65536.")
+        assert settings_page.effect(Settings.model_fields["log_format"]).endswith("Allowed: `auto`, `json` or `text`.")
+        assert settings_page.unit("max_header_bytes") == "bytes"

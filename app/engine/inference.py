@@ -79,11 +79,8 @@ class Inference:
         job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), trace, time.monotonic())
         if wait_for_room:
             await self._wait_for_room()
-        elif not self._fits(job):
-            self._drop_disconnected()
-            if not self._fits(job):
-                self._metrics.refused("overloaded")
-                raise Problem("overloaded", "too many requests are waiting; try again in a moment")
+        else:
+            self._check_room(job)
         self._jobs.add(job)
         self._tokens += job.tokens
         if not self._arrived:
@@ -129,6 +126,18 @@ class Inference:
                 if not waiter.cancelled():  # it was woken and will not use the room: wake the next one
                     self._wake_waiters(1)
                 raise
+
+    def _check_room(self, job: Job) -> None:
+        """Refuse a job if there is no room for it.
+
+        Raises:
+            Problem: ``overloaded``.
+        """
+        if not self._fits(job):
+            self._drop_disconnected()
+            if not self._fits(job):
+                self._metrics.refused("overloaded")
+                raise Problem("overloaded", "too many requests are waiting; try again in a moment")
 
     def _fits(self, job: Job) -> bool:
         """Whether there is room for a job; an empty queue takes a job of any size."""

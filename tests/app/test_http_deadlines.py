@@ -1,11 +1,19 @@
 """Slow and idle clients, and too many connections."""
 
+import asyncio
 import gc
+import socket
 import threading
 import time
 
 import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.server import ServerState
 
+from fenestra.app.http.connection import Connection
+from fenestra.app.http.registry import ConnectionRegistry
+from fenestra.app.observability.metrics import Metrics
+from fenestra.app.settings import Settings
 from tests.app.conftest import StubTagger
 from tests.app.live import TAG, TEXT, TIMEOUT, Gate, LiveServer, Wire, request, wait_for
 
@@ -130,6 +138,30 @@ def test_a_slow_model_does_not_count_against_the_clients_deadlines():
 
     with LiveServer(Slow(), header_seconds=0.3, body_seconds=0.3, write_seconds=0.3, keep_alive_seconds=0.3) as server:
         assert server.ask(TAG).status == 200
+
+
+def test_time_in_which_the_service_does_not_read_does_not_count_against_the_client():
+    async def run():
+        ours, theirs = socket.socketpair()
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+        flow = FlowControl(transport)
+        registry = ConnectionRegistry(Settings(body_seconds=8), Metrics())
+        connection = Connection(transport, flow, registry=registry, server_state=ServerState(), start=print)
+        connection.begin_head()
+        connection.begin_body()
+        began = connection.timer.since
+        flow.pause_reading()
+        connection.check_deadlines(began + 100)
+        assert not connection.discards_input
+        flow.resume_reading()
+        connection.check_deadlines(began + 107)
+        assert not connection.discards_input
+        connection.check_deadlines(began + 109)
+        assert connection.discards_input
+        transport.abort()
+        theirs.close()
+
+    asyncio.run(run())
 
 
 # ── too many connections ──

@@ -126,7 +126,7 @@ class NdjsonResponse(Response):
             stopping.cancel()
 
     async def _answer(self, scope: Scope, number: int, line: bytes | None) -> bytes:
-        """Answer one line, be it with an error; None stands for a line that was too long."""
+        """Answer one line, or report its error; None is a line that was too long."""
         service = self._service
         try:
             if line is None:

@@ -82,8 +82,8 @@ class Models:
             RunError: a model's scores are not numbers.
         """
         loaded = {}
-        for wanted in self._settings.served:
-            loaded[wanted.name] = await run_in_thread(self._read, wanted)
+        for served in self._settings.served:
+            loaded[served.name] = await run_in_thread(self._read, served)
         for model in loaded.values():
             self._metrics.model_loaded(model.name, model.version)
             log.info("model %s %s is ready", model.name, model.version)
@@ -138,10 +138,10 @@ class Models:
         except Problem as problem:
             log.debug("model %s: %s", name, problem.code)
 
-    def _read(self, wanted: NamedFolder) -> ServedModel:
+    def _read(self, served: NamedFolder) -> ServedModel:
         """Load the model of a folder."""
-        files = fingerprint(wanted.folder)
-        return ServedModel(wanted.name, wanted.folder, self._open_model(wanted.folder), files)
+        files = fingerprint(served.folder)
+        return ServedModel(served.name, served.folder, self._open_model(served.folder), files)
 
 
 def open_model(folder: Path, settings: Settings) -> TagsText:

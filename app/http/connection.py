@@ -79,7 +79,7 @@ class Connection:
         self.timer.enter(Phase.BODY, self._now())
 
     def body_progress(self) -> None:
-        """Start the deadline of the body anew."""
+        """Restart the deadline of the body, as for each piece of a stream."""
         self.timer.enter(Phase.BODY, self._now())
 
     def end_body(self) -> None:
@@ -196,7 +196,7 @@ class Connection:
         self._registry.remove(self)
 
     def _disconnect(self) -> None:
-        """Tell whoever still works for this client."""
+        """Cancel the work for this client."""
         self._disconnected = True
         self._pipeline.waiting.clear()
         current = self._pipeline.current

@@ -1,12 +1,14 @@
-"""Every answer that is not 2xx has one shape, and this is the table of its kinds.
+"""The errors that a client can get: every response that is not 2xx has one of these codes, and one shape.
 
     {"error": {"code": "bad_json", "message": "…", "request_id": "…"}}
 
-The message speaks of places and limits and never repeats what was sent; it is cut so that the answer stays
-below 8 kB whatever is wrong.
+The message names fields and limits and never repeats what the client sent; it is cut so that the response stays below
+8 kB.
 """
 
 import logging
+import re
+import traceback
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -15,9 +17,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Scope
-
-from fenestra.app.observability.logs import frames
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("uvicorn.error")
 
@@ -48,8 +48,9 @@ _PHRASES = {
     "method_not_allowed": "this path does not answer that method; the Allow header names those it does",
     "internal": "something went wrong here; the log has the details under this request id",
 }
-_MESSAGE_CHARACTERS = 1200  # JSON writes a character in 6 bytes at worst, as \u0001: below 8 kB with the rest
+_MESSAGE_CHARACTERS = 1200  # JSON takes 6 bytes for a character at worst, as \u0001: below 8 kB with the rest
 _RETRY_SECONDS = "1"
+_EXPECTED_ERROR = re.compile(r"^fenestra\.model\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
 class Problem(Exception):
@@ -64,21 +65,34 @@ class Problem(Exception):
             self.headers.setdefault("Retry-After", _RETRY_SECONDS)
 
     def response(self, request_id: str) -> Response:
-        """The answer that tells the client."""
+        """The error response."""
         message = self.message[:_MESSAGE_CHARACTERS]
         envelope = {"error": {"code": self.code, "message": message, "request_id": request_id}}
         return Response(to_json(envelope), STATUS[self.code], self.headers, "application/json")
 
 
 def request_id(scope: Scope) -> str:
-    """The id that :class:`fenestra.app.middleware.body_limit.RequestId` gave this request."""
+    """The id that :class:`fenestra.app.middleware.request_id.RequestIdMiddleware` gave this request."""
     return str(scope.get("state", {}).get("request_id", ""))
 
 
-def unexpected(error: Exception, identifier: str) -> Response:
-    """Log where an unforeseen error happened, and answer 500 without a word of it."""
-    log.error("request %s failed with %s", identifier, frames(error))
-    return Problem("internal", _PHRASES["internal"]).response(identifier)
+def frames(error: BaseException) -> str:
+    """Where an error and its causes happened, without their messages, which may quote a user.
+
+    >>> print(frames(ValueError("what the user wrote")))
+    ValueError
+    """
+    parts = [type(error).__name__, *(line.rstrip() for line in traceback.format_tb(error.__traceback__))]
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        parts.append(f"after {frames(cause)}")
+    return "\n".join(parts)
+
+
+def unexpected(error: Exception, request_id: str) -> Response:
+    """Log where an unexpected error happened, and answer 500 without any detail of it."""
+    log.error("request %s failed with %s", request_id, frames(error))
+    return Problem("internal", _PHRASES["internal"]).response(request_id)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
@@ -87,28 +101,53 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """The framework's own refusals: no such path, no such method."""
+    """Errors of the framework itself: no such path, no such method."""
     assert isinstance(error, HTTPException)
     code = _CODE_OF_STATUS.get(error.status_code, "internal" if error.status_code >= 500 else "invalid_request")
     return Problem(code, _PHRASES.get(code, error.detail), headers=error.headers).response(request_id(request.scope))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
-    """A parameter of a route that the framework checks; its message would repeat the input."""
+    """A path or query parameter is invalid; the framework's own message would repeat it."""
     return Problem("invalid_request", "a parameter is not what this path expects").response(request_id(request.scope))
 
 
 async def _on_disconnect(request: Request, error: Exception) -> Response:
-    """The client left before its body was complete. Nobody reads this answer; it keeps the log free of a traceback."""
+    """The client disconnected before its body was complete. Nobody reads this response; it avoids a traceback."""
     return Problem("bad_json", "the connection closed before the body was complete").response(request_id(request.scope))
 
 
 def install(app: FastAPI) -> None:
-    """Answer every refusal with the envelope.
+    """Give every error response the common shape.
 
-    What is not listed here, :class:`fenestra.app.middleware.observe.Watch` catches.
+    All other exceptions are caught by :class:`fenestra.app.middleware.observe.ObserveMiddleware`.
     """
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
+
+
+class StartFailureMiddleware:
+    """Report a failed start in one line, if the error is one that Fenestra raises on purpose.
+
+    Servers log the reason that the application gives, and Starlette gives the whole traceback. For a mistake of the
+    operator, such as a wrong folder or device, the traceback only hides the sentence that helps.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, as ASGI defines it."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_briefly(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                sentences = _EXPECTED_ERROR.findall(message.get("message", ""))
+                message = {**message, "message": sentences[-1]} if sentences else message
+            await send(message)
+
+        await self._app(scope, receive, send_briefly)

@@ -1,4 +1,4 @@
-"""Puts the service together: ``uvicorn --factory fenestra.app.main:create_app``."""
+"""Builds the application: ``uvicorn --factory fenestra.app.main:create_app``."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,23 +10,23 @@ from fenestra.app import errors as problems
 from fenestra.app.api import routes
 from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.service import Service
-from fenestra.app.middleware.admission import Admission
-from fenestra.app.middleware.body_limit import BodyLimit, RequestId
-from fenestra.app.middleware.observe import Watch
+from fenestra.app.middleware.admission import AdmissionMiddleware
+from fenestra.app.middleware.body_limit import BodyLimitMiddleware
+from fenestra.app.middleware.observe import ObserveMiddleware
+from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability.traces import open_tracer
 from fenestra.app.pages import routes as pages
 from fenestra.app.settings import Settings
-from fenestra.app.startup import BriefStartFailure
 from fenestra.model.version import version
 
 
 def create_app(settings: Settings | None = None, *, tagger: TagsText | None = None) -> FastAPI:
-    """Build the service. No file is read and no model is loaded until the lifespan starts.
+    """Build the application. No file is read and no model is loaded until the lifespan starts.
 
     Args:
         settings: from the environment when omitted.
-        tagger: what tags; tests pass a stub. When omitted, the lifespan loads the one that the settings name,
-            and a bad folder stops the start.
+        tagger: tests pass a stub. When omitted, the lifespan loads the models that the settings name, and a bad folder
+            stops the start.
 
     Raises:
         InputError: the environment holds a setting that is unknown or out of range.
@@ -44,28 +44,32 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
         version=version(),
         lifespan=lifespan,
         description=_limits(service.settings),
-        openapi_url=None,  # app.pages serves the document, and draws it: the framework's own page loads its
-        docs_url=None,  # scripts from a third party
+        openapi_url=None,  # app.pages serves the document and a page of it: FastAPI's own page
+        docs_url=None,  # loads its scripts from a third party
         redoc_url=None,
-        redirect_slashes=False,  # a redirect would be an answer outside the contract
+        redirect_slashes=False,  # a redirect is not part of the interface
     )
     app.state.service = service
     app.include_router(routes.router)
     app.include_router(pages.router)
     problems.install(app)
-    # The last one added stands outermost.
-    app.add_middleware(BodyLimit, max_bytes=service.settings.max_body_bytes, metrics=service.metrics)
-    app.add_middleware(Admission, settings=service.settings, metrics=service.metrics)
-    ours = (*routes.router.routes, *pages.router.routes)
-    templates = [route.path for route in ours if isinstance(route, Route)]
-    app.add_middleware(Watch, metrics=service.metrics, routes=templates, tracer=open_tracer())
-    app.add_middleware(RequestId)
-    app.add_middleware(BriefStartFailure)
+    _add_middleware(app, service)
     return app
 
 
+def _add_middleware(app: FastAPI, service: Service) -> None:
+    """Add the middleware, from the innermost to the outermost."""
+    app.add_middleware(BodyLimitMiddleware, max_bytes=service.settings.max_body_bytes, metrics=service.metrics)
+    app.add_middleware(AdmissionMiddleware, settings=service.settings, metrics=service.metrics)
+    own_routes = (*routes.router.routes, *pages.router.routes)
+    templates = [route.path for route in own_routes if isinstance(route, Route)]
+    app.add_middleware(ObserveMiddleware, metrics=service.metrics, routes=templates, tracer=open_tracer())
+    app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(problems.StartFailureMiddleware)
+
+
 def _limits(settings: Settings) -> str:
-    """How much one request may hold here, for the OpenAPI document."""
+    """The limits of one request, for the OpenAPI document."""
     return (
         f"One request holds at most {settings.max_body_bytes:,} bytes, {settings.max_texts:,} texts or sentences, "
         f"{settings.max_chars:,} characters in a text and {settings.max_tokens:,} words in all sentences together."

@@ -1,4 +1,4 @@
-"""From settings to a listening process, and from SIGTERM to its end: ``fenestra serve``."""
+"""Runs the service as a process, from the settings to the graceful shutdown: ``fenestra serve``."""
 
 import asyncio
 import ipaddress
@@ -16,9 +16,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from fenestra.app.engine.service import Service
-from fenestra.app.http.listener import shut_the_door
-from fenestra.app.http.protocol import speaking_for
-from fenestra.app.http.registry import Desk
+from fenestra.app.http.listener import drain_backlog
+from fenestra.app.http.protocol import protocol_for
+from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.main import create_app
 from fenestra.app.observability import logs
 from fenestra.app.settings import Settings
@@ -28,84 +28,83 @@ from fenestra.model.errors import InputError
 
 log = logging.getLogger("uvicorn.error")
 
-_LOOK_SECONDS = 0.05
-_QUIET_SECONDS = 0.5
-"""How long a connection must have been silent before it is closed by a stop that has not told its client so."""
-_OTHER_FILES = 64  # descriptors for all that is not a connection
+_POLL_SECONDS = 0.05
+_IDLE_SECONDS = 0.5
+"""How long a connection must have been idle before a stop closes it without a last response."""
+_OTHER_DESCRIPTORS = 64  # file descriptors for all that is not a connection
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with a stop that loses nothing that was accepted."""
+    """uvicorn's server, with a shutdown that loses no accepted request."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, registry: ConnectionRegistry, service: Service) -> None:
         super().__init__(config)
-        self._desk = desk
+        self._registry = registry
         self._service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal begins the stop, the second cuts it short."""
+        """Begin the shutdown at the first signal, and cut it short at the second."""
         self.force_exit = self.should_exit
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop in four steps.
+        """Shut down in four steps.
 
-        1. Not ready, and each answer says that it is the connection's last; all else goes on for ``drain_seconds``, so
-           that load balancers and clients turn elsewhere. There are none to wait for after Ctrl-C, and nothing to
-           serve them with when the service has failed.
-        2. No new connections; those that wait to be accepted are.
-        3. Requests under way have ``grace_seconds``. Connections that have been silent are closed.
-        4. What is still there is cut off, and the application ends.
+        1. ``/readyz`` fails, and each response closes its connection; requests are served for ``drain_seconds`` more,
+           so that load balancers and clients go elsewhere. Skipped after Ctrl-C, and when the service has failed.
+        2. No new connections; the backlog of the sockets is accepted.
+        3. Requests in progress have ``grace_seconds`` to finish. Idle connections are closed.
+        4. Everything that is left is cut off, and the application ends.
         """
-        settings = self._desk.settings
+        settings = self._registry.settings
         listeners = sockets or []
         self._service.drain()
-        self._desk.drain()
+        self._registry.drain()
         if signal.SIGINT not in self._captured_signals and not self._service.failure:
             await self._wait(settings.drain_seconds, lambda: False)
-        await shut_the_door(listeners)
+        await drain_backlog(listeners)
         for server in self.servers:
             server.close()
         for listener in listeners:
             listener.close()
         await self._wait(settings.grace_seconds, self._all_closed)
-        if left := len(self._desk.open):
+        if left := len(self._registry.open):
             log.error("cut off %d connections that were not done in time", left)
-        self._desk.abort()
+        self._registry.abort_all()
         for task in tuple(self.server_state.tasks):
             task.cancel()
         await self.lifespan.shutdown()
 
     async def _wait(self, seconds: float, done: Callable[[], bool]) -> None:
-        """Wait until something is done, the time is over, or a second signal comes."""
+        """Wait until ``done()``, for ``seconds`` at most, or until a second signal comes."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while loop.time() < end and not self.force_exit and not done():
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _all_closed(self) -> bool:
-        self._desk.close_quiet(_QUIET_SECONDS)
-        return not self._desk.open
+        self._registry.close_idle(_IDLE_SECONDS)
+        return not self._registry.open
 
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Returns:
-        0 after SIGTERM, 1 if a second signal cut requests off, 2 if a model turned out to be unusable, or whatever
-        the service says that it has died of; the log says why.
+        0 after SIGTERM, 1 if a second signal cut requests off, 2 if a model turned out to be unusable, or the exit
+        code of the failure that ended the service; the log says why.
 
     Raises:
-        InputError: the address cannot be had, there is no such device, or a model folder is none: what can be known
-            before the start.
+        InputError: the address is not available, there is no such device, or a folder holds no model: everything that
+            can be checked before the start.
         KeyboardInterrupt: after SIGINT.
     """
     _check(settings)
     logs.configure(settings)
-    with bound(settings.host, settings.port) as listener, _sigterm_ends():
+    with bind(settings.host, settings.port) as listener, _exit_on_sigterm():
         app = create_app(settings)
         server = new_server(app, settings)
-        log.info("%s answers as soon as the start is complete", _url(listener))
+        log.info("%s answers as soon as the start is complete", _url_of(listener))
         with suppress(SystemExit):  # after SIGTERM, and when the start failed
             server.run(sockets=[listener])
         service: Service = app.state.service
@@ -115,7 +114,7 @@ def serve(settings: Settings) -> int:
 
 
 def _check(settings: Settings) -> None:
-    """Try what settings name and only the machine can tell.
+    """Check the settings whose validity depends on this machine.
 
     Raises:
         InputError: naming the setting.
@@ -132,25 +131,26 @@ def _check(settings: Settings) -> None:
 
 
 def new_server(app: FastAPI, settings: Settings) -> Server:
-    """Put the server together, for an application of :func:`fenestra.app.main.create_app`."""
+    """Build the server for an application of :func:`fenestra.app.main.create_app`."""
     service: Service = app.state.service
-    desk = Desk(settings, service.metrics, lambda: service.overloaded)
-    desk.most = min(desk.most, _allow_descriptors(settings.max_connections + _OTHER_FILES) - _OTHER_FILES)
+    registry = ConnectionRegistry(settings, service.metrics, lambda: service.overloaded)
+    descriptors = _raise_descriptor_limit(settings.max_connections + _OTHER_DESCRIPTORS)
+    registry.max_connections = min(registry.max_connections, descriptors - _OTHER_DESCRIPTORS)
     config = uvicorn.Config(
         app,
-        http=speaking_for(desk),
+        http=protocol_for(registry),
         ws="none",
         log_config=None,  # app.observability.logs has configured it, and the level
-        access_log=False,  # app.middleware.observe logs each request, without what was sent
+        access_log=False,  # app.middleware.observe logs each request, without the user's text
         proxy_headers=bool(settings.trusted_proxies),  # anyone else can send X-Forwarded-For
         forwarded_allow_ips=[str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies],
         server_header=False,
     )
-    return Server(config, desk, service)
+    return Server(config, registry, service)
 
 
-def _allow_descriptors(wanted: int) -> int:
-    """Raise the limit on open files as far as needed and allowed; returns what it is then."""
+def _raise_descriptor_limit(wanted: int) -> int:
+    """Raise the limit on open files as far as needed and allowed; returns the new limit, ``wanted`` at most."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -158,15 +158,15 @@ def _allow_descriptors(wanted: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """Take an address, without listening yet: until the server is up, clients are refused and do not wait.
+def bind(host: str, port: int) -> socket.socket:
+    """Bind a socket without listening yet: until the server is up, clients are refused at once.
 
     Args:
         host: name or address, IPv4 or IPv6.
-        port: 0 takes a free one.
+        port: 0 picks a free one.
 
     Raises:
-        InputError: it is taken, not ours, or unknown.
+        InputError: the address is in use, not on this machine, or unknown.
     """
     with ExitStack() as undo:
         try:
@@ -183,8 +183,8 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _sigterm_ends() -> Iterator[None]:
-    """Let SIGTERM end the process with code 0: before the server listens for it, and again when it is done."""
+def _exit_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process with code 0 before the server handles it, and again when the server is done."""
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(0)
@@ -199,6 +199,6 @@ def _sigterm_ends() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _url(listener: socket.socket) -> str:
+def _url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,6 +1,6 @@
-"""What the operator decides: where and how much. What the model *is*, its checkpoint says.
+"""Settings of the service: where to serve and how much to allow. What the model *is*, its checkpoint says.
 
-Each field is read from the environment as ``FENESTRA_`` and its name in capitals.
+Each field is read from the environment variable ``FENESTRA_`` plus its name in capitals.
 """
 
 import difflib
@@ -26,7 +26,7 @@ from fenestra.model.bundled import DEFAULT, bundled_model, find_model
 from fenestra.model.errors import InputError
 
 PREFIX = "FENESTRA_"
-_ELSEWHERE = frozenset({"FENESTRA_CACHE"})  # the training commands' folder of downloads: not ours, and not a slip
+_OTHER_VARIABLES = frozenset({"FENESTRA_CACHE"})  # read by the training commands: their folder of downloads
 
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -42,7 +42,7 @@ class NamedFolder(NamedTuple):
 
 
 def _split(value: object) -> object:
-    """Read a list as the environment gives it: with commas between."""
+    """Split a comma-separated list."""
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -54,7 +54,7 @@ def _folder(value: object) -> object:
 
 
 def _found(model: str) -> Path:
-    """The folder that is meant."""
+    """The folder of a model that is given by its folder or by the name of a bundled model."""
     try:
         return find_model(model)
     except InputError as error:
@@ -62,12 +62,12 @@ def _found(model: str) -> Path:
 
 
 def _own_name(folder: str | Path) -> str:
-    """The name that a folder itself has: not resolve(), which would follow a link that is there to be swapped."""
+    """The name of a folder; for a symbolic link, the name of the link and not of its target."""
     return Path(os.path.abspath(folder)).name  # noqa: PTH100
 
 
 def _named_folder(value: object) -> object:
-    """Read ``name=folder``, or a folder alone, which goes by its own name."""
+    """Read ``name=folder``, or a folder alone, which is served under its own name."""
     if not isinstance(value, str):
         return value
     before, equals, after = value.partition("=")
@@ -78,13 +78,13 @@ def _named_folder(value: object) -> object:
 
 
 def _network(value: str) -> str:
-    """Refuse what is neither an address nor a network."""
+    """Check that a value is an IP address or network."""
     ipaddress.ip_network(value, strict=False)
     return value
 
 
 def _rate(value: str | None) -> str | None:
-    """Refuse what is not a rate."""
+    """Check that a value is a rate."""
     if value is not None:
         try:
             limits.parse(value)
@@ -94,7 +94,7 @@ def _rate(value: str | None) -> str | None:
 
 
 def _key_hash(value: str) -> str:
-    """Refuse what is not a hash: the commonest slip is the key itself."""
+    """Check that a value is a SHA-256 hash, and not, by mistake, the key itself."""
     if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
         raise ValueError("expected the SHA-256 of each key, 64 hex digits, not the key: printf %s KEY | sha256sum")
     return value.lower()
@@ -108,11 +108,11 @@ Network = Annotated[str, AfterValidator(_network)]
 
 
 class Settings(BaseSettings):
-    """The service's settings, frozen. Use :meth:`read` where a person has to understand what is wrong."""
+    """The settings of the service, frozen. :meth:`read` reports errors in one line, for people."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_ignore_empty=True,  # compose files pass on what is unset as empty
+        env_ignore_empty=True,  # compose files pass unset variables as empty ones
         frozen=True,
         extra="forbid",
         use_attribute_docstrings=True,
@@ -122,18 +122,18 @@ class Settings(BaseSettings):
     # ── what is served ──
     model: Annotated[Path | None, BeforeValidator(_folder)] = None
     """Folder of the checkpoint to serve, or the name of a bundled model, such as ``russian``; a folder of that name in
-    the current one goes before. Without either, the bundled English model."""
+    the current folder takes precedence. If unset, the bundled English model."""
     model_name: Annotated[str | None, Field(pattern=NAME)] = None
-    """Name of the model in requests and answers. Without one, the name of its folder."""
+    """Name of the model in requests and responses. If unset, the name of its folder."""
     models: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
     """Several models, as ``name=folder,name=folder``, instead of ``FENESTRA_MODEL``. Each is a folder or a bundled
-    model as there, and goes by its own name where none is given: ``english,russian``. The first answers requests that
-    name none."""
+    model, as there, and is served under its own name if none is given: ``english,russian``. The first is the default
+    model of requests."""
     watch_seconds: Wait = 0.0
-    """How often to look whether a model's folder has changed, and reload it then; 0 never looks."""
+    """How often to check whether a model's folder has changed, and reload it then; 0 never checks."""
     # ── computing ──
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
-    """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` takes CUDA where there is one."""
+    """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if there is a device."""
     threads: PositiveInt = 1
     """CPU threads of torch, at most as many as there are cores. More than one rarely helps a model of this size."""
     cache_mb: PositiveInt = 50
@@ -142,33 +142,34 @@ class Settings(BaseSettings):
     """How that is kept. ``int16`` changes a probability by less than 0.0001; ``int8`` takes half the room, is faster,
     and changes one by 0.0002 on average, at worst by 0.1, and one tag in ten thousand; ``float32`` is exact."""
     batch_tokens: Annotated[int, Field(ge=64, le=65536)] = 2048
-    """Tokens that are tagged together at most; what is larger is taken in pieces, with others in between."""
+    """Most tokens in a batch. A larger request is computed in steps, with other requests in between."""
     max_waiting: PositiveInt = 64
-    """Requests that may wait for the model or be at work in it. The next is refused with 503."""
+    """Most requests that wait for the model or are being computed. The next one is refused with 503."""
     max_waiting_tokens: PositiveInt = 500_000
-    """Tokens, about, that may wait while there is work. A request that would add more is refused with 503."""
+    """Most tokens, about, of these requests together. A request that would exceed it is refused with 503, unless it is
+    the only one."""
     deadline_seconds: Seconds = 30.0
-    """Longest time from a request's arrival at the model to its answer, in seconds; then 504."""
+    """Longest time from a request's arrival in the queue to its response, in seconds; then 504."""
     stuck_seconds: Seconds = 10.0
-    """How long the model may take over one step of work, in seconds. Then ``/livez`` fails and the process ends, to be
+    """Longest time of one step of the model, in seconds. After that ``/livez`` fails and the process ends, to be
     restarted."""
     # ── the address ──
     host: str = "127.0.0.1"
-    """Address to listen on; ``0.0.0.0`` is every network interface."""
+    """Address to listen on; ``0.0.0.0`` listens on every network interface."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    """TCP port to listen on; 0 takes a free one."""
+    """TCP port to listen on; 0 picks a free one."""
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Names that requests may give as ``Host`` and ``Origin``, with commas between; IP addresses may always. Without
-    any: ``localhost`` alone when listening on a loopback address, else every name."""
+    """Names that the ``Host`` and ``Origin`` headers may have, separated by commas; an IP address is always allowed as
+    ``Host``. If unset: ``localhost`` alone when listening on a loopback address, else every name."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Addresses or networks of proxies whose ``X-Forwarded-For`` is believed, with commas between. Without any:
-    nobody's."""
-    # ── who may ask, and how often ──
+    """Addresses or networks of proxies whose ``X-Forwarded-For`` header is used, separated by commas. If unset, the
+    header is ignored."""
+    # ── API keys and rate limits ──
     api_keys: Annotated[tuple[KeyHash, ...], NoDecode, BeforeValidator(_split)] = ()
-    """SHA-256 of each key, in hex, with commas between. With any, every route but the probes wants a key."""
+    """SHA-256 of each key, in hex, separated by commas. If set, every route but the probes requires a key."""
     rate_limit: Annotated[str | None, AfterValidator(_rate)] = None
-    """Requests of one client, such as ``100/second`` or ``5000/hour``; the next is refused with 429. A client is a key,
-    or else an address. Probes, metrics and files of pages do not count."""
+    """Most requests of one client, such as ``100/second`` or ``5000/hour``; the next one is refused with 429. A client
+    is a key, or else an address. Probes, metrics and the files of the pages do not count."""
     # ── the size of a request ──
     max_body_bytes: PositiveInt = 2 * 1024 * 1024
     """Largest request body, and longest line of a stream, in bytes. A larger one is refused before it is read."""
@@ -182,35 +183,37 @@ class Settings(BaseSettings):
     """Most words in all sentences of one request of ``tokens`` together."""
     # ── slow and idle clients ──
     max_connections: PositiveInt = 1000
-    """Open connections. Beyond it the one that has been idle longest is closed for the new one."""
+    """Most open connections. Beyond it, the one that has been idle longest is closed for a new one."""
     header_seconds: Seconds = 5.0
-    """Longest time from a connection, or from the first byte of a further request, to the end of the headers."""
+    """Longest time from the start of a connection, or from the first byte of a further request, to the end of the
+    headers, in seconds."""
     body_seconds: Seconds = 8.0
-    """Longest time from the headers to the end of the body; for a stream, between two pieces of it."""
+    """Longest time from the headers to the end of the body, in seconds; for a stream, between two pieces of it."""
     write_seconds: Seconds = 8.0
-    """How long a client may leave an answer unread before its connection is closed."""
+    """How long a client may leave a response unread before its connection is closed, in seconds."""
     keep_alive_seconds: Seconds = 5.0
-    """How long an idle connection stays open for a further request."""
+    """How long an idle connection stays open for a further request, in seconds."""
     # ── start and stop ──
     start_wait_seconds: Wait = 5.0
-    """How long the start waits for the model, in seconds, before it goes on loading behind a ``/readyz`` of 503."""
+    """How long the start waits for the model, in seconds. After that the model goes on loading while ``/readyz`` is
+    503."""
     drain_seconds: Wait = 1.0
-    """How long a stop goes on taking requests with ``/readyz`` at 503, in seconds, so that load balancers notice."""
+    """How long a shutdown still serves requests while ``/readyz`` is 503, in seconds, so that load balancers notice."""
     grace_seconds: Seconds = 10.0
-    """How long a stop then waits for requests under way, in seconds."""
+    """How long a shutdown then waits for requests in progress, in seconds."""
     # ── logs ──
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
-    """Least severe messages that are logged. At ``info``, one line for each request."""
+    """Lowest severity that is logged. ``info`` has one line for each request."""
     log_format: Literal["auto", "json", "text"] = "auto"
-    """One JSON object a line, or text for people. ``auto``: text on a terminal, else JSON."""
+    """One JSON object a line, or text for people. ``auto`` is text on a terminal, else JSON."""
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_variables(cls, values: object) -> object:
-        """A misspelt variable would leave its default in force without a word."""
+        """Refuse a misspelt variable: its default would stay in force silently."""
         known = [f"{PREFIX}{name.upper()}" for name in cls.model_fields]
         for variable in sorted(os.environ):
-            if variable.upper().startswith(PREFIX) and variable.upper() not in {*known, *_ELSEWHERE}:
+            if variable.upper().startswith(PREFIX) and variable.upper() not in {*known, *_OTHER_VARIABLES}:
                 near = difflib.get_close_matches(variable.upper(), known, n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ValueError(f"{variable}: unknown setting{hint}")
@@ -219,7 +222,7 @@ class Settings(BaseSettings):
     @field_validator("threads")
     @classmethod
     def _no_more_than_cores(cls, threads: int) -> int:
-        """Threads without a core of their own only get in each other's way."""
+        """More threads than cores only slow each other down."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if threads > cores:
             raise ValueError(f"this machine offers {cores} cores")
@@ -228,21 +231,21 @@ class Settings(BaseSettings):
     @field_validator("models")
     @classmethod
     def _names_differ(cls, models: tuple[NamedFolder, ...]) -> tuple[NamedFolder, ...]:
-        """Two models of one name: which one answers is anybody's guess."""
+        """Two models must not have the same name."""
         if len({name for name, _ in models}) < len(models):
             raise ValueError("two models have the same name")
         return models
 
     @model_validator(mode="after")
     def _model_or_models(self) -> Self:
-        """One way to say what is served."""
+        """``models`` excludes ``model`` and ``model_name``."""
         if self.models and (self.model or self.model_name):
             raise ValueError("FENESTRA_MODELS: give either it, or FENESTRA_MODEL and FENESTRA_MODEL_NAME")
         return self
 
     @classmethod
     def read(cls, **overrides: object) -> Self:
-        """Read the environment; ``overrides`` win over it, and those that are None do not count.
+        """Read the environment; ``overrides`` take precedence, except those that are None.
 
         Raises:
             InputError: one line that names the first setting that is unknown or out of range.
@@ -262,7 +265,7 @@ class Settings(BaseSettings):
 
 
 def _first_line(error: ValidationError) -> str:
-    """The first thing wrong, as ``FENESTRA_PORT: …``."""
+    """The first error, as ``FENESTRA_PORT: …``."""
     first = error.errors(include_url=False, include_input=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
     return f"{PREFIX}{str(first['loc'][0]).upper()}: {reason}" if first["loc"] else reason

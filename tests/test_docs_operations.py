@@ -17,10 +17,10 @@ import yaml
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from fenestra.app import settings_page as manual
+from fenestra.app import settings_page
 from fenestra.app.errors import STATUS
-from fenestra.app.middleware.body_limit import RequestId
-from fenestra.app.middleware.observe import Watch
+from fenestra.app.middleware.observe import ObserveMiddleware
+from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability import logs
 from fenestra.app.observability.metrics import REFUSALS, Metrics
 from fenestra.app.settings import PREFIX, Settings
@@ -39,11 +39,11 @@ def table(header):
 
 
 class TestSettings:
-    def test_the_page_is_what_the_code_makes(self):
+    def test_the_page_is_up_to_date(self):
         made = subprocess.run(
             [sys.executable, "-m", "fenestra.app.settings_page"], cwd=ROOT, capture_output=True, check=True, timeout=60
         ).stdout.decode()
-        assert made == SETTINGS, "make it anew: python -m fenestra.app.settings_page > docs/settings.md"
+        assert made == SETTINGS, "generate it again: python -m fenestra.app.settings_page > docs/settings.md"
 
     def test_every_setting_is_there_once_with_an_effect(self):
         rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", SETTINGS, re.MULTILINE)
@@ -52,7 +52,7 @@ class TestSettings:
 
     def test_what_is_counted_has_a_unit(self):
         numbers = {name for name, field in Settings.model_fields.items() if type(field.default) in (int, float)}
-        assert {name for name in numbers if manual.unit(name) == "–"} == {"port"}
+        assert {name for name in numbers if settings_page.unit(name) == "–"} == {"port"}
 
     def test_a_default_that_the_page_tells_is_one_that_can_be_set(self, monkeypatch):
         for name, default in re.findall(r"^\| `(\w+)` \| [^|]+ \| `([^`]+)` \|", SETTINGS, re.MULTILINE):
@@ -125,7 +125,7 @@ class TestOperations:
             importlib.import_module(module)._parser().parse_args(words.split())
 
     def test_a_key_is_hashed_as_the_service_hashes_it(self):
-        from fenestra.app.middleware.api_keys import Keys
+        from fenestra.app.middleware.api_keys import ApiKeys
 
         if not (shutil.which("openssl") and shutil.which("sha256sum")):
             pytest.skip("openssl or sha256sum is not installed")
@@ -135,7 +135,7 @@ class TestOperations:
         ).stdout.split()
         assert digest.decode() == hashlib.sha256(key).hexdigest()
         (accepted,) = Settings(api_keys=digest.decode()).api_keys
-        assert Keys((accepted,)).check([b"Bearer " + key]) == accepted
+        assert ApiKeys((accepted,)).check([b"Bearer " + key]) == accepted
 
     def test_the_line_of_the_log_that_is_shown_has_the_fields_of_a_real_one(self):
         shown = json.loads(re.search(r"```json\n(.+)\n```", OPERATIONS)[1])
@@ -147,7 +147,13 @@ class TestOperations:
         log.addHandler(handler)
         log.setLevel("INFO")
         try:
-            asyncio.run(ask(RequestId(Watch(Router([Route("/tag", lambda request: Response())]), Metrics()))))
+            asyncio.run(
+                ask(
+                    RequestIdMiddleware(
+                        ObserveMiddleware(Router([Route("/tag", lambda request: Response())]), Metrics())
+                    )
+                )
+            )
         finally:
             log.removeHandler(handler)
             log.setLevel(before)
@@ -164,7 +170,7 @@ async def ask(app):
 class TestManual:
     def test_a_docstring_and_a_range_make_an_effect(self):
         field = types.SimpleNamespace(description="How  many\n``x``.", annotation=int, metadata=[])
-        assert manual.effect(field) == "How many `x`."
-        assert manual.effect(Settings.model_fields["batch_tokens"]).endswith("Takes 64 to 65536.")
-        assert manual.effect(Settings.model_fields["log_format"]).endswith("Takes `auto`, `json` or `text`.")
-        assert manual.unit("max_header_bytes") == "bytes"
+        assert settings_page.effect(field) == "How many `x`."
+        assert settings_page.effect(Settings.model_fields["batch_tokens"]).endswith("Allowed: 64 to 65536.")
+        assert settings_page.effect(Settings.model_fields["log_format"]).endswith("Allowed: `auto`, `json` or `text`.")
+        assert settings_page.unit("max_header_bytes") == "bytes"

@@ -1,1 +1,1 @@
-"""What may be asked and what is answered: routes, schemas, filters and units."""
+"""The HTTP interface: routes, schemas, filters and units of offsets."""

@@ -1,8 +1,7 @@
-"""From the bytes of a request to plain values, refusing what JSON parsers let through.
+"""Parses JSON bodies strictly.
 
-Python's parser accepts NaN, duplicate keys, halves of surrogate pairs and integers of any length, and fails
-on deep nesting with whatever error comes first. Each of these gets its own clear refusal here, before any
-other code sees the value.
+Python's parser accepts NaN, duplicate keys, lone surrogates and integers of any length, and fails on deep nesting with
+an error that depends on the depth. Each of these gets its own clear refusal here, before any other code sees the value.
 """
 
 import json
@@ -15,7 +14,7 @@ from starlette.requests import Request
 from fenestra.app.errors import Problem
 
 MAX_DEPTH = 32
-"""Lists and objects inside one another. The deepest request that means anything has three."""
+"""Most levels of nested lists and objects. The deepest valid request has three."""
 _MAX_DIGITS = 20
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -25,14 +24,14 @@ async def read_json(request: Request) -> object:
 
     Raises:
         Problem: ``unsupported_media_type``, ``bad_json``, ``invalid_request``, ``invalid_unicode`` or
-            ``unknown_or_duplicate_field``; ``too_large`` from the limit on the way in.
+            ``unknown_or_duplicate_field``; ``too_large`` from the body limit.
     """
     check_headers(request.headers)
     return parse(await request.body())
 
 
 def check_headers(headers: Headers, expected: str = "application/json") -> None:
-    """Refuse what is not plain JSON before a byte of it is read: a gzip bomb is never unpacked."""
+    """Refuse another media type or an encoded body before a byte is read: a gzip bomb is never decompressed."""
     media_type, _, _ = headers.get("content-type", "").partition(";")
     if media_type.strip().lower() != expected:
         raise Problem("unsupported_media_type", f"send the body as Content-Type: {expected}")
@@ -62,8 +61,8 @@ def parse(raw: bytes) -> object:
         raise _too_deep() from None
     if _deeper_than(value, MAX_DEPTH):
         raise _too_deep()
-    # Half a pair can only come from an escape: UTF-8 itself cannot hold one. So most bodies skip the second look.
-    if _SURROGATE_ESCAPE.search(text) and _holds_half_a_pair(value):
+    # A lone surrogate can only come from an escape: UTF-8 itself cannot encode one. So most bodies skip the check.
+    if _SURROGATE_ESCAPE.search(text) and _has_lone_surrogate(value):
         raise Problem("invalid_unicode", "a string holds half of a surrogate pair, which is not a character")
     return value
 
@@ -73,7 +72,7 @@ def _too_deep() -> Problem:
 
 
 def _deeper_than(value: object, limit: int) -> bool:
-    """Whether containers nest deeper than ``limit``; goes level by level, so depth costs no stack."""
+    """Whether containers nest deeper than ``limit``; breadth first, so depth needs no stack."""
     level = [value] if isinstance(value, list | dict) else []
     for _ in range(limit):
         children = (node.values() if isinstance(node, dict) else node for node in level)
@@ -83,8 +82,8 @@ def _deeper_than(value: object, limit: int) -> bool:
     return True
 
 
-def _holds_half_a_pair(value: object) -> bool:
-    """Let the UTF-8 encoder look at every string, keys included; it knows best."""
+def _has_lone_surrogate(value: object) -> bool:
+    """Whether any string, keys included, cannot be encoded in UTF-8."""
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
@@ -93,7 +92,7 @@ def _holds_half_a_pair(value: object) -> bool:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object, unless two of its keys are the same: then which one counts is anybody's guess."""
+    """Build an object; refuse one with two equal keys, of which parsers take either."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise Problem("unknown_or_duplicate_field", "an object names one of its fields twice")
@@ -101,7 +100,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    """Turn digits into a number while that is quick; reading thousands of them takes quadratic time."""
+    """Parse an integer of few digits; parsing thousands of them takes quadratic time."""
     if len(digits) > _MAX_DIGITS:
         raise Problem("invalid_request", f"an integer has more than {_MAX_DIGITS} digits")
     return int(digits)

@@ -1,9 +1,9 @@
-"""``POST /tag/stream``: a line in, a line out, in order, for documents that are larger than memory together.
+"""``POST /tag/stream``: one line of response for each line of the request, in order, however long the stream is.
 
-Reading and answering go on side by side. A bounded number of lines is under way, and all together are no longer than
-one may be alone. So a client that reads slowly is read from slowly, and a stream takes hardly more memory than a
-single request, whatever its length. A stream that finds the queue full waits for room, where a single request would
-be refused.
+Lines are read and answered at the same time. A bounded number of lines is in progress, and together they have no more
+bytes than a single line may have. So the service reads from a client as fast as the client reads from it, and a stream
+takes hardly more memory than a single request. When the queue is full, a stream waits for room, where a single request
+would be refused.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from fenestra.app.errors import Problem, request_id, unexpected
 
 T = TypeVar("T")
 NDJSON = "application/x-ndjson"
-_UNDER_WAY = 32  # lines of one stream that are read and whose answers are not yet sent
+_MAX_LINES = 32  # of one stream that are read and whose response is not sent yet
 
 
 class _Stopping(Exception):
     """The service stops in the middle of a stream."""
 
 
-class LinesResponse(Response):
-    """Reads the lines of a request and answers them while they come."""
+class NdjsonResponse(Response):
+    """Reads the lines of a request, and answers each while further ones arrive."""
 
     media_type = NDJSON
 
@@ -40,21 +40,21 @@ class LinesResponse(Response):
         super().__init__()
         del self.headers["content-length"]
         self._service = service
-        self._answers: asyncio.Queue[tuple[asyncio.Task[bytes], int] | None] = asyncio.Queue()
+        self._pending: asyncio.Queue[tuple[asyncio.Task[bytes], int] | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._lines = self._bytes = 0  # under way
+        self._lines = self._bytes = 0  # in progress
         self._sent = asyncio.Event()
-        self._listening = asyncio.Event()
+        self._reading_body = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer all lines, as ASGI has it."""
-        reading = self._begin(self._read(scope, receive))
-        await self._listening.wait()  # the server sends 100 Continue when it is first asked for the body, not after 200
+        """Answer all lines, as ASGI defines it."""
+        reading = self._start(self._read(scope, receive))
+        await self._reading_body.wait()  # the server sends 100 Continue at the first receive(), not after 200
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
-            while (begun := await self._answers.get()) is not None:
-                answer, size = begun
-                await send({"type": "http.response.body", "body": await answer, "more_body": True})
+            while (pending := await self._pending.get()) is not None:
+                line, size = pending
+                await send({"type": "http.response.body", "body": await line, "more_body": True})
                 self._lines, self._bytes = self._lines - 1, self._bytes - size
                 self._sent.set()
             await reading
@@ -66,46 +66,46 @@ class LinesResponse(Response):
                 task.cancel()
 
     async def _read(self, scope: Scope, receive: Receive) -> None:
-        """Set a task to work on each line."""
+        """Start a task for each line."""
         number = 0
         try:
-            async for number, line in lines(self._chunks(receive), self._service.settings.max_body_bytes):
+            async for number, line in split_lines(self._chunks(receive), self._service.settings.max_body_bytes):
                 if line is None or line.strip():
                     size = len(line or b"")
-                    await self._room(size)
-                    self._answers.put_nowait((self._begin(self._answer(scope, number, line)), size))
+                    await self._wait_for_room(size)
+                    self._pending.put_nowait((self._start(self._answer(scope, number, line)), size))
         except _Stopping:
-            self._answers.put_nowait((self._begin(self._cut_off(scope, number + 1)), 0))
+            self._pending.put_nowait((self._start(self._cut_off(scope, number + 1)), 0))
         finally:
-            self._answers.put_nowait(None)
+            self._pending.put_nowait(None)
 
-    async def _room(self, size: int) -> None:
-        """Wait until a line of some bytes may be at work beside the others, and count it."""
-        most = self._service.settings.max_body_bytes
-        while self._lines and (self._lines >= _UNDER_WAY or self._bytes + size > most):
+    async def _wait_for_room(self, size: int) -> None:
+        """Wait until a line of so many bytes may be in progress beside the others, and count it."""
+        max_bytes = self._service.settings.max_body_bytes
+        while self._lines and (self._lines >= _MAX_LINES or self._bytes + size > max_bytes):
             self._sent.clear()
             await self._sent.wait()
         self._lines, self._bytes = self._lines + 1, self._bytes + size
 
-    def _begin(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Set a task to work, which ends with the stream at the latest."""
+    def _start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Start a task, which is cancelled when the stream ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._end)
+        task.add_done_callback(self._forget)
         return task
 
-    def _end(self, task: asyncio.Task[Any]) -> None:
-        """Forget a task. What it failed with is told to whoever awaits it; when the stream has ended, nobody does."""
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        """Forget a task. Its error is raised where it is awaited; after the end of the stream, nobody awaits it."""
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()
 
     async def _chunks(self, receive: Receive) -> AsyncIterator[bytes]:
-        """The body as it comes.
+        """The body as it arrives.
 
         Raises:
-            ClientDisconnect: it will not come to its end.
-            _Stopping: the service is to read no more of it.
+            ClientDisconnect: the client has disconnected.
+            _Stopping: the service stops.
         """
         stopping = asyncio.create_task(self._service.stopping.wait())
         try:
@@ -113,7 +113,7 @@ class LinesResponse(Response):
             while more:
                 message = asyncio.ensure_future(receive())
                 await asyncio.sleep(0)
-                self._listening.set()
+                self._reading_body.set()
                 done, _ = await asyncio.wait({message, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if message not in done:
                     message.cancel()
@@ -126,13 +126,13 @@ class LinesResponse(Response):
             stopping.cancel()
 
     async def _answer(self, scope: Scope, number: int, line: bytes | None) -> bytes:
-        """Answer one line; what is wrong with it is an answer too. None stands for a line that was too long."""
+        """Answer one line, or report its error; None is a line that was too long."""
         service = self._service
         try:
             if line is None:
                 raise Problem("too_large", f"the line is longer than {service.settings.max_body_bytes} bytes")
-            asked = TagRequest.read(parse(line), service.settings)
-            return await tag_once(service, asked, scope, line=number) + b"\n"
+            request = TagRequest.read(parse(line), service.settings)
+            return await tag_once(service, request, scope, line=number) + b"\n"
         except Problem as problem:
             return _error_line(problem, number, request_id(scope))
         except ClientGone:
@@ -142,37 +142,37 @@ class LinesResponse(Response):
             return _error_line(Problem("internal", "something went wrong with this line"), number, request_id(scope))
 
     async def _cut_off(self, scope: Scope, number: int) -> bytes:
-        """The last line of a stream that the stop of the service ends."""
+        """The last line of a stream that a shutdown ends."""
         problem = Problem("not_ready", "the service is stopping; send this line and those after it again")
         return _error_line(problem, number, request_id(scope))
 
 
-async def lines(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[tuple[int, bytes | None]]:
-    """Cut a body into lines.
+async def split_lines(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[tuple[int, bytes | None]]:
+    """Split a body into lines.
 
     Args:
-        chunks: of the body, cut anywhere.
-        most: bytes that a line may have.
+        chunks: of the body, split anywhere.
+        max_bytes: that a line may have.
 
     Yields:
-        Lines with their numbers, counted from 1, without their ends; None for one that is too long, whose rest is
-        skipped and never held.
+        Lines with their numbers, counted from 1, without their line ends; None for a line that is too long, the rest
+        of which is skipped.
     """
-    number, begun, skipping = 1, bytearray(), False
+    number, partial, skipping = 1, bytearray(), False
     async for chunk in chunks:
-        *ended, rest = chunk.split(b"\n")
-        for piece in ended:
+        *complete, rest = chunk.split(b"\n")
+        for piece in complete:
             if not skipping:
-                begun += piece
-                yield number, bytes(begun) if len(begun) <= most else None
-            number, begun, skipping = number + 1, bytearray(), False
+                partial += piece
+                yield number, bytes(partial) if len(partial) <= max_bytes else None
+            number, partial, skipping = number + 1, bytearray(), False
         if not skipping:
-            begun += rest
-            if len(begun) > most:
+            partial += rest
+            if len(partial) > max_bytes:
                 yield number, None
-                begun, skipping = bytearray(), True
-    if begun:
-        yield number, bytes(begun)
+                partial, skipping = bytearray(), True
+    if partial:
+        yield number, bytes(partial)
 
 
 def _error_line(problem: Problem, number: int, identifier: str) -> bytes:

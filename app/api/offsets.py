@@ -1,4 +1,4 @@
-"""Where an entity starts, counted the way the client's language counts.
+"""Converts offsets into the unit in which the client's language indexes strings.
 
 unit        counts                  👩‍🚀 Ada    start of "Ada"
 codepoint   Unicode code points     Python            4
@@ -13,32 +13,32 @@ Unit = Literal["codepoint", "utf16", "utf8"]
 
 
 def convert(text: str, points: Iterable[int], unit: Unit, known: tuple[int, int] = (0, 0)) -> Mapping[int, int]:
-    """Translate code-point offsets into another unit, in one pass over the text.
+    """Convert code-point offsets into another unit, in one pass over the text.
 
     >>> convert("👩‍🚀 Ada", [0, 4, 7], "utf16")
     {0: 0, 4: 6, 7: 9}
 
     Args:
-        text: what the offsets point into; without lone surrogates.
+        text: the text of the offsets; without lone surrogates.
         points: offsets in [0, len(text)], in any order, repeats allowed.
-        unit: what to count instead.
-        known: an offset below all of these, and its translation: a long text need not be read anew for every part.
+        unit: of the result.
+        known: an offset below all of these, and its conversion, so that a long text can be converted in parts.
 
     Returns:
-        The translation of every offset given, in their order.
+        The conversion of every offset, in ascending order.
     """
-    wanted = sorted(set(points))
+    sorted_points = sorted(set(points))
     if unit == "codepoint" or text.isascii():
-        return dict(zip(wanted, wanted, strict=True))
-    translated: dict[int, int] = {}
+        return dict(zip(sorted_points, sorted_points, strict=True))
+    converted: dict[int, int] = {}
     before, counted = known
-    for point in wanted:
+    for point in sorted_points:
         counted += _width(text[before:point], unit)
-        translated[point] = counted
+        converted[point] = counted
         before = point
-    return translated
+    return converted
 
 
 def _width(piece: str, unit: Unit) -> int:
-    """How many units a piece of text takes."""
+    """The length of a piece of text, in a unit."""
     return len(piece.encode("utf-8")) if unit == "utf8" else len(piece.encode("utf-16-le")) // 2

@@ -1,4 +1,4 @@
-"""How an answer leaves: in pieces, so that a slow client is waited for and one that hangs up is noticed."""
+"""Sends responses in pieces, so that a slow client slows the sender down and a disconnect is noticed."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,39 +8,39 @@ from starlette.types import Receive, Scope, Send
 
 from fenestra.app.observability.metrics import Metrics
 
-CLIENT_GONE = 499
-"""The status of requests that nobody waits for any more; none is ever read (the number is nginx's)."""
-_PIECE = 64 * 1024  # bytes; what is written at once is all buffered, whether it is read or not
+CLIENT_CLOSED_REQUEST = 499
+"""The status in metrics of a request whose client has disconnected; nobody receives it (the number is nginx's)."""
+_PIECE_BYTES = 64 * 1024  # a single write would be buffered whole, whether the client reads it or not
 
 
-class PacedResponse(Response):
-    """A JSON answer that counts the clients who hang up on it."""
+class PiecewiseResponse(Response):
+    """A JSON response that stops when the client disconnects, and counts it."""
 
     media_type = "application/json"
 
-    def __init__(self, content: bytes, *, gone: Callable[[], bool], metrics: Metrics) -> None:
+    def __init__(self, content: bytes, *, is_disconnected: Callable[[], bool], metrics: Metrics) -> None:
         super().__init__(content)
-        self._gone = gone
+        self._is_disconnected = is_disconnected
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer, as ASGI has it."""
+        """Send the response, as ASGI defines it."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         body = memoryview(self.body)
-        for begin in range(0, len(body), _PIECE):
-            piece, end = body[begin : begin + _PIECE], begin + _PIECE
+        for begin in range(0, len(body), _PIECE_BYTES):
+            piece, end = body[begin : begin + _PIECE_BYTES], begin + _PIECE_BYTES
             await send({"type": "http.response.body", "body": bytes(piece), "more_body": end < len(body)})
             if end < len(body):
-                await asyncio.sleep(0)  # writing to a connection that is reset does not wait: let the loop notice
-            if self._gone():
+                await asyncio.sleep(0)  # a write to a reset connection returns at once: let the loop notice
+            if self._is_disconnected():
                 self._metrics.cancelled()
                 return
 
 
-def gone_of(scope: Scope) -> Callable[[], bool]:
-    """What tells whether the client has hung up; under a server that does not say, nobody ever does."""
-    gone: Callable[[], bool] = scope.get("state", {}).get("gone", _never)
-    return gone
+def disconnect_check(scope: Scope) -> Callable[[], bool]:
+    """The function that tells whether the client has disconnected; under another server, it is always False."""
+    check: Callable[[], bool] = scope.get("state", {}).get("is_disconnected", _never)
+    return check
 
 
 def _never() -> bool:

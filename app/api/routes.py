@@ -1,4 +1,4 @@
-"""The paths of the service. Each is a few lines of sense; the work is elsewhere."""
+"""The routes of the service."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from fenestra.app.api.json_body import check_headers, read_json
-from fenestra.app.api.ndjson import NDJSON, LinesResponse
-from fenestra.app.api.responses import CLIENT_GONE, PacedResponse, gone_of
+from fenestra.app.api.ndjson import NDJSON, NdjsonResponse
+from fenestra.app.api.responses import CLIENT_CLOSED_REQUEST, PiecewiseResponse, disconnect_check
 from fenestra.app.api.schemas import (
     ErrorResponse,
     ExplainRequest,
@@ -27,7 +27,7 @@ from fenestra.app.engine.jobs import ClientGone
 from fenestra.app.engine.service import service_of
 
 router = APIRouter()
-# Probes answer HEAD as well. These routes stand first and take both methods; those behind them are for the document.
+# Probes answer GET and HEAD by these routes; the routes that follow them are for the OpenAPI document.
 _PROBE: dict[str, Any] = {"methods": ["GET", "HEAD"], "include_in_schema": False}
 
 
@@ -38,12 +38,12 @@ STREAM_EXAMPLE = (
 
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers other than 200, for the OpenAPI document: some are the door's, which stands before every path."""
+    """The error responses of a path, for the OpenAPI document; 400, 431 and 500 are possible on every path."""
     return {status: {"model": ErrorResponse} for status in sorted({400, 431, 500, *statuses})}
 
 
 def _body(schema: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
-    """What a body looks like, for the OpenAPI document: app.api.json_body reads it, not the framework."""
+    """The schema of a body, for the OpenAPI document: app.api.json_body parses it, not the framework."""
     content = {media_type: {"schema": schema.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}
 
@@ -58,8 +58,8 @@ def _body(schema: type[BaseModel], media_type: str = "application/json") -> dict
 async def tag(request: Request) -> Response:
     """Find the named entities of texts, or of sentences that are words already."""
     service = service_of(request)
-    asked = TagRequest.read(await read_json(request), service.settings)
-    return await _respond(request, tag_once(service, asked, request.scope))
+    tag_request = TagRequest.read(await read_json(request), service.settings)
+    return await _respond(request, tag_once(service, tag_request, request.scope))
 
 
 @router.post(
@@ -72,8 +72,8 @@ async def tag(request: Request) -> Response:
 async def explain(request: Request) -> Response:
     """Say what each word around a token adds to the score of its tag."""
     service = service_of(request)
-    asked = ExplainRequest.read(await read_json(request), service.settings)
-    return await _respond(request, explain_once(service, asked, request.scope))
+    explain_request = ExplainRequest.read(await read_json(request), service.settings)
+    return await _respond(request, explain_once(service, explain_request, request.scope))
 
 
 @router.post(
@@ -100,7 +100,7 @@ async def tag_stream(request: Request) -> Response:
     service = service_of(request)
     check_headers(request.headers, NDJSON)
     service.models.get()
-    return LinesResponse(service)
+    return NdjsonResponse(service)
 
 
 @router.get("/models", tags=["tagging"], responses=_refusals(401, 429, 503))
@@ -119,8 +119,8 @@ async def models(request: Request) -> ModelsResponse:
 @router.post("/models/{name}/reload", tags=["operation"], responses=_refusals(401, 404, 409, 422, 429, 503))
 async def reload(name: str, request: Request) -> ReloadResponse:
     """Read a model's folder again, and serve what is there now if it proves sound; if not, the one before serves on."""
-    before, now = await service_of(request).models.reload(name)
-    return ReloadResponse(name=now.name, version=now.version, previous=before.version)
+    old, new = await service_of(request).models.reload(name)
+    return ReloadResponse(name=new.name, version=new.version, previous=old.version)
 
 
 @router.get("/livez", tags=["operation"], responses=_refusals(503))
@@ -150,11 +150,11 @@ async def metrics(request: Request) -> Response:
     return Response(service_of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _respond(request: Request, answer: Awaitable[bytes]) -> Response:
-    """Send an answer when it is there, unless the client has hung up."""
+async def _respond(request: Request, body: Awaitable[bytes]) -> Response:
+    """Send a response when its body is there, unless the client has disconnected."""
     metrics = service_of(request).metrics
     try:
-        return PacedResponse(await answer, gone=gone_of(request.scope), metrics=metrics)
+        return PiecewiseResponse(await body, is_disconnected=disconnect_check(request.scope), metrics=metrics)
     except ClientGone:
         metrics.cancelled()
-        return Response(status_code=CLIENT_GONE)
+        return Response(status_code=CLIENT_CLOSED_REQUEST)

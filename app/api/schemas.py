@@ -1,7 +1,7 @@
-"""What may be asked and what is answered: the contract, as types.
+"""The schemas of requests and responses.
 
-Requests are strict: no field is guessed, no type is bent. A refusal names fields of ours and positions only,
-because everything else in it would be the client's own input.
+Requests are strict: no unknown field, no type conversion. An error message names known fields and positions only,
+because everything else would repeat the client's input.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,25 +10,24 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from fenestra.app.api.offsets import Unit
-from fenestra.app.api.sizes import check_size
 from fenestra.app.errors import STATUS, Problem
 from fenestra.app.settings import Settings
 
 _CODES = ", ".join(f"`{code}` ({status})" for code, status in STATUS.items())
 MAX_DETAILS = 20
-"""Most errors that one refusal spells out; it counts the others."""
+"""Most errors that one message lists; it counts the others."""
 
 Word = Annotated[str, Field(min_length=1)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 def _one_or_many(value: object) -> str:
-    """Whether a value is meant as one text or as a list of them."""
+    """Whether a value is one text or a list of texts."""
     return "many" if isinstance(value, list) else "one"
 
 
 def _flat_or_nested(value: object) -> str:
-    """Whether a list is meant as one sentence of words or as a list of sentences. An empty list: no sentences."""
+    """Whether a list is one sentence of words or a list of sentences; an empty list has no sentences."""
     flat = isinstance(value, list) and value and not isinstance(value[0], list)
     return "one" if flat else "many"
 
@@ -40,7 +39,7 @@ Tokens = Annotated[
 
 
 class _Request(BaseModel):
-    """What requests have in common: exactly one of ``text`` and ``tokens``, in a body that is checked strictly."""
+    """Base of all requests: exactly one of ``text`` and ``tokens``, checked strictly."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
@@ -52,12 +51,12 @@ class _Request(BaseModel):
 
     @classmethod
     def read(cls, value: object, settings: Settings) -> Self:
-        """Check a parsed body.
+        """Validate a parsed body.
 
         Raises:
-            Problem: ``unknown_or_duplicate_field`` or ``invalid_request``, saying where and what.
+            Problem: ``unknown_or_duplicate_field`` or ``invalid_request``, naming place and error.
         """
-        check_size(value, settings)
+        _check_size(value, settings)
         try:
             return cls.model_validate(value)
         except ValidationError as error:
@@ -106,7 +105,7 @@ class TagRequest(_Request):
 
     @property
     def items(self) -> Sequence[str | Sequence[str]]:
-        """What there is to tag, whether texts or sentences."""
+        """The texts or sentences to tag."""
         texts = self.texts
         return self.sentences if texts is None else texts
 
@@ -134,12 +133,12 @@ class ExplainRequest(_Request):
 
     @property
     def item(self) -> str | list[str]:
-        """What the token is in."""
+        """The text or sentence of the token."""
         return (self.tokens or []) if self.text is None else self.text
 
 
 class Answer(BaseModel):
-    """What all parts of an answer have in common: their fields are documented where they stand."""
+    """Base of all parts of responses: the docstring below a field is its description."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -284,8 +283,39 @@ class ErrorResponse(Answer):
     """What went wrong."""
 
 
+def _check_size(value: object, settings: Settings) -> None:
+    """Check the limits of one request before it is validated. Wrong types pass: the schema reports them better.
+
+    Raises:
+        Problem: ``invalid_request``, naming the field and the limit.
+    """
+    if not isinstance(value, dict):
+        return
+    texts, tokens = _as_list(value.get("text")), _as_list(value.get("tokens"))
+    sentences = tokens if tokens and isinstance(tokens[0], list) else [tokens]
+    words = [_as_list(sentence) for sentence in sentences]
+    for name, count in (("text", len(texts)), ("tokens", len(sentences))):
+        if count > settings.max_texts:
+            raise Problem("invalid_request", f"{name}: {count} items, at most {settings.max_texts}")
+    if (total := sum(map(len, words))) > settings.max_tokens:
+        raise Problem("invalid_request", f"tokens: {total} words, at most {settings.max_tokens}")
+    _check_lengths("text", texts, settings.max_chars)
+    for sentence in words:
+        _check_lengths("tokens", sentence, settings.max_chars)
+
+
+def _check_lengths(name: str, strings: Iterable[Any], limit: int) -> None:
+    for string in strings:
+        if isinstance(string, str) and len(string) > limit:
+            raise Problem("invalid_request", f"{name}: a string of {len(string)} characters, at most {limit}")
+
+
+def _as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 def _refusal(error: ValidationError, fields: Iterable[str]) -> Problem:
-    """Say what is wrong in one line: up to :data:`MAX_DETAILS` places, and how many there are."""
+    """Describe up to :data:`MAX_DETAILS` errors in one line, and count the rest."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if any(entry["type"] == "extra_forbidden" for entry in found):
         known = ", ".join(fields)
@@ -296,7 +326,7 @@ def _refusal(error: ValidationError, fields: Iterable[str]) -> Problem:
 
 
 def _place(path: tuple[int | str, ...]) -> str:
-    """Write a path as ``tokens[0][3]: ``, leaving out the names that only the schema's inside knows."""
+    """Write a path as ``tokens[0][3]: ``, without the names that only exist inside the schema."""
     names = "".join(f"[{part}]" if isinstance(part, int) else part for part in path if part not in ("one", "many"))
     return f"{names}: " if names else ""
 

@@ -1,4 +1,4 @@
-"""From a checked request to the bytes of its answer."""
+"""Tags or explains the texts of one valid request, and renders the response."""
 
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 from starlette.types import Scope
 
 from fenestra.app.api.rendering import check_labels, explain_answer, tag_answer
-from fenestra.app.api.responses import gone_of
+from fenestra.app.api.responses import disconnect_check
 from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.engine.jobs import Item, TagsText
 from fenestra.app.engine.service import Service
@@ -18,44 +18,44 @@ from fenestra.model.results import Analysis
 from fenestra.model.steps import Step
 
 
-async def tag_once(service: Service, asked: TagRequest, scope: Scope, line: int | None = None) -> bytes:
+async def tag_once(service: Service, request: TagRequest, scope: Scope, line: int | None = None) -> bytes:
     """Answer one request of ``POST /tag``, or one line of a stream, which waits for room in the queue.
 
     Raises:
         Problem: the request cannot be served.
-        ClientGone: there is nobody to answer.
+        ClientGone: the client has disconnected.
     """
-    model = service.models.get(asked.model)
-    check_labels(asked.labels, model.labels)
+    model = service.models.get(request.model)
+    check_labels(request.labels, model.labels)
 
     def render(analyses: list[Analysis]) -> Iterator[bytes]:
         service.metrics.tagged(analyses)
-        return tag_answer(asked, model.name, model.version, analyses, line)
+        return tag_answer(request, model.name, model.version, analyses, line)
 
     trace = trace_of(scope) if line is None else None  # a stream may have a million lines
-    return await service.inference.answer(
-        model.tagger, asked.items, render, gone_of(scope), trace=trace, patient=line is not None
+    return await service.inference.run(
+        model.tagger, request.items, render, disconnect_check(scope), trace=trace, wait_for_room=line is not None
     )
 
 
-async def explain_once(service: Service, asked: ExplainRequest, scope: Scope) -> bytes:
+async def explain_once(service: Service, request: ExplainRequest, scope: Scope) -> bytes:
     """Answer one request of ``POST /explain``.
 
     Raises:
         Problem: the request cannot be served.
-        ClientGone: there is nobody to answer.
+        ClientGone: the client has disconnected.
     """
-    model = service.models.get(asked.model)
-    render = partial(explain_answer, asked, model.name, model.version)
-    work = _Explainer(model.tagger, asked.token)
+    model = service.models.get(request.model)
+    render = partial(explain_answer, request, model.name, model.version)
+    work = _Explainer(model.tagger, request.token)
     try:
-        return await service.inference.answer(work, [asked.item], render, gone_of(scope), trace=trace_of(scope))
+        return await service.inference.run(work, [request.item], render, disconnect_check(scope), trace=trace_of(scope))
     except InputError as error:
         raise Problem("invalid_request", str(error)) from None
 
 
 class _Explainer:
-    """Explaining one token, as work for the queue."""
+    """Explains one token, as a job of the queue."""
 
     def __init__(self, tagger: TagsText, token: int) -> None:
         self._tagger = tagger

@@ -1,1 +1,1 @@
-"""From a request to the model: the models that are served, the queue, the one thread that computes."""
+"""Inference: the served models, the bounded queue in front of them, and the one thread that computes."""

@@ -1,8 +1,7 @@
-"""The one way from a request to the model: a bounded queue in front of one thread.
+"""A bounded queue with a deadline in front of the worker thread.
 
-Routes await :meth:`Inference.answer` and know nothing of how the work is done. Here, on the event loop, it is decided
-who may join the queue, who has waited too long, and who gets which answer; the computing is in
-:mod:`fenestra.app.engine.worker`.
+Routes await :meth:`Inference.run`. This class lives on the event loop: it admits jobs to the queue, expires those that
+wait too long, and delivers the results. The worker thread, which computes, is in :mod:`fenestra.app.engine.worker`.
 """
 
 import asyncio
@@ -19,143 +18,152 @@ from fenestra.app.observability.metrics import Metrics
 from fenestra.app.observability.traces import Trace
 from fenestra.app.settings import Settings
 
-_RESERVED = 2  # streams fill one part in two of the queue, and leave the rest to requests that wait for an answer
+_STREAM_SHARE = 2  # streams use at most one half of the queue, so that single requests find room
 
 
 class Inference:
-    """Asks taggers, within a bounded queue and a deadline. Lives on one event loop."""
+    """Runs jobs on a tagger, within a bounded queue and a deadline. Lives on one event loop."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._most = settings.max_waiting
-        self._most_tokens = settings.max_waiting_tokens
+        self._max_jobs = settings.max_waiting
+        self._max_tokens = settings.max_waiting_tokens
         self._deadline = settings.deadline_seconds
         self._metrics = metrics
-        self._open: set[Job] = set()
+        self._jobs: set[Job] = set()
         self._tokens = 0
         self._arrived: list[Job] = []
-        self._patient: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[asyncio.Future[None]] = deque()
         self._loop = asyncio.get_running_loop()
         self._worker = Worker(metrics, batch_tokens=settings.batch_tokens, deliver=self._deliver_soon)
-        metrics.queue(lambda: self.depth, self._most)
+        metrics.queue(lambda: self.depth, self._max_jobs)
 
     @property
     def depth(self) -> int:
-        """Requests at work or waiting."""
-        return len(self._open)
+        """Jobs that wait or are being computed."""
+        return len(self._jobs)
 
     @property
     def full(self) -> bool:
         """Whether the next request would be refused."""
-        return len(self._open) >= self._most or self._tokens >= self._most_tokens
+        return len(self._jobs) >= self._max_jobs or self._tokens >= self._max_tokens
 
     @property
     def busy_seconds(self) -> float:
-        """How long the model has been in one step of work."""
+        """How long the current step of the model has taken so far, in seconds."""
         return self._worker.busy_seconds
 
-    async def answer(
+    async def run(
         self,
         tagger: Works,
         items: Sequence[Item],
         render: Callable[[list[Any]], Iterator[bytes]],
-        gone: Callable[[], bool] = lambda: False,
+        is_disconnected: Callable[[], bool] = lambda: False,
         *,
         trace: Trace | None = None,
-        patient: bool = False,
+        wait_for_room: bool = False,
     ) -> bytes:
-        """Tag items, and write the answer; both on the worker's thread.
+        """Tag items and render the response, both on the worker thread.
 
         Args:
-            tagger: the model, which stays this one whatever is loaded meanwhile.
+            tagger: the model; a reload meanwhile does not change it.
             items: texts and sentences of words.
-            render: makes the answer, in pieces, from one result an item.
-            gone: whether the client has hung up.
+            render: makes the response, in pieces, from one result an item.
+            is_disconnected: whether the client has disconnected; called from any thread.
             trace: of the request, if it is traced.
-            patient: wait for room in the queue, and leave some of it to the others.
+            wait_for_room: wait until half of the queue is free instead of being refused, as streams do.
 
         Raises:
             Problem: ``overloaded`` when the queue is full, ``timeout`` after the deadline.
-            ClientGone: the client hung up first.
+            ClientGone: the client disconnected first.
         """
-        job = Job(tagger, items, render, gone, self._loop.create_future(), trace, time.monotonic())
-        if patient:
-            await self._room()
-        elif not self._fits(job):
-            self._dismiss_gone()
-            if not self._fits(job):
-                self._metrics.refused("overloaded")
-                raise Problem("overloaded", "too many requests are waiting; try again in a moment")
-        self._open.add(job)
+        job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), trace, time.monotonic())
+        if wait_for_room:
+            await self._wait_for_room()
+        else:
+            self._check_room(job)
+        self._jobs.add(job)
         self._tokens += job.tokens
         if not self._arrived:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._submit_arrived)
         self._arrived.append(job)
         expiry = self._loop.call_later(self._deadline, self._expire, job)
         try:
             return await job.answer
         finally:
             expiry.cancel()
-            self._leave(job)
+            self._remove(job)
 
     def give_up(self) -> None:
-        """Tell all that wait, and all that come, that the model does not answer any more."""
-        self._most = 0
-        for job in tuple(self._open):
+        """Fail all jobs, now and from now on: the model is stuck."""
+        self._max_jobs = 0
+        for job in tuple(self._jobs):
             self._expire(job)
-        self._call_patient(len(self._patient))
+        self._wake_waiters(len(self._waiters))
 
     def close(self) -> None:
-        """Let the worker end after the step that it is in."""
+        """Let the worker thread end after its current step."""
         self._worker.close()
 
-    def _hand_over(self) -> None:
-        """Pass on what has arrived in this turn of the loop, all at once: waking the worker costs more than a job."""
+    def _submit_arrived(self) -> None:
+        """Queue all jobs of one turn of the event loop at once: waking the worker costs more than a job."""
         arrived, self._arrived = self._arrived, []
         self._worker.put(arrived)
 
-    async def _room(self) -> None:
-        """Wait until less than half of the queue is taken.
+    async def _wait_for_room(self) -> None:
+        """Wait until less than half of the queue is in use.
 
         Raises:
-            Problem: ``overloaded``: there will be no room any more.
+            Problem: ``overloaded``: the model is stuck.
         """
-        while len(self._open) * _RESERVED >= self._most or self._tokens * _RESERVED >= self._most_tokens:
-            if not self._most:
+        while len(self._jobs) * _STREAM_SHARE >= self._max_jobs or self._tokens * _STREAM_SHARE >= self._max_tokens:
+            if not self._max_jobs:
                 raise Problem("overloaded", "the model does not answer; try again in a moment")
-            turn = self._loop.create_future()
-            self._patient.append(turn)
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
             try:
-                await turn
+                await waiter
             except asyncio.CancelledError:
-                if not turn.cancelled():  # it was called and leaves all the same: its place is for the next one
-                    self._call_patient(1)
+                if not waiter.cancelled():  # it was woken and will not use the room: wake the next one
+                    self._wake_waiters(1)
                 raise
 
+    def _check_room(self, job: Job) -> None:
+        """Refuse a job if there is no room for it.
+
+        Raises:
+            Problem: ``overloaded``.
+        """
+        if not self._fits(job):
+            self._drop_disconnected()
+            if not self._fits(job):
+                self._metrics.refused("overloaded")
+                raise Problem("overloaded", "too many requests are waiting; try again in a moment")
+
     def _fits(self, job: Job) -> bool:
-        """Whether there is room for a job; into an empty queue goes one of any size."""
-        return not self.full and (not self._open or self._tokens + job.tokens <= self._most_tokens)
+        """Whether there is room for a job; an empty queue takes a job of any size."""
+        return not self.full and (not self._jobs or self._tokens + job.tokens <= self._max_tokens)
 
-    def _leave(self, job: Job) -> None:
-        if job not in self._open:
+    def _remove(self, job: Job) -> None:
+        if job not in self._jobs:
             return
-        self._open.remove(job)
+        self._jobs.remove(job)
         self._tokens -= job.tokens
-        self._call_patient(1)
+        self._wake_waiters(1)
 
-    def _call_patient(self, count: int) -> None:
-        """Let some of those that wait for room look whether there is any."""
-        while self._patient and count:
-            turn = self._patient.popleft()
-            if not turn.done():
-                turn.set_result(None)
+    def _wake_waiters(self, count: int) -> None:
+        """Wake some of those that wait for room, to check again."""
+        while self._waiters and count:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
                 count -= 1
 
-    def _dismiss_gone(self) -> None:
-        """Make room: whoever hung up needs no place."""
-        for job in tuple(self._open):
+    def _drop_disconnected(self) -> None:
+        """Make room: remove the jobs whose clients have disconnected."""
+        for job in tuple(self._jobs):
             if not job.answer.done() and job.gone():
                 job.answer.set_exception(ClientGone())
-                self._leave(job)
+                self._remove(job)
 
     def _expire(self, job: Job) -> None:
         if not job.answer.done():
@@ -164,7 +172,7 @@ class Inference:
             job.answer.set_exception(problem)
 
     def _deliver_soon(self, answers: Answers) -> None:
-        """On the worker's thread: hand answers to the event loop, which may be gone when a stop was hasty."""
+        """On the worker thread: pass results to the event loop, which may be closed after a forced shutdown."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(partial(_deliver, answers))
 

@@ -1,8 +1,8 @@
-"""The models that are served, and how one takes the place of another.
+"""The models that are served, and their reloads.
 
-A reload loads beside the old model, which answers on. Only when the new one has been verified against its manifest
-and has tagged a few texts does it take the name over, in one assignment; a request keeps the model that it started
-with. Whatever goes wrong before that leaves everything as it was.
+A reload loads the new model while the old one serves. The new one replaces it, in one assignment, only after it has
+been verified against its manifest and has passed its self-test; a request keeps the model that it started with. If
+anything fails before that, the old model stays.
 """
 
 import asyncio
@@ -23,44 +23,44 @@ from fenestra.model.tagger import Tagger
 
 T = TypeVar("T")
 Fingerprint = frozenset[tuple[str, int, int, int]]
-"""Name, inode, size and time of change of every file in a folder: what tells that someone wrote there."""
+"""Name, inode, size and modification time of every file in a folder: it changes when a file is written."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """A model that answers."""
+class ServedModel:
+    """A model that is loaded."""
 
     name: str
     folder: Path
     tagger: TagsText
     files: Fingerprint
-    """Of its folder, before it was read."""
+    """The fingerprint of its folder before it was read."""
 
     @property
     def version(self) -> str:
-        """What changes with any of its weights."""
+        """Changes with any of its weights."""
         return self.tagger.version
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that it can give."""
+        """The labels that its entities can have."""
         return tuple(self.tagger.labels)
 
 
 class Models:
-    """All models by name, the default one first; none until :meth:`load`."""
+    """All models by name, the default one first; empty until :meth:`load`."""
 
     def __init__(self, settings: Settings, metrics: Metrics, open_model: Callable[[Path], TagsText]) -> None:
         self._settings = settings
         self._metrics = metrics
         self._open_model = open_model
-        self._served: dict[str, Served] = {}
-        self._changing = asyncio.Lock()
+        self._served: dict[str, ServedModel] = {}
+        self._reloading = asyncio.Lock()
 
-    def __iter__(self) -> Iterator[Served]:
+    def __iter__(self) -> Iterator[ServedModel]:
         return iter(tuple(self._served.values()))
 
-    def get(self, name: str | None = None) -> Served:
+    def get(self, name: str | None = None) -> ServedModel:
         """The model of that name, or the default one.
 
         Raises:
@@ -75,77 +75,77 @@ class Models:
         return self._served[name]
 
     async def load(self) -> None:
-        """Load all that the settings name; all of them or none.
+        """Load all models that the settings name; all of them or none.
 
         Raises:
             InputError: a folder or the device is not usable; says why.
             RunError: a model's scores are not numbers.
         """
         loaded = {}
-        for wanted in self._settings.served:
-            loaded[wanted.name] = await aside(self._read, wanted)
+        for served in self._settings.served:
+            loaded[served.name] = await run_in_thread(self._read, served)
         for model in loaded.values():
             self._metrics.model_loaded(model.name, model.version)
             log.info("model %s %s is ready", model.name, model.version)
         self._served = loaded
-        await aside(settle)
+        await run_in_thread(freeze_objects)
 
-    async def reload(self, name: str) -> tuple[Served, Served]:
-        """Read a model's folder again and serve what is there now; one reload at a time.
+    async def reload(self, name: str) -> tuple[ServedModel, ServedModel]:
+        """Load a model from its folder again, and serve it; one reload at a time.
 
         Returns:
-            The model before and the model now.
+            The old model and the new one.
 
         Raises:
-            Problem: ``not_found``; ``reload_failed`` for whatever reason, which the log has; the old one serves on.
+            Problem: ``not_found``; ``reload_failed``: the old model serves on, and the log names the reason.
         """
         self.get(name)
-        async with self._changing:
-            before = self.get(name)
+        async with self._reloading:
+            old = self.get(name)
             try:
-                now = await aside(self._read, NamedFolder(name, before.folder))
+                new = await run_in_thread(self._read, NamedFolder(name, old.folder))
             except Exception as error:
                 self._metrics.reloaded(name, ok=False)
-                # Ours name files and reasons; of any other, only the kind is safe to show.
+                # Fenestra's own errors name files and reasons; of any other error, only the type is safe to log.
                 reason = str(error) if isinstance(error, FenestraError) else type(error).__name__
-                log.error("model %s stays at %s: %s", name, before.version, reason)
+                log.error("model %s stays at %s: %s", name, old.version, reason)
                 message = "the folder holds no usable model, so the one before serves on; the log says what is wrong"
                 raise Problem("reload_failed", message) from error
-            self._served[name] = now
-            await aside(settle)
-        self._metrics.model_loaded(name, now.version)
+            self._served[name] = new
+            await run_in_thread(freeze_objects)
+        self._metrics.model_loaded(name, new.version)
         self._metrics.reloaded(name, ok=True)
-        log.info("model %s %s takes the place of %s", name, now.version, before.version)
-        return before, now
+        log.info("model %s %s takes the place of %s", name, new.version, old.version)
+        return old, new
 
     async def watch(self, seconds: float) -> None:
-        """Reload each model when its folder has changed and then held still for one look."""
+        """Check the folders every so many seconds; reload a model when its folder has changed and is stable again."""
         seen = {model.name: model.files for model in self}
         tried = dict(seen)
         while True:
             await asyncio.sleep(seconds)
             for model in self:
-                files = await aside(fingerprint, model.folder)
+                files = await run_in_thread(fingerprint, model.folder)
                 if files == seen.get(model.name) and files not in (tried.get(model.name), model.files):
                     tried[model.name] = files
                     await self._try_reload(model.name)
                 seen[model.name] = files
 
     async def _try_reload(self, name: str) -> None:
-        """Reload without a client to tell: :meth:`reload` has counted and logged what went wrong."""
+        """Reload without a client: :meth:`reload` has counted and logged what went wrong."""
         try:
             await self.reload(name)
         except Problem as problem:
             log.debug("model %s: %s", name, problem.code)
 
-    def _read(self, wanted: NamedFolder) -> Served:
-        """Open a folder and make its model prove itself."""
-        files = fingerprint(wanted.folder)
-        return Served(wanted.name, wanted.folder, self._open_model(wanted.folder), files)
+    def _read(self, served: NamedFolder) -> ServedModel:
+        """Load the model of a folder."""
+        files = fingerprint(served.folder)
+        return ServedModel(served.name, served.folder, self._open_model(served.folder), files)
 
 
 def open_model(folder: Path, settings: Settings) -> TagsText:
-    """Load a checkpoint, and let it tag a few texts before anyone else's.
+    """Load a checkpoint, and let it pass its self-test before it serves.
 
     Raises:
         InputError: the folder or the device is not usable; says why.
@@ -163,15 +163,15 @@ def open_model(folder: Path, settings: Settings) -> TagsText:
 
 
 _NEW_OBJECTS = 20_000
-"""Objects that are made before the collector looks at them. Those of a request die by themselves: a few batches' worth
-is soon enough for the odd circle, and saves a tenth of the time."""
+"""New objects until the garbage collector runs. Reference counting frees those of a request, so the collector is only
+needed for rare reference cycles; Python's default takes a tenth of the time."""
 
 
-def settle() -> None:
-    """Put what lives long out of the garbage collector's way.
+def freeze_objects() -> None:
+    """Exclude the objects of loaded models from garbage collection.
 
-    A model is hundreds of thousands of objects, and a collection that looks at all of them stops every thread for a
-    tenth of a second. They are freed when nothing refers to them any more, collector or not.
+    A model has hundreds of thousands of objects, and a collection that visits all of them stops every thread for a
+    tenth of a second. Reference counting still frees them when nothing refers to them any more.
     """
     gc.unfreeze()
     gc.collect()
@@ -179,16 +179,16 @@ def settle() -> None:
     gc.set_threshold(_NEW_OBJECTS)
 
 
-async def aside(function: Callable[..., T], *arguments: object) -> T:
-    """Call something that takes long on a thread of its own, which a stop of the process does not wait for.
+async def run_in_thread(function: Callable[..., T], *arguments: object) -> T:
+    """Call a slow function on a daemon thread, which the end of the process does not wait for.
 
-    It may hang on a file system that does not answer; the event loop's own threads would be waited for.
+    The function may hang on a file system that does not respond; the event loop's own executor would be waited for.
     """
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
-    def tell(value: T | None, error: BaseException | None) -> None:
-        if result.done():  # nobody waits any more
+    def deliver(value: T | None, error: BaseException | None) -> None:
+        if result.done():  # the caller was cancelled
             return
         if error is not None:
             result.set_exception(error)
@@ -197,18 +197,18 @@ async def aside(function: Callable[..., T], *arguments: object) -> T:
 
     def call() -> None:
         try:
-            told: tuple[T | None, BaseException | None] = function(*arguments), None
+            outcome: tuple[T | None, BaseException | None] = function(*arguments), None
         except BaseException as error:
-            told = None, error
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(tell, *told)
+            outcome = None, error
+        with suppress(RuntimeError):  # the event loop is closed
+            loop.call_soon_threadsafe(deliver, *outcome)
 
     threading.Thread(target=call, name="loading", daemon=True).start()
     return await result
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """What tells whether someone wrote to a folder; empty if it cannot be read."""
+    """The fingerprint of a folder; empty if it cannot be read."""
     try:
         stats = [(path.name, path.stat()) for path in folder.iterdir()]
     except OSError:

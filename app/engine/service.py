@@ -1,4 +1,4 @@
-"""The life of the service: loading the models, being ready, draining, ending."""
+"""The lifecycle of the service: loading models, readiness, draining, failure."""
 
 import asyncio
 import signal
@@ -16,12 +16,12 @@ from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 from fenestra.model.errors import FenestraError
 
-_LOOK_SECONDS = 0.25  # how often to look whether the model is stuck
-_LATE_LOOKS = 2  # in a row that find it so
+_CHECK_SECONDS = 0.25  # how often to check whether the model is stuck
+_STUCK_CHECKS = 2  # in a row that have to find it stuck
 
 
 class Service:
-    """What the routes share: settings, metrics, the models as soon as there are any, and the way to them."""
+    """The state that all routes share: settings, metrics, the models and the inference queue."""
 
     inference: Inference
 
@@ -31,13 +31,13 @@ class Service:
         read = partial(open_model, settings=settings) if tagger is None else lambda _: tagger
         self.models = Models(settings, self.metrics, read)
         self.failure: str | None = None
-        """Why the process has to end; None as long as all is well."""
+        """Why the process has to end; None as long as it works."""
         self.exit_code = 0
-        """What the process is to end with."""
+        """The exit code that belongs to the failure."""
         self.stopping = asyncio.Event()
-        """Set when a stop has begun: what comes is still answered, but nobody should send more."""
+        """Set when a shutdown has begun: requests are still answered, but ``/readyz`` fails."""
         self.stuck = False
-        """Whether the model has stopped answering."""
+        """Whether the model has stopped responding."""
 
     @property
     def overloaded(self) -> bool:
@@ -45,7 +45,7 @@ class Service:
         return self.inference.full
 
     def check_alive(self) -> None:
-        """Tell whether the process is worth keeping.
+        """Check liveness.
 
         Raises:
             Problem: ``not_ready``: the model is stuck.
@@ -54,7 +54,7 @@ class Service:
             raise Problem("not_ready", "the model does not answer")
 
     def check_ready(self) -> None:
-        """Tell whether requests are welcome.
+        """Check readiness.
 
         Raises:
             Problem: ``not_ready``, saying why.
@@ -65,7 +65,7 @@ class Service:
         self.models.get()
 
     def drain(self) -> None:
-        """Begin to stop: not ready from now on, while everything that comes is still answered."""
+        """Begin the shutdown: ``/readyz`` fails from now on, while all requests are still answered."""
         self.stopping.set()
         self.metrics.draining(True)
         log.info("stopping: not ready from now on")
@@ -74,8 +74,8 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """Load the models, serve, and stop.
 
-        The start waits a moment for the models, so that a bad folder ends it and a small model is there for
-        the first request. A large one goes on loading in its thread while the probes are answered already.
+        The start waits ``start_wait_seconds`` for the models, so that a bad folder stops it and a small model is ready
+        for the first request. A large model goes on loading in its thread while the probes are answered already.
 
         Raises:
             FenestraError: a model cannot be loaded.
@@ -98,34 +98,34 @@ class Service:
             self.inference.close()
 
     def _loaded_late(self, loading: asyncio.Task[None]) -> None:
-        """The server is up already, so a model that turns out bad takes it down again."""
+        """End the process if a model that was still loading after the start cannot be loaded."""
         if loading.cancelled() or (error := loading.exception()) is None:
             return
         reason = str(error) if isinstance(error, FenestraError) else type(error).__name__
         self._end(f"the model cannot be loaded: {reason}", 2)
 
     async def _watch_folders(self, loading: asyncio.Task[None]) -> None:
-        """Reload what changes on disk, if that is wanted."""
+        """Reload models whose folders change, if the settings ask for it."""
         if self.settings.watch_seconds:
             await asyncio.wait({loading})
             await self.models.watch(self.settings.watch_seconds)
 
     async def _watch_model(self) -> None:
-        """End the process when the model is stuck: its thread cannot be stopped, but whoever runs it starts it anew.
+        """End the process when the model is stuck: its thread cannot be stopped, but the process can be restarted.
 
-        One look is not enough: a process that was halted as a whole, to move its machine for instance, seems to have
-        been at work for all that time when it goes on.
+        One check is not enough: a process that was suspended, for instance to migrate its machine, seems to have been
+        busy all the time when it resumes.
         """
-        late = 0
-        while late < _LATE_LOOKS:
-            await asyncio.sleep(_LOOK_SECONDS)
-            late = late + 1 if self.inference.busy_seconds >= self.settings.stuck_seconds else 0
+        stuck_checks = 0
+        while stuck_checks < _STUCK_CHECKS:
+            await asyncio.sleep(_CHECK_SECONDS)
+            stuck_checks = stuck_checks + 1 if self.inference.busy_seconds >= self.settings.stuck_seconds else 0
         self.stuck = True
         self.inference.give_up()
         self._end(f"the model has not answered for {self.settings.stuck_seconds:g} seconds", 1)
 
     def _end(self, reason: str, exit_code: int) -> None:
-        """Take the server down, if there is one that listens for it."""
+        """Shut the server down, if there is one that handles SIGTERM."""
         self.failure, self.exit_code = reason, exit_code
         log.critical("%s", reason)
         if callable(signal.getsignal(signal.SIGTERM)):
@@ -133,7 +133,7 @@ class Service:
 
 
 def service_of(request: Request) -> Service:
-    """The service that a request came to."""
+    """The service of a request's application."""
     service = request.app.state.service
     assert isinstance(service, Service)
     return service

@@ -1,14 +1,14 @@
 """The one thread that computes.
 
-What waits together is tagged together, up to a budget of tokens; nothing waits for company. A request larger than the
-budget is taken a step at a time, with a batch of the others between any two of its steps, so that neither holds up
-the other:
+Jobs that wait at the same time are tagged as one batch, up to a budget of tokens; no job waits for a batch to fill. A
+job larger than the budget yields control after each step, and a batch of small jobs runs between any two of its steps:
+so neither delays the other.
 
-    small    ▇▇▇ ▇▇ ▇▇▇▇ ▇ …     all that wait, one batch
+    small    ▇▇▇ ▇▇ ▇▇▇▇ ▇ …     all small jobs that wait, one batch
     large       ▅    ▅     ▅ …   one step
 
-One thread, because two would share the cores and slow each other down; and whatever order things are computed in, an
-answer has the same bits (``model/tiles.py``).
+One thread, because two would share the cores and slow each other down. Results are batch-invariant: whatever else is
+computed with it, a response has the same bits (``model/tiles.py``).
 """
 
 import queue
@@ -30,15 +30,15 @@ Answers = Sequence[tuple[Job, bytes | BaseException]]
 
 
 class Worker:
-    """Takes jobs off a queue on a thread of its own, and hands their answers back in groups."""
+    """Runs jobs on a thread of its own, and delivers their responses in groups."""
 
     def __init__(self, metrics: Metrics, *, batch_tokens: int, deliver: Callable[[Answers], None]) -> None:
         """Start the thread.
 
         Args:
             metrics: counts batches and times stages.
-            batch_tokens: what a batch holds at most, about.
-            deliver: called on the worker's thread with finished jobs and their answers, or what went wrong.
+            batch_tokens: most tokens in a batch, about.
+            deliver: called on the worker thread with finished jobs and their responses or errors.
         """
         self._metrics = metrics
         self._budget = batch_tokens
@@ -48,7 +48,7 @@ class Worker:
         self._large: deque[Job] = deque()
         self._closed = False
         self._busy_since: float | None = None
-        # A daemon: a step that never ends must not keep the process from ending.
+        # A daemon thread: a step that never ends must not keep the process alive.
         threading.Thread(target=self._run, name="inference", daemon=True).start()
 
     def put(self, jobs: Sequence[Job]) -> None:
@@ -56,32 +56,32 @@ class Worker:
         self._inbox.put(jobs)
 
     def close(self) -> None:
-        """End the thread after the step that it is in."""
+        """End the thread after its current step."""
         self._closed = True
         self._inbox.put(())
 
     @property
     def busy_seconds(self) -> float:
-        """How long the current step has taken so far; 0 between steps."""
+        """How long the current step has taken so far, in seconds; 0 between steps."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
     def _run(self) -> None:
-        """Alternate between the two lanes until closed."""
+        """Alternate between the small and the large lane until closed."""
         large: Iterator[None] = iter(())
         under_way = False
         while not self._closed:
             self._fetch(wait=not (under_way or self._small or self._large))
             if batch := self._next_batch():
                 self._answer(batch)
-            del batch  # the worker may sleep for long now, and a request is up to megabytes
+            del batch  # free it: the worker may now wait for long, and a request has up to megabytes
             if not under_way and self._large:
                 large, under_way = self._answer_in_steps(self._large.popleft()), True
             if under_way:
                 under_way = next(large, _END) is not _END
 
     def _fetch(self, *, wait: bool) -> None:
-        """Sort what has come in into the lanes."""
+        """Sort new jobs into the lanes."""
         if wait:
             self._busy_since = None
         with suppress(queue.Empty):
@@ -92,7 +92,7 @@ class Worker:
         self._busy_since = time.monotonic()
 
     def _next_batch(self) -> list[Job]:
-        """The first jobs for one model that fit into the budget together."""
+        """The first small jobs of one model that fit into the budget together."""
         batch: list[Job] = []
         room = self._budget
         while self._small and (not batch or self._small[0].tagger is batch[0].tagger) and self._small[0].tokens <= room:
@@ -105,7 +105,7 @@ class Worker:
         return batch
 
     def _answer(self, batch: Sequence[Job]) -> None:
-        """Tag a batch. If that fails, tag each job alone: only the one at fault is to suffer."""
+        """Tag a batch. If that fails, tag each job alone, so that only the one at fault fails."""
         try:
             answers = run(self._tag(batch))
         except Exception as error:
@@ -118,7 +118,7 @@ class Worker:
             self._deliver(list(zip(batch, answers, strict=True)))
 
     def _answer_in_steps(self, job: Job) -> Iterator[None]:
-        """Tag one large job, giving way after every step."""
+        """Tag one large job, yielding control after every step."""
         try:
             answers = yield from self._tag([job])
         except Exception as error:
@@ -127,10 +127,10 @@ class Worker:
             self._deliver([(job, answers[0])])
 
     def _tag(self, batch: Sequence[Job]) -> Generator[None, None, list[bytes]]:
-        """Tag jobs and write their answers; yields after every bounded piece of work.
+        """Tag jobs and render their responses; yields after every bounded piece of work.
 
         Raises:
-            ClientGone: nobody wants any of the answers any more.
+            ClientGone: all clients have disconnected.
         """
         now = time.monotonic()
         for job in batch:
@@ -157,7 +157,7 @@ class Worker:
     def _compute(
         self, batch: Sequence[Job], steps: Generator[Step, None, list[Any]]
     ) -> Generator[None, None, list[Any]]:
-        """Take the tagger's steps, telling how long each took."""
+        """Run the tagger's steps, and record how long each takes."""
         while True:
             if all(job.unwanted for job in batch):
                 raise ClientGone

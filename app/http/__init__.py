@@ -1,1 +1,1 @@
-"""Between the network and the routes: the server, what stands in front of every request, and every refusal."""
+"""HTTP/1.1 connections: parsing within limits, deadlines, pipelining, load shedding and graceful shutdown."""

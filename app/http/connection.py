@@ -1,279 +1,273 @@
-"""The life of one connection: its deadlines, its answers, its end.
+"""One connection: the requests on it, their responses, its deadlines and its end.
 
-    IDLE ──first byte──▶ HEAD ──headers complete──▶ BODY ──last byte──▶ IDLE …
-                           │                          │
-                           └──── refused, or the last answer sent ────▶ LINGER ──▶ closed
-
-Each phase of reading has its deadline. Answering goes on beside it: the request that is being answered is
-`_answering`, further ones wait in `pipeline`. What is read is the matter of :mod:`fenestra.app.http.protocol`.
+What is read drives it from above (:mod:`fenestra.app.http.protocol`), the registry of all connections from beside.
+Responding goes on beside reading: requests that are read before an earlier one is answered wait in the pipeline.
 """
 
 import asyncio
-import enum
 import fcntl
-import math
 import termios
-from typing import Any, ClassVar, cast
+from collections.abc import Callable
 
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from fenestra.app.errors import STATUS, Problem
-from fenestra.app.http.exchange import Cycle
-from fenestra.app.http.raw_responses import rendered
-from fenestra.app.http.registry import Desk, log
-from fenestra.app.middleware.body_limit import new_id
-from fenestra.app.middleware.rate_limit import unmapped
-
-LINGER_SECONDS = 2.0
-"""How long a closing connection goes on reading, for nothing but that its last answer arrives: a connection that is
-closed with something unread is reset, and the answer lost."""
+from fenestra.app.errors import STATUS, log
+from fenestra.app.http.deadlines import Phase, PhaseTimer, WriteTimer
+from fenestra.app.http.exchange import Exchange, ResponseTransport
+from fenestra.app.http.pipeline import Pipeline
+from fenestra.app.http.raw_responses import render_response
+from fenestra.app.http.refusals import Refusal, bad_request
+from fenestra.app.http.registry import ConnectionRegistry
+from fenestra.app.middleware.request_id import new_id
 
 
-class Phase(enum.Enum):
-    """What is read next."""
-
-    IDLE = enum.auto()
-    HEAD = enum.auto()
-    BODY = enum.auto()
-    LINGER = enum.auto()
-
-
-class EdgeConnection(HttpToolsProtocol):
-    """A connection, but for what is read from it."""
-
-    desk: ClassVar[Desk]
-    cycle: Cycle
+class Connection:
+    """One connection of a client. Lives on the event loop."""
 
     def __init__(
         self,
-        config: Config,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        *,
+        registry: ConnectionRegistry,
         server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
+        start: Callable[[Exchange], None],
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self.access_log = False  # its lines hold what was asked for, whoever has set up a handler for them
-        self.phase = Phase.IDLE
-        self.since = self.loop.time()
-        self.gone = False
-        """Whether the client has hung up."""
-        self._settings = self.desk.settings
-        self._fresh = True  # nothing was asked yet
-        self._deaf = False  # what comes is dropped unread
-        self._ended = False  # the client will send nothing more
-        self._answering: Cycle | None = None
-        self._dropping = False  # the present body belongs to a request that was answered without it
-        self._last_words = b""  # to be said when all before it is answered
-        self._buffered, self._buffered_since = 0, 0.0
+        """Join the registry.
 
-    # ── the connection ──
+        Args:
+            transport: to the client.
+            flow: pauses reading from the transport.
+            registry: of all connections.
+            server_state: of uvicorn: the headers of every response, and the number of requests.
+            start: makes the task that answers an exchange.
+        """
+        self._transport = transport
+        self._flow = flow
+        self._registry = registry
+        self._server_state = server_state
+        self._start = start
+        self._now = asyncio.get_running_loop().time
+        self.timer = PhaseTimer(registry.settings, self._now())
+        self._write_timer = WriteTimer(registry.settings.write_seconds)
+        self._pipeline = Pipeline()
+        self.receiving: Exchange | None = None
+        """The exchange whose body is being read; None if the request was refused without one."""
+        self.discards_input = False
+        """Whether everything that still arrives is dropped unread."""
+        self._disconnected = False
+        self._input_ended = False  # the client will send nothing more
+        self._final_response = b""  # of a refusal, to be sent when all requests before it are answered
+        self.response_transport = ResponseTransport(transport, close=self.linger)
+        registry.add(self)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        super().connection_made(cast(asyncio.Transport, transport))
-        if self.client is not None:
-            self.client = unmapped(self.client[0]), self.client[1]
-        self._out = _Out(self)
-        self.desk.enter(self, self.loop)
+    # ── reading ──
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever still works for this client."""
-        self._hang_up()
-        self.desk.leave(self)
-        super().connection_lost(exc)
+    @property
+    def responding(self) -> bool:
+        """Whether a request is being answered."""
+        return self._pipeline.current is not None
 
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """The client will send nothing more.
+    def begin_head(self) -> None:
+        """Note that a head begins."""
+        self.timer.enter(Phase.HEAD, self._now())
+
+    def begin_body(self) -> None:
+        """Note that a head is complete."""
+        self.receiving = None
+        self.timer.enter(Phase.BODY, self._now())
+
+    def body_progress(self) -> None:
+        """Restart the deadline of the body, as for each piece of a stream."""
+        self.timer.enter(Phase.BODY, self._now())
+
+    def end_body(self) -> None:
+        """Note that a request is read to its end."""
+        self.timer.request_complete(self._now())
+        if self.receiving is not None:
+            self.receiving.complete_body()
+        if self.receiving is None or self.receiving.response_complete:
+            self._registry.mark_idle(self)
+
+    def end_input(self) -> bool:
+        """Note that the client will send nothing more.
 
         Returns:
-            Whether the connection stays open: when a request was cut off, its refusal can still be read.
+            Whether the connection stays open: the refusal of a request that was cut off can still be read.
         """
-        self._ended = True
-        if self.phase is Phase.HEAD and not self._deaf:
-            self._refuse(bad("the request ends within its headers"), "bad_request")
+        self._input_ended = True
+        if self.timer.phase is Phase.HEAD and not self.discards_input:
+            self.refuse(bad_request("the request ends within its headers"))
             return True
-        if self.phase is Phase.BODY and not self._deaf:
-            return self._break(bad("the request ends within its body"), "bad_request")
-        if self._last_words or (self._answering is not None and self._answering.fault is not None):
+        if self.timer.phase is Phase.BODY and not self.discards_input:
+            return self.fail_body(bad_request("the request ends within its body"))
+        current = self._pipeline.current
+        if self._final_response or (current is not None and current.fault is not None):
             return True
-        self._hang_up()
+        self._disconnect()
         return False
 
-    def _hang_up(self) -> None:
-        self.gone = True
-        self.pipeline.clear()
-        if self._answering is not None and not self._answering.response_complete:
-            self._answering.hang_up()
+    # ── responding ──
 
-    def is_gone(self) -> bool:
-        """Tell whether the client has hung up; any thread may ask."""
-        return self.gone
-
-    # ── answering ──
-
-    def on_response_complete(self) -> None:
-        """Go on with the next request, if there is one."""
-        self.server_state.total_requests += 1
-        self._answering = None
-        if self.phase is Phase.LINGER or self.transport.is_closing():
-            return
-        if len(self.pipeline) <= 1:
-            self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._answering = cast(Cycle, cycle)
-            self._start_asgi_task(cycle, app)
-        elif self._last_words:
-            self._say_last(self._last_words)
-        elif self.phase is not Phase.BODY:
-            if self.phase is Phase.IDLE:
-                self.since = self.loop.time()
-            self.desk.rest(self)
-
-    def _break(self, fault: Problem, reason: str) -> bool:
-        """Give up on a body; what is wrong with it is told by the route, if it has not answered yet.
+    def submit(self, exchange: Exchange) -> bool:
+        """Have a request answered, now or when those before it are answered.
 
         Returns:
-            Whether there is still an answer to come.
+            False if too many requests wait already: nothing more is read, and the last of them ends the connection.
         """
-        cycle = self.cycle
-        self._deaf = True
-        if self._dropping or cycle.response_complete:
-            self._linger()
+        self._registry.mark_active(self)
+        self.receiving = exchange
+        exchange.following = self._pipeline.waiting
+        if self._pipeline.start(exchange):
+            self._start(exchange)
+            return True
+        self._flow.pause_reading()
+        if not self._pipeline.append(exchange):
+            self.discards_input = True
             return False
-        self.desk.metrics.refused(reason)
-        if cycle.response_started:
-            cycle.hang_up()
-            self._linger()
-            return False
-        cycle.fail(fault)
         return True
 
-    def _refuse(self, problem: Problem, reason: str) -> None:
-        """Answer a request that is not even one, when those before it are answered; nothing more is read."""
-        self._deaf = True
-        identifier = new_id()
-        status = STATUS[problem.code]
-        self.desk.metrics.refused(reason)
-        self.desk.metrics.answered({"method": ""}, status, self.loop.time() - self.since)
-        told = {"request_id": identifier, "status": status, "reason": reason}
-        log.info("%(request_id)s refused %(status)d %(reason)s", told, extra=told)
-        answer = rendered(problem, identifier, self.server_state.default_headers)
-        if self._answering is None:
-            self._say_last(answer)
-        else:
-            self._last_words = answer
+    def response_complete(self) -> None:
+        """Go on with the next request, if there is one."""
+        self._server_state.total_requests += 1
+        if self.timer.phase is Phase.LINGER or self._transport.is_closing():
+            self._pipeline.current = None
+            return
+        if len(self._pipeline.waiting) <= 1:
+            self._flow.resume_reading()
+        if (exchange := self._pipeline.advance()) is not None:
+            self._start(exchange)
+        elif self._final_response:
+            self._send_last(self._final_response)
+        elif self.timer.phase is not Phase.BODY:
+            if self.timer.phase is Phase.IDLE:
+                self.timer.enter(Phase.IDLE, self._now())
+            self._registry.mark_idle(self)
 
-    def _say_last(self, answer: bytes) -> None:
-        self._last_words = b""
-        self.transport.write(answer)
-        self._linger()
+    def fail_body(self, refusal: Refusal) -> bool:
+        """Give up on a body. The route reports what is wrong with it, if it has not answered yet.
+
+        Returns:
+            Whether a response is still to come.
+        """
+        exchange = self.receiving
+        self.discards_input = True
+        if exchange is None or exchange.response_complete:
+            self.linger()
+            return False
+        self._registry.metrics.refused(refusal.reason)
+        if exchange.response_started:
+            exchange.disconnect()
+            self.linger()
+            return False
+        exchange.fail(refusal.problem)
+        return True
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer what is not a valid request, after all requests before it; nothing more is read."""
+        self.discards_input = True
+        request_id = new_id()
+        status = STATUS[refusal.problem.code]
+        self._registry.metrics.refused(refusal.reason)
+        self._registry.metrics.answered({"method": ""}, status, self._now() - self.timer.since)
+        fields = {"request_id": request_id, "status": status, "reason": refusal.reason}
+        log.info("%(request_id)s refused %(status)d %(reason)s", fields, extra=fields)
+        response = render_response(refusal.problem, request_id, self._server_state.default_headers)
+        if self.responding:
+            self._final_response = response
+        else:
+            self._send_last(response)
+
+    def _send_last(self, response: bytes) -> None:
+        self._final_response = b""
+        self._transport.write(response)
+        self.linger()
 
     # ── closing ──
 
-    def _linger(self) -> None:
-        """Close when the client has read its last answer."""
-        if self.phase is Phase.LINGER:
+    def is_disconnected(self) -> bool:
+        """Whether the client has disconnected; may be called from any thread."""
+        return self._disconnected
+
+    def lost(self) -> None:
+        """Note that the connection is closed."""
+        self._disconnect()
+        self._registry.remove(self)
+
+    def _disconnect(self) -> None:
+        """Cancel the work for this client."""
+        self._disconnected = True
+        self._pipeline.waiting.clear()
+        current = self._pipeline.current
+        if current is not None and not current.response_complete:
+            current.disconnect()
+
+    def linger(self) -> None:
+        """Close as soon as the client has read its last response."""
+        if self.timer.phase is Phase.LINGER:
             return
-        self.phase, self.since, self._deaf = Phase.LINGER, self.loop.time(), True
-        self.pipeline.clear()
-        self.desk.stir(self)
-        if self.transport.is_closing():
+        self.timer.enter(Phase.LINGER, self._now())
+        self.discards_input = True
+        self._pipeline.waiting.clear()
+        self._registry.mark_active(self)
+        if self._transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self._ended:
-            self.transport.close()
+        self._flow.resume_reading()
+        if self._input_ended:
+            self._transport.close()
         else:
-            self.transport.write_eof()
+            self._transport.write_eof()
 
-    def last_call(self) -> None:
-        """Say with the last answer that is due that it is the last one."""
-        cycle = self.pipeline[0][0] if self.pipeline else self._answering
-        if cycle is not None:
-            cycle.keep_alive = False
+    def announce_close(self) -> None:
+        """Make the last response that is due say that it is the last one."""
+        if (exchange := self._pipeline.newest) is not None:
+            exchange.keep_alive = False
 
-    def close_gently(self) -> None:
-        """Close, if nothing is under way."""
-        if self.phase is Phase.IDLE and self._answering is None:
-            self._linger()
+    def close_if_idle(self) -> None:
+        """Close, if no request is being read or answered."""
+        if self.timer.phase is Phase.IDLE and not self.responding:
+            self.linger()
 
     def abort(self) -> None:
         """Close at once."""
-        self.transport.abort()
+        self._transport.abort()
 
     # ── deadlines ──
 
-    @property
-    def receiving(self) -> bool:
-        """Whether a body is on its way."""
-        return self.phase is Phase.BODY
-
-    def unread(self) -> bool:
-        """Whether bytes have come that nobody has looked at yet."""
+    def has_unread_input(self) -> bool:
+        """Whether bytes have arrived that the event loop has not read yet."""
         try:
-            number = self.transport.get_extra_info("socket").fileno()
-            waiting = fcntl.ioctl(number, termios.FIONREAD, bytes(4))
+            descriptor = self._transport.get_extra_info("socket").fileno()
+            unread = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
         except OSError:
             return False
-        return waiting != bytes(4)
+        return unread != bytes(4)
 
-    def look(self, now: float) -> None:
+    def check_deadlines(self, now: float) -> None:
         """Close the connection if its client is slower than allowed."""
-        if self._leaves_unread(now):
-            return
-        if self.phase is Phase.LINGER:
-            if now - self.since > LINGER_SECONDS:
-                self.transport.abort()
-        elif not self._deaf and now - self.since > self._patience(now) and not self.unread():
-            self._lose_patience()
-
-    def _leaves_unread(self, now: float) -> bool:
-        """Whether an answer is on its way; a client that takes nothing of it for too long is cut off."""
-        size = self.transport.get_write_buffer_size()
-        if size != self._buffered:
-            self._buffered, self._buffered_since = size, now
-        elif size and now - self._buffered_since > self._settings.write_seconds:
-            self.desk.metrics.refused("slow_client")
+        unsent = self._transport.get_write_buffer_size()
+        if self._write_timer.expired(unsent, now):
+            self._registry.metrics.refused("slow_client")
             log.info("closed a connection whose client does not read")
-            self.transport.abort()
-        return size > 0
+            self._transport.abort()
+        if unsent:
+            return
+        if self.timer.phase is Phase.BODY and self._flow.read_paused:  # it is the service that does not read
+            self.timer.since = now
+        if not self.timer.expired(now, responding=self.responding):
+            return
+        if self.timer.phase is Phase.LINGER:
+            self._transport.abort()
+        elif not self.discards_input and not self.has_unread_input():
+            self._time_out()
 
-    def _patience(self, now: float) -> float:
-        """How long the present phase may take, in seconds."""
-        if self.phase is Phase.HEAD:
-            return self._settings.header_seconds
-        if self.phase is Phase.BODY:
-            if self.flow.read_paused:  # it is us who do not read
-                self.since = now
-            return self._settings.body_seconds
-        if self._answering is not None:
-            return math.inf
-        return self._settings.header_seconds if self._fresh else self._settings.keep_alive_seconds
-
-    def _lose_patience(self) -> None:
-        if self.phase is Phase.IDLE:
-            self.transport.close()
-        elif self.phase is Phase.HEAD:
-            seconds = self._settings.header_seconds
-            self._refuse(bad(f"the headers were not complete within {seconds:g} seconds"), "slow_client")
+    def _time_out(self) -> None:
+        """End a request that takes too long, or an idle connection."""
+        limit = self.timer.limit(responding=self.responding)
+        if self.timer.phase is Phase.IDLE:
+            self._transport.close()
+        elif self.timer.phase is Phase.HEAD:
+            self.refuse(bad_request(f"the headers were not complete within {limit:g} seconds", "slow_client"))
         else:
-            seconds = self._settings.body_seconds
-            self._break(bad(f"the body was not complete within {seconds:g} seconds"), "slow_client")
-
-
-class _Out:
-    """What an answer sees of the connection: it may write, and say that it was the last."""
-
-    __slots__ = ("close", "is_closing", "write")
-
-    def __init__(self, connection: EdgeConnection) -> None:
-        self.write = connection.transport.write
-        self.is_closing = connection.transport.is_closing
-        self.close = connection._linger
-
-
-def bad(message: str) -> Problem:
-    """A refusal of what is not a request as it should be; the connection ends with it."""
-    return Problem("bad_request", message, headers={"Connection": "close"})
+            self.fail_body(bad_request(f"the body was not complete within {limit:g} seconds", "slow_client"))

@@ -1,42 +1,36 @@
-"""HTTP/1.1 as it is read here: strictly, within limits, and refused in the service's own words.
+"""Reads HTTP/1.1 from a connection: uvicorn's protocol, which owns the parser, with its decisions made elsewhere.
 
-Most of what two readers could understand differently, and would then disagree on where a request ends, the parser
-(llhttp) refuses itself; the rest is refused here.
+uvicorn keeps the transport, the scope, flow control and the tasks. How a request is checked, limited, queued, refused
+and timed is up to :class:`fenestra.app.http.connection.Connection` and the objects beside it.
 """
 
 import asyncio
-from types import SimpleNamespace
-from typing import NoReturn, cast
-from urllib.parse import unquote
+from typing import ClassVar, cast
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from fenestra.app.errors import Problem
-from fenestra.app.http.connection import EdgeConnection, Phase, bad
-from fenestra.app.http.exchange import Cycle
-from fenestra.app.http.raw_responses import Canned
-from fenestra.app.http.registry import Desk
+from fenestra.app.http.byte_limits import ByteLimits
+from fenestra.app.http.connection import Connection
+from fenestra.app.http.deadlines import Phase
+from fenestra.app.http.exchange import Exchange
+from fenestra.app.http.load_shedding import shed
+from fenestra.app.http.refusals import Refusal, StopParsing, bad_request, headers_too_large
+from fenestra.app.http.registry import ConnectionRegistry
+from fenestra.app.http.request_head import UNIQUE_HEADERS, check_unique_header, complete_scope, without_upgrade
 from fenestra.app.middleware.api_keys import unauthorized
-from fenestra.app.middleware.body_limit import STREAMS, choose_id
-
-_CHUNK_BYTES = 20  # the size line of a chunk, and its end: no sender needs more
-_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding"})
-_MOST_PIPELINED = 128  # requests that may wait behind the one that is being answered
-_SHED = frozenset({"/tag", "/explain"})
-_ROUTES = {path: SimpleNamespace(path=path) for path in _SHED}
-_OVERLOADED = Canned(Problem("overloaded", "too many requests are waiting; try again in a moment"))
-_CLOSE = {"Connection": "close"}
+from fenestra.app.middleware.body_limit import STREAMS
+from fenestra.app.middleware.rate_limit import unmap_ipv4
 
 
-class _Stop(Exception):
-    """Thrown through the parser to end its work."""
+class HttpProtocol(HttpToolsProtocol):
+    """Feeds the parser, and turns its callbacks into calls of the connection."""
 
-
-class EdgeProtocol(EdgeConnection):
-    """A connection, with what is read from it."""
+    registry: ClassVar[ConnectionRegistry]
+    connection: Connection
 
     def __init__(
         self,
@@ -46,64 +40,117 @@ class EdgeProtocol(EdgeConnection):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._fault: tuple[Problem, str] | None = None
-        self._feeding = 0  # bytes that are in the parser's hands
-        self._head = 0  # bytes of the head, as far as it is parsed
-        self._dropped = 0  # bytes of the body that nobody wanted
-        self._pending = 0  # bytes of the head that came without completing it
-        self._framing = 0  # bytes of chunks that are not body
-        self._upgrade = False
+        self.access_log = False  # its lines hold paths and queries, which are the user's
+        settings = self.registry.settings
+        self._limits = ByteLimits(settings.max_header_bytes, settings.max_body_bytes)
+        self._upgrade = False  # the request offers to change the protocol
+
+    # ── callbacks of the event loop ──
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        super().connection_made(cast(asyncio.Transport, transport))
+        if self.client is not None:
+            self.client = unmap_ipv4(self.client[0]), self.client[1]
+        self.connection = Connection(
+            self.transport,
+            self.flow,
+            registry=self.registry,
+            server_state=self.server_state,
+            start=lambda exchange: self._start_asgi_task(exchange, self.app),
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self.connection.lost()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client will send nothing more; returns whether the connection stays open for a last response."""
+        return self.connection.end_input()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come."""
-        while data and not self._deaf:
+        """Parse what has arrived."""
+        while data and not self.connection.discards_input:
             data = self._feed(data)
 
     def _feed(self, data: bytes) -> bytes:
-        """Parse some bytes; returns what is to be parsed anew."""
-        self._feeding = len(data)
-        if self.phase is Phase.IDLE:
-            self._begin_head(pending=0)
+        """Parse some bytes; returns those that have to be parsed again."""
+        self._limits.feed(len(data))
+        if self.connection.timer.phase is Phase.IDLE:
+            self._begin_head()
         try:
             self.parser.feed_data(data)
+            self._check_sizes()
         except httptools.HttpParserUpgrade as upgrade:
             return self._decline_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._give_up_parsing()
-        else:
-            self._measure()
+        except httptools.HttpParserError as error:
+            self._refuse(error.__context__)  # what a callback raised
+        except Refusal as refusal:
+            self._refuse(refusal)
         return b""
 
-    def _begin_head(self, pending: int) -> None:
-        self.phase = Phase.HEAD
-        self._head, self._pending = 0, pending
-        if not self._fresh:
-            self.since = self.loop.time()
+    def _begin_head(self, *, inside_feed: bool = False) -> None:
+        self._limits.begin_head(inside_feed=inside_feed)
+        self.connection.begin_head()
 
-    def _measure(self) -> None:
-        """Limit what was read and is in nobody's hands yet."""
-        if self._deaf:
+    def _check_sizes(self) -> None:
+        """Limit what was fed and is part of no body.
+
+        Raises:
+            Refusal: it is too much.
+        """
+        if self.connection.discards_input:
             return
-        if self.phase is Phase.HEAD:
-            self._pending += self._feeding
-            if self._pending > self._settings.max_header_bytes:
-                self._fault = self._too_long()
-                self._give_up_parsing()
-        elif self.phase is Phase.BODY:
-            self._framing += self._feeding
-            if self._framing > self._settings.max_header_bytes:
-                self._fault = self._too_long()
-                self._give_up_parsing()
+        phase, limits = self.connection.timer.phase, self._limits
+        if (phase is Phase.HEAD and limits.end_feed_in_head()) or (phase is Phase.BODY and limits.end_feed_in_body()):
+            raise self._too_large()
+
+    def _too_large(self) -> Refusal:
+        """Refuse a large head; where API keys are required, it can only hold a wrong one."""
+        if self.registry.settings.api_keys and self.connection.timer.phase is Phase.HEAD:
+            return Refusal(unauthorized(), "unauthorized")
+        return headers_too_large(self._limits.max_header_bytes)
+
+    def _refuse(self, cause: BaseException | None) -> None:
+        """Refuse what cannot be parsed."""
+        if self.connection.discards_input:  # it was the connection that stopped the parser
+            return
+        refusal = cause if isinstance(cause, Refusal) else bad_request("this is not valid HTTP")
+        if self.connection.timer.phase is Phase.BODY:
+            self.connection.fail_body(refusal)
+        else:
+            self.connection.refuse(refusal)
+
+    def _decline_upgrade(self, rest: bytes) -> bytes:
+        """Ignore an offer to change the protocol; the parser stops behind the head of such a request.
+
+        Args:
+            rest: the bytes behind the head.
+
+        Returns:
+            The same request without the offer, and the rest.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self.connection.refuse(bad_request("this is no proxy"))
+            return b""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._begin_head()
+        return without_upgrade(self.headers, method=method, version=version, target=self.url) + rest
+
+    # ── callbacks of the parser ──
 
     def on_message_begin(self) -> None:
-        """Note that a head begins."""
-        if self._deaf:
-            raise _Stop
+        """Begin a head."""
+        if self.connection.discards_input:
+            raise StopParsing
         super().on_message_begin()
-        if self.phase is Phase.IDLE:  # behind another request, in the middle of what is fed; where, nobody says
-            self._begin_head(pending=-self._feeding)
-        self._dropping, self._dropped, self._upgrade = False, 0, False
-        self.scope["state"]["gone"] = self.is_gone
+        if self.connection.timer.phase is Phase.IDLE:  # behind another request, inside what is being fed
+            self._begin_head(inside_feed=True)
+        self._upgrade = False
+        self.scope["state"]["is_disconnected"] = self.connection.is_disconnected
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
@@ -111,47 +158,51 @@ class EdgeProtocol(EdgeConnection):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. What comes behind the body is counted and dropped: it could pass for a header."""
-        self._count_head(len(name) + len(value) + 4)
-        if self.phase is not Phase.HEAD:
+        """Take a header. Trailers are counted and dropped: they could pass for headers."""
+        self._count_head(len(name) + len(value) + len(b": \r\n"))
+        if self.connection.timer.phase is not Phase.HEAD:
             return
-        name = name.lower()
-        if name in _ONCE:
-            self._check_header(name, value)
-        elif name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
+        if (lower := name.lower()) in UNIQUE_HEADERS:
+            check_unique_header(lower, value, self.headers, self.parser.get_http_version())
+        super().on_header(name, value)
 
     def _count_head(self, size: int) -> None:
-        self._head += size
-        if self._head > self._settings.max_header_bytes:
-            self._fault = self._too_long()
-            raise _Stop
-
-    def _check_header(self, name: bytes, value: bytes) -> None:
-        """Refuse what two readers could understand differently, beyond what the parser refuses itself."""
-        if any(name == other for other, _ in self.headers):
-            self._stop("a header that may come once comes twice")
-        if name == b"transfer-encoding" and (value.lower() != b"chunked" or self.parser.get_http_version() == "1.0"):
-            self._stop("this Transfer-Encoding is not understood")
+        if self._limits.add_head(size):
+            raise self._too_large()
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, now or when those before it are answered."""
+        """Begin to respond, now or when the requests before it are answered."""
         if self.parser.should_upgrade():
             self._upgrade = True
             return
         version = self.parser.get_http_version()
-        self._complete_scope(version)
-        self.phase, self.since = Phase.BODY, self.loop.time()
-        self._framing = -self._feeding  # what is fed now is in part the head
-        # An answer that comes instead of 100 leaves it open whether the body follows.
+        complete_scope(self.scope, self.headers, method=self.parser.get_method(), version=version, target=self.url)
+        self._limits.begin_body()
+        self.connection.begin_body()
+        # After a response in place of 100 Continue, the client may or may not send the body.
         keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self.expect_100_continue
-        if self._answering is None and self._shed(keep_alive):
-            return
-        self.desk.stir(self)
-        cycle = self.cycle = Cycle(
+        if not self._shed(keep_alive) and not self.connection.submit(self._new_exchange(keep_alive)):
+            raise StopParsing
+
+    def _shed(self, keep_alive: bool) -> bool:
+        """Refuse a request at once if the model is overloaded; its body is dropped then.
+
+        Not behind other requests, and not for a client that does not read its responses: it has to wait for those.
+        """
+        if self.connection.responding or self.flow.write_paused:
+            return False
+        response = shed(self.scope, self.server_state.default_headers, self.registry, close=not keep_alive)
+        if response is None:
+            return False
+        self.transport.write(response)
+        if not keep_alive:
+            self.connection.linger()
+        return True
+
+    def _new_exchange(self, keep_alive: bool) -> Exchange:
+        exchange = Exchange(
             scope=self.scope,
-            transport=cast(asyncio.Transport, self._out),
+            transport=cast(asyncio.Transport, self.connection.response_transport),
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
@@ -159,163 +210,38 @@ class EdgeProtocol(EdgeConnection):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive and not self.desk.draining,
-            on_response=self.on_response_complete,
+            keep_alive=keep_alive and not self.registry.draining,
+            on_response=self.connection.response_complete,
         )
-        cycle.persistent, cycle.following = keep_alive, self.pipeline
-        if self._answering is None:
-            self._answering = cycle
-            self._start_asgi_task(cycle, self.app)
-        else:
-            self._queue(cycle)
-
-    def _complete_scope(self, version: str) -> None:
-        """Fill in what the first line says.
-
-        Raises:
-            _Stop: it says something that is not served to anybody.
-        """
-        if version not in ("1.0", "1.1"):
-            self._stop("only HTTP/1.1 and HTTP/1.0 are spoken here")
-        host = next((value for name, value in self.headers if name == b"host"), None)
-        if host is None and version == "1.1":
-            self._stop("the Host header is missing")
-        scope = self.scope
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        url = httptools.parse_url(self.url)
-        if url.path is None or (url.schema is not None and not _names(self.url, host)):
-            self._stop("the request's target is for another host, or none")
-        path = url.path.decode("ascii")
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = url.path
-        scope["query_string"] = url.query or b""
-
-    def _queue(self, cycle: Cycle) -> None:
-        """Let a pipelined request wait for those before it, and read no further.
-
-        Raises:
-            _Stop: too many were sent at once; the last one that is answered says so by closing the connection.
-        """
-        self.flow.pause_reading()
-        previous = self.pipeline[0][0] if self.pipeline else self._answering
-        assert isinstance(previous, Cycle)
-        if len(self.pipeline) >= _MOST_PIPELINED:
-            previous.keep_alive = previous.persistent = False
-            self._deaf = True
-            raise _Stop
-        if not previous.response_started:
-            previous.keep_alive = previous.persistent  # it is not the last one any more
-        self.pipeline.appendleft((cycle, self.app))
+        exchange.persistent = keep_alive
+        return exchange
 
     def on_chunk_header(self) -> None:
-        """Allow for the lines around a chunk."""
-        self._framing -= _CHUNK_BYTES
+        """Begin a chunk."""
+        self._limits.add_chunk()
 
     def on_body(self, body: bytes) -> None:
-        """Hand on a piece of the body, or drop it when the answer did not wait for it."""
-        self._framing -= len(body)
-        if self._deaf or self._upgrade:
+        """Hand on a piece of the body, or drop it when the response did not need it."""
+        self._limits.add_body(len(body))
+        if self.connection.discards_input or self._upgrade:
             return
-        cycle = self.cycle
-        if self._dropping or cycle.response_complete:
-            self._dropped += len(body)
-            if self._dropped > self._settings.max_body_bytes:
-                self._linger()
-                raise _Stop
+        exchange = self.connection.receiving
+        if exchange is None or exchange.response_complete:
+            if self._limits.discard_body(len(body)):
+                self.connection.linger()
+                raise StopParsing
             return
         if self.scope["path"] in STREAMS:
-            self.since = self.loop.time()
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.connection.body_progress()
+        if exchange.add_body(body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        """Note the end of a request."""
-        if self._deaf or self._upgrade:
-            return
-        self.phase, self.since, self._fresh = Phase.IDLE, self.loop.time(), False
-        if self._dropping:
-            self.desk.rest(self)
-            return
-        self.cycle.more_body = False
-        if self.cycle.response_complete:
-            self.desk.rest(self)
-        else:
-            self.cycle.message_event.set()
-
-    def _decline_upgrade(self, rest: bytes) -> bytes:
-        """Read a request that offers to change the protocol as if it did not: the parser stops behind such a head.
-
-        Args:
-            rest: what came behind the head.
-
-        Returns:
-            The same request without the offer, and the rest.
-        """
-        if self.scope.get("method") == "CONNECT" or self.parser.get_method() == b"CONNECT":
-            self._refuse(bad("this is no proxy"), "bad_request")
-            return b""
-        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
-        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._begin_head(pending=0)
-        return b"\r\n".join([*lines, b"", rest])
-
-    def _shed(self, keep_alive: bool) -> bool:
-        """Under overload, refuse at the door, without the cost of a task.
-
-        A client that does not read its refusals takes the long way, where it is waited for.
-
-        Returns:
-            Whether the request is refused; its body is dropped then.
-        """
-        path = self.scope["path"]
-        if path not in _SHED or self.scope["method"] != "POST" or self.flow.write_paused:
-            return False
-        if self.desk.draining or not self.desk.overloaded():
-            return False
-        identifier = choose_id([value for name, value in self.headers if name == b"x-request-id"])
-        headers = self.server_state.default_headers
-        self.transport.write(_OVERLOADED.rendered(identifier, headers, close=not keep_alive))
-        self.desk.count_shed({**self.scope, "route": _ROUTES[path]})
-        self._dropping, self._dropped = True, 0
-        if not keep_alive:
-            self._linger()
-        return True
-
-    def _stop(self, message: str) -> NoReturn:
-        """Refuse from within the parser."""
-        self._fault = bad(message), "bad_request"
-        raise _Stop
-
-    def _too_long(self) -> tuple[Problem, str]:
-        """Where keys are asked for, a head of any size can only hold a wrong one."""
-        if self._settings.api_keys and self.phase is Phase.HEAD:
-            return unauthorized(), "unauthorized"
-        most = self._settings.max_header_bytes
-        message = f"the headers, or what is between the chunks, are larger than {most} bytes"
-        return Problem("headers_too_large", message, headers=_CLOSE), "headers_too_large"
-
-    def _give_up_parsing(self) -> None:
-        """Refuse what cannot be read."""
-        if self._deaf:  # it was the connection itself that stopped the parser
-            return
-        fault, reason = self._fault or (bad("this is not valid HTTP"), "bad_request")
-        if self.phase is Phase.BODY:
-            self._break(fault, reason)
-        else:
-            self._refuse(fault, reason)
+        """End a request."""
+        if not (self.connection.discards_input or self._upgrade):
+            self.connection.end_body()
 
 
-def _names(target: bytes, host: bytes | None) -> bool:
-    """Whether a target that names its host names the one that the header does."""
-    authority = target.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
-    return host is not None and authority.lower() == host.lower()
-
-
-def speaking_for(desk: Desk) -> type[EdgeProtocol]:
+def protocol_for(registry: ConnectionRegistry) -> type[HttpProtocol]:
     """Make the protocol of all connections of one server."""
-    return type("EdgeProtocol", (EdgeProtocol,), {"desk": desk})
+    return type("HttpProtocol", (HttpProtocol,), {"registry": registry})

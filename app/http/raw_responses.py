@@ -1,21 +1,21 @@
-"""Answers that leave without an application: written to the socket as they are, by the connection itself."""
+"""Error responses that the connection writes to the socket itself, without an application."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
 
 from fenestra.app.errors import Problem
-from fenestra.app.middleware.body_limit import NOSNIFF
+from fenestra.app.middleware.request_id import NOSNIFF
 
 Header = tuple[bytes, bytes]
 
 
-def rendered(problem: Problem, request_id: str, headers: Iterable[Header]) -> bytes:
-    """Write a whole answer.
+def render_response(problem: Problem, request_id: str, headers: Iterable[Header]) -> bytes:
+    """Write a whole response.
 
     Args:
-        problem: what to tell.
-        request_id: goes into the body and the header.
-        headers: more of them, such as the date.
+        problem: what went wrong.
+        request_id: goes into the body and a header.
+        headers: further headers, such as the date.
     """
     response = problem.response(request_id)
     own = (*response.raw_headers, (b"x-request-id", request_id.encode()), NOSNIFF)
@@ -25,19 +25,19 @@ def rendered(problem: Problem, request_id: str, headers: Iterable[Header]) -> by
     return b"\r\n".join([*lines, b"", bytes(response.body)])
 
 
-class Canned:
-    """An answer that is sent so often that it is written beforehand; only the request's id and the date change."""
+class ResponseTemplate:
+    """A response that is sent so often that it is rendered in advance; only the request id and the date change."""
 
     def __init__(self, problem: Problem) -> None:
         mark = "@"
-        head, _, body = rendered(problem, mark, ()).partition(b"\r\n\r\n")
+        head, _, body = render_response(problem, mark, ()).partition(b"\r\n\r\n")
         self._status, *headers = head.split(b"\r\n")
         kept = [header for header in headers if not header.startswith((b"content-length:", b"x-request-id:"))]
         self._head = b"\r\n".join([*kept, b"x-request-id: "])
         self._before, _, self._after = body.partition(mark.encode())
 
-    def rendered(self, request_id: str, headers: Iterable[Header], *, close: bool) -> bytes:
-        """Write it for one request."""
+    def render(self, request_id: str, headers: Iterable[Header], *, close: bool) -> bytes:
+        """Write the response to one request; with ``close`` it is the last of its connection."""
         identifier = request_id.encode()
         lines = [self._status, *[b"%s: %s" % header for header in headers], self._head + identifier]
         if close:

@@ -1,148 +1,139 @@
-"""What all connections share: who is open, who has been quiet for too long, and who goes when there are too many.
+"""What all connections share: the list of them, their limit, and one sweep that enforces all deadlines.
 
-One look at all connections every quarter of a second replaces a timer for each phase of each request: a request only
-leaves time stamps behind, and pays next to nothing for its deadlines.
+A sweep over all connections every quarter of a second replaces a timer for each phase of each request: a request only
+records when its phases begin, so its deadlines cost next to nothing.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from starlette.types import Scope
 
+from fenestra.app.errors import log
+from fenestra.app.http.deadlines import Phase, PhaseTimer
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 
-log = logging.getLogger("uvicorn.error")
-
-LOOK_SECONDS = 0.25
+_SWEEP_SECONDS = 0.25
 _SHED_LINE_SECONDS = 1.0
 
 
-class Connection(Protocol):
-    """What is asked of a connection."""
+class RegisteredConnection(Protocol):
+    """What the registry needs of a connection."""
 
-    since: float
-    """When its present phase began."""
+    timer: PhaseTimer
 
-    @property
-    def receiving(self) -> bool:
-        """Whether the body of a request is still on its way."""
+    def check_deadlines(self, now: float) -> None:
+        """Close the connection if its client is slower than allowed."""
 
-    def look(self, now: float) -> None:
-        """Enforce the deadlines."""
+    def has_unread_input(self) -> bool:
+        """Whether bytes have arrived that the event loop has not read yet."""
 
-    def unread(self) -> bool:
-        """Whether something has come that nobody has looked at yet."""
+    def announce_close(self) -> None:
+        """Make the last response that is due say that it is the last one."""
 
-    def last_call(self) -> None:
-        """Say with the next answer that it is the last one."""
-
-    def close_gently(self) -> None:
-        """Close the connection once what was written is sent."""
+    def close_if_idle(self) -> None:
+        """Close, if no request is being read or answered."""
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close at once."""
 
 
-class Desk:
-    """Keeps the list of connections. Lives on one event loop, whose time all stamps are in."""
+class ConnectionRegistry:
+    """Keeps the list of connections. Lives on one event loop, whose clock all times are taken from."""
 
     def __init__(self, settings: Settings, metrics: Metrics, overloaded: Callable[[], bool] = lambda: False) -> None:
-        """Open the desk.
+        """Create an empty registry.
 
         Args:
             settings: of the service.
             metrics: counts what is refused.
-            overloaded: whether the next request to the model would be refused; asked often.
+            overloaded: whether the next request to the model would be refused; called often.
         """
         self.settings = settings
         self.metrics = metrics
         self.overloaded = overloaded
-        self.most = settings.max_connections
+        self.max_connections = settings.max_connections
         self.draining = False
-        self.open: set[Connection] = set()
-        self.idle: dict[Connection, float] = {}
-        """Those without a request under way, the one that has been so longest first, and since when."""
-        self._loop: asyncio.AbstractEventLoop | None = None  # none has come yet
-        self._looking = False
-        self._shed = 0
-        metrics.connections(lambda: len(self.open))
+        self.open: set[RegisteredConnection] = set()
+        self._idle: dict[RegisteredConnection, float] = {}  # without a request, longest first, and since when
+        self._sweeping = False
+        self._shed_requests = 0  # since the last line of the log
         self._next_shed_line = 0.0
+        metrics.connections(lambda: len(self.open))
 
-    def enter(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
-        """Take note of a new connection, and make room for it."""
-        self._loop = loop
-        if not self._looking:
-            self._looking = True
-            loop.call_later(LOOK_SECONDS, self._look)
+    def add(self, connection: RegisteredConnection) -> None:
+        """Register a new connection, and close another one if there are too many."""
+        if not self._sweeping:
+            self._sweeping = True
+            asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
         self.open.add(connection)
-        if len(self.open) > self.most:
-            self._make_room(connection)
-        self.rest(connection)
+        if len(self.open) > self.max_connections:
+            self._evict(connection)
+        self.mark_idle(connection)
 
-    def leave(self, connection: Connection) -> None:
+    def remove(self, connection: RegisteredConnection) -> None:
         """Forget a connection that is closed."""
         self.open.discard(connection)
-        self.idle.pop(connection, None)
+        self._idle.pop(connection, None)
 
-    def rest(self, connection: Connection) -> None:
-        """Take note that nothing is under way on a connection."""
-        assert self._loop is not None
-        self.idle[connection] = self._loop.time()
+    def mark_idle(self, connection: RegisteredConnection) -> None:
+        """Note that a connection has no request in progress."""
+        self._idle[connection] = asyncio.get_running_loop().time()
 
-    def stir(self, connection: Connection) -> None:
-        """Take note that a request is under way."""
-        self.idle.pop(connection, None)
+    def mark_active(self, connection: RegisteredConnection) -> None:
+        """Note that a connection has a request in progress."""
+        self._idle.pop(connection, None)
 
     def count_shed(self, scope: Scope) -> None:
-        """Take note of a request that was refused at the door; they get one line a second together."""
-        self._shed += 1
+        """Count a request that was refused without a task; all of a second share one line of the log."""
+        self._shed_requests += 1
         self.metrics.refused("overloaded")
         self.metrics.answered(scope, 503, 0.0)
 
     def drain(self) -> None:
-        """From now on every answer is the last one of its connection."""
+        """From now on every response is the last one of its connection."""
         self.draining = True
         for connection in tuple(self.open):
-            connection.last_call()
+            connection.announce_close()
 
-    def close_quiet(self, seconds: float) -> None:
-        """Close connections on which nothing has happened for so long, and nothing waits to be read."""
-        before = self._loop.time() - seconds if self._loop else 0.0
-        for connection, since in tuple(self.idle.items()):
-            if since <= before and not connection.unread():
-                connection.close_gently()
+    def close_idle(self, seconds: float) -> None:
+        """Close connections that have been idle for so long and have no unread input."""
+        idle_since = asyncio.get_running_loop().time() - seconds
+        for connection, since in tuple(self._idle.items()):
+            if since <= idle_since and not connection.has_unread_input():
+                connection.close_if_idle()
 
-    def abort(self) -> None:
+    def abort_all(self) -> None:
         """Close all connections at once."""
         for connection in tuple(self.open):
             connection.abort()
 
-    def _look(self) -> None:
-        assert self._loop is not None
-        now = self._loop.time()
+    def _sweep(self) -> None:
+        """Enforce all deadlines, and write the line of the log for shed requests."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         for connection in tuple(self.open):
-            connection.look(now)
-        if self._shed and now >= self._next_shed_line:
-            log.warning("overloaded: %d requests refused", self._shed)
-            self._shed, self._next_shed_line = 0, now + _SHED_LINE_SECONDS
-        if self.open or self._shed:
-            self._loop.call_later(LOOK_SECONDS, self._look)
+            connection.check_deadlines(now)
+        if self._shed_requests and now >= self._next_shed_line:
+            log.warning("overloaded: %d requests refused", self._shed_requests)
+            self._shed_requests, self._next_shed_line = 0, now + _SHED_LINE_SECONDS
+        if self.open or self._shed_requests:
+            loop.call_later(_SWEEP_SECONDS, self._sweep)
         else:
-            self._looking = False
+            self._sweeping = False
 
-    def _make_room(self, newest: Connection) -> None:
-        """Close the connection that is missed least.
+    def _evict(self, newest: RegisteredConnection) -> None:
+        """Close the connection that does the least harm.
 
-        That is the one without a request under way for the longest time, be it silent or slow with its headers: so
-        probes always get in. If there is none, it is the one whose body has been on its way for the longest time. If
-        all are being answered, it is the new one: what was accepted is never dropped for what was not.
+        First choice is the one that has been without a request for the longest time, silent or slow with its head: so
+        probes always get in. Second is the one whose body has been on its way for the longest time. If all requests
+        are being answered, it is the new connection: what was accepted is never dropped for what was not.
         """
-        victim = next((connection for connection in self.idle if not connection.unread()), None)
+        victim = next((connection for connection in self._idle if not connection.has_unread_input()), None)
         if victim is None:
-            slow = (connection for connection in self.open if connection.receiving)
-            victim = min(slow, key=lambda connection: connection.since, default=newest)
+            receiving = (connection for connection in self.open if connection.timer.phase is Phase.BODY)
+            victim = min(receiving, key=lambda connection: connection.timer.since, default=newest)
         self.metrics.refused("connections")
         victim.abort()

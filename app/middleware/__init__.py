@@ -1,1 +1,1 @@
-"""What stands around every request: admission, limits, keys, rates, observation."""
+"""ASGI middleware around every request: request ids, observability, admission, body limit."""

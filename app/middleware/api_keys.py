@@ -1,4 +1,4 @@
-"""Who may ask: keys, of which the service only knows the hashes."""
+"""API keys. The service only knows their SHA-256 hashes."""
 
 import base64
 import binascii
@@ -8,36 +8,36 @@ from collections.abc import Iterable
 
 from fenestra.app.errors import Problem
 
-# One header for both; Chromium only reads it if the second challenge has a parameter, too.
+# One header for both schemes; Chromium only reads it if the second challenge has a parameter too.
 _CHALLENGES = 'Basic realm="Fenestra", charset="UTF-8", Bearer realm="Fenestra"'
 
 
-class Keys:
-    """The keys that open the service."""
+class ApiKeys:
+    """The keys that are accepted."""
 
     def __init__(self, hashes: Iterable[str]) -> None:
-        """Take the SHA-256 of each key, in hex."""
+        """Create from the SHA-256 of each key, in hex."""
         self._hashes = tuple(bytes.fromhex(digest) for digest in hashes)
 
     def __bool__(self) -> bool:
-        """Whether there are any: without, everybody may ask."""
+        """Whether there are any; without keys, every request is accepted."""
         return bool(self._hashes)
 
     def check(self, authorization: list[bytes]) -> str:
-        """Find the key that a request brings along.
+        """Check the key of a request.
 
         Args:
             authorization: the values of all its Authorization headers.
 
         Returns:
-            The hash of the key, in hex: a name for the client that gives nothing away.
+            The hash of the key, in hex: it identifies the client and does not reveal the key.
 
         Raises:
             Problem: ``unauthorized``.
         """
         key = _key(authorization)
         digest = hashlib.sha256(key).digest()
-        # All are compared, to the last byte: the time it takes says nothing of any of them.
+        # Every key is compared, in constant time: the response time reveals nothing about any of them.
         matches = sum([hmac.compare_digest(digest, known) for known in self._hashes])
         if not (key and matches):
             raise unauthorized()
@@ -45,12 +45,12 @@ class Keys:
 
 
 def unauthorized() -> Problem:
-    """The answer to a request without a key that is known."""
+    """The refusal of a request without a valid key."""
     return Problem("unauthorized", "send a key as Authorization: Bearer KEY", headers={"WWW-Authenticate": _CHALLENGES})
 
 
 def _key(authorization: list[bytes]) -> bytes:
-    """Read the key out of ``Bearer KEY``, or of ``Basic …`` as the password: so browsers can ask for it.
+    """Read the key from ``Bearer KEY``, or from the password of ``Basic …``, which browsers can prompt for.
 
     >>> _key([b"Bearer abc"]), _key([b"Basic dTphYmM="]), _key([b"abc"])
     (b'abc', b'abc', b'')

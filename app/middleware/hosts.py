@@ -1,7 +1,7 @@
-"""Which names the service answers to.
+"""Checks the Host and Origin headers.
 
-A web page of anybody's can make a browser send requests to a service on the same machine, under a name of its own
-(DNS rebinding) or in its own name (Origin). A service that insists on its own names is deaf to both.
+Any web page can make a browser send requests to a service on the same machine, either under a host name of the page's
+own (DNS rebinding) or as a cross-origin request (Origin). A service that only accepts its own host names refuses both.
 """
 
 import ipaddress
@@ -15,52 +15,52 @@ _AUTHORITY = re.compile(
     r"(?P<name>[a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.IGNORECASE
 )
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?P<authority>.+)", re.IGNORECASE)
-_LONGEST = 300
+_MAX_HOST_BYTES = 300
 
 
-class Hosts:
-    """The names, and the question whether a request may use one."""
+class AllowedHosts:
+    """The host names that requests may use."""
 
     def __init__(self, allowed: Iterable[str], listening_on: str) -> None:
-        """Decide on the names.
+        """Decide which names are allowed.
 
         Args:
-            allowed: names in lower case; ``*`` for all. Without any, ``localhost`` alone on a loopback address, else
-                all; but an Origin then has to be the same as the Host.
+            allowed: names in lower case; ``*`` allows all. If empty: on a loopback address ``localhost`` alone, else
+                all names, but an Origin then has to be the same as the Host.
             listening_on: the address or name of the listening socket.
         """
         self._names = frozenset(allowed)
         self._local = not self._names and _is_loopback(listening_on)
         self._all = "*" in self._names or not (self._names or self._local)
-        self._admits_host = lru_cache(1024)(self._look_at_host)
+        self._allows_host = lru_cache(1024)(self._check_host)
 
     def check(self, hosts: list[bytes], origins: list[bytes]) -> None:
-        """Look at the Host and Origin headers of a request.
+        """Check the Host and Origin headers of a request.
 
         Raises:
-            Problem: ``bad_request``: they are malformed, or name somebody else.
+            Problem: ``bad_request``: they are malformed or not allowed.
         """
-        # HTTP/1.0 may come without a Host; then there is no name to be wrong.
-        if len(hosts) > 1 or (hosts and (len(hosts[0]) > _LONGEST or not self._admits_host(hosts[0]))):
+        # An HTTP/1.0 request may have no Host header.
+        if len(hosts) > 1 or (hosts and (len(hosts[0]) > _MAX_HOST_BYTES or not self._allows_host(hosts[0]))):
             raise Problem("bad_request", "this service does not go by the name in the Host header")
-        if origins and not (len(origins) == 1 and self._admits_origin(origins[0], hosts)):
+        if origins and not (len(origins) == 1 and self._allows_origin(origins[0], hosts)):
             raise Problem("bad_request", "this service takes no requests from that Origin")
 
-    def _look_at_host(self, host: bytes) -> bool:
+    def _check_host(self, host: bytes) -> bool:
         name = _name(host.decode("latin-1"))
         if name is None:
             return False
-        return self._all or self._is_ours(name) or _address(name) is not None
+        return self._all or self._is_own(name) or _address(name) is not None
 
-    def _admits_origin(self, origin: bytes, hosts: list[bytes]) -> bool:
-        """An address is no proof here: a stranger's page has one too."""
+    def _allows_origin(self, origin: bytes, hosts: list[bytes]) -> bool:
+        """Other than for Host, an IP address alone is not enough: a foreign page can have one too."""
         match = _ORIGIN.fullmatch(origin.decode("latin-1"))
         if match is None or (name := _name(match["authority"])) is None:
             return False
         same = bool(hosts) and match["authority"].lower() == hosts[0].decode("latin-1").lower()
-        return same or "*" in self._names or self._is_ours(name)
+        return same or "*" in self._names or self._is_own(name)
 
-    def _is_ours(self, name: str) -> bool:
+    def _is_own(self, name: str) -> bool:
         if self._local:
             return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
         return name in self._names

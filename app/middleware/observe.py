@@ -1,4 +1,4 @@
-"""The outermost eye: every request is timed, counted, logged in one line, and answered whatever happens inside."""
+"""Times, counts, logs and traces every request, and answers 500 to unhandled errors."""
 
 import asyncio
 import logging
@@ -15,22 +15,22 @@ from fenestra.app.observability.traces import Tracer, trace_of
 _LINE = "%(request_id)s %(method)s %(route)s %(status)d %(milliseconds).1f ms"
 
 
-class Watch:
-    """Count, log and trace each answer, and turn an error that nothing else caught into a 500.
+class ObserveMiddleware:
+    """Count, log and trace each response, and turn an unhandled error into a 500.
 
-    The log line names the route's template, never the path or query that was sent: both may hold a user's text.
+    The log line names the route's template, never the path or query of the request: both may hold a user's text.
     """
 
     def __init__(
         self, app: ASGIApp, metrics: Metrics, *, routes: Iterable[str] = (), tracer: Tracer | None = None
     ) -> None:
-        """Watch over an application.
+        """Observe an application.
 
         Args:
-            app: what answers.
-            metrics: what counts.
-            routes: the templates of its routes, to name requests that are refused on their way to one.
-            tracer: what makes spans, if any are wanted; it is closed when the application has shut down.
+            app: the application.
+            metrics: counts and times responses.
+            routes: the templates of its routes, to label requests that are refused before they are routed.
+            tracer: makes spans, if tracing is on; it is closed when the application has shut down.
         """
         self._app = app
         self._metrics = metrics
@@ -38,37 +38,37 @@ class Watch:
         metrics.routes(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, as ASGI has it."""
+        """Serve one connection, as ASGI defines it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, self._flushing(send) if scope["type"] == "lifespan" else send)
+            await self._app(scope, receive, self._flush_before_shutdown(send) if scope["type"] == "lifespan" else send)
             return
-        began = time.perf_counter()
+        started = time.perf_counter()
         status = 0
         if self._tracer is not None:
-            self._tracer.begin(scope)
+            self._tracer.start(scope)
 
-        async def send_and_note(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_note)
+            await self._app(scope, receive, send_and_record)
         except Exception as error:
-            answer = unexpected(error, request_id(scope))
-            if status:  # half an answer is out; only breaking the connection tells the client that it is not whole
+            response = unexpected(error, request_id(scope))
+            if status:  # part of the response is sent: only closing the connection shows that it is incomplete
                 raise
-            await answer(scope, receive, send_and_note)
+            await response(scope, receive, send_and_record)
         finally:
-            self._note(scope, status, time.perf_counter() - began)
+            self._record(scope, status, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
         self._metrics.answered(scope, status, seconds)
         if self._tracer is not None:
             self._tracer.end(scope, status)
         if log.isEnabledFor(logging.INFO):
-            told = {
+            fields = {
                 "request_id": request_id(scope),
                 "method": method_of(scope),
                 "route": route_of(scope),
@@ -76,11 +76,11 @@ class Watch:
                 "milliseconds": round(1000 * seconds, 1),
             }
             if (trace := trace_of(scope)) is not None:
-                told["trace_id"] = trace.identifier
-            log.info(_LINE, told, extra=told)
+                fields["trace_id"] = trace.identifier
+            log.info(_LINE, fields, extra=fields)
 
-    def _flushing(self, send: Send) -> Send:
-        """Send the last spans before the server hears that all is done, and ends."""
+    def _flush_before_shutdown(self, send: Send) -> Send:
+        """Export the last spans before the server is told that the shutdown is complete, and exits."""
 
         async def flush_and_send(message: Message) -> None:
             if self._tracer is not None and message["type"].startswith("lifespan.shutdown"):

@@ -1,4 +1,4 @@
-"""How often one client may ask."""
+"""Rate limits per client, by a sliding window."""
 
 import ipaddress
 import math
@@ -11,21 +11,21 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from fenestra.app.errors import Problem
 
-_WINDOWS = 100_000
-"""Windows that are kept in mind, two for each client; the oldest is forgotten for one more. Some 25 MB at most."""
-_NETWORK_BITS = 64  # of an IPv6 address: whoever has one has all that share them
+_MAX_WINDOWS = 100_000
+"""Windows that are kept, two for each client; beyond it the oldest is evicted. About 25 MB at most."""
+_NETWORK_BITS = 64  # of an IPv6 address: a client usually owns a whole /64 network
 
 
-class Rates:
+class RateLimiter:
     """Counts the requests of each client in a sliding window."""
 
     def __init__(self, rate: str) -> None:
-        """Take a rate, such as ``100/second``."""
+        """Create from a rate such as ``100/second``."""
         self._item = parse(rate)
-        self._limiter = SlidingWindowCounterRateLimiter(Windows(_WINDOWS))
+        self._limiter = SlidingWindowCounterRateLimiter(BoundedWindowStorage(_MAX_WINDOWS))
 
     def check(self, client: str) -> None:
-        """Count a request.
+        """Count a request of a client.
 
         Raises:
             Problem: ``rate_limited``, with the time to wait in Retry-After.
@@ -38,25 +38,25 @@ class Rates:
 
 
 def client_of(address: str) -> str:
-    """Name the client at an address.
+    """The rate-limit key of the client at an address.
 
     >>> client_of("nobody")
     ''
     >>> client_of("192.0.2.7"), client_of("2001:db8::1"), client_of("2001:db8::ffff:2"), client_of("::ffff:192.0.2.7")
     ('192.0.2.7', '2001:db8::', '2001:db8::', '192.0.2.7')
     """
-    address = unmapped(address).partition("%")[0]
+    address = unmap_ipv4(address).partition("%")[0]
     try:
         network = ipaddress.ip_network((address, _NETWORK_BITS if ":" in address else 32), strict=False)
-    except ValueError:  # a proxy that passes on anything: all who say what is no address are one client
+    except ValueError:  # an X-Forwarded-For that is not an address: all such clients share one limit
         return ""
     return str(network.network_address)
 
 
-def unmapped(address: str) -> str:
-    """An IPv4 address as such, where a socket that takes both kinds shows it as one of IPv6.
+def unmap_ipv4(address: str) -> str:
+    """The IPv4 address inside an IPv4-mapped IPv6 address; any other address unchanged.
 
-    >>> unmapped("::ffff:192.0.2.7"), unmapped("2001:db8::1")
+    >>> unmap_ipv4("::ffff:192.0.2.7"), unmap_ipv4("2001:db8::1")
     ('192.0.2.7', '2001:db8::1')
     """
     if not address.lower().startswith("::ffff:"):
@@ -68,29 +68,29 @@ def unmapped(address: str) -> str:
     return address if mapped is None else str(mapped)
 
 
-class Windows(Storage, SlidingWindowCounterSupport):
-    """Counts for :mod:`limits`, of a bounded number of windows. Its own storage in memory has no bound, and a thread.
+class BoundedWindowStorage(Storage, SlidingWindowCounterSupport):
+    """Storage for :mod:`limits` that keeps a bounded number of windows; its own in-memory storage is unbounded.
 
-    A window of a client is a slice of the clock: its count, and until when it matters.
+    A window is a fixed interval of time, of one client: its count, and when it expires.
     """
 
     STORAGE_SCHEME = None
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_windows: int) -> None:
         super().__init__()
-        self._most = most
+        self._max_windows = max_windows
         self._windows: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     @property
     def base_exceptions(self) -> tuple[type[Exception], ...]:
-        """What can go wrong here: nothing."""
+        """The errors of this storage: it has none."""
         return ()
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count in a window that matters for ``expiry`` seconds; forget the oldest one if there are too many."""
+        """Count in a window that expires after ``expiry`` seconds; evict the oldest window if there are too many."""
         count = self.get(key) + amount
         self._windows[key] = count, self.get_expiry(key) if count > amount else time.time() + expiry
-        if len(self._windows) > self._most:
+        if len(self._windows) > self._max_windows:
             self._windows.popitem(last=False)
         return count
 
@@ -100,25 +100,25 @@ class Windows(Storage, SlidingWindowCounterSupport):
         return count if expiry > time.time() else 0
 
     def get_expiry(self, key: str) -> float:
-        """Until when a window matters, in seconds since 1970."""
+        """When a window expires, in seconds since 1970."""
         return self._windows.get(key, (0, 0.0))[1]
 
     def check(self) -> bool:
-        """Whether the storage works."""
+        """Whether the storage is healthy."""
         return True
 
     def reset(self) -> int:
-        """Forget all; returns how much that was."""
+        """Remove all windows; returns how many."""
         count = len(self._windows)
         self._windows.clear()
         return count
 
     def clear(self, key: str) -> None:
-        """Forget a window."""
+        """Remove a window."""
         self._windows.pop(key, None)
 
     def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count, if the weighted sum of this window and the one before stays within the limit."""
+        """Count if the weighted sum of this window and the previous one stays within the limit."""
         before, before_seconds, count, _ = self.get_sliding_window(key, expiry)
         if math.floor(before * before_seconds / expiry + count) + amount > limit:
             return False
@@ -126,12 +126,12 @@ class Windows(Storage, SlidingWindowCounterSupport):
         return True
 
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """The counts of the window before and of this one, each with the seconds for which it still matters."""
+        """The counts of the previous and the current window, each with the seconds until it expires."""
         rest = expiry - time.time() % expiry
         return self.get(_window(key, expiry, 1)), rest, self.get(_window(key, expiry, 0)), rest + expiry
 
     def clear_sliding_window(self, key: str, expiry: int) -> None:
-        """Forget a client."""
+        """Remove the windows of a client."""
         self.clear(_window(key, expiry, 0))
         self.clear(_window(key, expiry, 1))
 

@@ -1,8 +1,8 @@
-"""What the service counts, for Prometheus. Every application has a registry of its own.
+"""Prometheus metrics. Every application has a registry of its own.
 
-Labels only ever take values that the program knows beforehand: a client cannot make a series. The methods are called
-for every request and every batch, from the event loop and from the inference thread; what they look up is looked up
-once.
+Labels only take values that the program knows in advance: a client cannot create a series. The methods are called for
+every request and every batch, from the event loop and from the inference thread, so labelled series are looked up once
+and kept.
 """
 
 from collections import Counter as Tally
@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from starlette.types import Scope
 
-from fenestra.app.observability.route_names import Templates, method_of, route_of
+from fenestra.app.observability.route_names import RouteTemplates, method_of, route_of
 from fenestra.model.results import Analysis
 
 REFUSALS = (
@@ -33,52 +33,52 @@ REFUSALS = (
     "slow_client",
     "connections",
 )
-"""Why a request or a connection may be refused."""
+"""Reasons why a request or a connection is refused."""
 STAGES = ("tokenize", "rows", "network", "decode", "render")
-"""The parts of the work on a text."""
+"""The stages of the work on a text."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 65536, 262144)
 _REQUESTS = (1, 2, 4, 8, 16, 32, 64, 128)
 
-# When each series began is known to whoever scrapes; without these there are a third fewer series.
+# Without the creation time of each series, which Prometheus knows itself, there are a third fewer series.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """The instruments, by what they measure."""
+    """All metrics of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._templates = Templates(())
-        self._make_request_instruments()
-        self._make_queue_instruments()
-        self._make_model_instruments()
+        self._templates = RouteTemplates(())
+        self._make_request_metrics()
+        self._make_queue_metrics()
+        self._make_model_metrics()
 
-    def _make_request_instruments(self) -> None:
-        """What came in, and how it was answered."""
+    def _make_request_metrics(self) -> None:
+        """Requests, responses and connections."""
         self._requests = self._counter("requests", "Requests answered", "route", "method", "status")
         self._request_seconds = self._histogram(
             "request_seconds", "Time from a request's headers to the last byte of its answer", _SECONDS, "route"
         )
-        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._responses: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         refused = self._counter("refused", "Requests and connections that were turned away, by reason", "reason")
         self._refused = {reason: refused.labels(reason) for reason in REFUSALS}
         self._cancelled = self._counter("cancelled", "Requests whose client hung up before the answer")
         self._connections = self._gauge("open_connections", "Connections that are open")
         self._draining = self._gauge("draining", "1 while the service is stopping, else 0")
 
-    def _make_queue_instruments(self) -> None:
-        """The way to the model."""
+    def _make_queue_metrics(self) -> None:
+        """The queue in front of the model."""
         self._depth = self._gauge("queue_depth", "Requests that wait for the model or are at work in it")
         self._limit = self._gauge("queue_limit", "Requests that may wait or be at work, at most")
         self._wait = self._histogram("queue_wait_seconds", "Time that requests waited for the model", _SECONDS)
         self._batch_tokens = self._histogram("batch_tokens", "Tokens, about, that were tagged together", _TOKENS)
         self._batch_requests = self._histogram("batch_requests", "Requests that were tagged together", _REQUESTS)
 
-    def _make_model_instruments(self) -> None:
-        """The model's work, and which model it is."""
+    def _make_model_metrics(self) -> None:
+        """The work of the models, and which models they are."""
         stage = self._counter("stage_seconds", "Time spent in each part of the work", "stage")
         self._stage = {name: stage.labels(name) for name in STAGES}
         self._texts = self._counter("texts", "Texts and sentences tagged")
@@ -91,34 +91,34 @@ class Metrics:
         self._reload_failures = self._counter("reload_failures", "Attempts to load a model anew that failed", "model")
 
     def routes(self, templates: Iterable[str]) -> None:
-        """Take the templates of all routes, which name what a refused request was meant for."""
-        self._templates = Templates(templates)
+        """Set the templates of all routes, to label requests that are refused before they are routed."""
+        self._templates = RouteTemplates(templates)
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count an answer, and give its scope the route that it was meant for if it never got there."""
-        self._templates.name(scope)
+        """Count a response; a request that was refused before it was routed gets its route from its path."""
+        self._templates.assign(scope)
         key = route_of(scope), method_of(scope), status
-        if (found := self._answers.get(key)) is None:
+        if (found := self._responses.get(key)) is None:
             route, method, _ = key
             found = self._requests.labels(route, method, str(status)), self._request_seconds.labels(route)
-            self._answers[key] = found
+            self._responses[key] = found
         found[0].inc()
         found[1].observe(seconds)
 
     def refused(self, reason: str, count: int = 1) -> None:
-        """Count what was turned away, for one of :data:`REFUSALS`."""
+        """Count refusals, for one of :data:`REFUSALS`."""
         self._refused[reason].inc(count)
 
     def cancelled(self) -> None:
-        """Count a request whose client hung up."""
+        """Count a request whose client disconnected."""
         self._cancelled.inc()
 
     def waited(self, seconds: float) -> None:
-        """Note how long a request waited for the model."""
+        """Record how long a request waited for the model."""
         self._wait.observe(seconds)
 
     def batch(self, requests: int, tokens: int) -> None:
-        """Note what is tagged together."""
+        """Record the size of a batch."""
         self._batch_requests.observe(requests)
         self._batch_tokens.observe(tokens)
 
@@ -127,47 +127,47 @@ class Metrics:
         self._stage[name].inc(seconds)
 
     def tokens(self, count: int, unknown: int) -> None:
-        """Count tokens, and those of them whose word is unknown."""
+        """Count tokens, and those of them that are out of vocabulary."""
         self._tokens.inc(count)
         self._unknown.inc(unknown)
 
     def tagged(self, analyses: Sequence[Analysis]) -> None:
-        """Count texts and what was found in them."""
+        """Count texts and their entities."""
         self._texts.inc(len(analyses))
         for label, count in Tally(entity.label for analysis in analyses for entity in analysis.entities).items():
             self._entities.labels(label).inc(count)
 
     def model_loaded(self, name: str, version: str) -> None:
-        """Say which version of a model is in use from now on, instead of any before it."""
+        """Set the version of a model that is in use from now on."""
         if (before := self._versions.get(name)) not in (None, version):
             self._model.remove(name, before)
         self._versions[name] = version
         self._model.labels(name, version).set(1)
-        for outcome in ("ok", "failed"):  # there from the start, at 0: the first failure is a rise that alerts see
+        for outcome in ("ok", "failed"):  # from the start at 0, so that alerts see the first failure as a rise
             self._reloads.labels(name, outcome)
         self._reload_failures.labels(name)
 
     def reloaded(self, model: str, ok: bool) -> None:
-        """Count an attempt to load a model anew."""
+        """Count an attempt to reload a model."""
         self._reloads.labels(model, "ok" if ok else "failed").inc()
         if not ok:
             self._reload_failures.labels(model).inc()
 
     def draining(self, flag: bool) -> None:
-        """Say whether the service is stopping."""
+        """Set whether the service is stopping."""
         self._draining.set(flag)
 
     def queue(self, depth: Callable[[], int], limit: int) -> None:
-        """Read the queue's depth from ``depth`` from now on; it holds ``limit`` requests at most."""
+        """Read the depth of the queue from ``depth``; it holds ``limit`` requests at most."""
         self._depth.set_function(depth)
         self._limit.set(limit)
 
     def connections(self, count: Callable[[], int]) -> None:
-        """Read the number of open connections from ``count`` from now on."""
+        """Read the number of open connections from ``count``."""
         self._connections.set_function(count)
 
     def exposition(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:

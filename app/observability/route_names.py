@@ -1,4 +1,4 @@
-"""What a request is called in metrics, logs and traces: never by anything a client made up."""
+"""Names requests in metrics, logs and traces: by route template, never by the path that a client sent."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,35 +8,35 @@ from starlette.types import Scope
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 UNMATCHED = "(unmatched)"
-"""The route of all paths that nothing is served at."""
+"""The route of all paths that do not exist."""
 
 
-class Template(NamedTuple):
-    """A route that a request was meant for but did not reach."""
+class RouteTemplate(NamedTuple):
+    """Stands in for the route of a request that was refused before it was routed."""
 
     path: str
 
 
-class Templates:
+class RouteTemplates:
     """Finds the route of a request that was refused before the router saw it."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        """Take the templates of all routes, such as ``/static/{name}``."""
-        self._patterns = [(compile_path(path)[0], Template(path)) for path in dict.fromkeys(paths)]
+        """Create from the templates of all routes, such as ``/static/{name}``."""
+        self._patterns = [(compile_path(path)[0], RouteTemplate(path)) for path in dict.fromkeys(paths)]
 
-    def name(self, scope: Scope) -> None:
-        """Give a request without a route the one that its path belongs to, if any."""
+    def assign(self, scope: Scope) -> None:
+        """Give a request without a route the one that its path matches, if any."""
         if scope.get("route") is None:
             path = scope.get("path", "")
             scope["route"] = next((template for pattern, template in self._patterns if pattern.match(path)), None)
 
 
 def route_of(scope: Scope) -> str:
-    """The template of the route that a request went to, such as ``/static/{name}``."""
+    """The template of the route of a request, such as ``/static/{name}``."""
     return str(getattr(scope.get("route"), "path", UNMATCHED))
 
 
 def method_of(scope: Scope) -> str:
-    """The request's method, or ``OTHER``: clients invent methods too."""
+    """The request's method, or ``OTHER`` if it is not a standard one."""
     method = str(scope.get("method"))
     return method if method in _METHODS else "OTHER"

@@ -1,16 +1,16 @@
-"""Spans for OpenTelemetry, if the operator names a collector; else there is nothing here that costs time.
+"""OpenTelemetry spans, if the operator configures a collector; else tracing costs nothing.
 
 The standard variables decide: ``OTEL_EXPORTER_OTLP_ENDPOINT`` or ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`` turn traces on,
-``OTEL_SDK_DISABLED=true`` and ``OTEL_TRACES_EXPORTER=none`` off, and the SDK heeds its own: sampling
+``OTEL_SDK_DISABLED=true`` and ``OTEL_TRACES_EXPORTER=none`` off, and the SDK reads its own: sampling
 (``OTEL_TRACES_SAMPLER``), batching (``OTEL_BSP_…``), headers, certificates, the service's name.
 
-A request that is sampled has one span, and inside it one for each part that somebody recorded:
+A sampled request has one span, with a child span for each part that was recorded:
 
-    trace = trace_of(scope)                     # None: not sampled, or no traces at all
+    trace = trace_of(scope)                     # None: not sampled, or tracing is off
     if trace is not None:
-        trace.record("wait", began, ended)      # seconds of time.monotonic(); from any thread
+        trace.record("wait", start, end)      # seconds of time.monotonic(); from any thread
 
-A span tells route, method, status and request id: nothing that was sent.
+A span holds route, method, status and request id: nothing that the client sent.
 """
 
 import os
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROTOCOLS = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-_UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, of interest to nobody
-_CARRIED = frozenset({b"traceparent", b"tracestate"})
+_UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # requested every few seconds, of no interest
+_TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 _FLUSH_SECONDS = 2.0
 
 
@@ -41,29 +41,29 @@ class Trace(NamedTuple):
     """The span of one request."""
 
     span: "Span"
-    inside: "Context"
-    """Makes what is recorded a child of the span."""
+    context: "Context"
+    """Makes recorded parts children of the span."""
     maker: "SpanMaker"
 
     @property
     def identifier(self) -> str:
-        """The trace's id, in hex: what finds it in a viewer."""
+        """The id of the trace, in hex."""
         return f"{self.span.get_span_context().trace_id:032x}"
 
-    def record(self, name: str, began: float, ended: float, **attributes: int) -> None:
-        """Add a part of the request's time, afterwards.
+    def record(self, name: str, start: float, end: float, **attributes: int) -> None:
+        """Add a child span for a part of the request that has ended.
 
         Args:
             name: of the part, such as ``wait`` or ``compute``.
-            began: in seconds, by ``time.monotonic()``.
-            ended: likewise.
-            attributes: numbers worth knowing, such as how many tokens.
+            start: in seconds, by ``time.monotonic()``.
+            end: likewise.
+            attributes: of the span, such as the number of tokens.
         """
         now, monotonic = time.time_ns(), time.monotonic()
         child = self.maker.start_span(
-            name, self.inside, attributes=attributes, start_time=now - round((monotonic - began) * 1e9)
+            name, self.context, attributes=attributes, start_time=now - round((monotonic - start) * 1e9)
         )
-        child.end(now - round((monotonic - ended) * 1e9))
+        child.end(now - round((monotonic - end) * 1e9))
 
 
 def trace_of(scope: Scope) -> Trace | None:
@@ -73,10 +73,10 @@ def trace_of(scope: Scope) -> Trace | None:
 
 
 class Tracer:
-    """Begins and ends the spans of requests."""
+    """Starts and ends the spans of requests."""
 
     def __init__(self, provider: "TracerProvider") -> None:
-        """Make spans with ``provider``, which knows where they go."""
+        """Make spans with ``provider``, which exports them."""
         from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -85,14 +85,14 @@ class Tracer:
         self._api = trace
         self._propagator = TraceContextTextMapPropagator()
 
-    def begin(self, scope: Scope) -> None:
-        """Begin a request's span, under the caller's if the headers name one."""
+    def start(self, scope: Scope) -> None:
+        """Start a request's span, as a child of the caller's if the headers name one."""
         if scope["path"] in _UNTRACED:
             return
-        carried = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _CARRIED}
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _TRACE_HEADERS}
         span = self._maker.start_span(
             method_of(scope),
-            self._propagator.extract(carried),
+            self._propagator.extract(headers),
             kind=self._api.SpanKind.SERVER,
             attributes={"http.request.method": method_of(scope)},
         )
@@ -100,7 +100,7 @@ class Tracer:
             scope.setdefault("state", {})["trace"] = Trace(span, self._api.set_span_in_context(span), self._maker)
 
     def end(self, scope: Scope, status: int) -> None:
-        """End a request's span, if it has one, with what is known of it by now."""
+        """End a request's span, if it has one, and set its attributes."""
         if (trace := trace_of(scope)) is None:
             return
         span, route = trace.span, route_of(scope)
@@ -114,20 +114,20 @@ class Tracer:
         span.end()
 
     def close(self, seconds: float = _FLUSH_SECONDS) -> None:
-        """Send what is not sent yet, for so long at most: a collector that is gone must not hold up a stop."""
+        """Export the remaining spans, for so long at most: an unreachable collector must not delay a shutdown."""
         flushing = threading.Thread(target=self._provider.shutdown, name="trace flush", daemon=True)
         flushing.start()
         flushing.join(seconds)
 
 
 def open_tracer() -> Tracer | None:
-    """Set up traces as the environment has it.
+    """Set up tracing from the environment.
 
     Returns:
-        None if no collector is named or traces are switched off.
+        None if no collector is configured or tracing is switched off.
 
     Raises:
-        InputError: a variable cannot be followed, or what traces need is not installed.
+        InputError: a variable has an unsupported value, or the extra is not installed.
     """
     variable = next((name for name in _ENDPOINTS if os.environ.get(name)), None)
     off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"

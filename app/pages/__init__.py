@@ -1,1 +1,1 @@
-"""The pages for people. They load nothing from anywhere else."""
+"""The web pages: one to try the tagger, one that documents the HTTP interface."""

@@ -1,4 +1,4 @@
-"""The pages for people, and the files they are made of. They load nothing from anywhere else."""
+"""The web pages and their files. They load nothing from another host."""
 
 from functools import cache
 from importlib.resources import files
@@ -14,7 +14,7 @@ ASSETS = frozenset(
     "base.css docs.css page.css tones.css window.css icon.svg panes.svg docs.js page.js command.js dom.js entities.js "
     "examples.js explanation.js labels.js marked.js models.js refusals.js service.js shares.js tokens.js".split()
 )
-"""All that ``/static/`` serves. A name is looked up here, so no path from outside reaches the disk."""
+"""The files that ``/static/`` serves. Names are looked up here, so no path from a request reaches the disk."""
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -31,7 +31,7 @@ router = APIRouter(include_in_schema=False)
 
 @cache
 def asset(name: str) -> bytes:
-    """Read a file that comes with the package, once."""
+    """Read a file of the package, once."""
     return files("fenestra.app.pages").joinpath("static", name).read_bytes()
 
 
@@ -47,13 +47,13 @@ async def page() -> Response:
 
 @router.api_route("/docs", methods=["GET", "HEAD"])
 async def docs() -> Response:
-    """The interface, drawn from the OpenAPI document."""
+    """A page of the HTTP interface, drawn from the OpenAPI document."""
     return _file("docs.html")
 
 
 @router.api_route("/openapi.json", methods=["GET", "HEAD"])
 async def openapi(request: Request) -> Response:
-    """The interface, for programs. A key is optional there: whether one is wanted is up to the settings."""
+    """The OpenAPI document. It declares API keys as optional: whether one is required is up to the settings."""
     document = request.app.openapi()
     document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{}, {"key": []}]

@@ -1,4 +1,4 @@
-"""The real application behind a stub that needs no weights: every capitalised word is a PER."""
+"""The real application with a stub tagger that needs no weights: every capitalised word is a PER."""
 
 import asyncio
 import os
@@ -62,7 +62,7 @@ class StubTagger:
 
 
 class Client:
-    """A client in the application's own process, which also runs its lifespan. Everything is synchronous outside."""
+    """A synchronous client in the application's own process, which also runs its lifespan."""
 
     def __init__(self, app):
         self.app = app
@@ -105,7 +105,7 @@ class Client:
 
 
 def assert_refused(answer, status, code):
-    """The one shape of every refusal."""
+    """Check the common shape of every error response."""
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
     assert len(answer.content) <= 8000
     assert set(answer.json()) == {"error"}
@@ -117,16 +117,16 @@ def assert_refused(answer, status, code):
 
 
 @pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch):
-    """The developer's own FENESTRA_* variables are not part of the tests."""
+def no_settings_from_the_environment(monkeypatch):
+    """Remove the developer's own FENESTRA_* variables."""
     for name in [name for name in os.environ if name.upper().startswith("FENESTRA_")]:
         monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
-def no_sweeping(monkeypatch):
-    """Each start would look at all objects of the process, which takes longer than most tests."""
-    monkeypatch.setattr(models, "settle", lambda: None)
+def no_garbage_collection(monkeypatch):
+    """Each start would visit all objects of the process, which takes longer than most tests."""
+    monkeypatch.setattr(models, "freeze_objects", lambda: None)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real server on a real socket, in a thread of the tests' process, and clients that speak any bytes at all."""
+"""A real server on a real socket, in a thread of the test process, and clients that send any bytes."""
 
 import asyncio
 import contextlib
@@ -10,15 +10,15 @@ import threading
 import time
 
 from fenestra.app.main import create_app
-from fenestra.app.server import bound, new_server
+from fenestra.app.server import bind, new_server
 from fenestra.app.settings import Settings
 from tests.app.conftest import StubTagger
 
-PATIENCE = 20  # seconds until a test gives up; far above anything that is waited for
+TIMEOUT = 20  # seconds until a test fails; far above anything that it waits for
 
 
 class Gate(StubTagger):
-    """Waits until it may work."""
+    """Blocks until it is opened."""
 
     def __init__(self):
         self.opened = threading.Event()
@@ -26,18 +26,18 @@ class Gate(StubTagger):
 
     def steps(self, items):
         self.begun += 1
-        self.opened.wait(PATIENCE)
+        self.opened.wait(TIMEOUT)
         return (yield from super().steps(items))
 
 
 class LiveServer:
-    """The service, as ``fenestra serve`` runs it but for the signals."""
+    """The service as ``fenestra serve`` runs it, without signals."""
 
     def __init__(self, tagger=None, **settings):
         self.settings = Settings(**settings)
         self.app = create_app(self.settings, tagger=tagger or StubTagger())
         self.server = new_server(self.app, self.settings)
-        self.listener = bound(self.settings.host, 0)
+        self.listener = bind(self.settings.host, 0)
         self.address = self.listener.getsockname()
         self.thread = threading.Thread(target=self._run)
 
@@ -55,24 +55,24 @@ class LiveServer:
     def __exit__(self, *error):
         self.server.handle_exit(signal.SIGINT, None)
         self.server.handle_exit(signal.SIGINT, None)
-        self.thread.join(PATIENCE)
+        self.thread.join(TIMEOUT)
         assert not self.thread.is_alive()
 
     def on_loop(self, function, *args):
-        """Call something in the server's thread, between two events."""
+        """Call a function on the server's event loop."""
         self.loop.call_soon_threadsafe(function, *args)
 
     def connect(self):
         return Wire(self.address)
 
     def ask(self, sent):
-        """Send bytes on a connection of their own; returns the one answer."""
+        """Send bytes on a new connection; returns the response."""
         with self.connect() as wire:
             wire.send(sent)
             return wire.answer()
 
     def count(self, metric):
-        """The value of a series, 0 if there is none."""
+        """The value of a series; 0 if it does not exist."""
         text = self.app.state.service.metrics.exposition().decode()
         found = re.search(rf"^{re.escape(metric)} (\S+)$", text, re.MULTILINE)
         return float(found.group(1)) if found else 0.0
@@ -104,7 +104,7 @@ class Wire:
     """One connection."""
 
     def __init__(self, address):
-        self.socket = socket.create_connection(address, PATIENCE)
+        self.socket = socket.create_connection(address, TIMEOUT)
         self.buffer = b""
 
     def __enter__(self):
@@ -135,7 +135,7 @@ class Wire:
         return taken
 
     def answer(self):
-        """The next answer, whole."""
+        """The next complete response."""
         first, *lines = self.take_until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         assert len(headers) == len(lines), "a header comes twice"
@@ -151,7 +151,7 @@ class Wire:
         return Answer(status, headers, content)
 
     def closed(self):
-        """Wait for the end; returns what came before it."""
+        """Wait until the server closes; returns what it sent before."""
         with contextlib.suppress(EOFError, ConnectionResetError):
             while True:
                 self.read()
@@ -172,8 +172,8 @@ TEXT = b'{"text":"Ada met Ito."}'
 TAG = request("/tag", TEXT)
 
 
-def wait_for(condition, seconds=PATIENCE):
+def wait_for(condition, seconds=TIMEOUT):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The table of refusals: one shape, one code each, and nothing of the inside or the input in it."""
+"""Error responses: their common shape and codes, and that they hold nothing of the internals or the input."""
 
 import logging
 
@@ -7,7 +7,7 @@ from starlette.responses import StreamingResponse
 
 from fenestra.app.errors import STATUS, Problem
 
-ROWS = [
+UNKNOWN = [
     ("GET", "/nowhere", 404, "not_found"),
     ("GET", "/tag/", 404, "not_found"),
     ("GET", "/static/nothing.js", 404, "not_found"),
@@ -21,14 +21,14 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "status", "code"), ROWS)
-def test_a_request_for_nothing_is_refused_in_the_common_shape(client, refused, method, path, status, code):
+@pytest.mark.parametrize(("method", "path", "status", "code"), UNKNOWN)
+def test_an_unknown_path_or_method_is_refused_in_the_common_shape(client, refused, method, path, status, code):
     answer = client.request(method, path)
     refused(answer, status, code)
     assert "main.py" not in answer.text
 
 
-def test_a_wrong_method_is_told_the_right_one(client):
+def test_a_wrong_method_gets_an_allow_header(client):
     assert client.get("/tag").headers["allow"] == "POST"
 
 
@@ -53,7 +53,7 @@ class Breaks:
         raise KeyError(items[0])
 
 
-def test_an_unforeseen_error_is_a_500_and_its_traceback_is_in_the_log_only(serve, refused, caplog):
+def test_an_unexpected_error_is_a_500_and_its_traceback_is_in_the_log_only(serve, refused, caplog):
     client = serve(Breaks())
     answer = client.tag({"text": "the user's secret"}, **{"x-request-id": "case-7"})
     refused(answer, 500, "internal")
@@ -64,13 +64,13 @@ def test_an_unforeseen_error_is_a_500_and_its_traceback_is_in_the_log_only(serve
     assert "in steps" in record.getMessage()
 
 
-def test_after_an_unforeseen_error_the_next_request_is_served(serve):
+def test_after_an_unexpected_error_the_next_request_is_served(serve):
     client = serve(Breaks())
     assert [client.tag({"text": "a"}).status_code for _ in range(3)] == [500] * 3
     assert client.get("/livez").status_code == 200
 
 
-def test_half_an_answer_is_never_passed_off_as_a_whole_one(client, caplog):
+def test_a_response_that_breaks_off_is_not_completed(client, caplog):
     @client.app.get("/breaks-off")
     async def breaks_off():
         async def pieces():
@@ -115,7 +115,7 @@ def test_each_request_is_one_line_in_the_log(client, caplog):
     assert line.startswith("seven GET /livez 200 ")
 
 
-def test_a_client_that_leaves_early_leaves_no_traceback(client, caplog):
+def test_an_early_disconnect_leaves_no_traceback(client, caplog):
     async def receive():
         return {"type": "http.disconnect"}
 

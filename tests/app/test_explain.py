@@ -1,4 +1,4 @@
-"""``POST /explain``: the numbers of the model, in the client's units, with refusals of the usual shape."""
+"""``POST /explain``: the shares of the model, offsets in the client's unit, and errors of the common shape."""
 
 import re
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_explained_is_refused(client, refused, body, status, code
     refused(explain(client, **body), status, code)
 
 
-def test_the_work_of_an_explanation_is_counted_as_that_of_tagging_is(client):
+def test_an_explanation_is_counted_in_the_metrics_of_tagging(client):
     explain(client, text="Ada met Ito", token=2)
     counted = client.get("/metrics").text
     assert "fenestra_tokens_total 3.0" in counted

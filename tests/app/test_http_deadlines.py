@@ -1,13 +1,21 @@
-"""Clients that are slow, silent or too many."""
+"""Slow and idle clients, and too many connections."""
 
+import asyncio
 import gc
+import socket
 import threading
 import time
 
 import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.server import ServerState
 
+from fenestra.app.http.connection import Connection
+from fenestra.app.http.registry import ConnectionRegistry
+from fenestra.app.observability.metrics import Metrics
+from fenestra.app.settings import Settings
 from tests.app.conftest import StubTagger
-from tests.app.live import PATIENCE, TAG, TEXT, Gate, LiveServer, Wire, request, wait_for
+from tests.app.live import TAG, TEXT, TIMEOUT, Gate, LiveServer, Wire, request, wait_for
 
 HEAD = b"POST /tag HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 STREAM = HEAD.replace(b"/tag", b"/tag/stream").replace(b"application/json", b"application/x-ndjson")
@@ -20,16 +28,16 @@ def strict():
 
 
 @pytest.fixture
-def patient():
-    """A server whose deadlines are far away."""
-    far = 10 * PATIENCE
+def generous():
+    """A server with long deadlines and few connections."""
+    far = 10 * TIMEOUT
     with LiveServer(
         header_seconds=far, body_seconds=far, write_seconds=far, keep_alive_seconds=far, max_connections=20
     ) as live:
         yield live
 
 
-def test_a_silent_connection_is_closed(strict):
+def test_a_connection_without_a_request_is_closed(strict):
     with strict.connect() as wire:
         assert wire.closed() == b""
 
@@ -42,7 +50,7 @@ def test_an_idle_connection_is_closed_after_its_answer(strict):
 
 
 @pytest.mark.parametrize("before", [b"", request()], ids=["first", "further"])
-def test_half_a_head_is_refused(strict, before):
+def test_an_incomplete_head_is_refused(strict, before):
     count = strict.refused("slow_client")
     with strict.connect() as wire:
         wire.send(before + b"GET /livez HTTP/1.1\r\nHo")
@@ -55,7 +63,7 @@ def test_half_a_head_is_refused(strict, before):
 
 
 def drip(wire, data):
-    """Send single bytes until the server has had enough."""
+    """Send single bytes until the server closes the connection."""
     try:
         for byte in data:
             wire.send(bytes([byte]))
@@ -66,7 +74,7 @@ def drip(wire, data):
 
 
 @pytest.mark.parametrize("start", [b"GET /?", HEAD + b"Content-Length: 1000\r\n\r\n", HEAD + b"A: "])
-def test_who_sends_a_byte_now_and_then_is_not_waited_for(strict, start):
+def test_a_client_that_sends_single_bytes_slowly_is_refused(strict, start):
     with strict.connect() as wire:
         wire.send(start)
         dripping = threading.Thread(target=drip, args=(wire, b"x" * 1000))
@@ -74,12 +82,12 @@ def test_who_sends_a_byte_now_and_then_is_not_waited_for(strict, start):
         answer = wire.answer()
         assert (answer.status, answer.code, answer.closes) == (400, "bad_request", True)
         wire.closed()
-        dripping.join(PATIENCE)
+        dripping.join(TIMEOUT)
         assert not dripping.is_alive()
 
 
 @pytest.mark.parametrize("coding", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n5\r\n"])
-def test_half_a_body_is_refused(strict, coding):
+def test_an_incomplete_body_is_refused(strict, coding):
     with strict.connect() as wire:
         wire.send(HEAD + coding + b'{"te')
         answer = wire.answer()
@@ -87,14 +95,14 @@ def test_half_a_body_is_refused(strict, coding):
         assert wire.closed() == b""
 
 
-def test_half_a_body_that_no_route_reads_ends_the_connection(strict):
+def test_an_incomplete_body_that_no_route_reads_ends_the_connection(strict):
     with strict.connect() as wire:
         wire.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx")
         assert wire.answer().status == 200
         assert wire.closed() == b""
 
 
-def test_a_stream_may_take_as_long_as_it_likes_but_not_fall_silent(strict):
+def test_a_stream_may_take_any_time_but_not_pause_longer_than_the_deadline(strict):
     line = TEXT + b"\n"
     chunk = b"%x\r\n%b\r\n" % (len(line), line)
     with strict.connect() as wire:
@@ -108,9 +116,9 @@ def test_a_stream_may_take_as_long_as_it_likes_but_not_fall_silent(strict):
         assert answer.content.count(b"\n") == 8
     with strict.connect() as wire:
         wire.send(STREAM + b"Transfer-Encoding: chunked\r\n\r\n" + chunk)
-        heard = wire.closed()
-        assert heard.startswith(b"HTTP/1.1 200 ")
-        assert not heard.endswith(b"0\r\n\r\n")
+        received = wire.closed()
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert not received.endswith(b"0\r\n\r\n")
 
 
 def test_a_client_that_does_not_read_is_cut_off(strict):
@@ -122,7 +130,7 @@ def test_a_client_that_does_not_read_is_cut_off(strict):
         wait_for(lambda: strict.count("fenestra_open_connections") == 0)
 
 
-def test_a_slow_model_is_not_the_clients_fault():
+def test_a_slow_model_does_not_count_against_the_clients_deadlines():
     class Slow(StubTagger):
         def steps(self, items):
             time.sleep(1.5)
@@ -132,15 +140,39 @@ def test_a_slow_model_is_not_the_clients_fault():
         assert server.ask(TAG).status == 200
 
 
-# ── too many ──
+def test_time_in_which_the_service_does_not_read_does_not_count_against_the_client():
+    async def run():
+        ours, theirs = socket.socketpair()
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+        flow = FlowControl(transport)
+        registry = ConnectionRegistry(Settings(body_seconds=8), Metrics())
+        connection = Connection(transport, flow, registry=registry, server_state=ServerState(), start=print)
+        connection.begin_head()
+        connection.begin_body()
+        began = connection.timer.since
+        flow.pause_reading()
+        connection.check_deadlines(began + 100)
+        assert not connection.discards_input
+        flow.resume_reading()
+        connection.check_deadlines(began + 107)
+        assert not connection.discards_input
+        connection.check_deadlines(began + 109)
+        assert connection.discards_input
+        transport.abort()
+        theirs.close()
+
+    asyncio.run(run())
 
 
-def test_idle_connections_never_keep_the_probes_out(patient):
-    wires = [patient.connect() for _ in range(patient.settings.max_connections)]
+# ── too many connections ──
+
+
+def test_idle_connections_do_not_block_the_probes(generous):
+    wires = [generous.connect() for _ in range(generous.settings.max_connections)]
     for path in ("/livez", "/readyz"):
-        assert patient.ask(request(path)).status == 200
+        assert generous.ask(request(path)).status == 200
     assert wires[0].closed() == b""
-    assert patient.refused("connections") >= 1
+    assert generous.refused("connections") >= 1
     wires[-1].send(request())
     assert wires[-1].answer().status == 200
     for wire in wires:
@@ -148,23 +180,23 @@ def test_idle_connections_never_keep_the_probes_out(patient):
 
 
 @pytest.mark.parametrize("part", [b"GET /liv", HEAD + b"Content-Length: 1000\r\n\r\n{"], ids=["head", "body"])
-def test_nor_do_half_requests(patient, part):
-    wires = [patient.connect() for _ in range(patient.settings.max_connections)]
+def test_incomplete_requests_do_not_block_the_probes(generous, part):
+    wires = [generous.connect() for _ in range(generous.settings.max_connections)]
     for wire in wires:
         wire.send(part)
     for _ in range(3):
-        assert patient.ask(request()).status == 200
+        assert generous.ask(request()).status == 200
     for wire in wires:
         wire.socket.close()
 
 
-def test_the_one_that_has_been_idle_longest_goes_first(patient):
-    wires = [patient.connect() for _ in range(patient.settings.max_connections)]
-    wait_for(lambda: patient.count("fenestra_open_connections") == len(wires))
+def test_the_connection_that_has_been_idle_longest_is_evicted_first(generous):
+    wires = [generous.connect() for _ in range(generous.settings.max_connections)]
+    wait_for(lambda: generous.count("fenestra_open_connections") == len(wires))
     for wire in wires[:-1]:
         wire.send(request())
         wire.answer()
-    assert patient.ask(request()).status == 200
+    assert generous.ask(request()).status == 200
     assert wires[-1].closed() == b""
     wires[0].send(request())
     assert wires[0].answer().status == 200
@@ -172,7 +204,7 @@ def test_the_one_that_has_been_idle_longest_goes_first(patient):
         wire.socket.close()
 
 
-def test_what_is_under_way_is_never_given_up_for_something_new():
+def test_a_request_in_progress_is_never_dropped_for_a_new_connection():
     gate = Gate()
     with LiveServer(gate, max_connections=3) as server:
         wires = [server.connect() for _ in range(3)]
@@ -194,11 +226,10 @@ def test_closed_connections_leave_nothing_behind(strict):
     gc.collect()
     kind = strict.server.config.http
     left = [found for found in gc.get_objects() if isinstance(found, kind)]
-    assert len(left) <= 1  # the last one's request may still be in the hands of the inference thread
+    assert len(left) <= 1  # the inference thread may still hold the last request
 
 
-def test_a_stranger_cannot_fill_the_memory_with_a_head(strict):
-    """Of a head that never ends, no more is kept than is allowed."""
+def test_an_endless_head_is_refused_after_a_bounded_number_of_bytes(strict):
     sent, count = 0, strict.refused("headers_too_large")
     with Wire(strict.address) as wire:
         wire.send(b"GET /livez HTTP/1.1\r\nA: ")

@@ -1,4 +1,4 @@
-"""The end of the service: what was accepted is answered, and nobody is waited for without end."""
+"""Graceful shutdown: accepted requests are answered, and the wait for clients is bounded."""
 
 import asyncio
 import signal
@@ -9,8 +9,8 @@ import time
 import pytest
 
 from benchmarks.serving import FENESTRA, Server
-from fenestra.app.http.listener import shut_the_door
-from tests.app.live import PATIENCE, TAG, Gate, LiveServer, request, wait_for
+from fenestra.app.http.listener import drain_backlog
+from tests.app.live import TAG, TIMEOUT, Gate, LiveServer, request, wait_for
 
 
 def stop(server, number=signal.SIGTERM):
@@ -18,7 +18,7 @@ def stop(server, number=signal.SIGTERM):
 
 
 def ended(server):
-    server.thread.join(PATIENCE)
+    server.thread.join(TIMEOUT)
     return not server.thread.is_alive()
 
 
@@ -29,7 +29,7 @@ def gate():
     gate.opened.set()
 
 
-def test_a_request_under_way_is_answered_and_told_that_it_is_the_last(gate):
+def test_a_request_in_progress_is_answered_and_closes_its_connection(gate):
     with LiveServer(gate, drain_seconds=0.0) as server, server.connect() as wire:
         wire.send(TAG)
         wait_for(lambda: gate.begun)
@@ -42,8 +42,8 @@ def test_a_request_under_way_is_answered_and_told_that_it_is_the_last(gate):
         assert ended(server)
 
 
-def test_while_it_drains_it_is_not_ready_and_serves_on():
-    with LiveServer(drain_seconds=PATIENCE) as server, server.connect() as kept:
+def test_while_draining_the_service_is_not_ready_and_still_serves():
+    with LiveServer(drain_seconds=TIMEOUT) as server, server.connect() as kept:
         kept.send(request())
         assert not kept.answer().closes
         stop(server)
@@ -57,7 +57,7 @@ def test_while_it_drains_it_is_not_ready_and_serves_on():
                 assert wire.closed() == b""
 
 
-def test_of_pipelined_requests_only_the_last_is_told_that_it_is_the_last(gate):
+def test_of_pipelined_requests_only_the_last_response_closes_the_connection(gate):
     with LiveServer(gate, drain_seconds=0.0) as server, server.connect() as wire:
         wire.send(TAG + TAG)
         wait_for(lambda: gate.begun)
@@ -73,7 +73,7 @@ def test_of_pipelined_requests_only_the_last_is_told_that_it_is_the_last(gate):
         assert wire.closed() == b""
 
 
-def test_who_has_connected_is_answered_though_nobody_has_looked_yet():
+def test_clients_in_the_backlog_are_answered():
     with LiveServer(drain_seconds=0.0) as server:
         server.on_loop(time.sleep, 0.5)
         wires = [server.connect() for _ in range(50)]
@@ -88,7 +88,7 @@ def test_who_has_connected_is_answered_though_nobody_has_looked_yet():
             wire.socket.close()
 
 
-def test_a_silent_connection_does_not_hold_up_the_end():
+def test_an_idle_connection_does_not_delay_the_shutdown():
     with LiveServer(drain_seconds=0.0) as server, server.connect() as fresh, server.connect() as kept:
         kept.send(request())
         kept.answer()
@@ -97,7 +97,7 @@ def test_a_silent_connection_does_not_hold_up_the_end():
         assert ended(server)
 
 
-def test_a_stuck_client_is_cut_off_at_the_grace(caplog):
+def test_a_stuck_client_is_cut_off_after_the_grace_period(caplog):
     with LiveServer(drain_seconds=0.0, grace_seconds=0.5) as server, server.connect() as wire:
         wire.send(TAG[:-5])
         wait_for(lambda: server.count("fenestra_open_connections"))
@@ -107,7 +107,7 @@ def test_a_stuck_client_is_cut_off_at_the_grace(caplog):
     assert any("cut off 1 connection" in record.getMessage() for record in caplog.records)
 
 
-def test_a_second_signal_ends_it_at_once(gate):
+def test_a_second_signal_ends_the_service_at_once(gate):
     with LiveServer(gate, drain_seconds=1000, grace_seconds=1000) as server, server.connect() as wire:
         wire.send(TAG)
         wait_for(lambda: gate.begun)
@@ -117,38 +117,38 @@ def test_a_second_signal_ends_it_at_once(gate):
         assert ended(server)
 
 
-def test_behind_the_door_nobody_new_is_let_in():
+def test_draining_the_backlog_accepts_it_and_drops_new_connections():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         first = socket.create_connection(listener.getsockname())
         first.sendall(b"hello")
 
-        async def shut():
+        async def drain():
             listener.setblocking(False)
-            shutting = asyncio.create_task(shut_the_door([listener]))
-            taken, _ = await asyncio.get_running_loop().sock_accept(listener)
-            await shutting
-            return taken
+            draining = asyncio.create_task(drain_backlog([listener]))
+            accepted, _ = await asyncio.get_running_loop().sock_accept(listener)
+            await draining
+            return accepted
 
-        taken = asyncio.run(shut())
-        assert taken.recv(5) == b"hello"
+        accepted = asyncio.run(drain())
+        assert accepted.recv(5) == b"hello"
         with socket.socket() as late:
             late.settimeout(0.3)
             with pytest.raises(TimeoutError):
                 late.connect(listener.getsockname())
-        taken.close()
+        accepted.close()
         first.close()
 
 
 # ── real processes ──
 
 
-def test_ctrl_c_ends_it_as_a_command_does():
+def test_ctrl_c_ends_the_service_with_code_130():
     with Server(drain_seconds=1000) as server:
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(30) == 130
 
 
-def test_a_port_that_is_taken_is_told_in_one_line():
+def test_a_port_in_use_is_reported_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run([*FENESTRA, "--port", str(port)], capture_output=True, text=True, timeout=60)

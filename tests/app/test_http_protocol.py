@@ -1,4 +1,4 @@
-"""What a connection does with bytes that are not a plain request, tried on a real socket."""
+"""How a connection handles malformed, unusual and pipelined requests, on a real socket."""
 
 import logging
 import socket
@@ -20,7 +20,7 @@ def server():
 
 
 MALFORMED = {
-    "no HTTP at all": b"hello\r\n\r\n",
+    "not HTTP": b"hello\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "HTTP/0.9": b"GET / HTTP/0.9\r\n\r\n",
@@ -30,7 +30,7 @@ MALFORMED = {
     "bare line feeds": b"GET / HTTP/1.1\nHost: localhost\n\n",
     "no Host": b"GET /livez HTTP/1.1\r\n\r\n",
     "two Hosts": b"GET /livez HTTP/1.1\r\n" + GOOD + GOOD + b"\r\n",
-    "a target elsewhere": b"GET http://evil.test/livez HTTP/1.1\r\n" + GOOD + b"\r\n",
+    "a target on another host": b"GET http://evil.test/livez HTTP/1.1\r\n" + GOOD + b"\r\n",
     "a target without a path": b"GET http://localhost HTTP/1.1\r\n" + GOOD + b"\r\n",
     "NUL in the target": b"GET /\0 HTTP/1.1\r\n" + GOOD + b"\r\n",
     "high bytes in the target": b"GET /\xe9 HTTP/1.1\r\n" + GOOD + b"\r\n",
@@ -63,7 +63,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_not_http_is_refused_once_and_the_connection_ends(server, sent):
+def test_malformed_http_is_refused_once_and_the_connection_ends(server, sent):
     before = server.refused("bad_request")
     with server.connect() as wire:
         wire.send(sent)
@@ -84,7 +84,7 @@ def test_a_bad_chunk_that_comes_later_gets_one_answer(server):
         assert wire.closed() == b""
 
 
-def test_garbage_behind_a_request_is_answered_after_it(server):
+def test_garbage_behind_a_request_is_refused_after_its_response(server):
     with server.connect() as wire:
         wire.send(TAG + TAG + b"garbage\r\n\r\n")
         assert [wire.answer().status for _ in range(3)] == [200, 200, 400]
@@ -97,7 +97,7 @@ def test_pipelined_requests_are_answered_in_order(server):
         assert [wire.answer().headers["x-request-id"] for _ in range(40)] == [f"n{n}" for n in range(40)]
 
 
-def test_of_very_many_pipelined_requests_the_first_are_answered_and_the_last_of_them_says_so(server):
+def test_of_too_many_pipelined_requests_the_first_are_answered_and_the_last_response_closes(server):
     with server.connect() as wire:
         wire.send(TAG * 1000)
         answers = []
@@ -122,7 +122,7 @@ def test_a_request_in_single_bytes_is_served(server):
         assert wire.answer().status == 200
 
 
-def test_a_trailer_is_no_header(server):
+def test_a_trailer_does_not_count_as_a_header(server):
     body = b"%x\r\n%b\r\n0\r\nX-Request-ID: forged\r\nHost: evil.test\r\n\r\n" % (len(TEXT), TEXT)
     answer = server.ask(CHUNKED + b"\r\n" + body)
     assert answer.status == 200
@@ -160,7 +160,7 @@ def test_any_number_of_offers_at_once_is_declined_one_by_one(caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_a_client_may_ask_whether_to_go_on(server):
+def test_a_client_may_wait_for_100_continue(server):
     head, _, body = TAG.partition(b"\r\n\r\n")
     with server.connect() as wire:
         wire.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
@@ -169,7 +169,7 @@ def test_a_client_may_ask_whether_to_go_on(server):
         assert wire.answer().status == 200
 
 
-def test_a_client_that_asked_and_is_refused_at_once_may_send_the_body_or_not(server):
+def test_a_refusal_in_place_of_100_continue_closes_the_connection(server):
     with server.connect() as wire:
         wire.send(POST + b"Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n")
         answer = wire.answer()
@@ -216,20 +216,20 @@ def test_each_of_many_requests_has_a_head_of_its_own(server):
     "body", [b"1;" + b"x" * 5_000_000, b"0" * 5_000_000, b"1\r\nx\r\n0\r\nA: " + b"x" * 5_000_000],
     ids=["extension", "zeros", "trailer"],
 )  # fmt: skip
-def test_what_is_around_the_chunks_is_part_of_the_head(server, body):
+def test_chunk_headers_and_trailers_count_towards_the_limit_of_the_head(server, body):
     with server.connect() as wire:
         wire.send(CHUNKED + b"\r\n" + body)
         assert wire.answer().code == "headers_too_large"
         assert wire.closed() == b""
 
 
-def test_many_small_chunks_are_fine(server):
+def test_many_small_chunks_are_accepted(server):
     text = b'{"text":"' + b"x " * 20_000 + b'"}'
     pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in text)
     assert server.ask(CHUNKED + b"\r\n" + pieces + b"0\r\n\r\n").status == 200
 
 
-# ── bodies that nobody reads ──
+# ── bodies that no route reads ──
 
 
 def test_a_body_that_is_not_read_is_dropped_and_the_connection_goes_on(server):
@@ -270,10 +270,10 @@ def test_a_body_that_ends_early_is_refused(server):
             assert wire.closed() == b""
 
 
-# ── hanging up ──
+# ── disconnects ──
 
 
-def test_a_client_that_hangs_up_while_it_waits_is_not_worked_for():
+def test_a_request_of_a_disconnected_client_is_not_computed():
     gate = Gate()
     with LiveServer(gate) as server:
         with server.connect() as first, server.connect() as second:
@@ -292,7 +292,7 @@ def test_a_client_that_hangs_up_while_it_waits_is_not_worked_for():
 # ── overload ──
 
 
-def test_under_overload_requests_are_refused_at_the_door():
+def test_under_overload_requests_are_shed_by_the_connection():
     gate = Gate()
     with LiveServer(gate, max_waiting=1) as server, server.connect() as first:
         first.send(TAG)

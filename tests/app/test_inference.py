@@ -1,4 +1,4 @@
-"""The queue in front of the model: bounded, with a deadline, shared by what waits together, free again after."""
+"""The inference queue: its bounds, its deadline, its batches."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ from fenestra.model.steps import Step
 
 
 class Recorder:
-    """A tagger that answers each text with itself, a step an item, when its gate is open."""
+    """A tagger that returns each text as its result, one step an item, while its gate is open."""
 
     labels = ()
     version = "recorder"
@@ -48,12 +48,12 @@ def render(results):
 def tagger():
     recorder = Recorder()
     yield recorder
-    recorder.gate.set()  # no worker is left behind
+    recorder.gate.set()  # let the worker thread end
 
 
 @pytest.fixture
 def scene():
-    """Run a coroutine function with an Inference made of some settings."""
+    """Run a coroutine function with an Inference of some settings."""
 
     def run(coroutine, **settings):
         async def main():
@@ -75,11 +75,11 @@ async def until(condition):
             await asyncio.sleep(0.002)
 
 
-def ask(inference, tagger, *items, gone=lambda: False, patient=False):
-    return asyncio.create_task(inference.answer(tagger, items, render, gone, patient=patient))
+def ask(inference, tagger, *items, gone=lambda: False, wait_for_room=False):
+    return asyncio.create_task(inference.run(tagger, items, render, gone, wait_for_room=wait_for_room))
 
 
-def test_what_waits_together_is_tagged_together_and_nothing_waits_for_company(scene, tagger):
+def test_requests_that_wait_form_a_batch_and_none_waits_for_a_batch_to_fill(scene, tagger):
     async def act(inference):
         first = ask(inference, tagger, "a")
         await until(lambda: tagger.asked)
@@ -123,7 +123,7 @@ def test_requests_for_different_models_are_not_mixed(scene, tagger):
     assert (tagger.asked, other.asked) == ([["a"], ["b"]], [["c", "d"]])
 
 
-def test_a_request_larger_than_the_budget_gives_way_to_small_ones_between_its_steps(scene, tagger):
+def test_a_request_larger_than_the_budget_yields_control_to_small_ones_between_its_steps(scene, tagger):
     parts = [letter * 200 for letter in "abcdef"]
 
     async def act(inference):
@@ -140,7 +140,7 @@ def test_a_request_larger_than_the_budget_gives_way_to_small_ones_between_its_st
     assert tagger.done.index("small") == 1
 
 
-def test_beyond_the_queue_a_request_is_refused_at_once(scene, tagger):
+def test_when_the_queue_is_full_a_request_is_refused_at_once(scene, tagger):
     async def act(inference):
         waiting = [ask(inference, tagger, name) for name in "ab"]
         await until(lambda: inference.depth == 2)
@@ -166,7 +166,7 @@ def test_the_queue_is_bounded_in_tokens_too_but_an_empty_one_takes_any_request(s
     scene(act, max_waiting_tokens=500)
 
 
-def test_a_request_past_its_deadline_is_told_so_and_not_computed(scene, tagger):
+def test_a_request_past_its_deadline_times_out_and_is_not_computed(scene, tagger):
     async def act(inference):
         first = ask(inference, tagger, "a")
         await until(lambda: tagger.asked)
@@ -181,7 +181,7 @@ def test_a_request_past_its_deadline_is_told_so_and_not_computed(scene, tagger):
     assert tagger.asked == [["a"], ["b"]]
 
 
-def test_what_a_client_gave_up_while_it_waited_is_never_computed(scene, tagger):
+def test_a_waiting_request_of_a_disconnected_client_is_never_computed(scene, tagger):
     left = threading.Event()
 
     async def act(inference):
@@ -201,7 +201,7 @@ def test_what_a_client_gave_up_while_it_waited_is_never_computed(scene, tagger):
     assert tagger.asked == [["a"]]
 
 
-def test_a_large_request_is_abandoned_when_its_client_leaves(scene, tagger):
+def test_a_large_request_is_abandoned_when_its_client_disconnects(scene, tagger):
     left = threading.Event()
     parts = [letter * 200 for letter in "abcdef"]
 
@@ -217,7 +217,7 @@ def test_a_large_request_is_abandoned_when_its_client_leaves(scene, tagger):
     assert tagger.done == parts[:1]
 
 
-def test_who_hung_up_holds_no_place_in_a_full_queue(scene, tagger):
+def test_a_disconnected_client_holds_no_place_in_a_full_queue(scene, tagger):
     async def act(inference):
         first = ask(inference, tagger, "a")
         await until(lambda: tagger.asked)
@@ -232,7 +232,7 @@ def test_who_hung_up_holds_no_place_in_a_full_queue(scene, tagger):
     scene(act, max_waiting=2)
 
 
-def test_only_the_request_at_fault_suffers(scene, tagger):
+def test_only_the_request_at_fault_fails(scene, tagger):
     tagger.fails = {"c"}
 
     async def act(inference):
@@ -250,53 +250,53 @@ def test_only_the_request_at_fault_suffers(scene, tagger):
     scene(act)
 
 
-def test_a_patient_request_waits_for_room_and_leaves_half_of_the_queue_to_the_others(scene, tagger):
+def test_a_stream_waits_for_room_and_leaves_half_of_the_queue_to_other_requests(scene, tagger):
     async def act(inference):
         waiting = [ask(inference, tagger, name) for name in "ab"]
         await until(lambda: inference.depth == 2)
-        patient = [ask(inference, tagger, name, patient=True) for name in "xyz"]
-        hurried = ask(inference, tagger, "c")
+        streams = [ask(inference, tagger, name, wait_for_room=True) for name in "xyz"]
+        single = ask(inference, tagger, "c")
         await until(lambda: inference.depth == 3)
         tagger.gate.set()
-        assert await asyncio.gather(*waiting, hurried, *patient) == [b"a", b"b", b"c", b"x", b"y", b"z"]
+        assert await asyncio.gather(*waiting, single, *streams) == [b"a", b"b", b"c", b"x", b"y", b"z"]
 
     scene(act, max_waiting=4)
 
 
-def test_who_is_called_from_the_patient_and_leaves_in_that_moment_has_the_next_one_called(scene, tagger):
+def test_a_waiter_that_is_cancelled_when_it_is_woken_wakes_the_next_one(scene, tagger):
     async def act(inference):
         async def first():
-            await inference.answer(tagger, ["a"], render)
-            leaving.cancel()  # in the turn of the loop in which it was called
+            await inference.run(tagger, ["a"], render)
+            cancelled.cancel()  # in the turn of the event loop in which it was woken
 
         making_room = asyncio.create_task(first())
         await until(lambda: tagger.asked)
-        leaving, staying = (ask(inference, tagger, name, patient=True) for name in "xy")
+        cancelled, next_one = (ask(inference, tagger, name, wait_for_room=True) for name in "xy")
         await asyncio.sleep(0)
         tagger.gate.set()
         await making_room
-        assert await staying == b"y"
-        assert leaving.cancelled()
+        assert await next_one == b"y"
+        assert cancelled.cancelled()
 
     scene(act, max_waiting=2)
     assert tagger.asked == [["a"], ["y"]]
 
 
-def test_the_patient_are_told_too_that_the_model_is_given_up(scene, tagger):
+def test_waiters_fail_too_when_the_model_is_given_up(scene, tagger):
     async def act(inference):
         first = ask(inference, tagger, "a")
         await until(lambda: tagger.asked)
-        patient = [ask(inference, tagger, name, patient=True) for name in "xy"]
+        streams = [ask(inference, tagger, name, wait_for_room=True) for name in "xy"]
         await asyncio.sleep(0)
         inference.give_up()
-        for waiting, words in ((first, "no answer within"), *((one, "does not answer") for one in patient)):
+        for waiting, words in ((first, "no answer within"), *((one, "does not answer") for one in streams)):
             with pytest.raises(Problem, match=words):
                 await waiting
 
     scene(act, max_waiting=2)
 
 
-def test_a_model_that_is_stuck_can_be_told_from_one_that_works(scene, tagger):
+def test_a_stuck_model_shows_in_the_time_of_its_step(scene, tagger):
     async def act(inference):
         assert inference.busy_seconds == 0
         waiting = ask(inference, tagger, "a")
@@ -312,7 +312,7 @@ def test_a_model_that_is_stuck_can_be_told_from_one_that_works(scene, tagger):
     scene(act)
 
 
-def test_all_work_is_done_on_one_thread_that_is_not_the_event_loops(scene, tagger):
+def test_all_work_is_done_on_one_thread_other_than_the_event_loops(scene, tagger):
     tagger.gate.set()
 
     async def act(inference):

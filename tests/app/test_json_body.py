@@ -1,4 +1,4 @@
-"""Bodies that JSON parsers let through, or fail on in their own ways. Most rows come from real attacks."""
+"""Bodies that JSON parsers accept or fail on in different ways. Most come from real attacks."""
 
 import gzip
 import json
@@ -13,11 +13,11 @@ def nested(depth):
 
 
 BAD = {
-    "half a surrogate pair": (rb'{"text":"a\ud800b"}', 422, "invalid_unicode"),
-    "half a surrogate pair, low": (rb'{"text":"a\uDFFFb"}', 422, "invalid_unicode"),
-    "half a surrogate pair in a word": (rb'{"tokens":["\ud800"]}', 422, "invalid_unicode"),
-    "half a surrogate pair in a label": (rb'{"text":"a","labels":["\udc00"]}', 422, "invalid_unicode"),
-    "half a surrogate pair in a key": (rb'{"text":"a","\ud800":1}', 422, "invalid_unicode"),
+    "a lone surrogate": (rb'{"text":"a\ud800b"}', 422, "invalid_unicode"),
+    "a lone surrogate, low": (rb'{"text":"a\uDFFFb"}', 422, "invalid_unicode"),
+    "a lone surrogate in a word": (rb'{"tokens":["\ud800"]}', 422, "invalid_unicode"),
+    "a lone surrogate in a label": (rb'{"text":"a","labels":["\udc00"]}', 422, "invalid_unicode"),
+    "a lone surrogate in a key": (rb'{"text":"a","\ud800":1}', 422, "invalid_unicode"),
     "NaN": (b'{"text":NaN}', 422, "invalid_request"),
     "Infinity": (b'{"text":"a","top_k":Infinity}', 422, "invalid_request"),
     "-Infinity": (b'{"text":"a","min_score":-Infinity}', 422, "invalid_request"),
@@ -32,7 +32,7 @@ BAD = {
     "nesting of objects": (b'{"a":' * 500 + b"1" + b"}" * 500, 400, "bad_json"),
     "unclosed 100,000": (b"[" * 100_000, 400, "bad_json"),
     "bytes that are not UTF-8": (b'{"text":"\xff"}', 400, "bad_json"),
-    "a surrogate in UTF-8's clothes": (b'{"text":"\xed\xa0\x80"}', 400, "bad_json"),
+    "a surrogate encoded as in UTF-8": (b'{"text":"\xed\xa0\x80"}', 400, "bad_json"),
     "UTF-16": ('{"text":"a"}'.encode("utf-16"), 400, "bad_json"),
     "UTF-16 without a mark": ('{"text":"a"}'.encode("utf-16-le"), 400, "bad_json"),
     "a byte order mark": (b'\xef\xbb\xbf{"text":"a"}', 400, "bad_json"),
@@ -65,7 +65,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_body_gets_its_own_refusal_and_a_brief_one(client, refused, case):
+def test_each_kind_of_bad_body_has_its_own_short_refusal(client, refused, case):
     body, status, code = BAD[case]
     answer = client.tag(body)
     refused(answer, status, code)
@@ -104,17 +104,17 @@ def test_json_is_recognised_with_parameters_and_in_any_case(client, content_type
     assert answer.status_code == 200
 
 
-def test_a_packed_body_is_refused_before_it_is_unpacked_or_measured(serve, refused):
+def test_a_compressed_body_is_refused_before_it_is_decompressed_or_measured(serve, refused):
     bomb = gzip.compress(b" " * 1_000_000)
     client = serve(max_body_bytes=10)
     refused(client.tag(bomb, **{"content-encoding": "gzip"}), 415, "unsupported_media_type")
 
 
-def test_identity_is_no_encoding_at_all(client):
+def test_the_identity_encoding_is_accepted(client):
     assert client.tag(b'{"text":"a"}', **{"content-encoding": "identity"}).status_code == 200
 
 
-def test_nine_thousand_errors_are_counted_and_twenty_of_them_spelt_out(client, refused):
+def test_of_nine_thousand_errors_all_are_counted_and_twenty_listed(client, refused):
     answer = client.tag({"tokens": [1] * 9000})
     refused(answer, 422, "invalid_request")
     message = answer.json()["error"]["message"]
@@ -148,7 +148,7 @@ LIMITS = {"max_texts": 3, "max_chars": 5, "max_tokens": 4}
     ],
     ids=json.dumps,
 )
-def test_a_request_may_hold_so_much_and_no_more(serve, body, status):
+def test_a_request_within_the_limits_is_served_and_one_beyond_is_refused(serve, body, status):
     assert serve(**LIMITS).tag(body).status_code == status
 
 

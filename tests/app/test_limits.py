@@ -1,4 +1,4 @@
-"""The size of a body and the name of a request, decided before any route sees them."""
+"""The body limit and request ids, which apply before any route."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def test_a_body_at_the_limit_is_served_whole_or_in_chunks(small):
     assert post(small, chunks(body(LIMIT))).status_code == 200
 
 
-def test_one_byte_more_is_refused_alike_whole_or_in_chunks(small, refused):
+def test_one_byte_over_the_limit_is_refused_equally_whole_or_in_chunks(small, refused):
     answers = [post(small, body(LIMIT + 1), **{"x-request-id": "a"})]
     answers.append(post(small, chunks(body(LIMIT + 1)), **{"x-request-id": "a"}))
     for answer in answers:
@@ -42,31 +42,31 @@ def test_one_byte_more_is_refused_alike_whole_or_in_chunks(small, refused):
     assert answers[0].headers["connection"] == "close"
 
 
-def test_fifty_megabytes_get_a_short_answer(client, refused):
+def test_fifty_megabytes_get_a_short_response(client, refused):
     answer = post(client, b'{"text":"' + b"x" * 50_000_000 + b'"}')
     refused(answer, 413, "too_large")
     assert len(answer.content) < 1024
 
 
-@pytest.mark.parametrize("announced", [LIMIT + 1, 10**9, 10**18])
-def test_an_announced_length_over_the_limit_is_refused_before_a_byte_is_read(small, announced):
-    status, reads = ask(small, [b"x"], announced)
+@pytest.mark.parametrize("content_length", [LIMIT + 1, 10**9, 10**18])
+def test_a_content_length_over_the_limit_is_refused_before_a_byte_is_read(small, content_length):
+    status, reads = ask(small, [b"x"], content_length)
     assert (status, reads) == (413, 0)
 
 
-def test_chunks_are_refused_at_the_first_byte_too_many(small):
+def test_chunks_are_refused_at_the_first_byte_over_the_limit(small):
     status, reads = ask(small, [b"x" * LIMIT, b"x", b"x", b"x"], None)
     assert (status, reads) == (413, 2)
 
 
 @pytest.mark.parametrize("lie", [-1, 1])
-def test_a_body_of_another_length_than_announced_is_refused(small, lie):
+def test_a_body_that_differs_from_its_content_length_is_refused(small, lie):
     whole = body(LIMIT - 5)
     assert ask(small, [whole], len(whole) + lie)[0] == 400
     assert ask(small, [whole], len(whole))[0] == 200
 
 
-def ask(client, pieces, announced):
+def ask(client, pieces, content_length):
     """Speak ASGI by hand; returns the status and how many times the body was read."""
     reads = 0
     sent = []
@@ -80,8 +80,8 @@ def ask(client, pieces, announced):
         sent.append(message)
 
     headers = [(b"content-type", b"application/json")]
-    if announced is not None:
-        headers.append((b"content-length", str(announced).encode()))
+    if content_length is not None:
+        headers.append((b"content-length", str(content_length).encode()))
     scope = {
         "type": "http", "method": "POST", "path": "/tag", "raw_path": b"/tag", "query_string": b"",
         "headers": headers, "scheme": "http", "http_version": "1.1", "server": ("test", 80), "client": ("test", 1),
@@ -91,7 +91,7 @@ def ask(client, pieces, announced):
 
 
 @pytest.mark.parametrize("path", ["/livez", "/tag", "/nowhere", "/"])
-def test_every_answer_carries_a_request_id(client, path):
+def test_every_response_carries_a_request_id(client, path):
     first, second = (client.get(path).headers["x-request-id"] for _ in range(2))
     assert re.fullmatch(r"[0-9a-f]{16}", first)
     assert first != second
@@ -110,12 +110,12 @@ def test_any_other_request_id_is_replaced(client, sent):
     assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
 
 
-def test_of_two_request_ids_neither_is_believed(client):
+def test_of_two_request_ids_neither_is_used(client):
     answer = client.get("/livez", headers=[(b"x-request-id", b"one"), (b"x-request-id", b"two")])
     assert answer.headers.get_list("x-request-id") not in (["one"], ["two"])
 
 
-def test_no_answer_invites_other_origins(client):
+def test_no_response_has_cors_headers(client):
     for method in ("GET", "OPTIONS"):
         answer = client.request(method, "/models", headers={"origin": "https://evil.test"})
         assert not [name for name in answer.headers if name.startswith("access-control")]

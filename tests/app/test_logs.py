@@ -1,4 +1,4 @@
-"""What the log looks like, and that nothing a user or a client wrote gets into it."""
+"""The format of the log, and that it holds nothing that a user or a client wrote."""
 
 import asyncio
 import gc
@@ -19,8 +19,8 @@ import pytest
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from fenestra.app.middleware.body_limit import RequestId
-from fenestra.app.middleware.observe import Watch
+from fenestra.app.middleware.observe import ObserveMiddleware
+from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability import logs
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
@@ -32,7 +32,7 @@ log = logging.getLogger("uvicorn.error")
 
 
 class Screen(io.StringIO):
-    """What stands for standard error."""
+    """Stands in for standard error."""
 
     def __init__(self, *, terminal=False):
         super().__init__()
@@ -76,7 +76,7 @@ def ask():
         raise ValueError(SECRET)
 
     routes = [Route("/items/{name}", lambda request: Response(request.path_params["name"])), Route("/break", breaks)]
-    app = RequestId(Watch(Router(routes), Metrics()))
+    app = RequestIdMiddleware(ObserveMiddleware(Router(routes), Metrics()))
 
     def send(path, method="GET", **options):
         async def once():
@@ -104,7 +104,7 @@ def test_a_request_is_one_line_with_these_fields(configure, ask):
 @pytest.mark.parametrize(
     "identifier", ["a\r\nINFO forged", "\x1b[31mred", "a" * 10_000, '{"level":"critical"}', "a b", "é", ""]
 )
-def test_a_client_cannot_poison_the_log_with_its_request_id(configure, ask, identifier):
+def test_a_request_id_cannot_inject_into_the_log(configure, ask, identifier):
     for settings in ({"log_format": "json"}, {"log_format": "text"}):
         screen = configure(**settings)
         answer = ask("/items/x", headers={"x-request-id": identifier.encode()})
@@ -125,7 +125,7 @@ def test_people_get_text_and_machines_get_json(configure, ask):
         assert screen.getvalue().startswith("{") == is_json
 
 
-def test_of_an_error_only_its_kind_and_its_frames_are_logged(configure, ask):
+def test_only_the_type_and_frames_of_an_error_are_logged(configure, ask):
     screen = configure()
     assert ask("/break").status_code == 500
     error, request = screen.lines()
@@ -138,7 +138,7 @@ def test_of_an_error_only_its_kind_and_its_frames_are_logged(configure, ask):
 
 
 @pytest.mark.parametrize("wanted", ["json", "text"])
-def test_a_logged_traceback_holds_no_message_not_even_its_causes(configure, wanted):
+def test_a_logged_traceback_holds_no_message_of_the_error_or_its_causes(configure, wanted):
     screen = configure(log_format=wanted)
     try:
         try:
@@ -147,18 +147,18 @@ def test_a_logged_traceback_holds_no_message_not_even_its_causes(configure, want
             raise RuntimeError(f"{SECRET} again") from error
     except RuntimeError:
         log.exception("it broke")
-    told = screen.getvalue()
-    assert "RuntimeError" in told
-    assert "KeyError" in told
-    assert "test_a_logged_traceback" in told
-    assert SECRET not in told.replace(f"raise KeyError({SECRET}", "")
+    logged = screen.getvalue()
+    assert "RuntimeError" in logged
+    assert "KeyError" in logged
+    assert "test_a_logged_traceback" in logged
+    assert SECRET not in logged.replace(f"raise KeyError({SECRET}", "")
     if wanted == "json":
         (line,) = screen.lines()
         assert line["message"] == "it broke"
         assert line["exc_info"].startswith("RuntimeError\n")
 
 
-def test_a_task_or_a_thread_that_dies_tells_where_and_not_what(configure):
+def test_a_failed_task_or_thread_logs_its_frames_and_not_its_message(configure):
     screen = configure()
 
     async def fails():
@@ -181,7 +181,7 @@ def test_a_task_or_a_thread_that_dies_tells_where_and_not_what(configure):
     assert SECRET not in screen.getvalue()
 
 
-def test_what_a_finalizer_raises_tells_where_and_not_what(configure):
+def test_an_error_in_a_finalizer_logs_its_frames_and_not_its_message(configure):
     screen = configure()
 
     class Brittle:
@@ -195,14 +195,15 @@ def test_what_a_finalizer_raises_tells_where_and_not_what(configure):
     assert SECRET not in screen.getvalue()
 
 
-def test_the_level_is_for_us_and_the_server_and_libraries_only_warn(configure):
+def test_the_level_applies_to_fenestra_and_uvicorn_and_libraries_only_log_warnings(configure):
     screen = configure(log_level="debug")
     for name in ("uvicorn.error", "fenestra.app.engine", "some.library"):
-        logging.getLogger(name).debug("whisper")
-        logging.getLogger(name).warning("beware")
+        logging.getLogger(name).debug("debug line")
+        logging.getLogger(name).warning("warning line")
     assert [(line.get("logger"), line["message"]) for line in screen.lines()] == [
-        (None, "whisper"), (None, "beware"), ("fenestra.app.engine", "whisper"), ("fenestra.app.engine", "beware"),
-        ("some.library", "beware"),
+        (None, "debug line"), (None, "warning line"),
+        ("fenestra.app.engine", "debug line"), ("fenestra.app.engine", "warning line"),
+        ("some.library", "warning line"),
     ]  # fmt: skip
     screen = configure(log_level="error")
     log.warning("not wanted")
@@ -210,12 +211,12 @@ def test_the_level_is_for_us_and_the_server_and_libraries_only_warn(configure):
     assert screen.getvalue() == ""
 
 
-def test_a_warning_of_python_is_a_line_like_any_other(configure):
+def test_a_python_warning_is_a_line_of_the_log(configure):
     screen = configure()
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(False)
-        logging.captureWarnings(True)  # catch_warnings has put the interpreter's own way back
+        logging.captureWarnings(True)  # catch_warnings has restored the interpreter's own handler
         warnings.warn("old ways", DeprecationWarning, stacklevel=1)
         logging.captureWarnings(False)
     (line,) = screen.lines()
@@ -223,12 +224,12 @@ def test_a_warning_of_python_is_a_line_like_any_other(configure):
     assert "old ways" in line["message"]
 
 
-def test_whatever_is_in_a_line_it_is_one_line_of_json(configure):
+def test_a_record_with_any_content_is_one_line_of_json(configure):
     screen = configure()
-    log.info("half a character: %s", "\ud800", extra={"folder": object, "color_message": "for a terminal"})
+    log.info("a lone surrogate: %s", "\ud800", extra={"folder": object, "color_message": "for a terminal"})
     log.info("two\nlines")
     first, second = screen.lines()
-    assert first["message"] == "half a character: \ud800"
+    assert first["message"] == "a lone surrogate: \ud800"
     assert "color_message" not in first
     assert second["message"] == "two\nlines"
 
@@ -240,8 +241,8 @@ def test_configuring_twice_logs_once(configure):
     assert len(screen.lines()) == 1
 
 
-def test_the_running_service_logs_nothing_but_json_and_nothing_that_was_sent():
-    """From the first line to the last, whatever comes: the server's own lines, refusals below HTTP, odd requests."""
+def test_the_running_service_logs_only_json_and_nothing_that_clients_sent():
+    """From the first line to the last: the server's own lines, malformed HTTP, unusual requests."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("FENESTRA_", "OTEL_"))}
     process = subprocess.Popen(
         [sys.executable, "-c", "import sys; from fenestra.cli.main import main; sys.exit(main())", "serve", "--port",

@@ -1,4 +1,4 @@
-"""What is counted, and that no client can make it grow."""
+"""Prometheus metrics, and that no client can create a series."""
 
 import random
 import string
@@ -11,7 +11,7 @@ from fenestra.app.observability.metrics import REFUSALS, STAGES, Metrics
 from fenestra.app.observability.route_names import UNMATCHED
 from fenestra.model.results import Analysis, Entity
 
-PROMISED = """
+DOCUMENTED = """
     requests_total refused_total cancelled_total open_connections draining request_seconds_count
     queue_depth queue_limit queue_wait_seconds_count batch_tokens_count batch_requests_count
     stage_seconds_total texts_total tokens_total unknown_tokens_total entities_total
@@ -70,17 +70,17 @@ def test_invented_paths_and_methods_make_no_series(client):
     def word():
         return "".join(noise.choices(string.ascii_letters, k=8))
 
-    def knock():
+    def send_unknown():
         client.get(f"/{word()}")
         client.get(f"/static/{word()}")
         client.request(word().upper(), "/tag")
         client.request(word().upper(), f"/{word()}")
 
-    knock()
+    send_unknown()
     read(client)
     before = read(client).keys()
     for _ in range(100):
-        knock()
+        send_unknown()
     assert read(client).keys() == before
 
 
@@ -91,7 +91,7 @@ def test_two_applications_in_one_process_count_apart(serve):
     assert read(other)["fenestra_texts_total",] == 0
 
 
-def told(metrics):
+def samples_of(metrics):
     return samples(metrics.exposition().decode())
 
 
@@ -100,17 +100,17 @@ def metrics():
     return Metrics()
 
 
-def test_every_metric_that_was_promised_is_there_after_a_little_of_everything(client):
+def test_every_documented_metric_exists_after_one_request(client):
     client.results(text="Ada met Bob")
     names = {name for name, *_ in read(client)}
-    assert names >= {f"fenestra_{name}" for name in PROMISED}
+    assert names >= {f"fenestra_{name}" for name in DOCUMENTED}
     assert not [name for name in names if name.endswith("_created")]
 
 
-def test_what_may_happen_is_there_from_the_start_at_zero(metrics):
+def test_series_that_alerts_use_exist_from_the_start_at_zero(metrics):
     """An alert sees a rise from 0 to 1, and does not see a series that begins with 1."""
     metrics.model_loaded("english", "v1")
-    counted = told(metrics)
+    counted = samples_of(metrics)
     assert [counted["fenestra_refused_total", reason] for reason in REFUSALS] == [0] * len(REFUSALS)
     assert [counted["fenestra_stage_seconds_total", stage] for stage in STAGES] == [0] * len(STAGES)
     assert counted["fenestra_reloads_total", "english", "ok"] == 0
@@ -121,21 +121,21 @@ def test_what_may_happen_is_there_from_the_start_at_zero(metrics):
 def test_a_refusal_is_counted_by_its_reason_and_no_other_reason_exists(metrics):
     metrics.refused("overloaded")
     metrics.refused("connections", 3)
-    counted = told(metrics)
+    counted = samples_of(metrics)
     assert counted["fenestra_refused_total", "overloaded"] == 1
     assert counted["fenestra_refused_total", "connections"] == 3
     with pytest.raises(KeyError):
         metrics.refused("invented")
 
 
-def test_the_queue_and_the_connections_are_read_when_asked(metrics):
+def test_queue_depth_and_connections_are_read_at_each_scrape(metrics):
     waiting, connected = [], []
     metrics.queue(lambda: len(waiting), 64)
     metrics.connections(lambda: len(connected))
-    assert told(metrics)["fenestra_queue_depth",] == 0
+    assert samples_of(metrics)["fenestra_queue_depth",] == 0
     waiting += "abc"
     connected += "ab"
-    counted = told(metrics)
+    counted = samples_of(metrics)
     assert counted["fenestra_queue_depth",] == 3
     assert counted["fenestra_queue_limit",] == 64
     assert counted["fenestra_open_connections",] == 2
@@ -149,7 +149,7 @@ def test_batches_waits_and_stages_add_up(metrics):
     metrics.stage("rows", 0.5)
     metrics.tokens(10, 1)
     metrics.tokens(20, 4)
-    counted = told(metrics)
+    counted = samples_of(metrics)
     assert (counted["fenestra_batch_tokens_count",], counted["fenestra_batch_tokens_sum",]) == (2, 100)
     assert (counted["fenestra_batch_requests_count",], counted["fenestra_batch_requests_sum",]) == (2, 4)
     assert counted["fenestra_queue_wait_seconds_bucket", "0.0025"] == 0
@@ -163,7 +163,7 @@ def test_a_model_has_one_version_and_a_replaced_one_is_gone(metrics):
     metrics.model_loaded("german", "v1")
     metrics.model_loaded("english", "v2")
     metrics.model_loaded("english", "v2")
-    info = {key: value for key, value in told(metrics).items() if key[0] == "fenestra_model_info"}
+    info = {key: value for key, value in samples_of(metrics).items() if key[0] == "fenestra_model_info"}
     assert info == {("fenestra_model_info", "english", "v2"): 1, ("fenestra_model_info", "german", "v1"): 1}
 
 
@@ -171,24 +171,24 @@ def test_a_failed_reload_is_counted_twice_for_the_alert_and_for_the_ratio(metric
     metrics.model_loaded("english", "v1")
     metrics.reloaded("english", ok=True)
     metrics.reloaded("english", ok=False)
-    counted = told(metrics)
+    counted = samples_of(metrics)
     assert counted["fenestra_reloads_total", "english", "ok"] == 1
     assert counted["fenestra_reloads_total", "english", "failed"] == 1
     assert counted["fenestra_reload_failures_total", "english"] == 1
 
 
-def test_draining_is_one_while_it_lasts(metrics):
-    assert told(metrics)["fenestra_draining",] == 0
+def test_the_draining_metric_is_one_while_draining(metrics):
+    assert samples_of(metrics)["fenestra_draining",] == 0
     metrics.draining(True)
-    assert told(metrics)["fenestra_draining",] == 1
+    assert samples_of(metrics)["fenestra_draining",] == 1
 
 
-def test_a_request_that_is_refused_before_the_router_counts_under_the_route_it_was_meant_for(metrics):
+def test_a_request_refused_before_routing_is_counted_under_the_route_of_its_path(metrics):
     metrics.routes(["/tag", "/models/{name}/reload", "/tag"])
     for path in ("/tag", "/models/english/reload", "/models/a/b/reload", "/models/%2e/reload?x", "/tag/"):
         metrics.answered({"type": "http", "method": "POST", "path": path}, 401, 0.001)
     metrics.answered({"method": ""}, 400, 0.001)  # what was not even HTTP
-    counted = told(metrics)
+    counted = samples_of(metrics)
     assert counted["fenestra_requests_total", "/tag", "401", "POST"] == 1
     assert counted["fenestra_requests_total", "/models/{name}/reload", "401", "POST"] == 1
     assert counted["fenestra_requests_total", UNMATCHED, "401", "POST"] == 3
@@ -210,7 +210,7 @@ def test_nothing_is_lost_between_threads(metrics):
         thread.start()
     for thread in threads:
         thread.join()
-    counted = told(metrics)
+    counted = samples_of(metrics)
     assert counted["fenestra_stage_seconds_total", "network"] == 8000
     assert counted["fenestra_tokens_total",] == 16000
     assert counted["fenestra_entities_total", "PER"] == counted["fenestra_texts_total",] == 16000

@@ -14,7 +14,7 @@ from fenestra.model.errors import CheckpointError, RunError
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch, stub):
-    """Folders whose file ``version`` names the model in them; ``bad`` is none."""
+    """Folders whose file ``version`` is the version of their model; ``bad`` is an invalid one."""
 
     def open_model(folder, settings):
         version = (folder / "version").read_text()

@@ -1,4 +1,4 @@
-"""Lines in, lines out: in order, each with its own fate, never more of them in memory than are under way."""
+"""Streams of lines: in order, with an error for each bad line, and a bounded number of lines in memory."""
 
 import asyncio
 import gc
@@ -7,30 +7,30 @@ import logging
 
 import pytest
 
-from fenestra.app.api.ndjson import lines
+from fenestra.app.api.ndjson import split_lines
 from tests.app.live import TAG, Gate, LiveServer, wait_for
 
 
-async def collect(chunks, most=100):
+async def collect(chunks, max_bytes=100):
     async def source():
         for chunk in chunks:
             yield chunk
 
-    return [found async for found in lines(source(), most)]
+    return [found async for found in split_lines(source(), max_bytes)]
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
-def test_lines_do_not_depend_on_where_the_body_is_cut(cut):
+def test_lines_do_not_depend_on_how_the_body_is_split(cut):
     body = b'{"a":1}\n\n{"b":2}\r\nlast'
     chunks = [body[at : at + cut] for at in range(0, len(body), cut)]
     assert asyncio.run(collect(chunks)) == [(1, b'{"a":1}'), (2, b""), (3, b'{"b":2}\r'), (4, b"last")]
 
 
 @pytest.mark.parametrize("cut", [1, 3, 7, 100])
-def test_a_line_that_is_too_long_is_told_of_once_and_the_rest_goes_on(cut):
+def test_a_line_that_is_too_long_is_reported_once_and_the_rest_is_read(cut):
     body = b"0123456789\n" + b"x" * 50 + b"\nshort\n" + b"y" * 11
     chunks = [body[at : at + cut] for at in range(0, len(body), cut)]
-    assert asyncio.run(collect(chunks, most=10)) == [(1, b"0123456789"), (2, None), (3, b"short"), (4, None)]
+    assert asyncio.run(collect(chunks, max_bytes=10)) == [(1, b"0123456789"), (2, None), (3, b"short"), (4, None)]
 
 
 def stream(client, body, **headers):
@@ -49,7 +49,7 @@ def test_each_line_is_answered_as_tag_would(client):
     assert found == [client.tag(line).json() for line in asked]
 
 
-def test_a_bad_line_gets_an_error_line_with_its_number_and_the_rest_goes_on(serve):
+def test_a_bad_line_gets_an_error_line_with_its_number_and_the_rest_is_answered(serve):
     client = serve(max_body_bytes=200)
     body = b"\n".join(
         [b'{"text":"Ada"}', b"nonsense", b"", b'{"text":"a","x":1}', b'{"text":"' + b"x" * 300 + b'"}', b"\xff",
@@ -74,7 +74,7 @@ def test_a_stream_may_be_longer_than_a_body_and_than_the_queue(serve):
     assert all(len(line["results"][0]["entities"]) == 3 for line in found)
 
 
-def test_an_error_of_ours_in_one_line_leaves_the_others(serve, stub):
+def test_an_unexpected_error_in_one_line_leaves_the_others(serve, stub):
     analyse = stub.analyse
 
     def fail(items):
@@ -87,13 +87,13 @@ def test_an_error_of_ours_in_one_line_leaves_the_others(serve, stub):
     assert [line.get("error", {}).get("code") for line in found] == [None, "internal", None]
 
 
-def test_a_stream_is_of_its_own_media_type(client, refused):
+def test_a_stream_has_a_media_type_of_its_own(client, refused):
     answer = client.request("POST", "/tag/stream", content=b"{}", headers={"content-type": "application/json"})
     refused(answer, 415, "unsupported_media_type")
 
 
 class Connection:
-    """One request straight into the application, a piece of the body at a time."""
+    """One ASGI request, whose body is fed piece by piece."""
 
     def __init__(self, app):
         self.app = app
@@ -126,7 +126,7 @@ class Connection:
 
 
 def test_a_line_is_answered_before_the_next_one_is_sent(client):
-    async def scene():
+    async def run():
         connection = Connection(client.app)
         task = connection.run()
         for number in (1, 2, 3):
@@ -136,13 +136,13 @@ def test_a_line_is_answered_before_the_next_one_is_sent(client):
         await task
         assert connection.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
-    client.run(scene())
+    client.run(run())
 
 
-def test_the_body_is_asked_for_before_the_answer_begins(client):
-    """Servers send 100 Continue at the first question for the body; after 200 it would be too late."""
+def test_the_body_is_requested_before_the_response_begins(client):
+    """Servers send 100 Continue at the first receive(); after 200 it would be too late."""
 
-    async def scene():
+    async def run():
         connection = Connection(client.app)
         order = []
         get, send = connection.incoming.get, connection.send
@@ -162,11 +162,11 @@ def test_the_body_is_asked_for_before_the_answer_begins(client):
         connection.feed(b"", more=False)
         await task
 
-    client.run(scene())
+    client.run(run())
 
 
-def test_no_more_is_read_than_is_under_way(client):
-    async def scene():
+def test_a_bounded_number_of_lines_is_read_ahead(client):
+    async def run():
         connection = Connection(client.app)
         held = asyncio.Event()
 
@@ -187,13 +187,13 @@ def test_no_more_is_read_than_is_under_way(client):
         await task
         assert len(connection.lines) == 500
 
-    client.run(scene())
+    client.run(run())
 
 
-def test_the_lines_under_way_are_together_no_longer_than_one_may_be(serve):
+def test_the_lines_in_progress_have_no_more_bytes_than_one_line_may_have(serve):
     client = serve(max_body_bytes=1000)
 
-    async def scene():
+    async def run():
         connection = Connection(client.app)
         held = asyncio.Event()
 
@@ -209,15 +209,15 @@ def test_the_lines_under_way_are_together_no_longer_than_one_may_be(serve):
         task = connection.run()
         await connection.until(lambda: len(connection.sent) == 2)
         await asyncio.sleep(0.2)
-        assert connection.incoming.qsize() == 21 - 4, "three lines under way, and one that waits for room"
+        assert connection.incoming.qsize() == 21 - 4, "three lines in progress, and one that waits for room"
         held.set()
         await task
         assert len(connection.lines) == 20
 
-    client.run(scene())
+    client.run(run())
 
 
-def test_a_client_that_hangs_up_leaves_no_line_behind_and_nothing_in_the_log(caplog):
+def test_a_disconnect_leaves_no_line_in_the_queue_and_nothing_in_the_log(caplog):
     gate = Gate()
     with LiveServer(gate) as server:
         with server.connect() as wire:
@@ -229,13 +229,13 @@ def test_a_client_that_hangs_up_leaves_no_line_behind_and_nothing_in_the_log(cap
         gate.opened.set()
         wait_for(lambda: not server.app.state.service.inference.depth)
         wait_for(lambda: server.count("fenestra_cancelled_total") == 1)
-        server.on_loop(gc.collect)  # a task that nobody has asked complains when it is freed
+        server.on_loop(gc.collect)  # a task whose error was not retrieved logs it when it is collected
         assert server.ask(TAG).status == 200
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_a_client_that_hangs_up_ends_the_stream_and_is_counted(client):
-    async def scene():
+def test_a_disconnect_ends_the_stream_and_is_counted(client):
+    async def run():
         connection = Connection(client.app)
         task = connection.run()
         connection.feed(b'{"text":"Ada"}\n')
@@ -243,12 +243,12 @@ def test_a_client_that_hangs_up_ends_the_stream_and_is_counted(client):
         connection.incoming.put_nowait({"type": "http.disconnect"})
         await task
 
-    client.run(scene())
+    client.run(run())
     assert "fenestra_cancelled_total 1.0" in client.get("/metrics").text
 
 
-def test_a_stop_ends_a_stream_with_a_line_that_says_where_to_go_on(client):
-    async def scene():
+def test_a_shutdown_ends_a_stream_with_a_line_that_says_where_to_continue(client):
+    async def run():
         connection = Connection(client.app)
         task = connection.run()
         connection.feed(b'{"text":"Ada"}\n{"text":"Ito"}\n{"te')
@@ -261,4 +261,4 @@ def test_a_stop_ends_a_stream_with_a_line_that_says_where_to_go_on(client):
             (3, "not_ready"),
         ]
 
-    client.run(scene())
+    client.run(run())

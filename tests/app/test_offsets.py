@@ -1,4 +1,4 @@
-"""Offsets in three units, against the languages' own way of counting."""
+"""Offsets in three units, against slices of encoded text."""
 
 import time
 
@@ -13,7 +13,7 @@ TEXTS = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("a é́�
 
 
 @given(TEXTS, st.data())
-def test_utf16_offsets_cut_as_javascript_does(text, data):
+def test_utf16_offsets_slice_as_in_javascript(text, data):
     points = data.draw(st.lists(st.integers(0, len(text))))
     units = text.encode("utf-16-le")
     converted = convert(text, points, "utf16")
@@ -23,20 +23,20 @@ def test_utf16_offsets_cut_as_javascript_does(text, data):
 
 
 @given(TEXTS, st.data())
-def test_utf8_offsets_cut_as_go_does(text, data):
+def test_utf8_offsets_slice_as_in_go(text, data):
     points = data.draw(st.lists(st.integers(0, len(text))))
     for point, unit in convert(text, points, "utf8").items():
         assert text.encode()[:unit].decode() == text[:point]
 
 
 @given(TEXTS)
-def test_code_points_stay_as_they_are(text):
+def test_code_point_offsets_are_unchanged(text):
     everywhere = range(len(text) + 1)
     assert convert(text, everywhere, "codepoint") == {point: point for point in everywhere}
 
 
 @pytest.mark.parametrize("unit", ["utf16", "utf8"])
-def test_the_time_grows_with_the_text_and_not_with_its_square(unit):
+def test_conversion_takes_linear_time(unit):
     text = "🙂a" * 200_000
     began = time.perf_counter()
     convert(text, range(len(text)), unit)

@@ -1,4 +1,4 @@
-"""The pages for people: served whole, from here alone, under a policy that lets nothing else in."""
+"""The web pages: complete, from this host alone, under a strict content security policy."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Answers are written in pieces, and nobody can tell where one ends."""
+"""Responses are rendered in pieces, which together are one JSON document."""
 
 import json
 
@@ -59,7 +59,7 @@ def expected(request, text, analysis):
     st.sampled_from([0.0, 0.45, 1.0]),
     st.sampled_from([None, 7]),
 )
-def test_pieces_of_any_size_make_one_answer(sizes, unit, details, labels, min_score, line):
+def test_a_response_in_pieces_of_any_size_is_one_json_document(sizes, unit, details, labels, min_score, line):
     items = [item(*size) for size in sizes]
     request = TagRequest(
         text=[text for text, _ in items], offsets=unit, details=details, labels=labels, min_score=min_score
@@ -86,7 +86,7 @@ class Counted(list):
 
 
 @pytest.mark.parametrize("unit", ["codepoint", "utf16"])
-def test_a_large_item_is_made_a_piece_at_a_time(unit):
+def test_a_large_result_is_rendered_in_pieces(unit):
     """What is made at once holds up all other requests."""
     text, analysis = item(20_000, 0)
     tokens = Counted(analysis.tokens)

@@ -18,7 +18,7 @@ def test_settings_come_from_the_environment(monkeypatch):
     assert (settings.port, settings.served) == (9000, (("mine", Path("runs/mine")),))
 
 
-def test_what_the_caller_gives_wins_and_none_counts_as_not_given(monkeypatch):
+def test_overrides_take_precedence_unless_they_are_none(monkeypatch):
     monkeypatch.setenv("FENESTRA_PORT", "9000")
     monkeypatch.setenv("FENESTRA_HOST", "::1")
     settings = Settings.read(port=1234, host=None)
@@ -31,7 +31,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch):
     assert (Settings.read().model, Settings.read().port) == (None, 8000)
 
 
-def test_the_variable_of_the_training_commands_is_let_pass(monkeypatch):
+def test_the_variable_of_the_training_commands_is_accepted(monkeypatch):
     monkeypatch.setenv("FENESTRA_CACHE", "/cache")
     assert Settings.read().port == 8000
 
@@ -130,7 +130,7 @@ def tree(monkeypatch, tmp_path):
     return put
 
 
-def test_bundled_models_are_looked_for_beside_the_room(tree):
+def test_bundled_models_are_found_beside_the_package(tree):
     (tree("data/models/no") / "manifest.json").unlink()
     folders = {name: tree(f"data/models/{name}") for name in ("russian", "english")}
     assert bundled_models() == folders
@@ -153,7 +153,7 @@ def test_a_bundled_model_is_served_by_its_name(tree, monkeypatch):
     assert Settings.read().served == (("english", english), ("ru", russian))
 
 
-def test_a_folder_or_a_link_here_goes_before_the_bundled_model_of_its_name(tree):
+def test_a_folder_or_link_here_takes_precedence_over_the_bundled_model_of_its_name(tree):
     """Even a link that leads nowhere: to answer with another model than the one that was meant would be worse."""
     coming_along = tree("data/models/russian")
     assert find_model("russian") == coming_along
@@ -165,6 +165,6 @@ def test_a_folder_or_a_link_here_goes_before_the_bundled_model_of_its_name(tree)
 
 
 @pytest.mark.parametrize("given", ["./russian", "russian/", "runs/russian", "/russian", ".", ".."])
-def test_what_is_written_as_a_path_is_no_bundled_model(tree, given):
+def test_a_path_never_means_a_bundled_model(tree, given):
     tree("data/models/russian")
     assert find_model(given) == Path(given)

@@ -1,4 +1,4 @@
-"""From the start to being ready, and what happens when there is no model."""
+"""The start of the service until it is ready, and failed starts."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from tests.app.conftest import StubTagger
 
 @pytest.fixture
 def loader(monkeypatch):
-    """Put another loader in place of the checkpoint's."""
+    """Replace the function that loads a checkpoint."""
 
     def use(load):
         monkeypatch.setattr(service_module, "open_model", load)
@@ -58,7 +58,7 @@ def test_a_model_that_loads_at_once_is_there_for_the_first_request(loader, new_c
         assert client.get("/readyz").status_code == 200
 
 
-def test_a_stop_begins_with_not_being_ready_while_everything_is_still_answered(client, refused):
+def test_a_draining_service_is_not_ready_and_still_answers(client, refused):
     client.app.state.service.drain()
     refused(client.get("/readyz"), 503, "not_ready")
     assert client.get("/livez").status_code == 200
@@ -83,7 +83,7 @@ def test_a_device_that_is_not_there_stops_the_start(new_client, loader):
         pass
 
 
-def test_a_failed_start_is_told_to_the_server_in_one_line(tmp_path):
+def test_a_failed_start_is_reported_in_one_line(tmp_path):
     app = create_app(Settings(model=tmp_path / "missing"))
     sent = []
 
@@ -100,7 +100,7 @@ def test_a_failed_start_is_told_to_the_server_in_one_line(tmp_path):
     assert "\n" not in sent[0]["message"]
 
 
-def test_an_error_of_ours_keeps_its_traceback(loader):
+def test_an_unexpected_error_at_the_start_keeps_its_traceback(loader):
     def load(folder, settings):
         raise ZeroDivisionError
 
@@ -157,11 +157,11 @@ def test_a_stop_does_not_wait_for_a_model_that_is_still_being_loaded(loader, new
         assert begun.wait(10)
     assert not loaded.is_set()
     gate.set()
-    assert loaded.wait(10), "it ends later, and finds nobody to tell"
+    assert loaded.wait(10), "the thread ends later, without a caller"
 
 
-def test_one_look_does_not_make_a_model_stuck(new_client, monkeypatch):
-    """As after a halt of the whole process, in the middle of a step."""
+def test_a_single_check_does_not_make_a_model_stuck(new_client, monkeypatch):
+    """As after the whole process was suspended in the middle of a step."""
     looks = iter([1e6, 0.0, 1e6])
     seen = []
 
@@ -170,7 +170,7 @@ def test_one_look_does_not_make_a_model_stuck(new_client, monkeypatch):
         return seen[-1]
 
     monkeypatch.setattr(Inference, "busy_seconds", property(busy_seconds))
-    monkeypatch.setattr(service_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(service_module, "_CHECK_SECONDS", 0.01)
 
     async def until_looked():
         while len(seen) < 5:

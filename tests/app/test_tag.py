@@ -1,4 +1,4 @@
-"""POST /tag: what it answers when all is well."""
+"""``POST /tag``: the responses to valid requests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Spans: that there are none unless asked for, what they say, and that they reach a collector."""
+"""Traces: off by default, the attributes of spans, and their export to a collector."""
 
 import asyncio
 import json
@@ -17,8 +17,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from fenestra.app.middleware.body_limit import RequestId
-from fenestra.app.middleware.observe import Watch
+from fenestra.app.middleware.observe import ObserveMiddleware
+from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.observability.traces import Tracer, open_tracer, trace_of
 from fenestra.model.errors import InputError
@@ -29,7 +29,7 @@ UNSAMPLED = PARENT[:-1] + "0"
 
 
 @pytest.fixture(autouse=True)
-def no_variables_from_outside(monkeypatch):
+def no_variables_from_the_environment(monkeypatch):
     import os
 
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
@@ -38,7 +38,7 @@ def no_variables_from_outside(monkeypatch):
 
 @pytest.fixture
 def spans():
-    """Where the spans of ``tracer`` end up."""
+    """Receives the spans of ``tracer``."""
     return InMemorySpanExporter()
 
 
@@ -51,7 +51,7 @@ def tracer(spans):
 
 
 def application(tracer):
-    """Answers on ``/items/{name}``, telling whether it is traced; breaks on ``/break``."""
+    """Answers on ``/items/{name}`` whether it is traced; fails on ``/break``."""
 
     def item(request):
         trace = trace_of(request.scope)
@@ -65,7 +65,7 @@ def application(tracer):
         raise ValueError(SECRET)
 
     routes = [Route("/items/{name}", item), Route("/break", breaks), Route("/livez", item)]
-    return RequestId(Watch(Router(routes), Metrics(), tracer=tracer))
+    return RequestIdMiddleware(ObserveMiddleware(Router(routes), Metrics(), tracer=tracer))
 
 
 def ask(tracer, path, **headers):
@@ -85,7 +85,7 @@ def test_without_a_collector_there_are_no_traces(monkeypatch):
 
 
 @pytest.mark.parametrize(("variable", "value"), [("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_EXPORTER", "none")])
-def test_they_can_be_switched_off(monkeypatch, variable, value):
+def test_traces_can_be_switched_off(monkeypatch, variable, value):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
     monkeypatch.setenv(variable, value)
     assert open_tracer() is None
@@ -99,21 +99,21 @@ def test_they_can_be_switched_off(monkeypatch, variable, value):
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
     ],
 )
-def test_a_variable_that_cannot_be_followed_is_refused_by_name(monkeypatch, variable, value):
+def test_an_unsupported_value_of_a_variable_is_refused_by_name(monkeypatch, variable, value):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
     monkeypatch.setenv(variable, value)
     with pytest.raises(InputError, match=f"^{variable}: [^\n]+$"):
         open_tracer()
 
 
-def test_what_is_not_installed_is_named_in_one_line(monkeypatch):
+def test_a_missing_extra_is_named_in_one_line(monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(InputError, match=r"^OTEL_EXPORTER_OTLP_ENDPOINT: .*pip install -e '\.\[otel\]'$"):
         open_tracer()
 
 
-def test_a_request_is_a_span_under_its_caller(tracer, spans):
+def test_a_request_is_a_child_span_of_its_caller(tracer, spans):
     answer = ask(tracer, f"/items/{SECRET}?q={SECRET}", traceparent=PARENT, **{"x-request-id": "order-66"})
     span = spans.get_finished_spans()[-1]
     assert span.name == "GET /items/{name}"
@@ -127,7 +127,7 @@ def test_a_request_is_a_span_under_its_caller(tracer, spans):
     assert f"{span.parent.span_id:016x}" == PARENT.split("-")[2]
 
 
-def test_waiting_and_computing_are_spans_inside_it(tracer, spans):
+def test_waiting_and_computing_are_child_spans(tracer, spans):
     ask(tracer, "/items/x")
     wait, compute, request = spans.get_finished_spans()
     assert [wait.name, compute.name] == ["wait", "compute"]
@@ -138,7 +138,7 @@ def test_waiting_and_computing_are_spans_inside_it(tracer, spans):
     assert request.parent is None
 
 
-def test_an_error_is_marked_and_not_quoted(tracer, spans):
+def test_an_error_is_marked_in_its_span_and_not_quoted(tracer, spans):
     assert ask(tracer, "/break").status_code == 500
     (span,) = spans.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
@@ -146,17 +146,17 @@ def test_an_error_is_marked_and_not_quoted(tracer, spans):
     assert not span.events
 
 
-def test_nothing_that_was_sent_is_in_a_span(tracer, spans):
+def test_a_span_holds_nothing_that_the_client_sent(tracer, spans):
     ask(tracer, f"/items/{SECRET}?q={SECRET}", **{"user-agent": SECRET, "baggage": f"a={SECRET}"})
     ask(tracer, f"/{SECRET}", traceparent=SECRET)
     ask(tracer, "/break", tracestate=SECRET)
-    told = [span.to_json() for span in spans.get_finished_spans()]
-    assert len(told) == 5
-    assert SECRET not in "".join(told)
-    assert json.loads(told[3])["name"] == "GET"
+    exported = [span.to_json() for span in spans.get_finished_spans()]
+    assert len(exported) == 5
+    assert SECRET not in "".join(exported)
+    assert json.loads(exported[3])["name"] == "GET"
 
 
-def test_a_caller_that_does_not_sample_and_a_probe_make_no_span(tracer, spans):
+def test_an_unsampled_caller_and_a_probe_make_no_span(tracer, spans):
     assert ask(tracer, "/items/x", traceparent=UNSAMPLED).text == "untraced"
     assert ask(tracer, "/livez", traceparent=PARENT).text == "untraced"
     assert spans.get_finished_spans() == ()
@@ -171,7 +171,7 @@ def test_the_log_line_of_a_traced_request_names_its_trace(tracer, caplog):
     assert not hasattr(untraced, "trace_id")
 
 
-def test_a_collector_that_hangs_does_not_hold_up_the_stop():
+def test_a_collector_that_hangs_does_not_delay_the_shutdown():
     class Hangs(SpanExporter):
         released = threading.Event()
 
@@ -189,7 +189,7 @@ def test_a_collector_that_hangs_does_not_hold_up_the_stop():
 
 
 class Collector(ThreadingHTTPServer):
-    """Stands in for an OpenTelemetry collector, and keeps what it is sent."""
+    """Stands in for an OpenTelemetry collector, and keeps what it receives."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Collects)
@@ -209,7 +209,7 @@ class Collects(BaseHTTPRequestHandler):
         pass
 
 
-def test_spans_reach_a_collector_before_the_service_says_that_it_has_stopped(monkeypatch):
+def test_spans_reach_a_collector_before_the_shutdown_is_complete(monkeypatch):
     collector = Collector()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
     tracer = open_tracer()
@@ -244,7 +244,7 @@ def test_spans_reach_a_collector_before_the_service_says_that_it_has_stopped(mon
 @pytest.mark.parametrize(
     ("variable", "value"), [("OTEL_SERVICE_NAME", "ours"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=ours")]
 )
-def test_the_operator_may_name_the_service(monkeypatch, variable, value):
+def test_the_service_name_can_be_configured(monkeypatch, variable, value):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/v1/traces")
     monkeypatch.setenv(variable, value)
     tracer = open_tracer()

@@ -121,7 +121,7 @@ def test_a_proxy_that_answers_with_a_page_of_its_own_is_no_riddle(visit, stub):
         prepare=lambda page: page.route("**/tag", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>")),
     )  # fmt: skip
     page.get_by_text("The service did not answer as expected.").wait_for()
-    assert page.locator("#problem-said span").all_inner_texts() == ["502 strange"]
+    assert page.locator("#problem-said span").all_inner_texts() == ["502 unexpected"]
 
 
 def test_a_key_that_is_no_longer_good_is_asked_for(visit, stub):

@@ -1,4 +1,4 @@
-"""Reads cases.yaml into what the tests are made of."""
+"""Reads the test cases of cases.yaml."""
 
 import os
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ LONG = bool(os.environ.get("FAULTS_LONG"))
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request, and what its answer must be."""
+    """One request, and the response that it must get."""
 
     raw: Any
-    """All that goes over the wire: bytes, or pieces of them."""
+    """The bytes to send, or pieces of them."""
     allowed: tuple[Any, ...]
-    """Statuses, and ``closed`` if no answer will do as well."""
+    """Allowed statuses; ``closed`` if the connection may also end without a response."""
     code: str | None = None
     most: int = 8000
     results: list[Any] | None = None
@@ -38,7 +38,7 @@ class Case:
     title: str
     server: str = "plain"
     exchanges: dict[str, dict[str, Any]] = field(default_factory=dict)
-    play: str | None = None
+    scenario: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     grows: float | None = None
     load: bool = False
@@ -47,7 +47,7 @@ class Case:
 
     @classmethod
     def read(cls, identifier: str, entry: dict[str, Any]) -> "Case":
-        """Read one entry, in full length if that is asked for."""
+        """Read one entry; with FAULTS_LONG in full length."""
         known = {name: value for name, value in entry.items() if name not in ("with", "long")}
         arguments = entry.get("with", {}) | (entry.get("long", {}) if LONG else {})
         return cls(identifier, **{**known, "server": arguments.pop("server", known.get("server", "plain"))},

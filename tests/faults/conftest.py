@@ -1,8 +1,8 @@
-"""Servers that last as long as the session, and a canary after every test."""
+"""Servers that live as long as the session, and a check of them after every test."""
 
 import pytest
 
-for module in ("world", "plays_body", "plays_http", "plays_load", "plays_life"):
+for module in ("world", "scenarios_body", "scenarios_http", "scenarios_load", "scenarios_life"):
     pytest.register_assert_rewrite(f"tests.faults.{module}")
 
 from tests.faults.world import World  # noqa: E402 (its assertions are to be explained, too)
@@ -16,6 +16,6 @@ def servers(tmp_path_factory):
 
 @pytest.fixture
 def world(servers):
-    """The servers; afterwards, those that were asked still answer as they did."""
+    """The servers; after the test, those that it used must still respond as before."""
     yield servers
     servers.check_canaries()

@@ -1,10 +1,10 @@
-"""A server whose tagger does as its texts tell it: ``python -m tests.faults.faulty``.
+"""A server whose tagger follows commands in its texts: ``python -m tests.faults.faulty``.
 
     RAISE      fails                              SLEEP 2.5   takes that many seconds, in one step
-    NAN        fails as on logits that are none   STEPS 40    takes that many steps of 50 ms each
+    NAN        fails as on NaN logits   STEPS 40    takes that many steps of 50 ms each
 
-Any other capitalised word is a person. ``GET /faulty`` tells the texts that were tagged, and what files and
-connections were opened since it was last asked.
+Any other capitalised word is a person. ``GET /faulty`` returns the texts that were tagged, and the files and
+connections that were opened since the last such request.
 """
 
 import re
@@ -24,8 +24,8 @@ WORD = re.compile(r"\w+|[^\w\s]")
 OPENING = frozenset({"open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.listdir"})
 
 
-class Obedient:
-    """Tags as it is told."""
+class CommandedTagger:
+    """Follows the commands in its texts."""
 
     labels = ("PER",)
     version = "faulty-1"
@@ -66,11 +66,11 @@ def analysis(item):
 
 
 def main():
-    tagger, opened = Obedient(), []
+    tagger, opened = CommandedTagger(), []
     serving = threading.main_thread().ident
 
     def note(event, arguments):
-        # The server's own thread only: that is where a name out of a request could become a path.
+        # Only on the server's own thread, where a name in a request could become a path.
         if event in OPENING and threading.get_ident() == serving:
             opened.append(f"{event} {str(arguments[0])[:80]}")
 

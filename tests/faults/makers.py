@@ -1,7 +1,7 @@
-"""Builds what cases.yaml does not spell out: bodies, and whole requests as they go over the wire.
+"""Builds the bodies and raw requests that cases.yaml refers to.
 
-The functions up to ``many_texts`` build bodies of POST /tag, those after it all of a request. What is too large to be
-held comes in pieces.
+The functions up to ``many_texts`` build bodies of POST /tag, those after it whole requests. Requests that are too large
+for memory come in pieces.
 """
 
 import gzip
@@ -42,7 +42,7 @@ def surrogate_bytes():
 
 
 def gzip_bomb(mebibytes):
-    """A thousandth of what it unpacks to: the members of a gzip file may simply follow one another."""
+    """A thousandth of its decompressed size: a gzip file may have many members."""
     return gzip.compress(bytes(PIECE * 64)) * (mebibytes // 64)
 
 
@@ -67,7 +67,7 @@ def literal(text):
 
 
 def with_lines(lines):
-    """A request whose headers have these lines too, and which would be fine without them."""
+    """A request with these header lines, which would be valid without them."""
     own = ["Host: localhost", "Content-Type: application/json"]
     own += (
         [] if any(line.lower().startswith(("content-length", "transfer")) for line in lines) else ["Content-Length: 12"]
@@ -90,7 +90,7 @@ def tls_hello():
     return bytes.fromhex("16030100a5010000a10303") + bytes(range(160))
 
 
-# Of headers and trailers, `each` bytes a line.
+# Headers and trailers have `each` bytes a line.
 
 
 def _lines(total, each):

@@ -1,4 +1,4 @@
-"""Every entry of cases.yaml, tried on a real server."""
+"""Every entry of cases.yaml, on a real server."""
 
 import json
 from itertools import chain
@@ -6,22 +6,22 @@ from itertools import chain
 import pytest
 
 from benchmarks.soak import TRIALS
-from tests.faults import plays_body, plays_http, plays_life, plays_load
+from tests.faults import scenarios_body, scenarios_http, scenarios_life, scenarios_load
 from tests.faults.cases import CASES, CLOSED, SECTIONS, exchange
 from tests.faults.world import ask, check_refusal
 
 NUMBERS = {"body": 16, "http": 11, "load": 8, "life": 8}
-PLAYS = {
-    name: play
-    for module in (plays_body, plays_http, plays_load, plays_life)
-    for name, play in vars(module).items()
-    if callable(play)
+SCENARIOS = {
+    name: scenario
+    for module in (scenarios_body, scenarios_http, scenarios_load, scenarios_life)
+    for name, scenario in vars(module).items()
+    if callable(scenario)
 }
-SETTLE = 3  # times a case is tried before memory is compared: the first ones fill caches and buffers
+SETTLE = 3  # runs of a case before memory is compared: the first ones fill caches and buffers
 
 
 def cases_with(kind):
-    """A parameter for each case that has exchanges, or is played."""
+    """A parameter for each case that has exchanges, or a scenario."""
     return [
         pytest.param(case, id=case.identifier, marks=[pytest.mark.load] if case.load else [])
         for case in CASES
@@ -37,8 +37,8 @@ def test_the_file_has_every_case_of_every_section():
         [f"{SECTIONS[section]}{number:02}" for number in range(1, count + 1)] for section, count in NUMBERS.items()
     )
     assert [case.identifier for case in CASES] == list(expected)
-    assert all(bool(case.exchanges) + bool(case.play) + bool(case.where) == 1 for case in CASES)
-    assert {case.play for case in CASES if case.play} <= set(PLAYS)
+    assert all(bool(case.exchanges) + bool(case.scenario) + bool(case.where) == 1 for case in CASES)
+    assert {case.scenario for case in CASES if case.scenario} <= set(SCENARIOS)
     assert {case.soak for case in CASES if case.soak} <= set(TRIALS)
 
 
@@ -65,7 +65,7 @@ def test_exchange(world, case, name):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.grows], ids=lambda case: case.identifier)
 def test_memory_does_not_grow(world, case):
-    """Each exchange of the case again: what it took the first times it has to make do with."""
+    """The exchanges of the case again, after caches and buffers are filled."""
     server = world.server(case.server)
     for entry in case.exchanges.values():
         for _ in range(SETTLE):
@@ -76,6 +76,6 @@ def test_memory_does_not_grow(world, case):
     assert server.usage().rss - before <= case.grows * 2**20
 
 
-@pytest.mark.parametrize("case", cases_with("play"))
-def test_play(world, case):
-    PLAYS[case.play](world, case.server, **case.arguments)
+@pytest.mark.parametrize("case", cases_with("scenario"))
+def test_scenario(world, case):
+    SCENARIOS[case.scenario](world, case.server, **case.arguments)

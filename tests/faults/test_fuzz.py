@@ -1,4 +1,4 @@
-"""Requests that nobody thought of: by benchmarks/fuzz.py, by hypothesis, by schemathesis from the OpenAPI document."""
+"""Random requests: by benchmarks/fuzz.py, by hypothesis, by schemathesis from the OpenAPI document."""
 
 import json
 
@@ -17,10 +17,10 @@ from benchmarks.fuzz import Fuzzer
 from benchmarks.probes import KINDS
 from benchmarks.serving import HOST
 from benchmarks.wire import Wire, post
-from tests.faults.plays_body import CODECS
+from tests.faults.scenarios_body import CODECS
 from tests.faults.world import check_refusal
 
-HURRIED = settings(
+FAST = settings(
     deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 ANYTHING = st.recursive(
@@ -39,7 +39,7 @@ def test_a_slice_of_the_fuzzing(world):
 
 
 @given(body=st.dictionaries(FIELDS, ANYTHING, max_size=4) | ANYTHING)
-@settings(HURRIED, max_examples=150)
+@settings(FAST, max_examples=150)
 def test_any_json_is_answered_or_refused(world, body):
     answer = post_json(world, body)
     if answer.status != 200:
@@ -48,7 +48,7 @@ def test_any_json_is_answered_or_refused(world, body):
 
 
 @given(text=TEXTS, unit=st.sampled_from(sorted(CODECS)))
-@settings(HURRIED, max_examples=150)
+@settings(FAST, max_examples=150)
 def test_any_text_has_its_entities_where_they_are(world, text, unit):
     answer = post_json(world, {"text": text, "offsets": unit, "details": True})
     assert answer.status == 200
@@ -59,8 +59,8 @@ def test_any_text_has_its_entities_where_they_are(world, text, unit):
 
 
 @given(texts=st.lists(TEXTS, min_size=1, max_size=6))
-@settings(HURRIED, max_examples=50)
-def test_a_text_is_tagged_in_company_as_alone(world, texts):
+@settings(FAST, max_examples=50)
+def test_a_text_in_a_batch_is_tagged_as_alone(world, texts):
     together = json.loads(post_json(world, {"text": texts}).body)["results"]
     assert together == [json.loads(post_json(world, {"text": text}).body)["results"][0] for text in texts]
 
@@ -97,7 +97,7 @@ def test_these_are_all_operations_of_the_document(document):
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_the_service_answers_as_its_document_says(world, document, method, path):
     @given(case=document[path][method].as_strategy())
-    @settings(HURRIED, max_examples=40 if method == "POST" else 5)
+    @settings(FAST, max_examples=40 if method == "POST" else 5)
     def answers_as_documented(case):
         case.call_and_validate(
             checks=[not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]

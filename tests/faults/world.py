@@ -1,4 +1,4 @@
-"""The servers that the cases are tried on, and what has to hold after each."""
+"""The servers of the cases, and the checks after each."""
 
 import json
 import sys
@@ -12,11 +12,11 @@ CANARY = b'{"text":["Ada Lovelace met Charles Babbage in London.","nobody"],"det
 KEY = {"Authorization": "Bearer open sesame"}
 FAULTY = (sys.executable, "-m", "tests.faults.faulty")
 LEAKS = (b"Traceback", b'File "', b".py", b"pydantic", b"starlette", b"0x")
-"""What a refusal never says."""
+"""Text that an error response must not contain."""
 
 
 class World:
-    """Starts each server when a case first needs it, and keeps it for those after."""
+    """Starts each server when a case first needs it, and keeps it for later cases."""
 
     def __init__(self, scratch):
         self.scratch = scratch
@@ -33,8 +33,8 @@ class World:
         self._stack.close()
 
     def server(self, name):
-        """One of those in cases.yaml."""
-        assert name not in self._failed, "the server has not come up for a case before"
+        """One of the servers of cases.yaml."""
+        assert name not in self._failed, "the server failed to start for an earlier case"
         if name not in self._servers:
             self._failed.add(name)
             command = FAULTY if name == "faulty" else FENESTRA
@@ -46,21 +46,21 @@ class World:
         return self._servers[name]
 
     def check_canaries(self):
-        """Every server that a case has asked gives the fixed request the bytes that it gave at first."""
+        """Every server that a case has used answers the fixed request with the same bytes as at first."""
         for name in self._asked:
             assert canary(self._servers[name]) == self._golden[name], name
         self._asked.clear()
 
 
 def canary(server):
-    """The answer to a fixed request, on a new connection."""
+    """The response to a fixed request, on a new connection."""
     status, body = server.request("POST", "/tag", CANARY, {"Content-Type": "application/json", **KEY})
     assert status == 200, body
     return body
 
 
 def ask(server, raw, seconds=10, method="POST"):
-    """One request on a connection of its own: its answer, or None; and whether the connection ended after it."""
+    """Send one request on a new connection; returns its response or None, and whether the connection ended after it."""
     with Wire(server.port, seconds) as wire:
         wire.send(raw)
         answer = wire.answer(method)
@@ -68,7 +68,7 @@ def ask(server, raw, seconds=10, method="POST"):
 
 
 def check_refusal(answer: Answer, sent=b""):
-    """The one shape of every refusal: short, in its envelope, without a word of what was sent or of our inside."""
+    """Check the common shape of error responses: short, and without anything of the input or the internals."""
     assert answer.headers["content-type"] == "application/json"
     assert len(answer.body) <= 8000
     document = json.loads(answer.body)
@@ -81,7 +81,7 @@ def check_refusal(answer: Answer, sent=b""):
 
 
 def repeats(sent, body, length=16):
-    """Whether an answer holds any stretch of what was sent that is long enough not to be chance."""
+    """Whether a response holds a part of the request that is too long to be there by chance."""
     if not isinstance(sent, bytes):
         return False
     sent = sent.partition(b"\r\n\r\n")[2][:100_000]

@@ -1,4 +1,4 @@
-// What the pages build their elements with: nodes and text, never markup.
+// Builds elements from nodes and text, never from markup.
 
 export const at = (id) => document.getElementById(id);
 
@@ -10,14 +10,14 @@ export function make(tag, className, ...children) {
   return element;
 }
 
-/** Make a heading cell of a table; `scope` says for what. */
+/** Make a heading cell of a table; `scope` is `row` or `col`. */
 export function heading(scope, className, ...children) {
   const cell = make("th", className, ...children);
   cell.scope = scope;
   return cell;
 }
 
-/** Make an SVG element. Sizes are attributes of it, so that no style attribute is needed, which the policy forbids. */
+/** Make an SVG element. Sizes are attributes, because the content security policy forbids style attributes. */
 export function shape(tag, attributes, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);

@@ -3,12 +3,12 @@
 import { at, heading, make } from "./dom.js";
 import { tone } from "./labels.js";
 
-const MOST = 500; // rows
+const MAX_ROWS = 500;
 
 export function drawEntities(entities) {
-  at("rows").replaceChildren(...entities.slice(0, MOST).map(row));
-  at("rows-cut").textContent = `The first ${MOST.toLocaleString("en")} of ${entities.length.toLocaleString("en")}.`;
-  at("rows-cut").hidden = entities.length <= MOST;
+  at("rows").replaceChildren(...entities.slice(0, MAX_ROWS).map(row));
+  at("rows-cut").textContent = `The first ${MAX_ROWS.toLocaleString("en")} of ${entities.length.toLocaleString("en")}.`;
+  at("rows-cut").hidden = entities.length <= MAX_ROWS;
   at("list").hidden = entities.length === 0;
 }
 
@@ -25,7 +25,7 @@ function row({ text, label, score }, place) {
   return element;
 }
 
-/** Light up an entity in the text and its row together. */
+/** Highlight an entity in the text and its row in the table. */
 export function light(event) {
   const place = event.type === "mouseleave" ? undefined : event.target.closest?.("[data-place]")?.dataset.place;
   for (const element of document.querySelectorAll(".lit")) element.classList.remove("lit");

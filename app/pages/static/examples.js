@@ -1,4 +1,4 @@
-// Texts to try, and requests that a service has to refuse in a good way.
+// Example texts, and example requests that the service has to refuse.
 
 import { at, make } from "./dom.js";
 
@@ -16,10 +16,10 @@ const RUSSIAN = {
   News: "ВЛАДИВОСТОК, 3 июня. «Аэрофлот» открывает рейс из Казани. «Билеты уже в продаже», — сказала Анна Соколова агентству ТАСС.",
 };
 
-const LIMIT = 100_001; // one more than a service allows unless its settings say otherwise
+const LIMIT = 100_001; // one more than the default limit
 const MARKUP = "<img src=x onerror=alert(1)> Ada Lovelace </script><script>alert(\"London\")</script> javascript:alert(1)";
 
-/** Each with the text to show and, where it is not the usual one, the body to send. */
+/** Each has the text to show and, if it is not the usual one, the body to send. */
 const FAULTS = {
   "Too long": { text: "London ".repeat(LIMIT / 7 + 1) },
   "Half a character": { text: "Ada \ud83d Lovelace", body: { text: "Ada \ud83d Lovelace" } },
@@ -29,7 +29,7 @@ const FAULTS = {
   "Unknown label": { text: "Ada Lovelace", body: { text: "Ada Lovelace", labels: ["UNICORN"] } },
 };
 
-let offered = { nothing: "" }; // what stands in the box when nobody has written there
+let offered = { nothing: "" }; // the text in the box before the user has edited it
 
 /**
  * Draw the buttons with texts in the language of a model, which only its name tells. `onTry` gets a text and, for a

@@ -11,7 +11,7 @@ const METHODS = {
     + "activation is divided in proportion to what went into it. They still add up to the logit.",
 };
 
-/** Nothing is chosen. */
+/** Show that no token is selected. */
 export function closeExplanation() {
   at("why-body").hidden = true;
   at("why-empty").hidden = false;
@@ -20,7 +20,7 @@ export function closeExplanation() {
   at("summary").textContent = "";
 }
 
-/** Show an answer of POST /explain. */
+/** Show a response of POST /explain. */
 export function drawExplanation(answer) {
   const { token, column, window, bias, document: rest, logit, method } = answer;
   const parts = [...window.map(({ share }) => share), bias, rest];
@@ -44,7 +44,7 @@ export function drawExplanation(answer) {
   at("why-close").hidden = false;
 }
 
-const whole = (tag) => make("span", "whole", tag); // a line does not end at a tag's hyphen
+const whole = (tag) => make("span", "whole", tag); // no line break at a tag's hyphen
 const chip = (tag) => make("span", `chip ${labelOf(tag) ? tone(labelOf(tag)) : "plain"}`, tag);
 const COUNTS = ["no", "one", "two", "three", "four", "five", "six"];
 const place = (position) => (position === 0 ? "0" : `${position < 0 ? "−" : "+"}${Math.abs(position)}`);
@@ -88,7 +88,7 @@ function equation(numbers, total) {
     `logit ${signed(total, "")} = bias ${signed(bias, "")} + document ${signed(rest, "")} + window ${signed(window, "")}`);
 }
 
-/** What it means, in a few sentences. */
+/** Describe it in a few sentences. */
 function summary({ token, column, window }, numbers, total) {
   const score = [`The network gives “${token.text}” a score of ${signed(total, "")} for `, whole(`${column}:`), ` ${inWords(column)}.`];
   if (column !== token.tag) score.push(" The answer writes it ", whole(`${token.tag}.`));

@@ -1,11 +1,11 @@
 // Labels and tags: their colours, and what they mean in words. A model may have any labels.
 
 const TONES = 8;
-const USUAL = ["PER", "LOC", "ORG", "MISC"]; // these keep their colours whatever else a model knows
+const USUAL = ["PER", "LOC", "ORG", "MISC"]; // these have the same colours in every model
 const NOUNS = { PER: "a person", LOC: "a place", ORG: "an organisation", MISC: "a name of another kind" };
 const known = [...USUAL];
 
-/** Give each label a colour of its own, in this order, for as long as there are colours. */
+/** Give each label a colour, in this order, until there are no more colours. */
 export function learn(labels) {
   for (const label of labels) if (!known.includes(label)) known.push(label);
 }
@@ -15,7 +15,7 @@ export function tone(label) {
   return `tone-${known.indexOf(label) % TONES}`;
 }
 
-/** The label in a tag; none in `O`. A label may have hyphens of its own. */
+/** The label of a tag; `O` has none. A label may contain hyphens. */
 export const labelOf = (tag) => (tag.includes("-") ? tag.slice(tag.indexOf("-") + 1) : "");
 
 /** A tag in words: "the first word of a place". */

@@ -3,16 +3,16 @@
 import { at, make } from "./dom.js";
 import { tone } from "./labels.js";
 
-const MOST = 5000; // marks; the text behind them is shown without
+const MAX_MARKS = 5000; // the text behind them is shown unmarked
 
-/** One button a label that occurs, with its count; pressing it hides and shows the label. */
+/** A button for each label that occurs, with its count; it hides and shows the label. */
 export function drawLabels(entities, hidden, onToggle) {
   const counts = new Map();
   for (const { label } of entities) counts.set(label, (counts.get(label) ?? 0) + 1);
   const group = at("labels");
   const known = new Map([...group.children].map((button) => [button.dataset.label, button]));
   const buttons = [...counts].sort().map(([label, count]) => {
-    const button = known.get(label) ?? labelButton(label, onToggle); // the old button keeps the keyboard's focus
+    const button = known.get(label) ?? labelButton(label, onToggle); // reuse the button, so that it keeps the keyboard focus
     button.replaceChildren(label, make("span", "count", String(count)));
     button.setAttribute("aria-label", `${label}, ${count}`);
     button.setAttribute("aria-pressed", String(!hidden.has(label)));
@@ -36,7 +36,7 @@ function labelButton(label, onToggle) {
 export function drawText(text, entities) {
   const pieces = [];
   let before = 0;
-  entities.slice(0, MOST).forEach(({ start, end, label }, place) => {
+  entities.slice(0, MAX_MARKS).forEach(({ start, end, label }, place) => {
     const mark = make("mark", tone(label), text.slice(start, end), make("small", "", label));
     mark.dataset.place = place;
     mark.dataset.start = start;

@@ -1,23 +1,23 @@
-// Which model answers: a name, or a choice where there are several.
+// Shows the model: its name, or a choice if there are several.
 
 import { at, make } from "./dom.js";
 import { learn } from "./labels.js";
 import { ask, Refusal } from "./service.js";
 
 const AGAIN_MS = 2000;
-let answered = null; // the model of the last answer, which may come before the list of models
+let answered = null; // the model of the last response, which may arrive before the list of models
 
-/** The model that is asked for; none means the service's default. */
+/** The model to request; none is the service's default. */
 export function chosenModel() {
   return at("models").hidden ? "" : at("models").value;
 }
 
-/** The name of the model that answers, chosen or not; empty until the models are known. */
+/** The name of the model in use; empty until the models are known. */
 export function modelInUse() {
   return at("models").value;
 }
 
-/** Learn the models and their labels; while there are none, ask again. */
+/** Load the models and their labels; retry while there are none. */
 export async function greet(onLearnt, onChoose) {
   try {
     const { models } = await ask("models");
@@ -44,7 +44,7 @@ function offer(models, onChoose) {
   draw(answered ?? models.find((model) => model.default) ?? models[0]);
 }
 
-/** Say which model answered. */
+/** Show which model answered. */
 export function named(model) {
   answered = model;
   draw(model);

@@ -1,4 +1,4 @@
-// The page to try the tagger: what happens when. Whatever comes from a text or the service becomes text nodes only.
+// The page to try the tagger: its events. All text of the user or the service becomes text nodes only.
 
 import { drawCommand } from "./command.js";
 import { at } from "./dom.js";
@@ -11,14 +11,14 @@ import { complain, content } from "./refusals.js";
 import { ask, Refusal } from "./service.js";
 import { tokenView } from "./tokens.js";
 
-const PAUSE_MS = 250; // after the last key, before asking
+const PAUSE_MS = 250; // after the last key, before the request
 const STEP_MS = 60; // between tokens, as an arrow key repeats
-const LOW = 0.7; // of the window's height: what begins below that is not in view
+const LOW = 0.7; // of the window's height: an element that begins below that is out of view
 
 const state = { text: "", entities: [], tokens: [], hidden: new Set(), token: -1 };
 const view = tokenView(explain);
 
-/** Do one thing at a time: what is asked for later forgets what was asked for before, sent or not. */
+/** One request at a time: a later one cancels the earlier one, sent or not. */
 function latest(onRefusal) {
   let timer = 0;
   let sent = null;
@@ -41,13 +41,13 @@ function latest(onRefusal) {
 }
 
 const soonTag = latest((refusal) => {
-  if (!refusal.retry) show("", [], [], ""); // what was found in another text would only confuse
+  if (!refusal.retry) show("", [], [], ""); // do not show results of another text
   complain(refusal);
   at("status").textContent = at("time").textContent = "";
 });
 const soonExplain = latest(complain);
 
-/** Tag the text as it stands; `body` is a request made by hand instead. */
+/** Tag the text; `body` is another request to send instead. */
 function tag(milliseconds, body) {
   soonTag(milliseconds, async (signal) => {
     const text = at("text").value;
@@ -60,7 +60,7 @@ function tag(milliseconds, body) {
   });
 }
 
-/** Explain the token that was chosen, or show that none is. On a phone the answer stands below: go there. */
+/** Explain the selected token, or show that none is. On a phone the result is below the text: scroll to it. */
 function explain(token, pointed) {
   state.token = token;
   drawCommand(state.text, chosenModel(), token);
@@ -77,7 +77,7 @@ function explain(token, pointed) {
   });
 }
 
-/** What both requests have in common. Half a surrogate pair becomes U+FFFD, which is as long: offsets stay right. */
+/** The fields of both requests. A lone surrogate becomes U+FFFD, which has the same length: offsets stay right. */
 function asked(text) {
   const model = chosenModel();
   return { text: text.toWellFormed?.() ?? text, offsets: "utf16", ...(model && { model }) };
@@ -100,7 +100,7 @@ function draw() {
   drawCommand(state.text, chosenModel(), state.token);
 }
 
-/** Offer examples that suit the model; whether the text has changed with them. */
+/** Offer examples that suit the model; returns whether the text has changed. */
 function offer() {
   const before = at("text").value; // a browser may have kept one
   at("text").value = drawExamples(modelInUse(), before, (text, body) => {

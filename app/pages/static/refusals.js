@@ -1,4 +1,4 @@
-// What the service's refusals mean, in plain words.
+// Explains error responses in plain words.
 
 import { at, make } from "./dom.js";
 
@@ -18,7 +18,7 @@ const WORDS = {
   unreachable: "The service cannot be reached. Is it running?",
 };
 
-/** Say in plain words what a refusal means, and below it what the service said. */
+/** Show what an error means, and below it what the service said. */
 export function complain({ code, status, message, id, retry }) {
   const again = retry > 0 ? ` This page asks again in ${retry === 1 ? "a second" : `${retry} seconds`}.` : "";
   at("problem-words").textContent = (WORDS[code] ?? "The service did not answer as expected.") + again;
@@ -28,7 +28,7 @@ export function complain({ code, status, message, id, retry }) {
   at("problem").hidden = false;
 }
 
-/** All is well again. */
+/** Hide the error. */
 export function content() {
   at("problem").hidden = true;
 }

@@ -1,8 +1,8 @@
-// The one way from the page to the service. Whatever goes wrong on it becomes a Refusal.
+// Requests to the service. Every error becomes a Refusal.
 
-const BACK_SECONDS = 3; // a service that cannot be reached may be starting
+const RETRY_SECONDS = 3; // a service that cannot be reached may be starting
 
-/** No answer, or one that is not 2xx: what the service said, and after how many seconds asking again may help. */
+/** An error response, or none: its code and message, and after how many seconds to retry. */
 export class Refusal extends Error {
   constructor(code, { status = 0, message = "", id = "", retry = 0 } = {}) {
     super(message);
@@ -10,7 +10,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Ask for JSON. A body that is a string goes as it is; anything else is written as JSON. */
+/** Request JSON. A string is sent as the body as it is; anything else is encoded as JSON. */
 export async function ask(path, { body, signal } = {}) {
   const post = {
     method: "POST",
@@ -21,16 +21,16 @@ export async function ask(path, { body, signal } = {}) {
     return await read(await fetch(path, body === undefined ? { signal } : { ...post, signal }));
   } catch (error) {
     if (error instanceof Refusal || error.name === "AbortError") throw error;
-    throw new Refusal("unreachable", { retry: BACK_SECONDS });
+    throw new Refusal("unreachable", { retry: RETRY_SECONDS });
   }
 }
 
 async function read(response) {
   const answer = await response.json().catch((error) => {
     if (error.name === "AbortError") throw error;
-    return null; // a proxy in between may answer with a page of its own
+    return null; // a proxy may answer with a page of its own
   });
   if (response.ok && answer) return answer;
-  const { code = "strange", message = "", request_id: id = "" } = answer?.error ?? {};
+  const { code = "unexpected", message = "", request_id: id = "" } = answer?.error ?? {};
   throw new Refusal(code, { status: response.status, message, id, retry: Number(response.headers.get("Retry-After")) || 0 });
 }

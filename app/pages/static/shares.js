@@ -1,8 +1,8 @@
-// The arithmetic of an explanation. Nothing here touches the page.
+// The arithmetic of an explanation. Nothing here uses the page.
 
 const LEVELS = 4;
 
-/** Round numbers to hundredths so that what is shown adds up to what is shown for their sum.
+/** Round numbers to hundredths so that the rounded numbers add up to their rounded sum.
  *
  * Each is off by less than a hundredth: those cut off most are the ones rounded up. Returns whole hundredths.
  */
@@ -28,7 +28,7 @@ export function bar(value, values) {
   return { zero: percent(0), from: percent(Math.min(0, value)), length: (100 * Math.abs(value)) / length };
 }
 
-/** How strong a share is beside the strongest: -4 … 4. */
+/** The strength of a share relative to the strongest: -4 … 4. */
 export function level(share, shares) {
   const most = Math.max(...shares.map(Math.abs)) || 1;
   return Math.round((LEVELS * share) / most);

@@ -1,13 +1,13 @@
-// The token view: every word with its tag and score, one of which can be chosen.
+// The token view: every word with its tag and score, one of which can be selected.
 //
-// It is a listbox with a roving tabindex: one stop for the Tab key, and arrows move inside. While a token is chosen,
-// the arrows choose: the window slides along the text.
+// It is a listbox with a roving tabindex: one stop for the Tab key, and arrows move inside. While a token is
+// selected, the arrows move the selection: the window slides along the text.
 
 import { at, make } from "./dom.js";
 import { labelOf, tone } from "./labels.js";
 import { level } from "./shares.js";
 
-const MOST = 2000; // tokens; more would make the page slow
+const MAX_TOKENS = 2000; // more would make the page slow
 
 /** Make the view.
  *
@@ -20,10 +20,10 @@ export function tokenView(onChoose) {
   let options = [];
   let hidden = new Set();
   let chosen = -1;
-  let current = 0; // the one that the Tab key goes to
-  let levels = new Map(); // a token's start → how strong its share is, in the window that is shown
+  let current = 0; // the one that gets the focus by the Tab key
+  let levels = new Map(); // a token's start → the strength of its share, in the window that is shown
 
-  /** Write the classes that differ: with thousands of tokens, touching them all would be felt. */
+  /** Write only the classes that differ: writing those of thousands of tokens would be slow. */
   function paint() {
     options.forEach((option, place) => {
       const { tag, start } = tokens[place];
@@ -104,7 +104,7 @@ export function tokenView(onChoose) {
   });
 
   return {
-    /** Show the tokens of a text. The chosen one stays chosen if the same word is still in its place. */
+    /** Show the tokens of a text. The selected one stays selected if the same word is still in its place. */
     show(text, newTokens, newHidden) {
       const word = tokens[chosen]?.text;
       const changed = tokens !== newTokens;
@@ -112,17 +112,17 @@ export function tokenView(onChoose) {
       if (!changed) return paint();
       tokens = newTokens;
       levels = new Map();
-      options = tokens.slice(0, MOST).map(tokenOption);
+      options = tokens.slice(0, MAX_TOKENS).map(tokenOption);
       list.replaceChildren(...withBreaks(text, tokens, options));
       at("words").hidden = at("why").hidden = options.length === 0;
-      at("tokens-cut").textContent = `The first ${MOST.toLocaleString("en")} words and signs of ${tokens.length.toLocaleString("en")}.`;
-      at("tokens-cut").hidden = tokens.length <= MOST;
+      at("tokens-cut").textContent = `The first ${MAX_TOKENS.toLocaleString("en")} words and signs of ${tokens.length.toLocaleString("en")}.`;
+      at("tokens-cut").hidden = tokens.length <= MAX_TOKENS;
       makeCurrent(Math.max(0, Math.min(current, options.length - 1)));
       const stays = chosen >= 0 && chosen < options.length && tokens[chosen].text === word;
       if (chosen >= 0) choose(stays ? chosen : -1);
       else paint();
     },
-    /** Choose the token that begins here, if it is shown. */
+    /** Select the token that begins here, if it is shown. */
     chooseAt(start) {
       const place = tokens.findIndex((token) => token.start === start);
       if (options[place]) choose(place, true);
@@ -133,7 +133,7 @@ export function tokenView(onChoose) {
       levels = new Map(window.filter(({ text }) => text !== null).map(({ start, share }) => [start, level(share, shares)]));
       paint();
     },
-    /** Choose none; the keyboard's focus goes back to where it was. */
+    /** Clear the selection; the keyboard focus returns to where it was. */
     close() {
       if (chosen < 0) return;
       choose(-1);
@@ -156,7 +156,7 @@ function tokenOption({ text, tag, score }, place) {
   return option;
 }
 
-/** Lines of the text begin a line here, too. */
+/** Keep the line breaks of the text. */
 function withBreaks(text, tokens, options) {
   return options.flatMap((option, place) => {
     const between = place ? text.slice(tokens[place - 1].end, tokens[place].start) : "";

@@ -1,4 +1,4 @@
-"""Cases of bodies that take more than one exchange."""
+"""Scenarios of bodies that take more than one exchange."""
 
 import json
 from itertools import islice
@@ -17,7 +17,7 @@ def sizes_around_the_limit(world, name, limit):
     refusals = [
         ask(server, post(whole + b" ", same)),
         ask(server, chunked([whole[at : at + 65536] for at in range(0, limit, 65536)] + [b" "], same)),
-        ask(server, post(b"", same, length=limit + 1)),  # not a byte is waited for
+        ask(server, post(b"", same, length=limit + 1)),  # refused before a byte of the body
     ]
     for answer, closed in refusals:
         check_refusal(answer)
@@ -52,7 +52,7 @@ CODECS = {"codepoint": ("utf-32-le", 4), "utf16": ("utf-16-le", 2), "utf8": ("ut
 
 
 def offsets_of_odd_characters(world, name):
-    """Cut the text as the client's language would; what JavaScript's slice gives is UTF-16."""
+    """Slice the text as the client's language does, such as JavaScript in UTF-16."""
     server = world.server(name)
     for unit, (codec, width) in CODECS.items():
         body = json.dumps({"text": ODD, "offsets": unit, "details": True}).encode()
@@ -75,7 +75,7 @@ PATTERNS = [
 
 
 def work_grows_with_length(world, name, characters, ratio, patterns):
-    """Time on the core, the least of three, so that what else the machine does counts little."""
+    """CPU time, the minimum of three runs, so that other load on the machine counts little."""
     server = world.server(name)
     for pattern in islice(PATTERNS, patterns):
         once, twice = (min(_work(server, pattern, size) for _ in range(3)) for size in (characters, 2 * characters))

@@ -1,4 +1,4 @@
-"""Cases of starting, stopping and changing models."""
+"""Scenarios of starts, shutdowns and reloads."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def stops(world, name, times):
 
 
 def stop_with_a_stuck_client(world, name, grace_seconds):
-    """One who does not read a large answer, one who does not finish a request, one who says nothing."""
+    """One client does not read a large response, one does not finish its request, one sends nothing."""
     with Server(grace_seconds=grace_seconds, drain_seconds=0) as server, ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.port)) for _ in range(3)]
         wires[0].send(post(json.dumps({"tokens": ["Ada"] * 100_000, "details": True}).encode()))
@@ -56,8 +56,8 @@ def bad_reloads(world, name):
     with Server(model=served, drain_seconds=0) as server:
         before = canary(server)
         failures = "fenestra_reload_failures_total"
-        for number, (fault, spoil) in enumerate(SPOILT.items(), start=1):
-            spoil(served)
+        for number, (fault, damage) in enumerate(DAMAGED.items(), start=1):
+            damage(served)
             status, body = server.request("POST", "/models/served/reload", b"", seconds=60)
             assert status == 409, fault
             assert json.loads(body)["error"]["code"] == "reload_failed"
@@ -72,15 +72,15 @@ def bad_reloads(world, name):
 
 
 def _rewritten(**changed):
-    """Write a checkpoint whose manifest agrees with its files, whatever they hold."""
+    """Write a checkpoint whose manifest matches its changed files."""
 
-    def spoil(folder):
+    def damage(folder):
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
         write_variant(folder, changed={name.replace("__", "."): content for name, content in changed.items()})
 
-    return spoil
+    return damage
 
 
 def _truncated(folder):
@@ -110,8 +110,8 @@ def _a_word_short():
     return b"".join(files_of(bundled_model())["words.txt"].splitlines(keepends=True)[:-1])
 
 
-def _not_a_number():
-    """All bytes of the last weights are ones, which is no number in any width."""
+def _nan_weights():
+    """All bits of a weight are ones, which is NaN in every float type."""
     content = files_of(bundled_model())["weights.safetensors"]
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     base = 8 + int.from_bytes(content[:8], "little")
@@ -121,20 +121,20 @@ def _not_a_number():
     return content[: base + begin] + b"\xff" * (end - begin) + content[base + end :]
 
 
-SPOILT = {
+DAMAGED = {
     "truncated": _truncated,
     "one bit flipped": _bit_flipped,
     "a file missing": lambda folder: (folder / "words.txt").unlink(),
     "being written": _being_written,
     "another shape": lambda folder: _rewritten(config__json=_of_another_shape())(folder),
     "a word short": lambda folder: _rewritten(words__txt=_a_word_short())(folder),
-    "weights that are no numbers": lambda folder: _rewritten(weights__safetensors=_not_a_number())(folder),
+    "NaN weights": lambda folder: _rewritten(weights__safetensors=_nan_weights())(folder),
     "a pickle for weights": lambda folder: _rewritten(weights__safetensors=pickle.dumps({"weights": 1}))(folder),
 }
 
 
-def killed(world, name, ready_seconds):
-    """Only what was under way is lost, and a new process serves where the old one did."""
+def a_killed_process(world, name, ready_seconds):
+    """Only requests in progress are lost, and a new process serves on the same port."""
     clients = 16
     replies = []
 
@@ -164,7 +164,7 @@ def killed(world, name, ready_seconds):
 
 
 def bad_starts(world, name):
-    """All at the same time; each names in one line what is wrong."""
+    """All in parallel; each names the error in one line."""
     folder = world.scratch / "empty"
     folder.mkdir()
     with socket.create_server((HOST, 0)) as taken:
@@ -176,13 +176,13 @@ def bad_starts(world, name):
             "FENESTRA_API_KEYS": {"api_keys": "open sesame"},
             "empty": {"model": folder},
         }
-        starts = {said: _start(**settings) for said, settings in wrong.items()}
-        for said, process in starts.items():
+        starts = {name_of_setting: _start(**settings) for name_of_setting, settings in wrong.items()}
+        for name_of_setting, process in starts.items():
             output, errors = process.communicate(timeout=60)
-            assert process.returncode == 2, said
+            assert process.returncode == 2, name_of_setting
             assert output == b""
             (line,) = [line for line in errors.decode().splitlines() if not line.startswith("INFO")]
-            assert said in line
+            assert name_of_setting in line
             assert "sesame" not in line
 
 
@@ -197,7 +197,7 @@ class Sentinel:
 
 
 def pickles(world, name):
-    """As weights with a manifest that vouches for them, as a file of torch's old format, as gensim's vectors."""
+    """As weights with a matching manifest, as a file of torch's old format, as gensim's vectors."""
     sentinel = world.scratch / "unpickled"
     evil = pickle.dumps(Sentinel(sentinel))
     write_variant(world.scratch / "evil", changed={"weights.safetensors": evil})

@@ -1,4 +1,4 @@
-"""Cases of many requests at once, of large ones, and of a model that fails."""
+"""Scenarios of many requests at once, of large ones, and of a model that fails."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def overload(world, name, seconds):
 
 
 def all_at_once(world, name, requests, waiting):
-    """More at once than may wait: nobody is lost, and the queue is never longer than it may be."""
+    """More requests than may wait: each gets a response, and the queue never exceeds its limit."""
     raw, depths, replies = post(b'{"text":"Ada STEPS 1"}'), [], []
 
     async def attack(server):
@@ -48,10 +48,10 @@ def all_at_once(world, name, requests, waiting):
     assert max(depths) <= waiting
 
 
-def large_among_small(world, name, small):
-    """Three requests of a hundred thousand words are under way while small ones come and go.
+def large_and_small_requests(world, name, small):
+    """Small requests are answered while three requests of a hundred thousand words are being computed.
 
-    They are under way once a shorter one that was sent before them is answered, however fast the machine is.
+    Those have begun as soon as a shorter request that was sent before them is answered, however fast the machine is.
     """
     server = world.server(name)
     shorter, large = (post(json.dumps({"tokens": ["Ada", "met", "Ito", "."] * n}).encode()) for n in (2_500, 25_000))
@@ -74,7 +74,7 @@ def large_among_small(world, name, small):
 
 
 def larger_than_a_batch(world, name, batch_tokens, texts):
-    """In how many pieces it is computed cannot be told from the answer."""
+    """The response does not depend on the number of steps in which it is computed."""
     body = {"text": [f"Ada Lovelace met Charles Babbage in London, number {n}." for n in range(texts)], "details": True}
     whole = world.server(name).tag(body)
     with Server(batch_tokens=batch_tokens, drain_seconds=0) as server:
@@ -82,8 +82,8 @@ def larger_than_a_batch(world, name, batch_tokens, texts):
         canary(server)
 
 
-def one_bad_apple(world, name, others):
-    """They wait together while the model is busy, so they are tagged together; only the one at fault fails."""
+def one_failing_request_of_a_batch(world, name, others):
+    """They wait while the model is busy, so they are one batch; only the request at fault fails."""
     server = world.server(name)
     for bad in ("RAISE secret", "NAN secret"):
         with ExitStack() as stack:
@@ -126,7 +126,7 @@ def stuck_model(world, name, stuck_seconds, deadline_seconds):
 
 
 def same_bytes(world, name, texts, lengths, threads):
-    chosen = some_texts(texts)
+    chosen = sample_texts(texts)
     for count in threads:
         server = world.server(name)
         if count == 1:
@@ -143,8 +143,8 @@ def _compare(server, chosen, lengths):
         return run.run(compare(server, chosen, lengths=lengths))
 
 
-def some_texts(count):
-    """Sentences of the sample, and the odd ones that tokenisers stumble over."""
+def sample_texts(count):
+    """Sentences of the sample, and unusual ones that are difficult to tokenise."""
     odd = ["", "Ada", "👩‍🚀 Ada", "A " * 200, "İstanbul", "u.s. U.S.", "\n\nAda\n\n"]
     return [*odd, *dict.fromkeys(texts("sentences"))][:count]
 

@@ -1,4 +1,4 @@
-"""Cases of connections and headers that take more than one exchange."""
+"""Scenarios of connections and headers that take more than one exchange."""
 
 import json
 import random
@@ -14,7 +14,7 @@ from tests.faults.world import CANARY, FAULTY, ask, canary, check_refusal
 
 
 def slow_clients(world, name, sockets, seconds):
-    """Whatever they have sent of a request, they are shut out, while others are answered."""
+    """Whatever part of a request they have sent, they are disconnected, while other clients are served."""
     server = world.server(name)
     deadline = time.monotonic() + seconds
     with ExitStack() as stack:
@@ -38,23 +38,23 @@ def idle_sockets(world, name, sockets):
             assert server.get(path)[0] == 200
 
 
-def clients_who_leave(world, name):
-    """While their request waits, while it is computed, and while its answer is on the way."""
+def clients_that_disconnect(world, name):
+    """While their request waits, while it is computed, and while its response is being sent."""
     server = world.server(name)
     _settle(server)
     before, cancelled = server.usage(), server.metric("fenestra_cancelled_total")
     at_work, waiting = Wire(server.port), Wire(server.port)
     at_work.send(post(b'{"text":"STEPS 12"}'))
     time.sleep(0.2)
-    waiting.send(post(b'{"text":"Nobody waits for me"}'))
+    waiting.send(post(b'{"text":"This client disconnects"}'))
     time.sleep(0.1)
     waiting.reset()
     assert at_work.answer().status == 200
     canary(server)
-    assert "Nobody waits for me" not in json.loads(server.get("/faulty")[1])["tagged"]
+    assert "This client disconnects" not in json.loads(server.get("/faulty")[1])["tagged"]
     _until(lambda: server.metric("fenestra_cancelled_total") == cancelled + 1)
 
-    at_work.send(post(b'{"text":"STEPS 2000"}'))  # a hundred seconds, if it were run to its end
+    at_work.send(post(b'{"text":"STEPS 2000"}'))  # a hundred seconds, if it were not cancelled
     time.sleep(0.3)
     at_work.reset()
     canary(server)
@@ -74,7 +74,7 @@ def clients_who_leave(world, name):
     assert server.metric("fenestra_queue_depth") == 0
 
 
-def names_are_not_places(world, name):
+def names_are_not_paths(world, name):
     server = world.server(name)
     names = [
         "../x",
@@ -88,7 +88,7 @@ def names_are_not_places(world, name):
         "x" * 5000,
         "~",
     ]
-    server.get("/faulty")  # forget what the start has opened
+    server.get("/faulty")  # skip the files that the start has opened
     for place in names:
         answer, _ = ask(server, post(json.dumps({"text": "Ada", "model": place}).encode()))
         check_refusal(answer)
@@ -114,7 +114,7 @@ def request_ids(world, name):
         assert re.fullmatch(r"[0-9a-f]{16}", chosen[-1])
     assert ask(server, post(CANARY, {"X-Request-ID": "order-66"}))[0].headers["x-request-id"] == "order-66"
     chosen.append("order-66")
-    for _ in range(50):  # the line of an answer may be written a moment after it
+    for _ in range(50):  # a line of the log may be written a moment after its response
         written = server.logged().splitlines()[lines:]
         if len(written) >= len(chosen):
             break
@@ -134,7 +134,7 @@ def made_up_paths(world, name, paths):
         answer, _ = ask(server, raw, method=method)
         assert answer.status in (400, 404, 405)
 
-    server.metrics()  # to be asked for them has its own series
+    server.metrics()  # this request has its own series
     for method in methods:
         ask_for(method)
     before = set(server.metrics())
@@ -152,7 +152,7 @@ MARKUP = [
 
 
 def markup(world, name):
-    """Here: what the server sends. That the page runs none of it, its own tests look at in a browser."""
+    """The headers and bodies of responses. Tests in a browser check that the page runs none of it."""
     server = world.server(name)
     for text in MARKUP:
         answer, _ = ask(server, post(json.dumps({"text": text, "details": True}).encode()))
@@ -170,16 +170,16 @@ def markup(world, name):
     assert not re.search(rb"<script(?![^>]*\bsrc=)|\son\w+=|style=", page.body)
 
 
-STRANGE = [
+FOREIGN = [
     "Host: evil.example", "X: y", "Host: localhost\r\nHost: evil.example", "Host: localhost@evil.example",
     "Host: localhost\r\nOrigin: http://evil.example", "Host: evil.example\r\nX-Forwarded-Host: localhost",
 ]  # fmt: skip
 
 
-def strangers(world, name):
+def foreign_hosts_and_forged_addresses(world, name):
     server = world.server(name)
     get = "GET /models HTTP/1.1\r\n{}\r\n\r\n"
-    for lines in STRANGE:
+    for lines in FOREIGN:
         answer, _ = ask(server, get.format(lines).encode(), method="GET")
         check_refusal(answer)
         assert answer.status == 400, lines
@@ -196,7 +196,7 @@ def strangers(world, name):
 
 
 def _settle(server):
-    """Wait until connections of cases before have gone and their log lines are written."""
+    """Wait until the connections of earlier cases are closed and their log lines are written."""
     seen = []
     while len(seen) < 5 or len(set(seen[-5:])) > 1:
         seen.append((server.usage().descriptors, len(server.logged())))

@@ -1,0 +1,33 @@
+"""Refuses requests to an overloaded model from within the connection, without the cost of a task."""
+
+from types import SimpleNamespace
+
+from uvicorn._types import HTTPScope
+
+from fenestra.app.errors import Problem
+from fenestra.app.http.raw_responses import Header, ResponseTemplate
+from fenestra.app.http.registry import ConnectionRegistry
+from fenestra.app.middleware.request_id import choose_id
+
+_ROUTES = {path: SimpleNamespace(path=path) for path in ("/tag", "/explain")}
+_OVERLOADED = ResponseTemplate(Problem("overloaded", "too many requests are waiting; try again in a moment"))
+
+
+def shed(scope: HTTPScope, headers: list[Header], registry: ConnectionRegistry, *, close: bool) -> bytes | None:
+    """Refuse a request if the model is overloaded.
+
+    Args:
+        scope: of the request, with its path and method.
+        headers: of every response.
+        registry: says whether the model is overloaded, and counts the refusal.
+        close: whether the response is the last one of its connection.
+
+    Returns:
+        The response; None if the request is to be served.
+    """
+    path = scope["path"]
+    if path not in _ROUTES or scope["method"] != "POST" or registry.draining or not registry.overloaded():
+        return None
+    registry.count_shed({**scope, "route": _ROUTES[path]})
+    request_id = choose_id([value for name, value in scope["headers"] if name == b"x-request-id"])
+    return _OVERLOADED.render(request_id, headers, close=close)

@@ -1,0 +1,53 @@
+"""Gives every request an id, which its response, its log line and its span carry."""
+
+import re
+import secrets
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+"""Header of every response: browsers must not guess another media type."""
+
+
+class RequestIdMiddleware:
+    """Take the client's request id if it is safe to log, else make one, and send it back with the response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, as ASGI defines it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = choose_id([value for name, value in scope["headers"] if name == b"x-request-id"])
+        scope.setdefault("state", {})["request_id"] = request_id
+        added = ((b"x-request-id", request_id.encode()), NOSNIFF)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+def choose_id(sent: Sequence[bytes]) -> str:
+    """Take the client's id if there is exactly one and it is safe to log; else make one.
+
+    >>> choose_id([b"order-66"])
+    'order-66'
+
+    Args:
+        sent: the values of all X-Request-ID headers.
+    """
+    if len(sent) == 1 and _REQUEST_ID.fullmatch(request_id := sent[0].decode("latin-1")):
+        return request_id
+    return new_id()
+
+
+def new_id() -> str:
+    """Make a random id of 16 hex digits."""
+    return secrets.token_hex(8)

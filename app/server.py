@@ -23,7 +23,7 @@ from fenestra.app.main import create_app
 from fenestra.app.observability import logs
 from fenestra.app.settings import Settings
 from fenestra.model.checkpoint import describe
-from fenestra.model.device import resolve_device
+from fenestra.model.engine.gpu import resolve_device
 from fenestra.model.errors import InputError
 
 log = logging.getLogger("uvicorn.error")

@@ -23,7 +23,7 @@ from typing import get_args
 from benchmarks.contest.table import Spread, markdown
 from benchmarks.workloads import SAMPLE
 from fenestra.model.bundled import bundled_model
-from fenestra.model.steps import Stage
+from fenestra.model.progress import Stage
 from fenestra.model.tagger import Tagger
 from fenestra.training.data.corpus import documents_of, find_corpus, read_corpus
 

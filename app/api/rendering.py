@@ -9,7 +9,7 @@ from fenestra.app.api.offsets import Unit, convert
 from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.errors import Problem
 from fenestra.model.explain import Explanation
-from fenestra.model.results import Analysis, Entity, TaggedToken
+from fenestra.model.results import Entity, RankedEntity, RankedToken, Result, TaggedToken
 
 _Rows = list[dict[str, Any]]
 
@@ -30,7 +30,7 @@ def check_labels(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
 
 
 def tag_answer(
-    request: TagRequest, name: str, version: str, analyses: Sequence[Analysis], line: int | None = None
+    request: TagRequest, name: str, version: str, results: Sequence[Result], line: int | None = None
 ) -> Iterator[bytes]:
     """Write the answer of ``POST /tag`` as JSON, in pieces none of which takes long.
 
@@ -38,7 +38,7 @@ def tag_answer(
         request: what was asked.
         name: of the model.
         version: of the model.
-        analyses: one for each text or sentence, in order.
+        results: one for each text or sentence, in order.
         line: of a stream, that this answers.
     """
     head = {} if line is None else {"line": line}
@@ -46,9 +46,9 @@ def tag_answer(
     texts = request.texts
     group: _Rows = []
     between, tokens = b"", 0
-    for place, analysis in enumerate(analyses):
-        lists = _lists(request, analysis, None if texts is None else texts[place])
-        size = len(analysis.entities) + (len(analysis.tokens) if request.details else 0)
+    for place, result in enumerate(results):
+        lists = _lists(request, result, None if texts is None else texts[place])
+        size = len(result) + (len(result.tokens) if request.details else 0)
         if size > _PIECE:
             if group:
                 yield between + to_json(group)[1:-1]
@@ -79,18 +79,16 @@ def _in_pieces(lists: Iterable[tuple[str, Iterator[_Rows]]]) -> Iterator[bytes]:
     yield b"}"
 
 
-def _lists(request: TagRequest, analysis: Analysis, text: str | None) -> Iterator[tuple[str, Iterator[_Rows]]]:
+def _lists(request: TagRequest, result: Result, text: str | None) -> Iterator[tuple[str, Iterator[_Rows]]]:
     """The lists that make up a result, each in pieces; ``text`` is None when offsets count tokens."""
     labels = None if request.labels is None else frozenset(request.labels)
     entities = [
-        entity
-        for entity in analysis.entities
-        if entity.score >= request.min_score and (labels is None or entity.label in labels)
+        entity for entity in result if entity.score >= request.min_score and (labels is None or entity.label in labels)
     ]
     unit: Unit = "codepoint" if text is None else request.offsets
     yield "entities", _rows(entities, text or "", unit)
     if request.details:
-        yield "tokens", _rows(analysis.tokens, text or "", unit)
+        yield "tokens", _rows(result.tokens, text or "", unit)
 
 
 def _rows(found: Sequence[Entity] | Sequence[TaggedToken], text: str, unit: Unit) -> Iterator[_Rows]:
@@ -125,7 +123,10 @@ def explain_answer(
 
 def _fields(found: Entity | TaggedToken) -> dict[str, Any]:
     """An entity or token as it goes into the JSON."""
-    return found._asdict() | {"score": round(found.score, _DIGITS)}
+    fields = found._asdict() | {"score": round(found.score, _DIGITS)}
+    if isinstance(found, RankedEntity | RankedToken):
+        fields["alternatives"] = [{"name": name, "score": round(score, _DIGITS)} for name, score in found.alternatives]
+    return fields
 
 
 def _translate(text: str, spans: _Rows, unit: Unit, known: tuple[int, int] = (0, 0)) -> tuple[int, int]:

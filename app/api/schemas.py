@@ -16,6 +16,8 @@ from fenestra.app.settings import Settings
 _CODES = ", ".join(f"`{code}` ({status})" for code, status in STATUS.items())
 MAX_DETAILS = 20
 """Most errors that one message lists; it counts the others."""
+MAX_ALTERNATIVES = 20
+"""Most runner-up tags and labels that a request may ask for."""
 
 Word = Annotated[str, Field(min_length=1)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -87,10 +89,18 @@ class TagRequest(_Request):
     """Drop entities with a lower score."""
     details: bool = False
     """Also return every token with its tag and score."""
+    alternatives: Annotated[int, Field(ge=0, le=MAX_ALTERNATIVES)] = 0
+    """With `details`: also the runner-up tags of each token and labels of each entity, at most so many."""
     offsets: Unit = "codepoint"
     """Unit of ``start`` and ``end``. With ``tokens``, they are token indices whatever is said here."""
     model: str | None = None
     """Name of the model to use, one of ``GET /models``; the first of them without it."""
+
+    @model_validator(mode="after")
+    def _alternatives_are_details(self) -> Self:
+        if self.alternatives and not self.details:
+            raise ValueError("alternatives needs details to be true")
+        return self
 
     @property
     def texts(self) -> list[str] | None:
@@ -143,6 +153,15 @@ class Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
+class AlternativeOut(Answer):
+    """What a token or an entity may be instead."""
+
+    name: str
+    """A tag of a token, a label of an entity."""
+    score: float
+    """Its probability."""
+
+
 class EntityOut(Answer):
     """A named thing, at ``[start, end)``."""
 
@@ -156,6 +175,8 @@ class EntityOut(Answer):
     """The text from start to end; with `tokens`, the words with a space between them."""
     score: float
     """Calibrated probability that place and label are right."""
+    alternatives: list[AlternativeOut] | None = None
+    """Other labels of the same place, the likeliest first. Only there when they were asked for."""
 
 
 class TokenOut(Answer):
@@ -171,6 +192,8 @@ class TokenOut(Answer):
     """`O`, or `B-` or `I-` and a label."""
     score: float
     """Probability of the tag."""
+    alternatives: list[AlternativeOut] | None = None
+    """Other tags of the token, the likeliest first. Only there when they were asked for."""
 
 
 class Result(Answer):
@@ -231,7 +254,7 @@ class ExplainResponse(Answer):
     bias: float
     """What an empty window would score."""
     document: float
-    """What the rest of the document adds, and the sentence as a whole."""
+    """What the rest of the document adds, and the other tokens of the word in it."""
     window: list[ShareOut]
     """One for each place of the window, from left to right."""
 

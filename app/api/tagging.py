@@ -14,8 +14,8 @@ from fenestra.app.errors import Problem
 from fenestra.app.observability.traces import trace_of
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation
-from fenestra.model.results import Analysis
-from fenestra.model.steps import Step
+from fenestra.model.progress import Progress
+from fenestra.model.results import Result
 
 
 async def tag_once(service: Service, request: TagRequest, scope: Scope, line: int | None = None) -> bytes:
@@ -28,13 +28,14 @@ async def tag_once(service: Service, request: TagRequest, scope: Scope, line: in
     model = service.models.get(request.model)
     check_labels(request.labels, model.labels)
 
-    def render(analyses: list[Analysis]) -> Iterator[bytes]:
-        service.metrics.tagged(analyses)
-        return tag_answer(request, model.name, model.version, analyses, line)
+    def render(results: list[Result]) -> Iterator[bytes]:
+        service.metrics.tagged(results)
+        return tag_answer(request, model.name, model.version, results, line)
 
     trace = trace_of(scope) if line is None else None  # a stream may have a million lines
+    work = _Alternatives(model.tagger, request.alternatives) if request.alternatives else model.tagger
     return await service.inference.run(
-        model.tagger, request.items, render, disconnect_check(scope), trace=trace, wait_for_room=line is not None
+        work, request.items, render, disconnect_check(scope), trace=trace, wait_for_room=line is not None
     )
 
 
@@ -61,6 +62,18 @@ class _Explainer:
         self._tagger = tagger
         self._token = token
 
-    def steps(self, items: Sequence[Item], /) -> Generator[Step, None, list[Explanation]]:
+    def work(self, items: Sequence[Item], /) -> Generator[Progress, None, list[Explanation]]:
         """Explain the token of the one item."""
-        return [(yield from self._tagger.explain_in_steps(items[0], self._token))]
+        return [(yield from self._tagger.explain_work(items[0], self._token))]
+
+
+class _Alternatives:
+    """Tags with runner-up tags and labels, as a job of the queue that is not batched with others."""
+
+    def __init__(self, tagger: TagsText, count: int) -> None:
+        self._tagger = tagger
+        self._count = count
+
+    def work(self, items: Sequence[Item], /) -> Generator[Progress, None, list[Result]]:
+        """Tag the items."""
+        return self._tagger.work(items, alternatives=self._count)

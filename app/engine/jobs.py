@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from fenestra.app.observability.traces import Trace
 from fenestra.model.explain import Explanation
-from fenestra.model.results import Analysis
-from fenestra.model.steps import Step
+from fenestra.model.progress import Progress
+from fenestra.model.results import Result
 
 Item = str | Sequence[str]
 """A raw text, or a sentence of words."""
@@ -19,12 +19,12 @@ _CHARACTERS_A_TOKEN = 4  # roughly, with the space; only the size of a batch dep
 class Works(Protocol):
     """What the queue needs of whatever it works with."""
 
-    def steps(self, items: Sequence[Item], /) -> Generator[Step, None, list[Any]]:
+    def work(self, items: Sequence[Item], /) -> Generator[Progress, None, list[Any]]:
         """Work through texts and sentences in bounded pieces; one result each, in order."""
 
 
 class TagsText(Works, Protocol):
-    """What the service needs of a tagger. :class:`fenestra.model.Tagger` has it; tests bring a stub."""
+    """What the service needs of a tagger. :class:`fenestra.model.tagger.Tagger` has it; tests bring a stub."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -34,10 +34,10 @@ class TagsText(Works, Protocol):
     def version(self) -> str:
         """Which model this is, down to the weights."""
 
-    def steps(self, items: Sequence[Item], /) -> Generator[Step, None, list[Analysis]]:
-        """Tag texts and sentences; one analysis each."""
+    def work(self, items: Sequence[Item], /, *, alternatives: int = 0) -> Generator[Progress, None, list[Result]]:
+        """Tag texts and sentences; one result each, with so many runner-up tags and labels."""
 
-    def explain_in_steps(self, item: Item, token: int, /) -> Generator[Step, None, Explanation]:
+    def explain_work(self, item: Item, token: int, /) -> Generator[Progress, None, Explanation]:
         """Say what each word around a token adds to the score of its tag, in bounded pieces."""
 
 

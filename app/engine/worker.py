@@ -22,7 +22,7 @@ from typing import Any
 
 from fenestra.app.engine.jobs import ClientGone, Job
 from fenestra.app.observability.metrics import Metrics
-from fenestra.model.steps import Step, run
+from fenestra.model.progress import Progress, finish
 
 _END = object()
 
@@ -107,7 +107,7 @@ class Worker:
     def _answer(self, batch: Sequence[Job]) -> None:
         """Tag a batch. If that fails, tag each job alone, so that only the one at fault fails."""
         try:
-            answers = run(self._tag(batch))
+            answers = finish(self._tag(batch))
         except Exception as error:
             if len(batch) > 1:
                 for job in batch:
@@ -136,7 +136,7 @@ class Worker:
         for job in batch:
             self._metrics.waited(now - job.arrived)
         self._metrics.batch(len(batch), sum(job.tokens for job in batch))
-        steps = batch[0].tagger.steps([item for job in batch for item in job.items])
+        steps = batch[0].tagger.work([item for job in batch for item in job.items])
         results = iter((yield from self._compute(batch, steps)))
         answers = []
         for job in batch:
@@ -155,7 +155,7 @@ class Worker:
         return answers
 
     def _compute(
-        self, batch: Sequence[Job], steps: Generator[Step, None, list[Any]]
+        self, batch: Sequence[Job], steps: Generator[Progress, None, list[Any]]
     ) -> Generator[None, None, list[Any]]:
         """Run the tagger's steps, and record how long each takes."""
         while True:
@@ -170,5 +170,5 @@ class Worker:
                 return results
             self._metrics.stage(step.stage, time.perf_counter() - began)
             if step.tokens:
-                self._metrics.tokens(step.tokens, step.unknown)
+                self._metrics.tokens(step.tokens, step.oov)
             yield

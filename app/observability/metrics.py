@@ -20,7 +20,7 @@ from prometheus_client import (
 from starlette.types import Scope
 
 from fenestra.app.observability.route_names import RouteTemplates, method_of, route_of
-from fenestra.model.results import Analysis
+from fenestra.model.results import Result
 
 REFUSALS = (
     "overloaded",
@@ -131,10 +131,10 @@ class Metrics:
         self._tokens.inc(count)
         self._unknown.inc(unknown)
 
-    def tagged(self, analyses: Sequence[Analysis]) -> None:
+    def tagged(self, results: Sequence[Result]) -> None:
         """Count texts and their entities."""
-        self._texts.inc(len(analyses))
-        for label, count in Tally(entity.label for analysis in analyses for entity in analysis.entities).items():
+        self._texts.inc(len(results))
+        for label, count in Tally(entity.label for result in results for entity in result).items():
             self._entities.labels(label).inc(count)
 
     def model_loaded(self, name: str, version: str) -> None:

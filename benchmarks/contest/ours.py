@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contest.protocol import Contender, Material, Place, Words, serve
-from fenestra.model.results import Analysis, Entity
+from fenestra.model.results import Entity, Result
 from fenestra.model.tagger import Tagger
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -44,7 +44,7 @@ class Ours(Contender):
         """A batch of one."""
         return self._tagger.tag([text])[0]
 
-    def tokens(self, documents: Sequence[Sequence[Words]]) -> list[Analysis]:
+    def tokens(self, documents: Sequence[Sequence[Words]]) -> list[Result]:
         """All in one call, each document as a whole."""
         return [found for document in self._tagger.tag_documents(documents) for found in document]
 
@@ -52,10 +52,9 @@ class Ours(Contender):
         """A sentence for itself."""
         return self._tagger.tag_tokens([words])[0]
 
-    def places(self, answer: Analysis | list[Entity]) -> list[Place]:
+    def places(self, answer: Result | list[Entity]) -> list[Place]:
         """Without the scores."""
-        entities = answer.entities if isinstance(answer, Analysis) else answer
-        return [(entity.start, entity.end, entity.label) for entity in entities]
+        return [(entity.start, entity.end, entity.label) for entity in answer]
 
 
 def main(material: str, copies: str, folder: str, threads: str, variant: str = "") -> None:

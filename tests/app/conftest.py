@@ -12,8 +12,8 @@ from fenestra.app.main import create_app
 from fenestra.app.settings import Settings
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation, Share
-from fenestra.model.results import Analysis, Entity, TaggedToken
-from fenestra.model.steps import Step
+from fenestra.model.progress import Progress
+from fenestra.model.results import Entity, Result, TaggedToken, WordPlaces
 
 
 class StubTagger:
@@ -22,17 +22,17 @@ class StubTagger:
     labels = ("PER", "LOC")
     version = "stub-1"
 
-    def steps(self, items):
+    def work(self, items, *, alternatives=0):
         """As the real one: bounded pieces of work, here one an item."""
         found = []
         for item in items:
-            found += self.analyse([item])
-            yield Step("network", tokens=len(found[-1].tokens))
+            found += self.tag([item])
+            yield Progress("network", tokens=len(found[-1].tokens))
         return found
 
-    def analyse(self, items):
+    def tag(self, items):
         return [
-            self._analysis(
+            self._result(
                 [(m.group(), *m.span()) for m in re.finditer(r"\w+|[^\w\s]", item)]
                 if isinstance(item, str)
                 else [(word, i, i + 1) for i, word in enumerate(item)]
@@ -40,8 +40,8 @@ class StubTagger:
             for item in items
         ]
 
-    def explain_in_steps(self, item, token):
-        (found,) = yield from self.steps([item])
+    def explain_work(self, item, token):
+        (found,) = yield from self.work([item])
         if token >= len(found.tokens):
             raise InputError(f"token: {token}, of {len(found.tokens)}")
         shares = [
@@ -52,13 +52,13 @@ class StubTagger:
         total = 1.0 + sum(share.share for share in shares)
         return Explanation(found.tokens[token], "S-PER", total, 0.75, 0.25, "exact", shares)
 
-    def _analysis(self, words):
+    def _result(self, words):
         tokens = [
             TaggedToken(word, start, end, "B-PER" if word[0].isupper() else "O", min(len(word) / 10, 0.99))
             for word, start, end in words
         ]
         entities = [Entity(t.start, t.end, "PER", t.text, t.score) for t in tokens if t.tag == "B-PER"]
-        return Analysis(entities, tokens)
+        return Result(entities, tokens, WordPlaces([]))
 
 
 class Client:

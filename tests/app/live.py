@@ -24,10 +24,10 @@ class Gate(StubTagger):
         self.opened = threading.Event()
         self.begun = 0
 
-    def steps(self, items):
+    def work(self, items, **options):
         self.begun += 1
         self.opened.wait(TIMEOUT)
-        return (yield from super().steps(items))
+        return (yield from super().work(items, **options))
 
 
 class LiveServer:

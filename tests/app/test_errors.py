@@ -49,7 +49,7 @@ class Breaks:
     labels = ("PER",)
     version = "0"
 
-    def steps(self, items):
+    def work(self, items):
         raise KeyError(items[0])
 
 

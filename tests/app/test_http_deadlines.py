@@ -132,9 +132,9 @@ def test_a_client_that_does_not_read_is_cut_off(strict):
 
 def test_a_slow_model_does_not_count_against_the_clients_deadlines():
     class Slow(StubTagger):
-        def steps(self, items):
+        def work(self, items, **options):
             time.sleep(1.5)
-            return (yield from super().steps(items))
+            return (yield from super().work(items, **options))
 
     with LiveServer(Slow(), header_seconds=0.3, body_seconds=0.3, write_seconds=0.3, keep_alive_seconds=0.3) as server:
         assert server.ask(TAG).status == 200

@@ -11,7 +11,7 @@ from fenestra.app.engine.jobs import ClientGone
 from fenestra.app.errors import Problem
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
-from fenestra.model.steps import Step
+from fenestra.model.progress import Progress
 
 
 class Recorder:
@@ -27,7 +27,7 @@ class Recorder:
         self.threads = set()
         self.fails = frozenset()
 
-    def steps(self, items):
+    def work(self, items):
         self.asked.append(list(items))
         self.threads.add(threading.get_ident())
         for item in items:
@@ -35,7 +35,7 @@ class Recorder:
             if item in self.fails:
                 raise ZeroDivisionError(item)
             self.done.append(item)
-            yield Step("network", tokens=1)
+            yield Progress("network", tokens=1)
         return list(items)
 
 

@@ -108,8 +108,8 @@ def test_a_model_that_is_not_served_cannot_be_reloaded(start, refused):
 def test_a_request_keeps_the_model_it_started_with(start, folders):
     client = start()
     before = client.app.state.service.models.get("a").tagger
-    gate, analyse = threading.Event(), before.analyse
-    before.analyse = lambda items: gate.wait(30) and analyse(items)
+    gate, tag = threading.Event(), before.tag
+    before.tag = lambda items: gate.wait(30) and tag(items)
 
     async def scene():
         asked = asyncio.create_task(client.http.post("/tag", json={"text": ["Ada", "Ito"]}))

@@ -75,14 +75,14 @@ def test_a_stream_may_be_longer_than_a_body_and_than_the_queue(serve):
 
 
 def test_an_unexpected_error_in_one_line_leaves_the_others(serve, stub):
-    analyse = stub.analyse
+    tag = stub.tag
 
     def fail(items):
         if "boom" in items:
             raise ZeroDivisionError
-        return analyse(items)
+        return tag(items)
 
-    stub.analyse = fail
+    stub.tag = fail
     found = stream(serve(stub), b'{"text":"Ada"}\n{"text":"boom"}\n{"text":"Ito"}\n')
     assert [line.get("error", {}).get("code") for line in found] == [None, "internal", None]
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from fenestra.model.results import Result, WordPlaces
+
 
 def test_one_text_gives_one_result_with_its_entities(client):
     answer = client.tag({"text": "we met Ada there"})
@@ -68,15 +70,15 @@ def test_min_score_drops_entities_below_and_keeps_those_at_it(client):
 
 
 def test_scores_are_filtered_as_they_are_and_written_with_six_digits(serve, stub):
-    analyse = stub.analyse
+    tag = stub.tag
 
     def thirds(texts):
         return [
-            found._replace(entities=[entity._replace(score=1 / 3) for entity in found.entities])
-            for found in analyse(texts)
+            Result([entity._replace(score=1 / 3) for entity in found], found.tokens, WordPlaces([]))
+            for found in tag(texts)
         ]
 
-    stub.analyse = thirds
+    stub.tag = thirds
     client = serve(stub)
     assert client.results(text="Ada", min_score=1 / 3)[0]["entities"][0]["score"] == 0.333333
     assert client.results(text="Ada", min_score=0.3333334) == [{"entities": []}]

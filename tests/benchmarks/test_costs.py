@@ -47,7 +47,7 @@ class TestSynthetic:
 
     def test_the_tagger_sees_the_words_and_sentences_that_were_made(self):
         content = synthetic.text(SMALL)
-        (found,) = synthetic.tagger(SMALL).analyse([content])
+        (found,) = synthetic.tagger(SMALL).tag([content])
         assert [token.text for token in found.tokens] == content.split()
         assert len(found.tokens) == SMALL.tokens
         assert content.count(" . ") == SMALL.tokens // synthetic.SENTENCE - 1
@@ -59,9 +59,9 @@ class TestSynthetic:
 
         shape = replace(SMALL, features=features, labels=16)
         content = synthetic.text(shape)
-        (found,) = synthetic.tagger(shape).analyse([content])
-        assert [entity.text for entity in found.entities] == [word for word in content.split() if word[0].isupper()]
-        assert {entity.label for entity in found.entities} == {"L0"}
+        (found,) = synthetic.tagger(shape).tag([content])
+        assert [entity.text for entity in found] == [word for word in content.split() if word[0].isupper()]
+        assert {entity.label for entity in found} == {"L0"}
 
     def test_a_text_of_distinct_words_has_as_many_as_are_asked_for(self):
         words = " ".join(footprint.texts(2_500)).split()

@@ -17,8 +17,8 @@ from fenestra.app.main import create_app
 from fenestra.app.settings import Settings
 from fenestra.model.errors import RunError
 from fenestra.model.explain import Explanation, Share
-from fenestra.model.results import Analysis, Entity, TaggedToken
-from fenestra.model.steps import Step
+from fenestra.model.progress import Progress
+from fenestra.model.results import Entity, Result, TaggedToken, WordPlaces
 
 WORD = re.compile(r"\w+|[^\w\s]")
 OPENING = frozenset({"open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.listdir"})
@@ -33,7 +33,7 @@ class CommandedTagger:
     def __init__(self):
         self.tagged = []
 
-    def steps(self, items):
+    def work(self, items, *, alternatives=0):
         for item in items:
             text = item if isinstance(item, str) else " ".join(item)
             self.tagged.append(text)
@@ -46,12 +46,12 @@ class CommandedTagger:
             if found := re.search(r"STEPS (\d+)", text):
                 for _ in range(int(found[1])):
                     time.sleep(0.05)
-                    yield Step("network")
-            yield Step("rows", len(text.split()))
+                    yield Progress("network")
+            yield Progress("rows", len(text.split()))
         return [analysis(item) for item in items]
 
     def explain_in_steps(self, item, token):
-        yield Step("network")
+        yield Progress("network")
         found = analysis(item).tokens[token]
         return Explanation(found, "S-PER", 1.0, 1.0, 0.0, "exact", [Share(0, found.text, 0, 1, 0.0)])
 
@@ -62,7 +62,7 @@ def analysis(item):
     else:
         places = [(word, at, at + 1) for at, word in enumerate(item)]
     tokens = [TaggedToken(word, a, b, "B-PER" if word[0].isupper() else "O", 0.5) for word, a, b in places]
-    return Analysis([Entity(t.start, t.end, "PER", t.text, 0.5) for t in tokens if t.tag != "O"], tokens)
+    return Result([Entity(t.start, t.end, "PER", t.text, 0.5) for t in tokens if t.tag != "O"], tokens, WordPlaces([]))
 
 
 def main():

@@ -26,7 +26,7 @@ from fenestra.model.bundled import DEFAULT, bundled_model, find_model
 from fenestra.model.errors import InputError
 
 PREFIX = "FENESTRA_"
-_ELSEWHERE = frozenset({"FENESTRA_CACHE"})  # the training commands' folder of downloads: not ours, and not a slip
+_ELSEWHERE = frozenset({"FENESTRA_CACHE", "FENESTRA_TARGET"})  # of the training commands and of `make wheels`: no slips
 
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -1,8 +1,8 @@
 """Compiles the kernel while the project is built or installed; a hook of hatchling, named in ``pyproject.toml``.
 
 For this machine any C compiler will do: ``$CC``, or ``cc``, ``gcc``, ``clang``; where there is none, the package
-``ziglang`` brings one along for the time of the build. Where that fails too, the project is installed without, and works
-without, slower.
+``ziglang`` brings one along for the time of the build. Where that fails too, the project is installed without a kernel
+and works, slower.
 
 ``FENESTRA_TARGET`` names another platform to make a wheel for, one of ``TARGETS``, or ``pure``: a wheel without a
 kernel, which every platform can install. ``ziglang`` compiles for all of them; a build that fails ends the work.
@@ -32,7 +32,8 @@ _SOURCES = run_path(str(FOLDER / "sources.py"))  # as a package it could be impo
 VARIABLE = "FENESTRA_TARGET"
 PURE = "pure"
 FLAGS = (
-    "-std=c11 -O3 -g0 -fPIC -shared -fvisibility=hidden -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wall -Wextra"
+    "-std=c11 -O3 -g0 -fPIC -shared -fvisibility=hidden -ffp-contract=fast -fno-math-errno -fno-trapping-math "
+    "-Wall -Wextra"
 ).split()
 ZIG = "ziglang>=0.14"
 _X86 = ("x86_64", "amd64")

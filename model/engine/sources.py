@@ -1,7 +1,7 @@
-"""What the kernel is compiled from and what its builds are called: read by ``build.py``, which makes them, and by
-``library.py``, which loads one.
+"""What the kernel is compiled from, and what its builds are called.
 
-``build.py`` runs before anything is installed, so nothing but the standard library is imported here.
+``build.py`` makes the builds and ``library.py`` loads one; both read it here. ``build.py`` runs before anything is
+installed, so nothing but the standard library is imported.
 """
 
 import hashlib

@@ -16,14 +16,14 @@ BUILDS = {"x86-64-v4": 4, "x86-64-v3": 3, "any": 0}
 _SUFFIXES = {"darwin": ".dylib", "win32": ".dll"}
 
 
-def c_sources() -> list[Path]:
+def c_sources(room: Path = ROOM) -> list[Path]:
     """The files that are compiled; each stands in the folder of its stage."""
-    return sorted(ROOM.glob("*/*.c"))
+    return sorted(room.glob("*/*.c"))
 
 
-def digest() -> str:
+def digest(room: Path = ROOM) -> str:
     """16 hexadecimal digits that tell these sources from others; compiled into the library as ``sources()``."""
-    files = [*sorted(ROOM.glob("*.h")), *c_sources()]
+    files = [*sorted(room.glob("*.h")), *c_sources(room)]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 

@@ -32,11 +32,6 @@ def test_the_level_is_that_of_the_flags_which_the_system_lists(kernel):
     assert kernel.cpu_level() == (1 if not flags >= V3 else 4 if flags >= V4 else 3)
 
 
-def test_the_library_knows_the_sources_that_it_was_compiled_from(kernel):
-    kernel.sources.restype = ctypes.c_char_p
-    assert kernel.sources().decode() == sources.digest()
-
-
 def test_the_digest_is_of_every_file_in_c():
     room = sources.ROOM
     assert {path.name for path in sources.c_sources()} == {path.name for path in room.rglob("*.c")}

@@ -61,7 +61,7 @@ def bench(folder: Path, file: Path, *, repeats: int = 5, device: str = "auto", t
         "kernel": tagger.kernel,
         "threads": threads,
         "python": platform.python_version(),
-        "torch": metadata.version("torch"),
+        "numpy": metadata.version("numpy"),
         "load_seconds": load_seconds,
         "raw_text": {"texts": len(texts), "tokens": raw_tokens, "tokens_per_second": raw},
         "words": {"sentences": len(sentences), "tokens": split_tokens, "tokens_per_second": split},

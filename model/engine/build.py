@@ -19,6 +19,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,15 +80,11 @@ def compile_native(folder: Path) -> list[Path]:
     command = compiler()
     if command is None or sys.platform == "win32":
         return []
-    zig = "ziglang" in command
-    made = []
-    for build in builds(platform.machine().lower() in _X86):
-        path = folder / _SOURCES["library_name"](build)
-        if message := compile_one([*command, *march(build, zig)], path):
+    said = compile_all(command, builds(platform.machine().lower() in _X86), folder, sys.platform)
+    for path, message in said.items():
+        if message:
             sys.stderr.write(f"{path.name} was not compiled: {message}\n")
-        else:
-            made.append(path)
-    return made
+    return [path for path, message in said.items() if not message]
 
 
 def cross_compile(target: Target, folder: Path) -> list[Path]:
@@ -96,14 +93,11 @@ def cross_compile(target: Target, folder: Path) -> list[Path]:
     Raises:
         BuildError: one was not compiled.
     """
-    command = [*zig_compiler(), "-target", target.triple]
-    made = []
-    for build in builds(target.x86):
-        path = folder / _SOURCES["library_name"](build, target.system)
-        if message := compile_one([*command, *march(build, zig=True)], path):
+    said = compile_all([*zig_compiler(), "-target", target.triple], builds(target.x86), folder, target.system)
+    for path, message in said.items():
+        if message:
             raise BuildError(f"{path.name} for {target.triple}: {message}")
-        made.append(path)
-    return made
+    return list(said)
 
 
 def compiler() -> list[str] | None:
@@ -131,6 +125,14 @@ def march(build: str, zig: bool) -> list[str]:
     if build == "any":
         return ["-mcpu=baseline"] if zig else []  # left alone, zig compiles for the processor that it runs on
     return [f"-march={build.replace('-', '_') if zig else build}"]
+
+
+def compile_all(command: list[str], names: list[str], folder: Path, system: str) -> dict[Path, str]:
+    """Compile several builds at once; gives what the compiler said of each that failed, and ``""`` of the others."""
+    paths = [folder / _SOURCES["library_name"](name, system) for name in names]
+    commands = [[*command, *march(name, "ziglang" in command)] for name in names]
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(paths, pool.map(compile_one, commands, paths), strict=True))
 
 
 def compile_one(command: list[str], path: Path) -> str:

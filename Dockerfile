@@ -2,53 +2,76 @@
 #
 #   docker build -t fenestra:serve .
 #   docker build -t fenestra:train --target train .
-#   docker build -t fenestra:cuda --build-arg TORCH_INDEX= .
+#   docker build -t fenestra:cuda --build-arg EXTRAS="serve otel gpu" .
 #
-# TORCH_INDEX is the package index torch comes from: PyTorch's CPU builds unless told otherwise. Empty, torch comes from
-# wherever pip looks by itself, and on Linux that is the CUDA build on PyPI; any of PyTorch's own indexes will do as well.
+# EXTRAS is what the serve image holds besides the base; torch is in it only with gpu. TORCH_INDEX is the package index that
+# torch comes from: for training PyTorch's CPU builds unless told otherwise. Empty, torch comes from wherever pip looks by
+# itself, and on Linux that is the CUDA build on PyPI; any of PyTorch's own indexes will do as well.
 #
-# Dependencies go into a virtual environment without pip, which is copied whole into a clean base: the result has no
-# compiler, no pip cache, and the serve image no gensim, seqeval or tensorboard, which proves the layering.
+# Packages go into a virtual environment without pip, which is copied whole into a clean base: the result has no compiler,
+# no pip cache, and the serve image no torch, gensim or seqeval, which proves the layering.
 
-# ── build: what serving needs ──
-FROM python:3.11-slim AS build
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# ── requirements: what pyproject.toml asks for, a file for each extra; only a change of them fetches packages again ──
+FROM python:3.11-slim AS requirements
+WORKDIR /requirements
+COPY pyproject.toml ./
+RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; [print(*lines, sep="\n", file=open(f"{name}.txt", "w")) for name, lines in {"base": p["dependencies"], **p["optional-dependencies"]}.items()]' \
+ && rm pyproject.toml
+
+# ── wheel: Fenestra itself, its kernel compiled ──
+FROM python:3.11-slim AS wheel
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-RUN python -m venv --without-pip /opt/fenestra
-
-# What serving needs, traces included: an image cannot be given an extra when it runs.
-# torch first and alone: only it comes from TORCH_INDEX, and only a change of pyproject.toml fetches it again.
-COPY pyproject.toml ./
-RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["otel"], sep="\n")' \
-      > requirements.txt \
- && pip --python /opt/fenestra/bin/python install --no-compile --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
-      "$(grep '^torch==' requirements.txt)" \
- && pip --python /opt/fenestra/bin/python install --no-compile -r requirements.txt \
- # What only building against torch or testing torch needs: its C++ tests, headers and tools, some 190 MB.
- # torch_shm_manager stays: `import torch` looks for it.
- && cd /opt/fenestra/lib/python3.11/site-packages/torch \
- && rm -rf test include \
- && find bin -mindepth 1 ! -name torch_shm_manager -delete
-
-COPY README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY model model
 COPY training training
 COPY app app
 COPY fenestra fenestra
 COPY data/models data/models
-# The inner loops are compiled here; there is no compiler in this image, so one is fetched for as long as the build lasts
-# (model/engine/build.py).
-RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps . \
- # Bytecode for the modules that a start really imports: a read-only root could not keep it later. Compiling every
- # module would add 150 MB, these add 25, and none would make each start seconds slower.
+# There is no compiler in this image, so one is fetched for as long as the build lasts (model/engine/build.py).
+RUN pip wheel --no-deps --wheel-dir /wheels .
+
+# ── build: the environment that both images begin with ──
+FROM python:3.11-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv --without-pip /opt/fenestra
+COPY --from=requirements /requirements /requirements
+
+# ── build-serve: what serving needs, traces included: an image cannot be given an extra when it runs ──
+FROM build AS build-serve
+ARG EXTRAS="serve otel"
+ARG TORCH_INDEX=
+# torch first and alone: only it comes from TORCH_INDEX. Then all packages, less numpy's own tests (12 MB).
+RUN set --; for extra in base $EXTRAS; do \
+      if [ "$extra" = gpu ]; then \
+        pip --python /opt/fenestra/bin/python install --no-compile --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
+          "$(cat /requirements/gpu.txt)" || exit; \
+      fi; \
+      set -- "$@" -r "/requirements/$extra.txt"; \
+    done \
+ && pip --python /opt/fenestra/bin/python install --no-compile "$@" \
+ && find /opt/fenestra/lib/python3.11/site-packages/numpy -name tests -type d -prune -exec rm -rf {} +
+COPY --from=wheel /wheels /wheels
+RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps /wheels/*.whl \
+ # Bytecode for the modules that a start really imports: a read-only root could not keep it later. Without any, each
+ # start would take longer; for every module, the image would be larger.
  && echo "Ada Lovelace met Charles Babbage in London." | /opt/fenestra/bin/fenestra tag - > /dev/null \
  && /opt/fenestra/bin/python -c 'import fenestra.app.main, uvicorn.lifespan.on, uvicorn.loops.auto, uvicorn.protocols.http.auto'
 
-# ── build-train: and what training needs on top ──
+# ── build-train: what training needs ──
 FROM build AS build-train
-RUN pip --python /opt/fenestra/bin/python install --no-compile --use-pep517 "/src[train]" \
- && /opt/fenestra/bin/python -c 'import fenestra.cli.train, gensim, seqeval.metrics, optuna, torch.utils.tensorboard'
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
+      "$(grep '^torch==' /requirements/train.txt)" \
+ && pip --python /opt/fenestra/bin/python install --no-compile -r /requirements/base.txt -r /requirements/train.txt \
+ # What only building against torch or testing torch needs: its C++ tests, headers and tools, some 190 MB.
+ # torch_shm_manager stays: `import torch` looks for it.
+ && cd /opt/fenestra/lib/python3.11/site-packages/torch \
+ && rm -rf test include \
+ && find bin -mindepth 1 ! -name torch_shm_manager -delete
+COPY --from=wheel /wheels /wheels
+RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps /wheels/*.whl \
+ && /opt/fenestra/bin/python -c 'import fenestra.training.job, gensim, seqeval.metrics, optuna, torch.utils.tensorboard'
 
 # ── runtime: the clean base of both images ──
 FROM python:3.11-slim AS runtime
@@ -76,10 +99,10 @@ CMD ["training/configs/sample.toml", "--output", "/models/sample"]
 
 # ── serve: docker run -p 8000:8000 fenestra:serve ──
 FROM runtime AS serve
-COPY --from=build /opt/fenestra /opt/fenestra
+COPY --from=build-serve /opt/fenestra /opt/fenestra
 ENV FENESTRA_HOST=0.0.0.0 FENESTRA_PORT=8000
 EXPOSE 8000
-# http.client heeds no proxy settings; the time limit is what makes a frozen service unhealthy.
+# http.client follows no proxy settings; the time limit is what makes a frozen service unhealthy.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['FENESTRA_PORT']), timeout=3); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["fenestra"]

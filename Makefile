@@ -1,7 +1,7 @@
 # Fenestra's verbs. `make` alone lists them.
 #
-# pip installs everything. On Linux, PyPI's torch is the CUDA build (gigabytes); to get the CPU build instead, name
-# the index it comes from once, at the first install:
+# pip installs what a verb needs and no more; torch only for training and the tests. On Linux, PyPI's torch is the CUDA
+# build (gigabytes); to get the CPU build instead, name the index it comes from once, at the first install:
 #
 #     make install TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #
@@ -22,6 +22,7 @@ BENCH_ARGS  ?=
 SOAK_ARGS   ?=
 DOCKER      ?= docker
 TARGET      ?= serve
+WHEELS      ?= pure linux-x86_64 linux-aarch64 macos-arm64 macos-x86_64 windows-x86_64
 IMAGE       ?= fenestra:$(TARGET)
 
 VENV := .venv
@@ -30,17 +31,17 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak image clean
+.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak wheels image clean
 
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-install: $(VENV)/.dev ## create .venv and install Fenestra with the training and development extras (PYTHON, TORCH_INDEX)
+install: $(VENV)/.dev ## create .venv and install Fenestra with everything: serving, training, development (PYTHON, TORCH_INDEX)
 
-serve: $(VENV)/.base ## serve a model, the bundled one unless MODEL is given (HOST, PORT); installs only what serving needs
+serve: $(VENV)/.serve ## serve a model, the bundled one unless MODEL is given (HOST, PORT); installs only what serving needs
 	@exec $(BIN)/fenestra serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL))
 
-train: $(VENV)/.dev ## run one training job (CONFIG, OUTPUT)
+train: $(VENV)/.train ## run one training job (CONFIG, OUTPUT, TORCH_INDEX)
 	@exec $(BIN)/fenestra train $(CONFIG) --output $(OUTPUT)
 
 check: $(VENV)/.dev ## formatting, lint, types and the import rule; changes nothing
@@ -58,7 +59,7 @@ test: install check ## install, check, then every test, with coverage (WORKERS, 
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.dev ## the tests that train no model, drive no browser and load no server (PYTEST_ARGS)
-	$(BIN)/python -m pytest -m "not training and not browser and not load" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not training and not browser and not load and not wheel" $(PYTEST_ARGS)
 
 bench: $(VENV)/.base ## tokens per second and latency of a model (MODEL, FILE)
 	@exec $(BIN)/fenestra bench $(if $(MODEL),--model $(MODEL)) $(FILE)
@@ -73,11 +74,16 @@ bench-ablation: $(VENV)/.dev ## what each part of the CoNLL-2003 recipe is worth
 soak: $(VENV)/.dev ## the service in full length: stops, reloads, memory, overload, equal bytes; over an hour (SOAK_ARGS)
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
+wheels: $(VENV)/.dev ## build the sdist and the wheels of all platforms into dist/, compiled here without an emulator (WHEELS)
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t sdist
+	for target in $(WHEELS); do FENESTRA_TARGET=$$target $(BIN)/python -m hatchling build -t wheel || exit; done
+
 image: ## build the container image (DOCKER, TARGET=serve|train, IMAGE, TORCH_INDEX)
 	$(DOCKER) build --target $(TARGET) -t $(IMAGE) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .
 
 clean: ## remove .venv, caches and build outputs; never runs/
-	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist model/engine/kernel-* *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find app fenestra model training tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ── the virtual environment: made once, installed anew when pyproject.toml or the kernel changes ──
@@ -96,12 +102,18 @@ $(BIN)/python:
 	echo "creating $(VENV) with $$("$$found" --version) ($$found)"; \
 	"$$found" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-KERNEL := $(wildcard model/*/*.c model/*.h) model/engine/build.py
+KERNEL  := $(wildcard model/*/*.c model/*.h) model/engine/build.py model/engine/sources.py
+INSTALL := pyproject.toml $(KERNEL) | $(BIN)/python
 
-$(VENV)/.base: pyproject.toml $(KERNEL) | $(BIN)/python
+# A stamp for each extra. `dev` holds the others, and the base is in all.
+$(VENV)/.base: $(INSTALL)
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml $(KERNEL) | $(BIN)/python
-	$(PIP) -e '.[dev]'
+$(VENV)/.serve $(VENV)/.train: $(VENV)/.%: $(INSTALL)
+	$(PIP) -e '.[$*]'
 	@touch $(VENV)/.base $@
+
+$(VENV)/.dev: $(INSTALL)
+	$(PIP) -e '.[dev]'
+	@touch $(VENV)/.base $(VENV)/.serve $(VENV)/.train $@

@@ -26,7 +26,7 @@ from fenestra.model.bundled import DEFAULT, bundled_model, find_model
 from fenestra.model.errors import InputError
 
 PREFIX = "FENESTRA_"
-_OTHER_VARIABLES = frozenset({"FENESTRA_CACHE"})  # read by the training commands: their folder of downloads
+_OTHER_VARIABLES = frozenset({"FENESTRA_CACHE", "FENESTRA_TARGET"})  # of the training commands, of `make wheels`
 
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

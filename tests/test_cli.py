@@ -179,20 +179,36 @@ class TestUsage:
             assert "examples:" in out
 
     @pytest.mark.parametrize(
-        ("verb", "package"), [("evaluate", "seqeval"), ("train", "seqeval"), ("tune", "optuna"), ("tune", "tomli_w")]
+        ("verb", "package", "extra", "make"),
+        [
+            ("serve", "fastapi", "serve", "serve"),
+            ("serve", "uvicorn", "serve", "serve"),
+            ("serve", "pydantic", "serve", "serve"),
+            ("evaluate", "seqeval", "train", "install"),
+            ("train", "torch", "train", "install"),
+            ("train", "seqeval", "train", "install"),
+            ("train", "pydantic", "train", "install"),
+            ("tune", "optuna", "train", "install"),
+            ("tune", "tomli_w", "train", "install"),
+            ("data check", "pydantic", "train", "install"),
+            ("vectors neighbours", "gensim", "train", "install"),
+        ],
     )
-    def test_a_missing_extra_is_named_with_the_way_to_get_it(self, folder, verb, package, tmp_path):
+    def test_a_missing_extra_is_named_with_the_way_to_get_it(self, folder, verb, package, extra, make, tmp_path):
         """Before any work is done: a training does not end for want of what scores it."""
         code = f"import sys; sys.modules[{package!r}] = None; {LAUNCH}"
         words = {
+            "serve": ["--port", "0"],
             "evaluate": ["--model", folder, "data/sample/dev.conll"],
             "train": ["training/configs/sample.toml", "--output", tmp_path / "new"],
             "tune": ["training/configs/sample.toml", "no_space.toml", "--output", tmp_path / "new"],
+            "data check": ["data/sample/dev.conll", "--vectors", "bundled"],
+            "vectors neighbours": ["munich", "--vectors", "gensim:glove-wiki-gigaword-100"],
         }
-        status, out, err = finish(verb, *words[verb], code=code)
+        status, out, err = finish(*verb.split(), *words[verb], code=code)
         assert (status, out) == (2, "")
-        assert err.splitlines()[-1].endswith("in the source folder run: make install, or pip install -e '.[train]'")
-        assert len(err.splitlines()) == 1
+        way = f"pip install 'fenestra-ner[{extra}]', or in the source folder: make {make}"
+        assert err == f"fenestra: {package} is not installed; run: {way}\n"
 
     def test_the_training_verbs_run_as_a_module_too(self, capsys):
         assert training_cli.main(["train", "--help"]) == 0

@@ -1,12 +1,16 @@
 """What is promised around the code: what an installation holds, what `make` offers, what the containers may do."""
 
 import fnmatch
+import hashlib
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -25,7 +29,15 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 TARGETS = re.search(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[1].split()
-TRAINING_ONLY = {"gensim", "seqeval", "tensorboard", "pyarrow", "msgpack", "optuna", "tomli-w"}
+EXTRAS = PROJECT["optional-dependencies"]
+WHEELS = re.search(r"^WHEELS +\?= (.+)$", MAKEFILE, re.MULTILINE)[1].split()
+CROSS = {  # target: what the name of its wheel ends with, and how each of its libraries begins
+    "linux-x86_64": ("manylinux_2_17_x86_64.manylinux2014_x86_64", b"\x7fELF\x02\x01"),
+    "linux-aarch64": ("manylinux_2_17_aarch64.manylinux2014_aarch64", b"\x7fELF\x02\x01"),
+    "macos-arm64": ("macosx_11_0_arm64", b"\xcf\xfa\xed\xfe\x0c\0\0\x01"),
+    "macos-x86_64": ("macosx_10_13_x86_64", b"\xcf\xfa\xed\xfe\x07\0\0\x01"),
+    "windows-x86_64": ("win_amd64", b"MZ"),
+}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -53,13 +65,19 @@ class TestInstallation:
         files = [path for folder in bundled_models().values() for path in folder.iterdir()]
         assert sum(path.stat().st_size for path in files) <= 45_000_000
 
-    def test_serving_needs_nothing_that_only_training_uses(self):
-        assert names(PROJECT["dependencies"]).isdisjoint(TRAINING_ONLY)
-        assert {"gensim", "seqeval"} <= names(PROJECT["optional-dependencies"]["train"])
+    def test_tagging_needs_numpy_and_safetensors_and_a_progress_bar(self):
+        assert names(PROJECT["dependencies"]) == {"numpy", "safetensors", "tqdm"}
 
-    def test_torch_is_pinned(self):
+    def test_only_training_and_the_gpu_need_torch(self):
+        assert {extra for extra, needed in EXTRAS.items() if "torch" in names(needed)} == {"train", "gpu"}
+
+    def test_serving_and_training_share_only_what_checks_their_configurations(self):
+        assert names(EXTRAS["serve"]) & names(EXTRAS["train"]) == {"pydantic"}
+
+    def test_torch_is_pinned_to_one_version(self):
         """Same seed, same numbers: only with the same torch. The Dockerfile relies on the pin, too."""
-        assert any(re.fullmatch(r"torch==[\d.]+", requirement) for requirement in PROJECT["dependencies"])
+        (pin,) = {needed for extra in EXTRAS.values() for needed in extra if Requirement(needed).name == "torch"}
+        assert re.fullmatch(r"torch==[\d.]+", pin)
 
     @pytest.mark.parametrize("extra", sorted(PROJECT["optional-dependencies"]))
     def test_every_extra_is_there_in_a_development_environment(self, extra):
@@ -80,6 +98,153 @@ class TestInstallation:
         assert callable(getattr(importlib.import_module(module), function))
 
 
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def kernels(wheel: Path) -> dict[str, bytes]:
+    return {name: held for name, held in contents(wheel).items() if "/kernel-" in name}
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """Build an archive of a source tree; gives its path."""
+    if importlib.util.find_spec("hatchling") is None:
+        pytest.skip("hatchling is not installed; `make install` brings it")
+
+    def run(kind, source=ROOT, target=None):
+        folder = tmp_path_factory.mktemp("dist")
+        environment = {name: value for name, value in os.environ.items() if name != "FENESTRA_TARGET"}
+        if target:
+            environment["FENESTRA_TARGET"] = target
+        command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
+        subprocess.run(command, cwd=source, env=environment, check=True, capture_output=True, timeout=600)
+        (archive,) = folder.iterdir()
+        return archive
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def pure(build):
+    return build("wheel", target="pure")
+
+
+@pytest.fixture(scope="module")
+def native(build):
+    if not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
+        pytest.skip("there is no C compiler")
+    return build("wheel")
+
+
+@pytest.fixture(scope="module")
+def sdist(build):
+    return build("sdist")
+
+
+@pytest.mark.wheel
+class TestWheels:
+    """What an archive holds and where it lands, built from this tree into a folder of its own."""
+
+    def test_a_wheel_holds_the_rooms_the_models_and_the_marker_of_its_types(self, pure):
+        assert pure.name == f"fenestra_ner-{PROJECT['version']}-py3-none-any.whl"
+        held = contents(pure)
+        for room in ("app", "model", "training"):
+            ours = [path for path in (ROOT / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+            for path in ours:
+                if not path.name.startswith("kernel-"):
+                    assert held[f"fenestra/{path.relative_to(ROOT)}"] == path.read_bytes()
+        for name, folder in bundled_models().items():
+            for path in folder.iterdir():
+                assert held[f"fenestra/data/models/{name}/{path.name}"] == path.read_bytes()
+        assert "fenestra/py.typed" in held
+        assert not kernels(pure)
+
+    def test_the_wheel_of_this_machine_is_of_its_platform_and_holds_its_kernel(self, native):
+        assert not native.name.endswith("-any.whl")
+        assert "fenestra/model/engine/kernel-any" in {name.rpartition(".")[0] for name in kernels(native)}
+
+    def test_beside_a_project_with_rooms_of_the_same_names_nothing_but_fenestra_is_installed(self, native, tmp_path):
+        """As an adopter has it: a FastAPI project with its own `app/`, and a `model.py`."""
+        site, project = tmp_path / "site", tmp_path / "project"
+        for name in ("app/__init__.py", "training/__init__.py", "model.py"):
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            (project / name).write_text("THEIRS = True\n", encoding="utf-8")
+        install = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--no-deps",
+            "--no-index",
+            "--target",
+            str(site),
+            str(native),
+        ]
+        subprocess.run(install, check=True, capture_output=True, timeout=300)
+        dist_info = f"fenestra_ner-{PROJECT['version']}.dist-info"
+        assert {path.name for path in site.iterdir()} == {"fenestra", dist_info, "bin"}
+        assert [path.name for path in (site / "bin").iterdir()] == ["fenestra"]
+        code = (
+            "import fenestra, app, model, training\n"
+            "assert app.THEIRS and model.THEIRS and training.THEIRS\n"
+            "print(fenestra.__file__)"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=project,
+            env={**os.environ, "PYTHONPATH": str(site)},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert run.stdout.strip() == str(site / "fenestra" / "__init__.py")
+
+    def test_the_source_archive_holds_everything_once(self, sdist):
+        with tarfile.open(sdist) as archive:
+            files = [member for member in archive.getmembers() if member.isfile() and member.size]
+            sums = [hashlib.sha256(archive.extractfile(member).read()).hexdigest() for member in files]
+            assert all(member.isfile() for member in archive.getmembers()), "a link would lead out of the archive"
+        assert len(set(sums)) == len(sums)
+        top = {member.name.split("/")[1] for member in files}
+        assert top == {
+            "fenestra",
+            "data",
+            "pyproject.toml",
+            "PKG-INFO",
+            "README.md",
+            "LICENSE",
+            "CHANGELOG.md",
+            ".gitignore",
+        }
+
+    def test_a_wheel_of_the_source_archive_is_the_wheel_of_the_tree(self, sdist, pure, build, tmp_path):
+        with tarfile.open(sdist) as archive:
+            archive.extractall(tmp_path, filter="data")
+        (source,) = tmp_path.iterdir()
+        assert contents(build("wheel", source, "pure")) == contents(pure)
+
+    def test_a_platform_that_is_not_known_is_refused_by_name(self, build):
+        with pytest.raises(subprocess.CalledProcessError) as failure:
+            build("wheel", target="amiga")
+        assert b"FENESTRA_TARGET=amiga: expected pure or one of linux-x86_64, " in failure.value.stderr
+
+    @pytest.mark.parametrize("target", CROSS)
+    def test_a_wheel_of_another_platform_holds_its_libraries_and_the_tree_keeps_its_own(self, build, target):
+        if importlib.util.find_spec("ziglang") is None:
+            pytest.skip("ziglang is not installed; `make install` brings it")
+        before = {path: path.read_bytes() for path in (ROOT / "model").glob("*/kernel-*")}
+        wheel = build("wheel", target=target)
+        tag, magic = CROSS[target]
+        assert wheel.name.endswith(f"-py3-none-{tag}.whl")
+        libraries = kernels(wheel)
+        assert len(libraries) == (3 if target.endswith("x86_64") else 1)
+        assert all(library.startswith(magic) for library in libraries.values())
+        assert {path: path.read_bytes() for path in (ROOT / "model").glob("*/kernel-*")} == before
+
+
 class TestMakefile:
     def test_make_alone_prints_the_help(self):
         assert make() == make("help")
@@ -95,10 +260,52 @@ class TestMakefile:
         promised = "help install serve train check fix test test-fast bench image clean"
         assert set(TARGETS) >= set(promised.split())
 
-    def test_serving_does_not_install_the_training_extra(self):
-        """A fresh machine answers sooner, and cannot come to lean on gensim by accident."""
-        assert re.search(r"^serve: \$\(VENV\)/\.base ", MAKEFILE, re.MULTILINE)
-        assert re.search(r"^\$\(VENV\)/\.base: .*\n\t\$\(PIP\) -e \.$", MAKEFILE, re.MULTILINE)
+    @pytest.fixture
+    def installed_by(self, tmp_path):
+        """Run a verb where no program does anything but be noted; gives what pip was told to install."""
+        for name in ("Makefile", "pyproject.toml", "model/engine/build.py", "model/engine/sources.py"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+        (tmp_path / ".venv" / "bin").mkdir(parents=True)
+        for name in ("python", "fenestra", "ruff", "mypy", "lint-imports"):
+            program = tmp_path / ".venv" / "bin" / name
+            program.write_text('#!/bin/sh\necho "$0 $@" >> calls\n', encoding="utf-8")
+            program.chmod(0o755)
+
+        def run(verb):
+            (tmp_path / "calls").write_text("", encoding="utf-8")
+            make("-C", str(tmp_path), verb, "CI=")
+            return re.findall(r"-m pip install .*-e (\S+)$", (tmp_path / "calls").read_text("utf-8"), re.MULTILINE)
+
+        return run
+
+    @pytest.mark.parametrize(
+        ("verb", "installed"),
+        [("bench", "."), ("serve", ".[serve]"), ("train", ".[train]"), ("check", ".[dev]"), ("test", ".[dev]")],
+    )
+    def test_a_verb_installs_what_it_needs_and_no_more(self, installed_by, verb, installed):
+        """A fresh machine answers sooner, and cannot come to lean on torch by accident."""
+        assert installed_by(verb) == [installed]
+
+    @pytest.mark.parametrize(
+        ("first", "enough_for"), [("serve", "bench"), ("train", "bench"), ("install", "bench serve train check")]
+    )
+    def test_a_verb_that_needs_less_than_is_there_installs_nothing(self, installed_by, first, enough_for):
+        assert installed_by(first)
+        assert [installed_by(verb) for verb in (first, *enough_for.split())] == [[]] * (1 + len(enough_for.split()))
+
+    def test_serving_and_training_add_to_each_other(self, installed_by):
+        assert [installed_by(verb) for verb in ("serve", "train", "serve", "train")] == [
+            [".[serve]"],
+            [".[train]"],
+            [],
+            [],
+        ]
+
+    def test_every_platform_of_the_wheels_is_one_that_the_build_knows(self):
+        build = (ROOT / "model" / "engine" / "build.py").read_text(encoding="utf-8")
+        assert [*re.findall(r'^    "(\S+)": Target\(', build, re.MULTILINE)] == list(CROSS)
+        assert ["pure", *CROSS] == WHEELS
 
     def test_continuous_integration_runs_the_same_verb(self):
         script = ROOT / ".ci" / "run"

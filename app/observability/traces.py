@@ -144,8 +144,7 @@ def open_tracer() -> Tracer | None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        way = "in the source folder run: pip install -e '.[otel]'"
-        raise InputError(f"{variable}: traces need an extra; {way}") from error
+        raise InputError(f"{variable}: traces need an extra; run: pip install 'fenestra-ner[otel]'") from error
     named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     resource = Resource.create({} if named else {"service.name": "fenestra"})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)

@@ -55,6 +55,7 @@ def _add_serve(verbs: Verbs) -> None:
         "serve",
         _serve,
         "answer HTTP; every FENESTRA_… setting of the environment counts, and these options before it",
+        extra="serve",
         examples=(
             "  fenestra serve\n"
             "  fenestra serve --model russian\n"

@@ -29,6 +29,8 @@ Verb = Callable[[argparse.Namespace], int | None]
 """Does the work of a verb; returns its exit code, or None for 0."""
 
 _OURS = ("fenestra",)
+_MAKE = {"serve": "serve", "train": "install"}
+"""The extras that verbs need, and what installs each in the source folder (``make train`` would also train)."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -56,7 +58,9 @@ def new_parser(prog: str, description: str, examples: str) -> tuple[CommandParse
     return parser, parser.add_subparsers(title="verbs", metavar="VERB")
 
 
-def add_verb(verbs: Verbs, name: str, run: Verb, summary: str, *, examples: str, collect: str = "") -> CommandParser:
+def add_verb(
+    verbs: Verbs, name: str, run: Verb, summary: str, *, examples: str, collect: str = "", extra: str = ""
+) -> CommandParser:
     """Add a verb.
 
     Args:
@@ -67,6 +71,7 @@ def add_verb(verbs: Verbs, name: str, run: Verb, summary: str, *, examples: str,
         examples: of its use, one a line.
         collect: the positional argument that takes several values; argparse stops at the first option, so what
             comes after one is put there by :func:`run`.
+        extra: what has to be installed besides the base; of ``_MAKE``.
     """
     parser = verbs.add_parser(
         name,
@@ -76,7 +81,7 @@ def add_verb(verbs: Verbs, name: str, run: Verb, summary: str, *, examples: str,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(run=run, parser=parser, collect=collect)
+    parser.set_defaults(run=run, parser=parser, collect=collect, extra=extra)
     return parser
 
 
@@ -128,7 +133,7 @@ def run(parser: CommandParser, argv: Sequence[str] | None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         return 1
     except Exception as error:
-        return _explain(error, debug=options.debug)
+        return _explain(error, debug=options.debug, extra=getattr(options, "extra", ""))
     finally:
         _give_up_unwritable_output()
 
@@ -170,7 +175,7 @@ def _parse(parser: CommandParser, argv: Sequence[str] | None) -> argparse.Namesp
     return options
 
 
-def _explain(error: Exception, *, debug: bool) -> int:
+def _explain(error: Exception, *, debug: bool, extra: str) -> int:
     """Say what went wrong, in the words of the error if it is one of ours."""
     from fenestra.model.errors import FenestraError, InputError
 
@@ -178,9 +183,11 @@ def _explain(error: Exception, *, debug: bool) -> int:
         traceback.print_exception(error)
     if isinstance(error, FenestraError):
         return complain(str(error), code=2 if isinstance(error, InputError) else 1)
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] not in _OURS:
-        way = "make install, or pip install -e '.[train]'"
-        return complain(f"{error.name} is not installed; in the source folder run: {way}", code=2)
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if missing and missing not in _OURS:
+        way = f"pip install 'fenestra-ner[{extra}]'" if extra else "pip install fenestra-ner"
+        verb = _MAKE.get(extra, "install")
+        return complain(f"{missing} is not installed; run: {way}, or in the source folder: make {verb}", code=2)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return complain(f"{where}{error.strerror}", code=1)

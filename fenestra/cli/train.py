@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from fenestra.training.fit.score import LabelScore
     from fenestra.training.report.evaluation import Evaluation, Variant
 
+_add_verb = partial(add_verb, extra="train")
 _FETCHED = (
     "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; "
     "lexicon: names, names-ru"
@@ -60,7 +62,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def _add_train(verbs: Verbs) -> None:
-    parser = add_verb(
+    parser = _add_verb(
         verbs,
         "train",
         _train,
@@ -80,7 +82,7 @@ def _add_train(verbs: Verbs) -> None:
 
 
 def _add_tune(verbs: Verbs) -> None:
-    parser = add_verb(
+    parser = _add_verb(
         verbs,
         "tune",
         _tune,
@@ -106,7 +108,7 @@ def _add_tune(verbs: Verbs) -> None:
 
 
 def _add_evaluate(verbs: Verbs) -> None:
-    parser = add_verb(
+    parser = _add_verb(
         verbs,
         "evaluate",
         _evaluate,
@@ -159,7 +161,7 @@ def _add_data(verbs: Verbs) -> None:
     parser = verbs.add_parser("data", help="get a known corpus, vectors or lists; check or split a corpus")
     parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
-    fetch = add_verb(
+    fetch = _add_verb(
         actions,
         "fetch",
         _fetch,
@@ -168,7 +170,7 @@ def _add_data(verbs: Verbs) -> None:
     )
     fetch.add_argument("name", metavar="NAME", help=_FETCHED)
     fetch.add_argument("--force", action="store_true", help="get it again although it is there")
-    check = add_verb(
+    check = _add_verb(
         actions,
         "check",
         _check,
@@ -189,7 +191,7 @@ def _add_data(verbs: Verbs) -> None:
     )
     check.add_argument("--labels", metavar="A,B,…", type=_labels, help="the labels there may be; any unless given")
     check.add_argument("--json", action="store_true", help="print JSON")
-    split = add_verb(
+    split = _add_verb(
         actions,
         "split",
         _split,
@@ -214,7 +216,7 @@ def _add_vectors(verbs: Verbs) -> None:
     parser = verbs.add_parser("vectors", help="look at word vectors")
     parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
-    near = add_verb(
+    near = _add_verb(
         actions,
         "neighbours",
         _neighbours,
@@ -230,7 +232,7 @@ def _add_vectors(verbs: Verbs) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    need("seqeval", "gensim")
+    need("torch", "seqeval", "gensim")
     from fenestra.training.config import load_config
     from fenestra.training.job import train
 
@@ -251,7 +253,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _tune(options: argparse.Namespace) -> None:
-    need("seqeval", "gensim", "optuna", "tomli_w")
+    need("torch", "seqeval", "gensim", "optuna", "tomli_w")
     from fenestra.cli.progress import SearchProgress
     from fenestra.training.config import load_config
     from fenestra.training.tune.space import load_space

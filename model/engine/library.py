@@ -11,7 +11,6 @@ and other threads run while it computes.
 import ctypes
 import math
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -21,15 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fenestra.model.engine.sources import ROOM, digest
+from fenestra.model.engine.sources import BUILDS, ROOM, digest, library_name
 
 Array = NDArray[Any]
 
 FOLDER = Path(__file__).parent
-SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-
-_BUILDS = {4: ("x86-64-v4", "x86-64-v3", "any"), 3: ("x86-64-v3", "any")}
-"""By ``cpu_level``: the builds that run on the processor, the best first."""
 _MANY = 4096  # tokens; looking up fewer takes less than half a millisecond
 _LINE = 64  # bytes of a line of the cache
 _addressof, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
@@ -208,17 +203,13 @@ def load() -> Kernel | None:
 
 def builds() -> Iterator[Kernel]:
     """All builds that this processor can run, the best first."""
-    names: tuple[str, ...] = ("any",)
-    baseline = FOLDER / f"kernel-any{SUFFIX}"
-    if baseline.is_file():
-        try:
-            names = _BUILDS.get(ctypes.CDLL(str(baseline)).cpu_level(), names)
-        except (OSError, AttributeError) as error:
-            warnings.warn(f"the compiled kernel is not used: {error}", RuntimeWarning, stacklevel=2)
-            return
-    for name in names:
-        path = FOLDER / f"kernel-{name}{SUFFIX}"
-        if path.is_file():
+    try:
+        level = ctypes.CDLL(str(FOLDER / library_name("any"))).cpu_level()
+    except (OSError, AttributeError):  # nothing was compiled, or from sources of before: each build says for itself
+        level = 0
+    for name, needed in BUILDS.items():
+        path = FOLDER / library_name(name)
+        if needed <= level and path.is_file():
             try:
                 yield Kernel(path)
             except (OSError, AttributeError) as error:

@@ -31,8 +31,9 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch):
     assert (Settings.read().model, Settings.read().port) == (None, 8000)
 
 
-def test_the_variable_of_the_training_commands_is_accepted(monkeypatch):
-    monkeypatch.setenv("FENESTRA_CACHE", "/cache")
+@pytest.mark.parametrize("name", ["FENESTRA_CACHE", "FENESTRA_TARGET"])
+def test_the_variables_of_training_and_of_building_are_accepted(monkeypatch, name):
+    monkeypatch.setenv(name, "/cache")
     assert Settings.read().port == 8000
 
 

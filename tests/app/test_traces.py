@@ -109,7 +109,7 @@ def test_an_unsupported_value_of_a_variable_is_refused_by_name(monkeypatch, vari
 def test_a_missing_extra_is_named_in_one_line(monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(InputError, match=r"^OTEL_EXPORTER_OTLP_ENDPOINT: .*pip install -e '\.\[otel\]'$"):
+    with pytest.raises(InputError, match=r"^OTEL_EXPORTER_OTLP_ENDPOINT: .*pip install 'fenestra-ner\[otel\]'$"):
         open_tracer()
 
 

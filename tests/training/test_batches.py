@@ -7,16 +7,13 @@ from itertools import accumulate, pairwise
 import pytest
 import torch
 
-from fenestra.model.batch import Batch as Read
-from fenestra.model.batch import look_up
 from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.network.context import elsewhere
-from fenestra.model.network.stream import Stream
-from fenestra.model.steps import run
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.vectors import VectorTable
 from fenestra.training.data.corpus import Sentence
-from fenestra.training.fit.batches import Cut, TaggedStream, packed
+from fenestra.training.data.stream import Stream
+from fenestra.training.fit.batches import Sampling, TaggedStream, packed
+from fenestra.training.vectors.quantise import VectorTable
 
 CONFIG = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3))
 CASED = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3, case=2))
@@ -61,9 +58,9 @@ def test_sentences_that_are_read_without_a_break_are_one_sentence(stream):
     assert batch.gold_N.tolist() == [0, 1, 0, 0, 0, 1, 2]
 
 
-def epoch(stream, seed, batch_tokens=100, cut=Cut(), isolate=0.0):  # noqa: B008 - frozen
+def epoch(stream, seed, batch_tokens=100, sampling=Sampling(), isolate=0.0):  # noqa: B008 - frozen
     rng = random.Random(seed)
-    return list(stream.batches(stream.shuffled(rng, cut), batch_tokens, rng, isolate))
+    return list(stream.batches(stream.shuffled(rng, sampling), batch_tokens, rng, isolate))
 
 
 def test_an_epoch_has_every_window_once_in_another_order(stream):
@@ -79,7 +76,7 @@ def test_an_epoch_has_every_window_once_in_another_order(stream):
 def test_oversampling_repeats_sentences_with_an_entity_only(stream):
     counts = Counter()
     for seed in range(400):
-        for batch in epoch(stream, seed, cut=Cut(oversample=2.5)):
+        for batch in epoch(stream, seed, sampling=Sampling(oversample=2.5)):
             counts.update(window[1] for window in surfaces(batch))
     assert counts["no"] == 400
     assert counts["kiel"] / 400 == pytest.approx(2.5, abs=0.1)
@@ -88,13 +85,14 @@ def test_oversampling_repeats_sentences_with_an_entity_only(stream):
 def test_the_length_of_an_epoch_is_known_before_it_begins(stream):
     """The learning rate falls with the share of the epoch that is done, oversampled or not."""
     rng = random.Random(1)
-    runs = stream.shuffled(rng, Cut(oversample=3.0, join=0.5))
+    runs = stream.shuffled(rng, Sampling(oversample=3.0, join=0.5))
     assert stream.tokens(runs) == sum(len(batch.gold_N) for batch in stream.batches(runs, 3, rng)) > 7
 
 
 def test_joining_lets_windows_see_the_next_sentence_of_the_document_only(stream):
     """Sentences one and two are one document here, the third is another."""
-    seen = {w for seed in range(50) for batch in epoch(stream, seed, cut=Cut(join=0.5)) for w in surfaces(batch)}
+    joined = Sampling(join=0.5)
+    seen = {w for seed in range(50) for batch in epoch(stream, seed, sampling=joined) for w in surfaces(batch)}
     assert {("kiel", ".", "no"), ("kiel", ".", None), (".", "no", "name"), (None, "no", "name")} <= seen
     assert all((before, middle) != ("name", "new") for before, middle, _ in seen)
 
@@ -150,52 +148,11 @@ def test_sentences_parted_into_documents_are_as_if_read_so():
     for sizes in ([1, 1, 1], [2, 1], [1, 2], [3]):
         begins = list(accumulate(sizes, initial=0))
         documents = [words[begin:end] for begin, end in pairwise(begins)]
-        parted, read = whole.parted(sizes, vectors, DOCUMENTS), Stream.read(documents, lexicon, vectors, DOCUMENTS)
+        parted, read = whole.split_into(sizes, vectors, DOCUMENTS), Stream.read(documents, lexicon, vectors, DOCUMENTS)
         assert parted.elsewhere_T.tolist() == [kind for document in documents for kind in elsewhere(document)]
         assert torch.equal(parted.elsewhere_T, read.elsewhere_T)
         assert torch.equal(parted.topic_PD, read.topic_PD)
         assert torch.equal(parted.document_T, read.document_T)
-
-
-class TestSentences:
-    """What a sentence adds is a matter of its own words, with whatever it is met."""
-
-    config = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(word=3, sentence=True))
-    lexicon = Lexicon.build(config.features, ["rose", "a"], ["rose"], 1)
-    vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
-
-    @pytest.fixture
-    def stream(self):
-        long = Sentence(("a",) * 200, ("O",) * 200, 1, 9)
-        return TaggedStream.build([*REPORT, long], self.lexicon, self.vectors, self.config, isolate=True)
-
-    @pytest.mark.parametrize("lengths", [[2, 2], [4]], ids=["apart", "joined"])
-    @pytest.mark.parametrize("lonely", [[False, False], [True, True]], ids=["in its document", "alone"])
-    def test_the_mean_is_that_of_the_sentence_as_it_was_written(self, stream, lengths, lonely):
-        windows = stream.batch([1, 0], lengths, lonely).windows
-        means = windows.sentence_RD[windows.passage_N].tolist()
-        assert means == [pytest.approx([1 / 7, 1 / 7])] * 2 + [pytest.approx([1 / 6, 0])] * 2
-        assert len(windows.sentence_RD) == 2
-
-    def test_a_long_sentence_has_a_mean_for_each_stretch(self, stream):
-        windows = stream.batch([3], [200], [False]).windows
-        assert windows.passage_N.tolist() == [0] * 128 + [1] * 72
-        assert windows.sentence_RD.tolist() == [pytest.approx([0, 128 / 133]), pytest.approx([0, 72 / 77])]
-
-    def test_batches_and_bags_have_the_means_that_a_request_has(self, stream):
-        words = [sentence.words for sentence in REPORT] + [("a",) * 200]
-        inputs = run(look_up(Read.of([words[:2], words[2:]]), self.lexicon, self.vectors, self.config))
-        ways = {
-            "request": [windows for _, windows in inputs.bags()],
-            "part of it": [windows for begin in range(0, 206, 50)
-                           for _, windows in inputs.part(begin, min(begin + 50, 206)).bags()],
-            "evaluation": [windows for _, windows in stream.stream.bags(1, 50)],
-            "training": [stream.batch([number], [len(words[number])], [False]).windows for number in range(4)],
-        }  # fmt: skip
-        means = {name: torch.cat([w.sentence_RD[w.passage_N] for w in found]) for name, found in ways.items()}
-        assert all(torch.equal(found, means["request"]) for found in means.values())
-        assert means["request"].shape == (206, 2)
-        assert [len(windows.sentence_RD) for windows in ways["evaluation"]] == [4, 1, 2, 1, 1]
 
 
 class TestVariants:
@@ -218,19 +175,19 @@ class TestVariants:
     def test_every_sentence_comes_once_whatever_it_is_written_like(self, varied):
         for seed in range(10):
             rng = random.Random(seed)
-            runs = varied.shuffled(rng, Cut(varied=(0.3, 0.3)))
+            runs = varied.shuffled(rng, Sampling(varied=(0.3, 0.3)))
             assert sorted(sentence % 3 for run in runs for sentence in run) == [0, 1, 2]
             assert varied.tokens(runs) == 7
 
     def test_variants_come_as_often_as_their_shares_say(self, varied):
         rng = random.Random(1)
-        drawn = Counter(run[0] // 3 for _ in range(1000) for run in varied.shuffled(rng, Cut(varied=(0.5, 0.2))))
+        drawn = Counter(run[0] // 3 for _ in range(1000) for run in varied.shuffled(rng, Sampling(varied=(0.5, 0.2))))
         assert drawn[1] / 3000 == pytest.approx(0.5, abs=0.04)
         assert drawn[2] / 3000 == pytest.approx(0.2, abs=0.04)
 
     def test_a_run_stays_together_in_its_variant(self, varied):
-        cut = Cut(join=0.9, varied=(0.5, 0.4))
-        runs = {tuple(run) for seed in range(50) for run in varied.shuffled(random.Random(seed), cut)}
+        sampling = Sampling(join=0.9, varied=(0.5, 0.4))
+        runs = {tuple(run) for seed in range(50) for run in varied.shuffled(random.Random(seed), sampling)}
         assert {(3, 4), (6, 7)} <= runs
         assert all(len({sentence // 3 for sentence in run}) == 1 for run in runs)
 
@@ -243,25 +200,25 @@ class TestVariants:
 
 
 class TestTeachers:
-    BELIEF = torch.tensor([[0.75, 0.25, 0.0], [0.125, 0.0, 0.875]], dtype=torch.float16)
+    PROBABILITIES = torch.tensor([[0.75, 0.25, 0.0], [0.125, 0.0, 0.875]], dtype=torch.float16)
 
     @pytest.fixture
     def taught(self):
         """The last sentence, of two words, is the teachers'; behind it all are written once more."""
         lexicon = Lexicon.build(CONFIG.features, [], WORDS, 1)
         again = [[sentence._replace(words=tuple(map(str.upper, sentence.words))) for sentence in SENTENCES]]
-        return TaggedStream.build(SENTENCES, lexicon, NO_VECTORS, CONFIG, variants=again, belief_TK=self.BELIEF)
+        return TaggedStream.build(SENTENCES, lexicon, NO_VECTORS, CONFIG, variants=again, teacher_TK=self.PROBABILITIES)
 
     def test_targets_are_tags_where_there_are_any_and_else_what_teachers_say(self, taught):
         for shift in (0, 3):  # as it is, and written otherwise
             batch = taught.batch([shift + 1, shift + 2], [2, 2], [False, False])
             assert batch.target_NK[:2].tolist() == [[1, 0, 0], [1, 0, 0]]
-            assert torch.equal(batch.target_NK[2:], self.BELIEF.float())
+            assert torch.equal(batch.target_NK[2:], self.PROBABILITIES.float())
             assert batch.gold_N.tolist() == [0, 0, 0, 2]
 
     def test_the_share_of_their_sentences_is_drawn_anew(self, taught):
         rng = random.Random(2)
-        met = Counter(run[0] for _ in range(2000) for run in taught.shuffled(rng, Cut(unlabelled=0.3)))
+        met = Counter(run[0] for _ in range(2000) for run in taught.shuffled(rng, Sampling(unlabelled=0.3)))
         assert met[0] == met[1] == 2000
         assert met[2] / 2000 == pytest.approx(0.3, abs=0.04)
 

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from fenestra.model.errors import ConfigError, TrainingDiverged
-from fenestra.model.network.network import WindowTagger
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.vectors import VectorTable
 from fenestra.training.config import parse_config
 from fenestra.training.data.corpus import Sentence
 from fenestra.training.fit.batches import TaggedStream
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import Progress, fit, score_stream
 from fenestra.training.fit.losses import sentence_loss
-from fenestra.training.fit.optimizers import Average, make_optimizer, step_size
+from fenestra.training.fit.optimizers import Average, learning_rate, make_optimizer
 from fenestra.training.fit.resume import restore_state, save_state
+from fenestra.training.network.window_tagger import WindowTagger
+from fenestra.training.vectors.quantise import VectorTable
 
 CPU = torch.device("cpu")
 SENTENCES = [
@@ -159,11 +159,11 @@ def test_the_loss_of_sentences_is_that_of_the_steps_that_are_kept():
     config, stream, progress = job(epochs=2, loss="sentence")
     *_, last = run(config, stream, progress)
     kept = progress.average.network
-    assert not torch.equal(kept.chain.step, progress.network.chain.step)
+    assert not torch.equal(kept.crf.transitions, progress.network.crf.transitions)
     logits_TK = score_stream(kept, stream, CPU)
-    expected = sentence_loss(kept.chain)(logits_TK, stream.gold_T, torch.tensor(stream.lengths))
+    expected = sentence_loss(kept.crf)(logits_TK, stream.gold_T, torch.tensor(stream.lengths))
     assert last.dev_loss == pytest.approx(expected.item())
-    assert torch.equal(progress.best["chain.step"], kept.chain.step)
+    assert torch.equal(progress.best["crf.transitions"], kept.crf.transitions)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
@@ -226,14 +226,14 @@ def test_the_last_weights_are_kept_where_they_are_asked_for():
 def test_schedules_warm_up_and_fall_as_they_say(schedule, expected):
     """Epochs 0, 1, 2 and 4 of 4; two warm-up steps; a tenth every two epochs."""
     config = job(schedule=schedule, epochs=4, warmup_steps=2, learning_rate=1.0, step_epochs=2, step_factor=0.1)[0]
-    sizes = [step_size(config.training, step, at) for step, at in ((0, 0.0), (9, 1.0), (9, 2.0), (9, 4.0))]
+    sizes = [learning_rate(config.training, step, at) for step, at in ((0, 0.0), (9, 1.0), (9, 2.0), (9, 4.0))]
     assert sizes == pytest.approx(expected)
 
 
 def test_a_warm_up_that_a_small_corpus_never_ends_is_over_after_a_tenth_of_the_epochs():
     config = job(schedule="constant", epochs=20, warmup_steps=300, learning_rate=1.0)[0].training
-    assert step_size(config, 3, 1.0) == pytest.approx(0.5)
-    assert step_size(config, 7, 2.0) == 1.0
+    assert learning_rate(config, 3, 1.0) == pytest.approx(0.5)
+    assert learning_rate(config, 7, 2.0) == 1.0
 
 
 def by_hand(kind, gradients, rate, decay, momentum):

@@ -10,7 +10,6 @@ _SPLITS = {"dev": "Development", "test": "Test"}
 _BEYOND = {
     "elsewhere": "how the rest of the document cases the word",
     "topic": "the mean vector of the document",
-    "sentence": "the mean vector of the sentence",
 }
 
 

@@ -20,14 +20,14 @@ from typing import Any, Protocol
 
 import torch
 
-from fenestra.model.device import resolve_device
 from fenestra.model.errors import ConfigError, InputError, RunError, TrainingDiverged
 from fenestra.model.storage import replace_durably
 from fenestra.training.config import RunConfig, VectorsConfig, publishable_config, write_config
 from fenestra.training.data.corpus import Corpus
+from fenestra.training.device import resolve_device
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import fit
-from fenestra.training.job import Inputs, begin, few_searches, prepare, read, used_vectors, words_of
+from fenestra.training.job import Inputs, begin, prepare, rare_garbage_collection, read, used_vectors, words_of
 from fenestra.training.output import LOCK, held
 from fenestra.training.tune.search_page import render_search
 from fenestra.training.tune.search_report import SearchReport, build_search_report
@@ -134,7 +134,7 @@ def tune(
     """
     torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
-    with _claimed(output, resume=resume), few_searches():
+    with _claimed(output, resume=resume), rare_garbage_collection():
         blind = replace(config, data=replace(config.data, test=()))
         material = Material.read(blind, space)
         inputs = {"config": publishable_config(blind), "space": space.fingerprint(), **material.fingerprint()}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import safetensors
 import torch
 from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ from fenestra.model.words.lexicon import UNKNOWN, Lexicon
 from fenestra.training import sources
 from fenestra.training.config import VectorsConfig, publishable_source
 from fenestra.training.vectors.pca import compress
+from fenestra.training.vectors.quantise import VectorTable
 
 if TYPE_CHECKING:  # gensim takes most of a second to import, and fetched sets do without it
     from gensim.models import KeyedVectors
@@ -265,10 +267,11 @@ def _read_bundled(name: str) -> _Source:
 
 def _read_checkpoint(folder: Path, licence: str = "") -> _Source:
     """The vectors of a trained model: as standardised as they were, rounded as its storage rounds them."""
-    loaded = checkpoint.load(folder)
-    words = list(loaded.lexicon.vector_rows)
+    words = list(checkpoint.load(folder).lexicon.vector_rows)
+    with safetensors.safe_open(folder / "weights.safetensors", framework="pt") as file:
+        table = VectorTable(file.get_tensor("vectors.codes"), file.get_tensor("vectors.scale"))
     with torch.inference_mode():
-        vectors_VD = loaded.network.vectors(torch.arange(1, len(words) + 1))
+        vectors_VD = table(torch.arange(1, len(words) + 1))
     return _Source(words, vectors_VD.numpy(), licence)
 
 

@@ -1,6 +1,7 @@
 """Documents as the network sees them: one flat stream of tokens, whose words were looked up once.
 
-T tokens of all sentences, end to end · U distinct words · P documents · R passages · N windows · W window width
+T tokens of all sentences, end to end · U distinct words · S sentences · P documents · D width of a vector
+N windows · W window width
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fenestra.model.config import ModelConfig
-from fenestra.model.network.context import case_evidence, class_tokens, passage_means, passage_sizes, topics
-from fenestra.model.network.windows import PAD, Windows, sentence_bounds, window_ids
+from fenestra.model.network.context import case_evidence, class_tokens, topics
 from fenestra.model.steps import run
-from fenestra.model.words.lexicon import Lexicon, Rows, number_words
-from fenestra.model.words.vectors import VectorTable
+from fenestra.model.words.lexicon import Lexicon, number_words
+from fenestra.training.network.rows import Rows, Windows, look_up, only_words_of, windows_over
+from fenestra.training.vectors.quantise import VectorTable
 
 Sentences = Sequence[Sequence[str]]
 
@@ -34,52 +35,44 @@ class Stream:
     word_T: Tensor
     """Which distinct word each token is, from 0."""
     elsewhere_T: Tensor
-    """Class of each token in its document; empty for a model that does not look."""
+    """Class of each token in its document; empty for a model without this feature."""
     topic_PD: Tensor
-    """Mean vector of each document; of width 0 for a model that does not look."""
+    """Mean vector of each document; of width 0 for a model without this feature."""
     document_T: Tensor
     """The document of each token."""
-    sentence_RD: Tensor
-    """Mean vector of each passage; empty for a model that does not look, as is what follows."""
-    passage_T: Tensor
-    """The passage of each token."""
     lengths: tuple[int, ...]
     """Tokens of each sentence."""
 
     @classmethod
     def read(cls, documents: Sequence[Sentences], lexicon: Lexicon, vectors: VectorTable, config: ModelConfig) -> Self:
-        """Look up the words of documents, and what each document says of its words."""
+        """Look up the words of documents, and compute the document features of their tokens."""
         words, places = number_words(chain.from_iterable(chain.from_iterable(documents)))
-        rows = lexicon.rows(words)
         word_T = torch.tensor(places, dtype=torch.int64)
         sentences = [list(map(len, document)) for document in documents]
         lengths = tuple(chain.from_iterable(sentences))
-        nothing, none = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0)
-        sentence_RD, passage_T = none, nothing
-        if config.features.sentence:
-            size_R = passage_sizes(lengths)
-            sentence_RD = passage_means(vectors, rows.vector_U[word_T], size_R)
-            passage_T = torch.from_numpy(np.repeat(np.arange(len(size_R)), size_R))
-        stream = cls(rows, tuple(words), word_T, nothing, none, nothing, sentence_RD, passage_T, lengths)
-        return stream.parted(list(map(len, sentences)), vectors, config)
+        empty = torch.zeros(0, dtype=torch.int64)
+        stream = cls(look_up(lexicon, words), tuple(words), word_T, empty, torch.zeros(0, 0), empty, lengths)
+        return stream.split_into(list(map(len, sentences)), vectors, config)
 
-    def parted(self, documents: Sequence[int], vectors: VectorTable, config: ModelConfig) -> Self:
+    def split_into(self, documents: Sequence[int], vectors: VectorTable, config: ModelConfig) -> Self:
         """The same sentences as other documents, ``documents`` sentences each."""
         length_S = np.array(self.lengths, dtype=np.int64)
         document_S = np.repeat(np.arange(len(documents)), documents)
         document_T = np.repeat(document_S, length_S)
         sizes = np.bincount(document_S, weights=length_S, minlength=len(documents)).astype(np.int64)
-        vector_T = self.rows.vector_U[self.word_T]
         features = config.features
         return replace(
             self,
             elsewhere_T=self._elsewhere(document_T, length_S) if features.elsewhere else self.elsewhere_T,
-            topic_PD=topics(vectors, vector_T, sizes.tolist()) if features.topic else torch.zeros(len(documents), 0),
+            topic_PD=self._topics(vectors, sizes.tolist()) if features.topic else torch.zeros(len(documents), 0),
             document_T=torch.from_numpy(document_T),
         )
 
+    def _topics(self, vectors: VectorTable, sizes: Sequence[int]) -> Tensor:
+        return torch.as_tensor(topics(vectors.served(), self.rows.vector_U[self.word_T], sizes))
+
     def _elsewhere(self, document_T: NDArray[np.int64], length_S: NDArray[np.int64]) -> Tensor:
-        """Class every token as :func:`fenestra.model.network.context.elsewhere` does its document's, all documents at once."""  # noqa: E501
+        """The class of every token as :func:`fenestra.model.network.context.elsewhere` gives it, for all documents."""
         _, lowered = number_words(word.lower() for word in self.words)
         word_T = self.word_T.numpy()
         evidence_T = np.array([case_evidence(word) for word in self.words], dtype=np.uint8)[word_T]
@@ -90,29 +83,19 @@ class Stream:
 
     def windows(self, context: int) -> Windows:
         """Every window of the stream; word u is u + 1 in them."""
-        bounds_2T = sentence_bounds(self.lengths)
+        elsewhere_T = self.elsewhere_T
         return Windows(
-            window_ids(self.word_T + 1, bounds_2T, context),
-            window_ids(self.elsewhere_T + 1, bounds_2T, context) if self.elsewhere_T.numel() else self.elsewhere_T,
+            windows_over(self.word_T, self.lengths, context),
+            windows_over(elsewhere_T, self.lengths, context) if elsewhere_T.numel() else elsewhere_T,
             self.topic_PD,
             self.document_T,
-            self.sentence_RD,
-            self.passage_T,
         )
 
     def bags(self, context: int, size: int) -> Iterator[tuple[Rows, Windows]]:
         """All windows in order, in bags of ``size``, each with the rows of the words that occur in it.
 
-        A bag does not care where sentences end, so no text is too long: memory is bounded by the bag.
+        A bag may end inside a sentence, so memory is bounded by the bag however long a text is.
         """
         windows = self.windows(context)
         for begin in range(0, len(self.word_T), size):
-            yield only_words_of(self.rows, windows.part(slice(begin, begin + size)).own_passages())
-
-
-def only_words_of(rows: Rows, windows: Windows) -> tuple[Rows, Windows]:
-    """Keep the rows of the words that occur in some windows, and renumber the windows to fit."""
-    word_V, place_NW = torch.unique(windows.word_NW, return_inverse=True)
-    if not len(word_V) or word_V[0] != PAD:
-        place_NW = place_NW + 1
-    return rows.pick(word_V[word_V != PAD] - 1), windows._replace(word_NW=place_NW)
+            yield only_words_of(self.rows, windows.part(slice(begin, begin + size)))

@@ -5,18 +5,20 @@ import pytest
 import torch
 
 from fenestra.model.config import FeatureConfig, ModelConfig
-from fenestra.model.network.network import ACTIVATIONS, WindowTagger
-from fenestra.model.network.stream import Stream
+from fenestra.model.tagger import Tagger
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.vectors import VectorTable
-from tests.model.conftest import small_model
+from fenestra.training.data.stream import Stream
+from fenestra.training.network.rows import look_up
+from fenestra.training.network.window_tagger import ACTIVATIONS, WindowTagger
+from fenestra.training.vectors.quantise import VectorTable
+from tests.training.networks import small_network
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
 
 
-def run(checkpoint, words, context):
-    stream = Stream.read([[words]], checkpoint.lexicon, checkpoint.network.vectors, checkpoint.config)
-    return checkpoint.network(stream.rows, stream.windows(context))
+def run(model, words, context):
+    stream = Stream.read([[words]], model.lexicon, model.network.vectors, model.config)
+    return model.network(stream.rows, stream.windows(context))
 
 
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
@@ -24,11 +26,11 @@ def run(checkpoint, words, context):
 @pytest.mark.parametrize("context", [0, 1, 3])
 def test_the_sum_over_positions_is_the_product_with_the_concatenated_window(activation, hidden, context):
     """W₁ [e₁; …; e_W] + b₁ by numpy, one window after another, and then layer by layer."""
-    checkpoint = small_model(activation=activation, hidden=hidden, context=context)
-    network = checkpoint.network
+    model = small_network(activation=activation, hidden=hidden, context=context)
+    network = model.network
     with torch.inference_mode():
-        e_VE = network.encode(checkpoint.lexicon.rows(SENTENCE)).double().numpy()
-        actual = run(checkpoint, SENTENCE, context).numpy()
+        e_VE = network.encode(look_up(model.lexicon, SENTENCE)).double().numpy()
+        actual = run(model, SENTENCE, context).numpy()
     width, first = 2 * context + 1, hidden[0]
     # One matrix for each position, side by side: the lecture's W₁ of shape (H, W·E).
     W1 = np.concatenate(np.split(network.project.weight.detach().double().numpy(), width), axis=1)
@@ -49,57 +51,64 @@ def apply(activation, z):
 
 def test_a_word_beyond_the_window_changes_nothing():
     """Bit for bit: the model promises that only 2C+1 words matter."""
-    checkpoint = small_model(context=2)
+    model = small_network(context=2)
     with torch.inference_mode():
-        one, other = (run(checkpoint, ["Ada", "met", "in", last], 2) for last in ("Munich", "Siemens"))
+        one, other = (run(model, ["Ada", "met", "in", last], 2) for last in ("Munich", "Siemens"))
     assert torch.equal(one[0], other[0])
     assert not torch.equal(one[1], other[1])
 
 
 def test_every_weight_gets_a_gradient():
-    checkpoint = small_model(hidden=(16, 8), documents=True)
-    checkpoint.network.requires_grad_(True)
-    run(checkpoint, ["Ada", "met", "Munich", "Nemo", "."], 2).logsumexp(1).sum().backward()
-    gradients = {name: weight.grad for name, weight in checkpoint.network.named_parameters()}
+    model = small_network(hidden=(16, 8), documents=True)
+    model.network.requires_grad_(True)
+    run(model, ["Ada", "met", "Munich", "Nemo", "."], 2).logsumexp(1).sum().backward()
+    gradients = {name: weight.grad for name, weight in model.network.named_parameters()}
     assert [name for name, gradient in gradients.items() if gradient is None or not gradient.any()] == []
 
 
 def test_a_document_adds_its_rows_to_the_sum():
-    """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + Σⱼ E⁽ʲ⁾[class of wⱼ] + T · standardised topic + S · standardised sentence + b₁, by numpy."""
-    checkpoint = small_model(documents=True, context=1)
-    network = checkpoint.network
+    """Σⱼ W₁⁽ʲ⁾ e(wⱼ) + Σⱼ E⁽ʲ⁾[class of wⱼ] + T · standardised topic + b₁, by numpy."""
+    model = small_network(documents=True, context=1)
+    network = model.network
     network.topic_mean.fill_(0.25)
     network.topic_scale.fill_(3.0)
-    network.sentence.mean.fill_(-0.5)
-    network.sentence.scale.fill_(2.0)
-    stream = Stream.read(
-        [[SENTENCE[:4], SENTENCE[4:]], [["Ada"]]], checkpoint.lexicon, network.vectors, checkpoint.config
-    )
+    documents = [[SENTENCE[:4], SENTENCE[4:]], [["Ada"]]]
+    stream = Stream.read(documents, model.lexicon, network.vectors, model.config)
     windows = stream.windows(1)
     with torch.inference_mode():
         projection = network.project(network.encode(stream.rows))
-        actual = network.mix(projection, windows).numpy()
+        actual = network.first_layer(projection, windows).numpy()
         table = projection.view(-1, 3, 16).numpy()
-    sentence = network.sentence.weight.detach().numpy()
     classes, topic = network.elsewhere.detach().view(17, 3, 16).numpy(), network.topic.detach().numpy()
     for n in range(8):
         expected = network.bias.detach().numpy().copy()
         for j in range(3):
             expected += table[windows.word_NW[n, j], j] + classes[windows.elsewhere_NW[n, j], j]
-        mean = windows.topic_PD[windows.document_N[n]].numpy()
-        expected += topic @ ((mean - 0.25) * 3)
-        words = SENTENCE[:4] if n < 4 else SENTENCE[4:] if n < 7 else ["Ada"]
-        known_ND = network.vectors(checkpoint.lexicon.rows(words).vector_U).numpy()
-        np.testing.assert_allclose(
-            actual[n], expected + sentence @ ((known_ND.sum(0) / (len(words) + 5) + 0.5) * 2), atol=1e-5
-        )
+        words = SENTENCE if n < 7 else ["Ada"]
+        mean = network.vectors(look_up(model.lexicon, words).vector_U).numpy().sum(0) / (len(words) + 20)
+        np.testing.assert_allclose(actual[n], expected + topic @ ((mean - 0.25) * 3), atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize("storage", ["float32", "int4"])
+def test_a_tagger_computes_the_logits_that_training_does(activation, storage):
+    """What is trained is what serves: log p of every token, of documents with words that training has not seen."""
+    model = small_network(activation=activation, storage=storage, hidden=(16, 8), documents=True)
+    documents = [[SENTENCE, ["Nemo", "met", "ADA"]], [["ada"]], [["Munich", "."] * 40]]
+    stream = Stream.read(documents, model.lexicon, model.network.vectors, model.config)
+    with torch.inference_mode():
+        logits_TK = torch.cat([model.network(*bag) for bag in stream.bags(2, 50)])
+    checkpoint = model.checkpoint()
+    served_TK = Tagger(checkpoint, device="cpu", cache_numbers="float32").log_probabilities(documents)
+    expected_TK = (logits_TK / checkpoint.calibration.temperature).log_softmax(dim=1)
+    np.testing.assert_allclose(served_TK, expected_TK, atol=1e-4)
 
 
 def test_with_a_zeroed_output_layer_all_tags_are_equally_likely():
-    checkpoint = small_model()
-    torch.nn.init.zeros_(checkpoint.network.output.weight)
-    torch.nn.init.zeros_(checkpoint.network.output.bias)
-    loss = torch.nn.functional.cross_entropy(run(checkpoint, SENTENCE, 2), torch.zeros(len(SENTENCE), dtype=torch.long))
+    model = small_network()
+    torch.nn.init.zeros_(model.network.output.weight)
+    torch.nn.init.zeros_(model.network.output.bias)
+    loss = torch.nn.functional.cross_entropy(run(model, SENTENCE, 2), torch.zeros(len(SENTENCE), dtype=torch.long))
     assert loss.item() == pytest.approx(np.log(7))
 
 
@@ -116,14 +125,14 @@ def test_with_a_zeroed_output_layer_all_tags_are_equally_likely():
 )
 def test_features_can_be_switched_off(features):
     """With all but the vectors off, e(w) is the vector: the lecture's window."""
-    checkpoint = small_model(**features)
-    e_VE = checkpoint.network.encode(checkpoint.lexicon.rows(["ada", "in"]))
+    model = small_network(**features)
+    e_VE = model.network.encode(look_up(model.lexicon, ["ada", "in"]))
     widths = {"vectors": 6, "word": 4, "case": 3, "shape": 3, "affix": 18, "cluster": 4, "lists": 2, "ngram": 4}
     off = sum(widths[name] for name in features)
     assert e_VE.shape == (3, sum(widths.values()) - off)
     if off == sum(widths.values()) - 6:
-        assert torch.equal(e_VE[1], checkpoint.network.vectors(torch.tensor(1)))
-    assert run(checkpoint, ["ada", "in"], 2).shape == (2, 7)
+        assert torch.equal(e_VE[1], model.network.vectors(torch.tensor(1)))
+    assert run(model, ["ada", "in"], 2).shape == (2, 7)
 
 
 @pytest.mark.parametrize(("activation", "variance"), [("relu", 2 / 1050), ("tanh", 2 / (1050 + 2000))])
@@ -135,14 +144,3 @@ def test_initial_weights_have_the_variance_of_he_or_xavier(activation, variance)
         config, Lexicon.of(config.features, [], {}), VectorTable.pack(torch.zeros(1, 350), "float32")
     )
     assert network.project.weight.var().item() == pytest.approx(variance, rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("storage", "tolerance"), [("float32", 0), ("float16", 1e-3), ("int8", 1 / 254 + 1e-6), ("int4", 0.4 + 1e-6)]
-)
-def test_stored_vectors_are_as_near_as_their_number_type_allows(storage, tolerance):
-    vectors = torch.randn(50, 20, generator=torch.Generator().manual_seed(1))
-    table = VectorTable.pack(vectors, storage)
-    error = (table(torch.arange(1, 51)) - vectors).abs().amax(1) / vectors.abs().amax(1)
-    assert error.max() <= tolerance
-    assert torch.equal(table(torch.tensor([0])), torch.zeros(1, 20))

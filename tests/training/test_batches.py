@@ -139,6 +139,17 @@ def test_the_share_of_lonely_sentences_is_kept():
     assert topics.count((pytest.approx(2 / 23), pytest.approx(1 / 23))) / 600 == pytest.approx(0.75, abs=0.05)
 
 
+def test_joined_sentences_are_never_isolated():
+    """A window that sees two sentences of a document is of that document."""
+    lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
+    vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
+    stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
+    (batch,) = stream.batches([[0, 1], [0], [1]], 100, random.Random(1), isolate=1.0)
+    of_document, first, second = ([2 / 23, 1 / 23], [1 / 21, 0], [1 / 22, 1 / 22])
+    expected = map(pytest.approx, (of_document, of_document, first, second))
+    assert batch.windows.topic_PD.tolist() == list(expected)
+
+
 def test_sentences_parted_into_documents_are_as_if_read_so():
     """Looked up once, and what documents say of their words told anew: the same numbers as from the beginning."""
     lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)

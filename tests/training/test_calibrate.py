@@ -290,6 +290,23 @@ def test_out_of_vocabulary_names_are_scored_by_how_often_they_are_right():
     assert calibration_of(logits_TK, gold, config).strange == 0
 
 
+def test_a_weight_that_would_be_negative_is_0_and_the_other_the_best_beside_it(repeated):
+    """Where other tokens count against the same tag and for its label, the best weight of the label alone is found."""
+    _, label_K, repeats, logits_TK = repeated
+    log_TK = np.log(softmax(logits_TK)).astype(np.float32)
+    found = evidence(log_TK, repeats, run(add_up(log_TK, repeats)), label_K)
+    gold_T = draw(np.exp(raised(log_TK, repeats, (-3.0, 4.0), label_K)))
+
+    def loss(same_label):
+        consistent_TK = raised(log_TK, repeats, (0.0, same_label), label_K)
+        return -consistent_TK[np.arange(len(gold_T)), gold_T].sum() + same_label**2 / 2
+
+    same_tag, same_label = fit_label_consistency(log_TK[repeats.token_N], gold_T[repeats.token_N], found)
+    assert same_tag == 0
+    assert 0 < same_label < 4
+    assert loss(same_label) < min(loss(same_label - 0.05), loss(same_label + 0.05))
+
+
 def test_words_that_contradict_each_other_get_no_weight(repeated):
     """The numbers stay at 0 where the data ask for less."""
     _, label_K, repeats, logits_TK = repeated

@@ -69,6 +69,13 @@ def test_every_error_has_one_kind():
     assert (by_kind["wrong label"].gold, by_kind["wrong label"].predicted) == ("ORG", "LOC")
 
 
+def test_a_wrong_boundary_is_compared_with_the_overlap_of_the_right_label():
+    """Two predicted spans overlap the gold one; the first of them has another label."""
+    gold, found = sentence("Ada/B-PER King/I-PER Lovelace/I-PER"), said("B-LOC B-PER I-PER")
+    (mistake,) = evaluate([gold], [found], None).errors.frequent
+    assert (mistake.kind, mistake.predicted, mistake.predicted_text) == ("wrong boundary", "PER", "King Lovelace")
+
+
 def test_an_overlap_with_another_label_is_a_wrong_label():
     errors = evaluate([sentence("Bank/B-ORG of/I-ORG Paris/I-ORG")], [said("O O B-LOC")], None).errors
     assert errors.totals["wrong label"] == 1
@@ -111,6 +118,13 @@ def test_reliability_compares_scores_with_how_often_they_are_right():
     assert found.expected_calibration_error == pytest.approx((2 * 0.15 + 2 * 0.025) / 5)
     assert found.brier_score == pytest.approx((0.05**2 + 0.65**2 + 0.35**2 + 0 + 0) / 5)
     assert [bin_.low for bin_ in found.bins] == pytest.approx([n / 10 for n in range(10)])
+
+
+@pytest.mark.parametrize("score", [0.07, 0.17, 0.38, 0.59, 0.97])
+def test_a_score_falls_into_the_bin_that_contains_it(score):
+    found = evaluate([sentence("a/B-PER")], [said("B-PER", [score])], None).reliability
+    (bin_,) = [bin_ for bin_ in found.bins if bin_.count]
+    assert bin_.low <= score < bin_.high
 
 
 def test_thresholds_keep_what_is_sure_and_count_all_gold_entities():

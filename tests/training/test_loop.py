@@ -13,7 +13,7 @@ from fenestra.training.config import parse_config
 from fenestra.training.data.corpus import Sentence
 from fenestra.training.fit.batches import TaggedStream
 from fenestra.training.fit.epoch import Epoch
-from fenestra.training.fit.loop import Progress, fit, score_stream
+from fenestra.training.fit.loop import Progress, fit, score_stream, seed_epoch
 from fenestra.training.fit.losses import sentence_loss
 from fenestra.training.fit.optimizers import Average, learning_rate, make_optimizer
 from fenestra.training.fit.resume import restore_state, save_state
@@ -178,6 +178,24 @@ def test_a_number_that_is_none_stops_the_run_and_names_epoch_and_step(what):
     with pytest.raises(TrainingDiverged, match=r"epoch 2, step \d+: loss .*, norm of the gradient .* batch of \d+"):
         next(iterator)
     assert all(torch.isfinite(weight).all() for weight in progress.best.values())
+
+
+def test_the_norm_of_the_gradient_is_that_of_all_weights_together():
+    """With one batch an epoch it is the norm of the gradients that are still there when the epoch is over."""
+    config, stream, progress = job(epochs=1, batch_tokens=1000)
+    (done,) = run(config, stream, progress)
+    gradients = [w.grad.flatten() for w in progress.network.parameters() if w.grad is not None]
+    assert done.gradient_norm == pytest.approx(torch.cat(gradients).norm().item(), rel=1e-5)
+
+
+def test_every_epoch_and_every_seed_draws_other_numbers_and_the_same_one_the_same():
+    drawn = {}
+    for seed, number in ((1, 1), (1, 2), (2, 1), (12, 1), (1, 21)):
+        shuffling = seed_epoch(seed, number).random()
+        drawn[seed, number] = shuffling, torch.rand(()).item()
+        assert (seed_epoch(seed, number).random(), torch.rand(()).item()) == drawn[seed, number]
+    assert len({shuffling for shuffling, _ in drawn.values()}) == len(drawn)
+    assert len({dropout for _, dropout in drawn.values()}) == len(drawn)
 
 
 def epoch(number, f1, best):

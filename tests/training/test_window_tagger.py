@@ -104,6 +104,26 @@ def test_a_tagger_computes_the_logits_that_training_does(activation, storage):
     np.testing.assert_allclose(served_TK, expected_TK, atol=1e-4)
 
 
+def test_field_dropout_sets_whole_rows_to_zero_and_scales_the_others():
+    """Rows that are kept are scaled by 1 / (1 − p), so the mean stays and use needs no scale."""
+    network = small_network().network
+    network.field_dropout = 0.25
+    torch.manual_seed(1)
+    dropped = network.train().drop_field(torch.ones(100_000, 2))
+    assert sorted(set(dropped.flatten().tolist())) == pytest.approx([0, 1 / 0.75])
+    assert torch.equal(dropped[:, 0], dropped[:, 1])
+    assert dropped.mean().item() == pytest.approx(1, abs=0.01)
+    assert torch.equal(network.eval().drop_field(torch.ones(9, 2)), torch.ones(9, 2))
+
+
+def test_field_dropout_leaves_vectors_and_case_alone():
+    model = small_network(word=0, shape=0, affix=0, cluster=0, lists=0, ngram=0)
+    rows = look_up(model.lexicon, SENTENCE)
+    expected = model.network.encode(rows)
+    model.network.field_dropout = 0.9
+    assert torch.equal(model.network.train().encode(rows), expected)
+
+
 def test_with_a_zeroed_output_layer_all_tags_are_equally_likely():
     model = small_network()
     torch.nn.init.zeros_(model.network.output.weight)
@@ -144,3 +164,17 @@ def test_initial_weights_have_the_variance_of_he_or_xavier(activation, variance)
         config, Lexicon.of(config.features, [], {}), VectorTable.pack(torch.zeros(1, 350), "float32")
     )
     assert network.project.weight.var().item() == pytest.approx(variance, rel=0.02)
+
+
+def test_feature_rows_start_small_beside_standardised_vectors_and_summands_smaller():
+    features = FeatureConfig(vectors=True, case=0, word=40, ngram=40, ngram_buckets=500, elsewhere=True, topic=True)
+    config = ModelConfig(labels=("X",), hidden=(100,), features=features)
+    lexicon = Lexicon.of(features, [], {"word": [f"w{n}" for n in range(500)]})
+    torch.manual_seed(1)
+    network = WindowTagger(config, lexicon, VectorTable.pack(torch.zeros(1, 50), "float32"))
+    assert network.fields["word"].weight.std().item() == pytest.approx(0.1, rel=0.05)
+    assert network.ngrams.weight[1:].std().item() == pytest.approx(0.1, rel=0.05)
+    assert not network.ngrams.weight[0].any()
+    assert network.elsewhere.std().item() == pytest.approx(0.01, rel=0.05)
+    assert network.topic.std().item() == pytest.approx(0.01, rel=0.05)
+    assert not any(part.any() for part in (network.pad, network.bias, network.output.bias))

@@ -1,4 +1,4 @@
-"""One training job from a configuration to a checkpoint: plain wiring, in the order things happen."""
+"""One training job from a configuration to a checkpoint, in the order in which things happen."""
 
 import gc
 import json
@@ -107,7 +107,7 @@ def train(
         fingerprint = inputs.fingerprint(config)
         if resume and not overwrite and holds_checkpoint(output):
             _same_job(fingerprint, output)
-            (work / STATE).unlink(missing_ok=True)  # of a run that was stopped when all was done
+            (work / STATE).unlink(missing_ok=True)  # of a run that was stopped after it had finished
             return output
         progress, train_stream, dev_stream = begin(config, inputs, device)
         if resume:
@@ -164,7 +164,7 @@ def used_vectors(config: RunConfig) -> VectorsConfig:
 
 
 def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors) -> Inputs:
-    """Number words and features, and draw the initial weights."""
+    """Number words and feature values, and draw the initial weights."""
     words = list(corpora["train"].words())
     tokens = [*words, *corpora["unlabelled"].words()] if "unlabelled" in corpora else words
     distinct = words_of(corpora)
@@ -212,7 +212,7 @@ def standardise_topics(network: WindowTagger, stream: Stream) -> None:
 
 
 def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path, *, seconds: float) -> None:
-    """Calibrate and evaluate the weights that were kept, and write them with everything about them to a new folder."""
+    """Calibrate and evaluate the weights that were kept, and write them with report and model card to a new folder."""
     network = progress.network
     network.load_state_dict({**network.state_dict(), **progress.best})
     round_weights(network, config.model.weights)
@@ -222,7 +222,7 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
     final = replace(plain, calibration=calibration)
     tagger = Tagger(final, device=config.device)
     evaluations: dict[str, Evaluation] = {}
-    floors: dict[str, Scores] = {}
+    baselines: dict[str, Scores] = {}
     variants: dict[str, dict[str, Variant]] = {}
     known = known_entities(inputs.corpora["train"].sentences)
     frequent = baseline.fit(inputs.corpora["train"].sentences)
@@ -232,9 +232,9 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
             evaluations[split] = measure(tagger, sentences, known)
             variants[split] = measure_variants(tagger, sentences, VARIANTS, evaluations[split].scores.micro)
             gold, words = [s.tags for s in sentences], [s.words for s in sentences]
-            floors[split] = score(gold, frequent.predict(words))
-    apart = {
-        split: score_apart(inputs.corpora[split], names, tagger)
+            baselines[split] = score(gold, frequent.predict(words))
+    by_corpus = {
+        split: scores_by_corpus(inputs.corpora[split], names, tagger)
         for split in evaluations
         if len(names := getattr(config.data, split)) > 1
     }
@@ -246,8 +246,8 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         coverage=inputs.coverage,
         epochs=progress.epochs,
         evaluations=evaluations,
-        baselines=floors,
-        apart=apart,
+        baselines=baselines,
+        by_corpus=by_corpus,
         variants=variants,
         calibration=calibration,
         device=str(tagger.device),
@@ -276,7 +276,7 @@ def round_weights(network: WindowTagger, kind: Weights) -> None:
             weight.copy_(rounded)
 
 
-def score_apart(corpus: Corpus, names: Sequence[str], tagger: Tagger) -> dict[str, Scores]:
+def scores_by_corpus(corpus: Corpus, names: Sequence[str], tagger: Tagger) -> dict[str, Scores]:
     """Score each of several corpora of a split, by the name it has in the configuration."""
     return {
         name: measure(tagger, part.sentences, frozenset()).scores

@@ -50,8 +50,8 @@ def test_a_batch_has_every_window_of_its_sentences_and_its_tag(stream):
     assert batch.length_S.tolist() == [3, 2]
 
 
-def test_sentences_that_are_read_without_a_break_are_one_sentence(stream):
-    """As the windows see them, so the loss of a sentence and the search for its path."""
+def test_joined_sentences_are_one_sentence(stream):
+    """For the windows, for the loss of a sentence and for its best path."""
     runs = [[0, 1], [2]]
     (batch,) = stream.batches(runs, 100, random.Random(1))
     assert batch.length_S.tolist() == [5, 2]
@@ -110,23 +110,23 @@ REPORT = [
 ]
 
 
-def test_a_sentence_is_met_with_its_document_or_as_a_document_of_its_own():
-    """The small rose of the second sentence says something of the first one's Rose, but only if it is met with it."""
+def test_a_sentence_is_read_in_its_document_or_as_a_document_of_its_own():
+    """The lower-case rose of the second sentence is evidence for the Rose of the first, unless that is isolated."""
     lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
-    together, lonely, another = (
+    together, isolated, another = (
         stream.batch([sentence], [2], [alone]) for sentence, alone in ((0, False), (0, True), (2, False))
     )
     assert together.windows.elsewhere_NW[0, 1] - 1 == 1 + 8
-    assert lonely.windows.elsewhere_NW[0, 1] - 1 == 8
+    assert isolated.windows.elsewhere_NW[0, 1] - 1 == 8
     assert together.windows.topic_PD.tolist() == [pytest.approx([2 / 23, 1 / 23])]
-    assert lonely.windows.topic_PD.tolist() == [pytest.approx([1 / 21, 0])]
-    for ours, other in zip(lonely.windows, another.windows, strict=True):
+    assert isolated.windows.topic_PD.tolist() == [pytest.approx([1 / 21, 0])]
+    for ours, other in zip(isolated.windows, another.windows, strict=True):
         assert torch.equal(ours, other)
 
 
-def test_the_share_of_lonely_sentences_is_kept():
+def test_the_share_of_isolated_sentences_is_kept():
     lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
@@ -150,8 +150,8 @@ def test_joined_sentences_are_never_isolated():
     assert batch.windows.topic_PD.tolist() == list(expected)
 
 
-def test_sentences_parted_into_documents_are_as_if_read_so():
-    """Looked up once, and what documents say of their words told anew: the same numbers as from the beginning."""
+def test_sentences_split_into_other_documents_equal_sentences_read_as_those():
+    """Words are looked up once, document features computed again: the same numbers as from the beginning."""
     lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     words = [sentence.words for sentence in REPORT]
@@ -176,14 +176,14 @@ class TestVariants:
         ]
         return TaggedStream.build(SENTENCES, self.lexicon, NO_VECTORS, CASED, variants=other)
 
-    def test_without_a_share_the_corpus_is_met_as_it_is(self, varied):
+    def test_without_a_share_the_corpus_is_unchanged(self, varied):
         plain = TaggedStream.build(SENTENCES, self.lexicon, NO_VECTORS, CASED)
         for ours, theirs in zip(epoch(varied, 3), epoch(plain, 3), strict=True):
             assert all(torch.equal(*both) for both in zip(ours.rows, theirs.rows, strict=True))
             assert torch.equal(ours.windows.word_NW, theirs.windows.word_NW)
             assert torch.equal(ours.gold_N, theirs.gold_N)
 
-    def test_every_sentence_comes_once_whatever_it_is_written_like(self, varied):
+    def test_every_sentence_comes_once_in_one_of_its_variants(self, varied):
         for seed in range(10):
             rng = random.Random(seed)
             runs = varied.shuffled(rng, Sampling(varied=(0.3, 0.3)))
@@ -215,12 +215,12 @@ class TestTeachers:
 
     @pytest.fixture
     def taught(self):
-        """The last sentence, of two words, is the teachers'; behind it all are written once more."""
+        """The last sentence, of two words, has teacher probabilities; a variant of all three follows."""
         lexicon = Lexicon.build(CONFIG.features, [], WORDS, 1)
         again = [[sentence._replace(words=tuple(map(str.upper, sentence.words))) for sentence in SENTENCES]]
         return TaggedStream.build(SENTENCES, lexicon, NO_VECTORS, CONFIG, variants=again, teacher_TK=self.PROBABILITIES)
 
-    def test_targets_are_tags_where_there_are_any_and_else_what_teachers_say(self, taught):
+    def test_targets_are_tags_where_there_are_any_and_else_teacher_probabilities(self, taught):
         for shift in (0, 3):  # as it is, and written otherwise
             batch = taught.batch([shift + 1, shift + 2], [2, 2], [False, False])
             assert batch.target_NK[:2].tolist() == [[1, 0, 0], [1, 0, 0]]

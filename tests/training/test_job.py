@@ -173,7 +173,7 @@ def test_a_job_with_a_crf_serves_what_it_evaluated(quick_job, tmp_path):
     assert report["epochs"][report["best_epoch"] - 1]["dev_f1"] == pytest.approx(
         report["scores"]["dev"]["scores"]["micro"]["f1"]
     )
-    assert "learned scores of the steps between them" in (folder / "README.md").read_text()
+    assert "learned scores of the transitions between them" in (folder / "README.md").read_text()
     tagger = Tagger.load(folder, device="cpu")
     assert safetensors.torch.load_file(folder / "weights.safetensors")["chain.step"].abs().max() > 0
     assert tagger.calibration.temperature != 1.0

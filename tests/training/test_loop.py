@@ -81,7 +81,7 @@ def weights(progress):
     ],
     ids=lambda training: ",".join(map(str, training)) or "default",
 )
-def test_every_way_of_training_learns_four_sentences_by_heart(training):
+def test_every_way_of_training_memorises_four_sentences(training):
     epochs = run(*job(**training))
     assert epochs[-1].train_loss < epochs[0].train_loss
     assert max(epoch.dev_f1 for epoch in epochs) == 1.0
@@ -154,8 +154,8 @@ def test_a_pattern_of_tags_that_no_window_shows_is_learned_by_whole_sentences_on
     assert by_sentence[-1].dev_loss < 5 / 8 * math.log(3) < by_window[-1].dev_loss
 
 
-def test_the_loss_of_sentences_is_that_of_the_steps_that_are_kept():
-    """Dev loss is told by the averaged weights, with the average's own steps."""
+def test_the_loss_of_sentences_is_that_of_the_transitions_that_are_kept():
+    """Dev loss is computed with the averaged weights, transitions included."""
     config, stream, progress = job(epochs=2, loss="sentence")
     *_, last = run(config, stream, progress)
     kept = progress.average.network
@@ -167,7 +167,7 @@ def test_the_loss_of_sentences_is_that_of_the_steps_that_are_kept():
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_a_number_that_is_none_stops_the_run_and_names_epoch_and_step(what):
+def test_a_loss_or_gradient_that_is_not_finite_stops_the_run_and_names_epoch_and_step(what):
     config, stream, progress = job(epochs=5)
     iterator = fit(progress, stream, stream, config, CPU)
     next(iterator)

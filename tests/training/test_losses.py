@@ -1,4 +1,4 @@
-"""The loss of whole sentences, against trying every legal path, and its slope against finite differences."""
+"""The loss of whole sentences, against trying every legal path, and its gradient against finite differences."""
 
 import itertools
 from functools import cache
@@ -78,7 +78,7 @@ def test_the_partition_and_the_loss_are_sums_over_every_legal_path(lengths, seed
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_slope_of_the_loss_is_that_of_finite_differences(scheme):
+def test_the_gradient_of_the_loss_is_that_of_finite_differences(scheme):
     lengths = [3, 1, 4, 3]
     crf, logits_NK, gold_N = drawn(scheme, lengths, 5)
     inputs = (logits_NK.requires_grad_(), *crf.parameters())
@@ -90,8 +90,8 @@ def test_the_slope_of_the_loss_is_that_of_finite_differences(scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_slope_by_the_scores_is_the_share_of_paths_minus_the_gold_tag(scheme):
-    """∂L/∂z = p − y for a sentence, too: p is what all legal paths together say of a tag."""
+def test_the_gradient_by_the_scores_is_the_marginal_minus_the_gold_tag(scheme):
+    """∂L/∂z = p − y for a sentence, too: p is the marginal of a tag under all legal paths."""
     tags = tag_set(SCHEMES[scheme], scheme)
     crf, logits_NK, gold_N = drawn(scheme, [4], 6)
     sentence_loss(crf)(logits_NK.requires_grad_(), gold_N, torch.tensor([4])).backward()
@@ -102,7 +102,7 @@ def test_the_slope_by_the_scores_is_the_share_of_paths_minus_the_gold_tag(scheme
     np.testing.assert_allclose(logits_NK.grad, (p_NK - np.eye(len(tags))[gold_N]) / 4, atol=1e-9)
 
 
-def test_where_steps_say_nothing_and_all_are_legal_it_is_the_cross_entropy():
+def test_where_transitions_score_0_and_all_are_legal_it_is_the_cross_entropy():
     _, logits_NK, gold_N = drawn("IO", [3, 9, 1], 7)
     crf = LinearChainCRF(tag_set(SCHEMES["IO"], "IO"), "IO").double()
     by_window = make_loss(TrainingConfig(), torch.ones(3))(logits_NK, gold_N)
@@ -137,7 +137,7 @@ def test_a_long_sentence_of_sharp_scores_stays_exact_in_float32():
     assert found == pytest.approx(exact, rel=1e-3, abs=1e-5)
 
 
-def test_what_is_illegal_gets_no_slope():
+def test_illegal_transitions_get_no_gradient():
     crf, logits_NK, gold_N = drawn("BIOES", [4, 1], 9)
     sentence_loss(crf)(logits_NK, gold_N, torch.tensor([4, 1])).backward()
     masks = (crf.legal_start, crf.legal_transitions, crf.legal_end)

@@ -1,7 +1,7 @@
 """What a model is: features, window, network, tags. Frozen, plain, stored in the checkpoint as JSON."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from fenestra.model.errors import ConfigError
 from fenestra.model.tags import Scheme
@@ -48,8 +48,7 @@ class FeatureConfig:
     """A row of its own for how the rest of the document writes the word: small, capitalised, in capitals."""
     topic: bool = False
     """The mean vector of the document's words, seen by every window in it. Needs vectors."""
-    sentence: bool = False
-    """The mean vector of the sentence's words, seen by every window in it. Needs vectors."""
+    sentence: ClassVar[bool] = False  # read by the code that computes with torch; goes with it
 
     def widths(self) -> dict[str, int]:
         """Width of each one-valued field that is switched on, by name."""
@@ -104,7 +103,6 @@ class ModelConfig:
                 "at least one feature switched on",
             ),
             "features.topic": (features.vectors or not features.topic, "vectors, which it is the mean of"),
-            "features.sentence": (features.vectors or not features.sentence, "vectors, which it is the mean of"),
             "features.ngram_buckets": (features.ngram_buckets >= 1, "at least 1"),
         }
         for name in ("word", "case", "shape", "affix", "cluster", "lists", "ngram"):
@@ -124,7 +122,7 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """Read back what :meth:`to_json` wrote.
+        """Read back what :meth:`to_json` wrote, also before ``features.sentence`` was removed.
 
         Raises:
             ConfigError: a field is unknown or missing, or a value is out of range.
@@ -135,8 +133,10 @@ class ModelConfig:
 
         try:
             rest = {name: frozen(value) for name, value in values.items() if name != "features"}
-            parts: Any = values["features"]
-            features = FeatureConfig(**{name: frozen(value) for name, value in parts.items()})
+            parts = {name: frozen(value) for name, value in values["features"].items()}
+            if parts.pop("sentence", False):
+                raise ConfigError("model.features.sentence: is true, and this version no longer has that feature")
+            features = FeatureConfig(**parts)
             return cls(**rest, features=features)
         except (TypeError, KeyError, AttributeError) as error:
             raise ConfigError(f"model configuration: {error}") from error

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenestra.model.network.network import ACTIVATIONS, WindowTagger
-from fenestra.model.network.windows import Windows, sentence_bounds, window_ids
 from fenestra.model.tags import convert
 from fenestra.training.config import TrainingConfig
 from fenestra.training.fit.losses import class_weights, make_loss
-from tests.model.conftest import small_model
+from fenestra.training.network.rows import Windows, windows_over
+from fenestra.training.network.window_tagger import ACTIVATIONS
+from tests.training.networks import small_network
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-9}
 
@@ -135,12 +135,11 @@ def test_backpropagation_by_hand_is_autograds(activation, kind, depth, rng):
     windows, must be what autograd finds for e(w) through the regrouped sum.
     """
     context, sentence = 1, 5
-    checkpoint = small_model(activation=activation, hidden=(6, 4)[:depth], context=context)
-    network: WindowTagger = checkpoint.network.double().requires_grad_(True)
+    network = small_network(activation=activation, hidden=(6, 4)[:depth], context=context).network.double()
     e_VE = torch.from_numpy(rng.normal(size=(sentence + 1, network.project.in_features))).requires_grad_()
-    ids_NW = window_ids(torch.arange(1, sentence + 1), sentence_bounds([sentence]), context)
+    ids_NW = windows_over(torch.arange(sentence), [sentence], context)
     gold_N, count_K = rng.integers(0, 7, sentence), rng.integers(1, 50, 7)
-    z_NK = network.classify(network.mix(network.project(e_VE), Windows(ids_NW, *[torch.zeros(0)] * 5)))
+    z_NK = network.classify(network.first_layer(network.project(e_VE), Windows(ids_NW, *[torch.zeros(0)] * 3)))
     make_loss(TrainingConfig(**LOSSES[kind]), torch.from_numpy(count_K))(z_NK, torch.from_numpy(gold_N)).backward()
 
     f, slope = BY_HAND[activation]
@@ -208,7 +207,7 @@ def test_balanced_weights_give_every_tag_the_same_say():
 
 def test_inverted_dropout_keeps_the_mean_and_is_off_in_use():
     """Units that survive are scaled by 1 / (1 − p), so nothing has to be scaled when the model is used."""
-    network = small_model().network
+    network = small_network().network
     network.input_dropout.p = 0.4
     ones = torch.ones(200_000)
     torch.manual_seed(1)

@@ -51,7 +51,7 @@ class DataConfig:
     test: tuple[str, ...] = ()
     """Corpora that are only reported on, once, at the end."""
     unlabelled: tuple[str, ...] = ()
-    """Corpora that the teachers tag; their own tags are not looked at. Needs training.teachers."""
+    """Corpora that the teachers tag; their own tags are ignored. Needs training.teachers."""
     root: str = ""
     """Folder that relative file names start from; the folder of the configuration file when empty."""
     scheme: ReadScheme = "auto"
@@ -75,7 +75,7 @@ class VectorsConfig:
     """`none`, a fetched set (`glove`), `bundled`, `bundled:russian` or `checkpoint:FOLDER` (those of a model),
     `gensim:NAME` (gensim's downloader), or a file."""
     format: VectorFormat = "auto"
-    """Format of a file; auto goes by name and first bytes."""
+    """Format of a file; auto detects it from the name and the first bytes."""
     limit: Whole = 0
     """Keep this many words: those of the training corpus first, then in the order of the source; 0 keeps all."""
     width: Whole = 0
@@ -88,7 +88,7 @@ class VectorsConfig:
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class ReferenceConfig:
-    """Where what is known of words besides their vectors comes from."""
+    """Sources of word clusters and name lists (gazetteers)."""
 
     clusters: str = "none"
     """`none`, a fetched set (`brown`, `brown-es`, `brown-de`), or a file of `word<TAB>path` lines, the most frequent
@@ -111,47 +111,48 @@ class TrainingConfig:
     batch_tokens: Count = 300
     """Windows in a batch: whole sentences, until there are this many tokens."""
     keep: Keep = "best"
-    """Which epoch's weights are kept: those with the best dev F1, or the last, where dev is too small to tell epochs
-    apart."""
+    """Which epoch's weights are kept: those with the best dev F1, or the last. The last is better where dev is so small
+    that its F1 is mostly noise."""
     min_count: Count = 2
     """Occurrences in the training corpus from which a feature value gets a row of its own."""
     forget_contacts: bool = False
-    """Give no row of their own to mail and web addresses and to words of seven digits or more, so that nobody's are
-    written into the checkpoint."""
+    """Give no row of their own to mail and web addresses and to words of seven digits or more, so that the checkpoint
+    does not contain personal contact data of the corpus."""
     join_sentences: Fraction = 0.0
-    """Share of sentence ends inside a document that windows look through, as where a break in raw text is missed."""
+    """Share of sentence ends inside a document that windows see through, as if a sentence break in raw text was
+    missed."""
     isolate_sentences: Fraction = 0.0
-    """Share of the sentences that are met without their document, as a single sentence that is posted; of those that
-    are not joined to a neighbour."""
+    """Share of the sentences that are isolated from their document, like a single sentence in a request; joined
+    sentences never are."""
     lower_sentences: Fraction = 0.0
-    """Share of the sentences that are met in small letters, with their document."""
+    """Share of the sentences that are written in lower case, with their document."""
     upper_sentences: Fraction = 0.0
-    """The same in capitals."""
+    """The same in upper case."""
     typo_sentences: Fraction = 0.0
     """The same with typing errors, one in each of a tenth of the longer words."""
     teachers: tuple[str, ...] = ()
-    """Folders of checkpoints with the same tags, whose mean probabilities the unlabelled corpora are learned by."""
+    """Folders of checkpoints with the same tags; their mean probabilities are the targets in the unlabelled corpora."""
     unlabelled_sentences: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Share of the sentences of the unlabelled corpora that are met in an epoch, drawn anew each time."""
+    """Share of the sentences of the unlabelled corpora that each epoch uses, drawn anew for each."""
     loss: Loss = "cross_entropy"
-    """What is made small: the loss of a window, or (sentence) of a sentence's tags together, for
+    """The loss that is minimised: of each window, or (sentence) of the tags of a sentence together, which goes with
     `model.decoder = "transitions"`."""
     focal_gamma: NotNegative = 2.0
-    """γ of the focal loss: how much less a window counts that is already right."""
+    """γ of the focal loss: the larger, the less a window counts that is already right."""
     label_smoothing: Fraction = 0.0
     """Share of the target that is spread over all tags."""
     class_weights: ClassWeights = "none"
     """Weights of the tags in the loss against their imbalance, by (the root of) inverse frequency."""
     entity_margin: NotNegative = 0.0
-    """How far in log odds entities are learned ahead of O: more are found, and more of them are wrong, for a corpus
-    whose names are found too seldom. The loss of training, and not that of dev, is with it; what teachers say is taken
-    so, too."""
+    """By how many log odds O is learned lower than its true probability. More entities are found, and more of them are
+    wrong; for a corpus with low recall. It is part of the training loss, also for the targets of teachers, and not of
+    the dev loss."""
     oversample: Annotated[float, Field(ge=1, le=100)] = 1.0
-    """How often a sentence with an entity is seen in an epoch, for each time that one without is."""
+    """How often an epoch uses a sentence with an entity; one without is used once."""
     optimizer: Optimizer = "adamw"
     """The update rule."""
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-3
-    """Largest step size of the schedule."""
+    """Largest learning rate of the schedule."""
     momentum: Fraction = 0.9
     """Momentum of SGD and RMSProp."""
     weight_decay: NotNegative = 0.01
@@ -159,24 +160,25 @@ class TrainingConfig:
     clip_norm: NotNegative = 0.0
     """Largest norm of the gradient of all weights together; 0 does not clip."""
     schedule: Schedule = "cosine"
-    """How the step size falls: not at all, along a cosine to 0, or by step_factor every step_epochs."""
+    """How the learning rate falls: not at all, along a cosine to 0, or by step_factor every step_epochs."""
     warmup_steps: Whole = 300
-    """Updates over which the step size rises from 0 first; a tenth of all epochs at most."""
+    """Updates over which the learning rate first rises from 0; a tenth of all epochs at most."""
     step_epochs: Count = 5
     """Epochs between the drops of the step schedule."""
     step_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Factor of each drop of the step schedule."""
     input_dropout: Fraction = 0.3
-    """Share of the components of e(w) that are silenced in training."""
+    """Share of the components of e(w) that are set to 0 in training."""
     field_dropout: Fraction = 0.0
-    """Share of words that lose a whole learned field but case in training: what it would be to meet an unseen one."""
+    """Share of words for which a whole learned field, case excepted, is set to 0 in training. An unseen word lacks such
+    fields, too."""
     hidden_dropout: Fraction = 0.5
-    """Share of the hidden units that are silenced in training."""
+    """Share of the hidden units that are set to 0 in training."""
     average: Fraction = 0.999
     """Decay of the moving average of the weights that is evaluated and kept; 0 keeps the last weights."""
     precision: Precision = "float32"
-    """What the factors of the first layer's product are rounded to in training. bfloat16 takes a third of the time on
-    a CPU that has AMX, and is float32 elsewhere; sums, weights and all other products are float32 always."""
+    """Number type that the factors of the first layer's product are rounded to in training. bfloat16 takes a third of
+    the time on a CPU with AMX, and means float32 elsewhere. Sums, weights and all other products are always float32."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -197,15 +199,15 @@ class RunConfig:
     name: str = ""
     """Title of the model card."""
     description: str = ""
-    """What the model card says of the model, in Markdown."""
+    """Text about the model for its model card, in Markdown."""
 
     def __post_init__(self) -> None:
         dropping, corpora = self.data.drop_mentions, {*self.data.train, *self.data.dev, *self.data.test}
-        if isinstance(dropping, tuple) and (strange := [name for name in dropping if name not in corpora]):
-            raise ConfigError(f"data.drop_mentions: {strange[0]!r} is none of the corpora of data.train, dev and test")
-        training, chained = self.training, self.model.decoder == "transitions"
-        if chained != (training.loss == "sentence"):
-            needed = '"sentence"' if chained else '"cross_entropy" or "focal"'
+        if isinstance(dropping, tuple) and (unknown := [name for name in dropping if name not in corpora]):
+            raise ConfigError(f"data.drop_mentions: {unknown[0]!r} is none of the corpora of data.train, dev and test")
+        training, has_crf = self.training, self.model.decoder == "transitions"
+        if has_crf != (training.loss == "sentence"):
+            needed = '"sentence"' if has_crf else '"cross_entropy" or "focal"'
             raise ConfigError(
                 f'training.loss: expected {needed} for model.decoder = "{self.model.decoder}", got "{training.loss}"'
             )
@@ -213,7 +215,7 @@ class RunConfig:
             "label_smoothing": training.label_smoothing > 0,
             "class_weights": training.class_weights != "none",
         }
-        if chained and (wrong := [name for name, given in of_windows.items() if given]):
+        if has_crf and (wrong := [name for name, given in of_windows.items() if given]):
             raise ConfigError(
                 f'training.{wrong[0]}: not with training.loss = "sentence", which has no loss of a window'
             )
@@ -244,7 +246,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a TOML file, apply overrides, and validate.
 
     Relative corpus and vector files start at the folder of the configuration file, or at ``data.root``;
-    those that an override names start at the current folder.
+    those of an override start at the current folder.
 
     Raises:
         ConfigError: names the file and line, or the dotted field, and what was expected.
@@ -319,9 +321,9 @@ def write_config(config: RunConfig, folder: Path) -> str:
 
 
 def publishable_config(config: RunConfig) -> dict[str, Any]:
-    """As :func:`dump_config`, without the folders: where files lay on one machine is nobody's concern.
+    """As :func:`dump_config`, without the folders, which are private to one machine.
 
-    What was in the files is held by their sha256, so this is also what a resumed run is compared by.
+    The contents of the files are identified by their sha256, so a resumed run is compared with this, too.
     """
     dumped = dump_config(config)
     dumped["data"]["root"] = ""
@@ -372,7 +374,7 @@ def _anchor(values: dict[str, Any], folder: Path) -> None:
 
 
 def anchored_source(source: object, folder: Path) -> object:
-    """The source of vectors as a file in ``folder`` names it; whatever is no file stays as it is."""
+    """The source of vectors as a file in ``folder`` names it; anything else stays as it is."""
     if isinstance(source, str) and (file := _file_of(source)):
         kind, path = file
         return f"{kind}{os.path.normpath(folder / path)}"
@@ -409,7 +411,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
 
 
 def _from_here(name: object) -> object:
-    """A file that the command line names starts at the current folder; NAME:SPLIT is no file."""
+    """A file that the command line names starts at the current folder; NAME:SPLIT stays as it is."""
     return name if not isinstance(name, str) or (":" in name and not Path(name).exists()) else str(Path.cwd() / name)
 
 

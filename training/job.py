@@ -1,4 +1,4 @@
-"""One training job from a configuration to a checkpoint: plain wiring, in the order things happen."""
+"""One training job from a configuration to a checkpoint, in the order in which things happen."""
 
 import gc
 import json
@@ -15,45 +15,45 @@ import torch
 from torch import Tensor
 
 from fenestra.model import checkpoint
-from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import Weights
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.device import resolve_device
 from fenestra.model.errors import CheckpointError, InputError, TrainingDiverged
-from fenestra.model.network.network import WindowTagger
-from fenestra.model.network.stream import Stream
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import OUTSIDE
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.model.words.surface import is_contact
-from fenestra.model.words.vectors import VectorTable
 from fenestra.training.config import RunConfig, VectorsConfig, differences, publishable_config
 from fenestra.training.data.corpus import Corpus, read_corpora, without_tags
 from fenestra.training.data.gazetteers import ReferenceWorks, load_reference
 from fenestra.training.data.perturbations import VARIANTS, vary
+from fenestra.training.data.stream import Stream
+from fenestra.training.device import resolve_device
 from fenestra.training.fit.batches import TaggedStream, varied_shares
 from fenestra.training.fit.calibrate import fit_calibration
-from fenestra.training.fit.distillation import beliefs, load_teachers
+from fenestra.training.fit.distillation import load_teachers, teacher_probabilities
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import Progress, fit
 from fenestra.training.fit.resume import STATE, restore_state, save_state
 from fenestra.training.fit.score import Scores, score
+from fenestra.training.network.export import to_checkpoint
+from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.output import claimed, draft_folder, holds_checkpoint, put_in_place
 from fenestra.training.report import baseline, report
 from fenestra.training.report.evaluation import Evaluation, Variant, known_entities, measure, measure_variants
+from fenestra.training.vectors.quantise import VectorTable
 from fenestra.training.vectors.vectors import Coverage, WordVectors, coverage, load_vectors, standardiser
 
 JOB = "job.json"
 
-_LEAST = 1e-3  # of a spread: a dimension in which no two means differ is not blown up
+_LEAST_DEVIATION = 1e-3  # so that a dimension in which all means are equal is not divided by 0
 
 Watch = Callable[[Epoch], None]
 Observe = Callable[[Path, int], AbstractContextManager[Watch]]
-"""Called with the folder the job works in and the epochs done already; what it gives is told of each epoch."""
+"""Called with the working folder and the number of epochs already done; its context is called with each epoch."""
 
 
 def unobserved(_work: Path, _done: int) -> AbstractContextManager[Watch]:
-    """Tell nobody."""
+    """Observe nothing."""
     return nullcontext(lambda _epoch: None)
 
 
@@ -70,7 +70,7 @@ class Inputs:
     teachers: tuple[Tagger, ...] = ()
 
     def fingerprint(self, config: RunConfig) -> dict[str, Any]:
-        """What the result depends on, as JSON: a resumed run must have the same."""
+        """What the result depends on, as JSON; a resumed run must have the same."""
         read = {split: corpus.sha256 for split, corpus in self.corpora.items()}
         about = {"corpora": read, "vectors": self.vectors.sha256, "reference": self.reference.sha256}
         if self.teachers:
@@ -88,7 +88,7 @@ def train(
         output: folder of the checkpoint to be; must not hold anything yet.
         resume: go on where an earlier run into the same folder was stopped, if there was one.
         overwrite: if ``output`` holds a checkpoint already, put the new one in its place when it is complete.
-        observe: is told of every epoch.
+        observe: is called with every epoch.
 
     Returns:
         ``output``.
@@ -99,7 +99,7 @@ def train(
     """
     torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
-    with claimed(output, resume=resume, overwrite=overwrite) as work, few_searches():
+    with claimed(output, resume=resume, overwrite=overwrite) as work, rare_garbage_collection():
         begun = time.perf_counter()
         corpora = read(config)
         vectors = load_vectors(used_vectors(config), words_of(corpora))
@@ -107,7 +107,7 @@ def train(
         fingerprint = inputs.fingerprint(config)
         if resume and not overwrite and holds_checkpoint(output):
             _same_job(fingerprint, output)
-            (work / STATE).unlink(missing_ok=True)  # of a run that was stopped when all was done
+            (work / STATE).unlink(missing_ok=True)  # of a run that was stopped after it had finished
             return output
         progress, train_stream, dev_stream = begin(config, inputs, device)
         if resume:
@@ -123,8 +123,8 @@ def train(
 
 
 @contextmanager
-def few_searches() -> Iterator[None]:
-    """Have Python look for garbage after every 100,000 objects, not 700: a job makes a million of them, to keep."""
+def rare_garbage_collection() -> Iterator[None]:
+    """Collect garbage after every 100,000 new objects, not 700: a job makes a million of them and keeps them."""
     before = gc.get_threshold()
     gc.set_threshold(100_000, *before[1:])
     try:
@@ -154,24 +154,24 @@ def read(config: RunConfig) -> dict[str, Corpus]:
 
 
 def words_of(corpora: dict[str, Corpus]) -> set[str]:
-    """The words that training will meet."""
+    """The distinct words of the text to learn from."""
     return {word for split in ("train", "unlabelled") if split in corpora for word in corpora[split].words()}
 
 
 def used_vectors(config: RunConfig) -> VectorsConfig:
-    """The vectors of a job: none at all if its model looks at none."""
+    """The vectors of a job: none if its model does not use them."""
     return config.vectors if config.model.features.vectors else replace(config.vectors, source="none")
 
 
 def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors) -> Inputs:
-    """Number words and features, and draw the initial weights."""
+    """Number words and feature values, and draw the initial weights."""
     words = list(corpora["train"].words())
-    met = [*words, *corpora["unlabelled"].words()] if "unlabelled" in corpora else words
+    tokens = [*words, *corpora["unlabelled"].words()] if "unlabelled" in corpora else words
     distinct = words_of(corpora)
     features = config.model.features
-    learned = [w for w in met if not is_contact(w)] if config.training.forget_contacts else met
+    counted = [w for w in tokens if not is_contact(w)] if config.training.forget_contacts else tokens
     reference = load_reference(config.reference, features, distinct)
-    lexicon = Lexicon.build(features, vectors.words, learned, config.training.min_count, reference.known)
+    lexicon = Lexicon.build(features, vectors.words, counted, config.training.min_count, reference.known)
     table = pack(vectors, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}), config)
     torch.manual_seed(config.seed)
     network = WindowTagger(config.model, lexicon, table)
@@ -180,22 +180,22 @@ def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors)
 
 
 def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Progress, TaggedStream, TaggedStream]:
-    """The start of training: nothing learned yet, and the two corpora as the network sees them, train and dev."""
+    """The state before the first update, and the two corpora as the network sees them: train and dev."""
     network, training = inputs.network, config.training
     build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
-    sentences, belief_TK = list(inputs.corpora["train"].sentences), None
+    sentences, teacher_TK = list(inputs.corpora["train"].sentences), None
     if inputs.teachers:
         unlabelled = inputs.corpora["unlabelled"].sentences
-        belief_TK = beliefs(inputs.teachers, unlabelled)
+        teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
         sentences += unlabelled
     variants = [vary(name, sentences, config.seed) for name in varied_shares(training)]
-    train = build(sentences, isolate=training.isolate_sentences > 0, variants=variants, belief_TK=belief_TK)
-    standardise_means(network, train.stream)
+    train = build(sentences, isolate=training.isolate_sentences > 0, variants=variants, teacher_TK=teacher_TK)
+    standardise_topics(network, train.stream)
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
 
 
 def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> VectorTable:
-    """The table of the network; standardised, if it is to be, over ``rows``, counted from 0."""
+    """The vector table of the network; standardised over ``rows``, counted from 0, if the job says so."""
     standard = standardiser(vectors.vectors_VD, rows) if config.vectors.standardise else np.copy
 
     def change(some_ND: Tensor) -> Tensor:
@@ -204,27 +204,25 @@ def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> Vector
     return VectorTable.pack(torch.from_numpy(vectors.vectors_VD), config.model.features.storage, change)
 
 
-def standardise_means(network: WindowTagger, stream: Stream) -> None:
-    """Give the means of the training documents, and of their sentences, mean 0 and variance 1 in every dimension."""
-    means = [(network.topic_mean, network.topic_scale, stream.topic_PD)] if network.topic.numel() else []
-    if network.sentence is not None:
-        means.append((network.sentence.mean, network.sentence.scale, stream.sentence_RD))
-    for mean_D, scale_D, mean_PD in means:
-        mean_D.copy_(mean_PD.mean(0))
-        scale_D.copy_(1 / mean_PD.std(0, correction=0).clamp_min(_LEAST))
+def standardise_topics(network: WindowTagger, stream: Stream) -> None:
+    """Give the mean vectors of the training documents mean 0 and variance 1 in every dimension."""
+    if network.topic.numel():
+        network.topic_mean.copy_(stream.topic_PD.mean(0))
+        network.topic_scale.copy_(1 / stream.topic_PD.std(0, correction=0).clamp_min(_LEAST_DEVIATION))
 
 
 def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path, *, seconds: float) -> None:
-    """Calibrate and evaluate the weights that were kept, and write them with everything about them to a new folder."""
+    """Calibrate and evaluate the weights that were kept, and write them with report and model card to a new folder."""
     network = progress.network
     network.load_state_dict({**network.state_dict(), **progress.best})
     round_weights(network, config.model.weights)
-    plain = Checkpoint(config.model, inputs.lexicon, network.eval(), Calibration())
-    calibration = fit_calibration(Tagger(plain, device=config.device), inputs.corpora["dev"].sentences)
+    plain = to_checkpoint(config.model, inputs.lexicon, network, Calibration())
+    tagger, dev = Tagger(plain, device=config.device), inputs.corpora["dev"].sentences
+    calibration = fit_calibration(tagger, dev, crf=network.crf)
     final = replace(plain, calibration=calibration)
     tagger = Tagger(final, device=config.device)
     evaluations: dict[str, Evaluation] = {}
-    floors: dict[str, Scores] = {}
+    baselines: dict[str, Scores] = {}
     variants: dict[str, dict[str, Variant]] = {}
     known = known_entities(inputs.corpora["train"].sentences)
     frequent = baseline.fit(inputs.corpora["train"].sentences)
@@ -234,9 +232,9 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
             evaluations[split] = measure(tagger, sentences, known)
             variants[split] = measure_variants(tagger, sentences, VARIANTS, evaluations[split].scores.micro)
             gold, words = [s.tags for s in sentences], [s.words for s in sentences]
-            floors[split] = score(gold, frequent.predict(words))
-    apart = {
-        split: score_apart(inputs.corpora[split], names, tagger)
+            baselines[split] = score(gold, frequent.predict(words))
+    by_corpus = {
+        split: scores_by_corpus(inputs.corpora[split], names, tagger)
         for split in evaluations
         if len(names := getattr(config.data, split)) > 1
     }
@@ -248,8 +246,8 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         coverage=inputs.coverage,
         epochs=progress.epochs,
         evaluations=evaluations,
-        baselines=floors,
-        apart=apart,
+        baselines=baselines,
+        by_corpus=by_corpus,
         variants=variants,
         calibration=calibration,
         device=str(tagger.device),
@@ -261,14 +259,14 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         "report.html": report.render_html(facts),
         "README.md": report.render_card(facts),
     }
-    checkpoint.save(replace(final, network=network.cpu()), folder, extra)
+    checkpoint.save(final, folder, extra)
 
 
 def round_weights(network: WindowTagger, kind: Weights) -> None:
-    """Round every learned weight to the numbers that the checkpoint keeps, so that what is measured is what is stored.
+    """Round every learned weight to the number type of the checkpoint, so that the evaluated model is the stored one.
 
     Raises:
-        TrainingDiverged: a weight is no number, or greater than these numbers reach, 65,504 for float16; names it.
+        TrainingDiverged: a weight is NaN, or beyond the range of that type, 65,504 for float16; names it.
     """
     with torch.no_grad():
         for name, weight in network.named_parameters():
@@ -278,7 +276,7 @@ def round_weights(network: WindowTagger, kind: Weights) -> None:
             weight.copy_(rounded)
 
 
-def score_apart(corpus: Corpus, names: Sequence[str], tagger: Tagger) -> dict[str, Scores]:
+def scores_by_corpus(corpus: Corpus, names: Sequence[str], tagger: Tagger) -> dict[str, Scores]:
     """Score each of several corpora of a split, by the name it has in the configuration."""
     return {
         name: measure(tagger, part.sentences, frozenset()).scores
@@ -287,7 +285,7 @@ def score_apart(corpus: Corpus, names: Sequence[str], tagger: Tagger) -> dict[st
 
 
 def _same_job(fingerprint: dict[str, Any], output: Path) -> None:
-    """Refuse to call another job's checkpoint the result of this one.
+    """Make sure that the checkpoint there is the result of this job.
 
     Raises:
         InputError: the checkpoint there was made by another configuration or of other data; lists what differs.

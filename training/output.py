@@ -1,9 +1,9 @@
-"""The folder a job writes to: held by one trainer, replaced in one step, never half there.
+"""The folder a job writes to: locked by one trainer, replaced in one step, never incomplete.
 
 OUTPUT/                      appears when all is done, complete
-OUTPUT.partial/lock          held while a trainer works
+OUTPUT.partial/lock          locked while a trainer works
                state…        what a stopped run is resumed from
-               tensorboard/  events, for who watches
+               tensorboard/  events for TensorBoard
                checkpoint/   the new model, complete, a moment before it becomes OUTPUT
                replaced/     the old one, a moment until the new one is in its place
 """
@@ -27,12 +27,12 @@ _NEW, _OLD = "checkpoint", "replaced"
 
 @contextmanager
 def claimed(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Path]:
-    """Hold the folder that the job works in, so that no other job writes to the same output.
+    """Lock the folder that the job works in, so that no other job writes to the same output.
 
-    It is removed in the end unless there is something in it to resume from.
+    It is removed in the end unless it holds a state to resume from.
 
     Raises:
-        InputError: the output is taken, an unfinished run lies there, or another job holds it.
+        InputError: the output is taken, an unfinished run lies there, or another job has locked it.
         StorageError: the folder cannot be made.
     """
     if not output.name:
@@ -40,7 +40,7 @@ def claimed(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Path]:
     work = output.with_name(f"{output.name}.partial")
     with held(work, output):
         try:
-            _settle(work, output)
+            _restore_old(work, output)
             refuse_taken(output, allowed=resume or overwrite)
             if (work / STATE).exists() and not resume:
                 raise InputError(f"{work}: an unfinished run is there; go on with --resume, or delete it")
@@ -52,14 +52,14 @@ def claimed(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Path]:
 
 @contextmanager
 def held(folder: Path, output: Path) -> Iterator[None]:
-    """Make a folder unless it is there, and let no other process hold it meanwhile.
+    """Make a folder unless it is there, and lock it against other processes.
 
     Args:
-        folder: to be held.
-        output: what complaints are about.
+        folder: to be locked.
+        output: the path that error messages name.
 
     Raises:
-        InputError: another process holds it.
+        InputError: another process has locked it.
         StorageError: the folder cannot be made.
     """
     try:
@@ -82,7 +82,7 @@ def held(folder: Path, output: Path) -> Iterator[None]:
 
 
 def refuse_taken(output: Path, *, allowed: bool) -> None:
-    """Make sure that nobody's files are in the way.
+    """Make sure that no existing files would be overwritten.
 
     Args:
         output: where the checkpoint will be.
@@ -105,17 +105,17 @@ def holds_checkpoint(output: Path) -> bool:
 
 
 def draft_folder(work: Path) -> Path:
-    """Where the new checkpoint is to be written; what an interrupted attempt left there is gone."""
+    """An empty place for the new checkpoint; removes what an interrupted attempt left there."""
     shutil.rmtree(work / _NEW, ignore_errors=True)
     return work / _NEW
 
 
 def put_in_place(work: Path, output: Path, *, overwrite: bool) -> None:
-    """Make the draft the output, and the run one that is over. The old checkpoint is there until the new one is.
+    """Move the draft to the output and end the run. The old checkpoint stays until the new one is in place.
 
     Raises:
-        InputError: somebody put files there in the meantime.
-        StorageError: the disk refused; what was there before is there still.
+        InputError: files were put there in the meantime.
+        StorageError: the disk refused; what was there before is still there.
     """
     refuse_taken(output, allowed=overwrite)
     try:
@@ -125,13 +125,13 @@ def put_in_place(work: Path, output: Path, *, overwrite: bool) -> None:
             output.rename(work / _OLD)
         (work / _NEW).rename(output)
     except OSError as error:
-        _settle(work, output)
+        _restore_old(work, output)
         raise storage_error(output, 0, error) from error
     (work / STATE).unlink(missing_ok=True)
 
 
-def _settle(work: Path, output: Path) -> None:
-    """Put an old checkpoint back that was moved away for a new one which never came."""
+def _restore_old(work: Path, output: Path) -> None:
+    """Put back an old checkpoint that was moved away for a new one, if the new one never arrived."""
     if (work / _OLD).exists() and not _holds_files(output):
         (work / _OLD).rename(output)
 

@@ -7,7 +7,7 @@ from typing import Self, TextIO
 from tqdm import tqdm
 
 from fenestra.training.fit.epoch import Epoch
-from fenestra.training.tune.space import said
+from fenestra.training.tune.space import shown
 from fenestra.training.tune.trial import Trial
 
 
@@ -109,5 +109,5 @@ def trial_line(trial: Trial, total: int, *, is_best: bool) -> str:
     score = "" if trial.dev_f1 is None else f"  dev F1 {trial.dev_f1:.2%}{' *' if is_best else ''}"
     why = f"repeats trial {trial.repeats}" if trial.repeats else trial.why
     state = "" if trial.state == "complete" and not why else f"  {trial.state}{': ' if why else ''}{why}"
-    values = ", ".join(f"{name} {said(value)}" for name, value in trial.values.items())
+    values = ", ".join(f"{name} {shown(value)}" for name, value in trial.values.items())
     return f"trial {trial.number}/{total}{score}{state}  {values}  {trial.seconds:.1f} s"

@@ -285,11 +285,11 @@ def _tune_command(options: argparse.Namespace) -> str:
 
 
 def _best_found(report: dict[str, Any]) -> str:
-    from fenestra.training.tune.space import said
+    from fenestra.training.tune.space import shown
 
     best = report["best"]
     seeds = ", ".join(str(score["seed"]) for score in best["by_seed"])
-    lines = [f"{name} = {said(value)}" for name, value in best["values"].items()]
+    lines = [f"{name} = {shown(value)}" for name, value in best["values"].items()]
     heading = f"dev F1 {best['dev_f1']:.2%}, mean of seeds {seeds}: trial {best['number']} of {len(report['trials'])}"
     return "\n".join([heading, *lines])
 

@@ -31,7 +31,7 @@ def small_model(
     **features,
 ):
     """Random weights over seven words with vectors of width 6."""
-    features = {"elsewhere": documents, "topic": documents, "sentence": documents, **features}
+    features = {"elsewhere": documents, "topic": documents, **features}
     parts = {"word": 4, "case": 3, "shape": 3, "affix": 3, "ngram": 4, "ngram_buckets": 50, "storage": storage}
     parts |= {"cluster": 2, "cluster_prefixes": (2, 4), "lists": 2}
     config = ModelConfig(

@@ -92,18 +92,16 @@ def test_numbers_of_an_agreement_that_is_switched_off_are_refused(folder):
         checkpoint.load(folder)
 
 
-def test_a_model_that_does_not_look_at_sentences_keeps_nothing_of_them(tmp_path):
-    """So a checkpoint from before the feature is read, and one without it is what it was."""
-    names = []
-    for sentence in (False, True):
-        checkpoint.save(small_model(documents=True, sentence=sentence), tmp_path / str(sentence))
-        names.append(set(safetensors.torch.load_file(tmp_path / str(sentence) / "weights.safetensors")))
-    assert names[1] - names[0] == {"sentence.weight", "sentence.mean", "sentence.scale"}
-    assert names[0] < names[1]
-    config = json.loads((tmp_path / "False" / "config.json").read_text())
-    del config["model"]["features"]["sentence"]
-    rewrite(tmp_path / "False", "config.json", json.dumps(config).encode())
-    assert not checkpoint.load(tmp_path / "False").config.features.sentence
+def test_a_checkpoint_from_when_there_was_a_sentence_feature_loads_unless_it_was_on(folder):
+    config = json.loads((folder / "config.json").read_text())
+    assert "sentence" not in config["model"]["features"]
+    config["model"]["features"]["sentence"] = False
+    rewrite(folder, "config.json", json.dumps(config).encode())
+    assert "sentence" not in checkpoint.load(folder).config.to_json()["features"]
+    config["model"]["features"]["sentence"] = True
+    rewrite(folder, "config.json", json.dumps(config).encode())
+    with pytest.raises(CheckpointError, match=r"model\.features\.sentence: .*no longer"):
+        checkpoint.load(folder)
 
 
 def test_the_version_follows_the_content(model, folder, tmp_path):

@@ -133,6 +133,11 @@ def test_an_empty_file_has_no_lines(tmp_path: Path):
         assert list(read_lines(stream)) == []
 
 
+def test_a_byte_order_mark_is_dropped_where_the_file_begins_and_nowhere_else():
+    """Later in a file the same bytes are a character, U+FEFF, and a word may begin with it."""
+    assert words_of("\ufeffAda O\n\ufeffmet O\n".encode()) == [["Ada", "\ufeffmet"]]
+
+
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path, name: str):
     with pytest.raises(DataError, match=r"cannot be read \("):

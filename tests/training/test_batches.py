@@ -7,16 +7,13 @@ from itertools import accumulate, pairwise
 import pytest
 import torch
 
-from fenestra.model.batch import Batch as Read
-from fenestra.model.batch import look_up
 from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.network.context import elsewhere
-from fenestra.model.network.stream import Stream
-from fenestra.model.steps import run
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.vectors import VectorTable
 from fenestra.training.data.corpus import Sentence
-from fenestra.training.fit.batches import Cut, TaggedStream, packed
+from fenestra.training.data.stream import Stream
+from fenestra.training.fit.batches import Sampling, TaggedStream, packed
+from fenestra.training.vectors.quantise import VectorTable
 
 CONFIG = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3))
 CASED = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3, case=2))
@@ -53,17 +50,17 @@ def test_a_batch_has_every_window_of_its_sentences_and_its_tag(stream):
     assert batch.length_S.tolist() == [3, 2]
 
 
-def test_sentences_that_are_read_without_a_break_are_one_sentence(stream):
-    """As the windows see them, so the loss of a sentence and the search for its path."""
+def test_joined_sentences_are_one_sentence(stream):
+    """For the windows, for the loss of a sentence and for its best path."""
     runs = [[0, 1], [2]]
     (batch,) = stream.batches(runs, 100, random.Random(1))
     assert batch.length_S.tolist() == [5, 2]
     assert batch.gold_N.tolist() == [0, 1, 0, 0, 0, 1, 2]
 
 
-def epoch(stream, seed, batch_tokens=100, cut=Cut(), isolate=0.0):  # noqa: B008 - frozen
+def epoch(stream, seed, batch_tokens=100, sampling=Sampling(), isolate=0.0):  # noqa: B008 - frozen
     rng = random.Random(seed)
-    return list(stream.batches(stream.shuffled(rng, cut), batch_tokens, rng, isolate))
+    return list(stream.batches(stream.shuffled(rng, sampling), batch_tokens, rng, isolate))
 
 
 def test_an_epoch_has_every_window_once_in_another_order(stream):
@@ -79,7 +76,7 @@ def test_an_epoch_has_every_window_once_in_another_order(stream):
 def test_oversampling_repeats_sentences_with_an_entity_only(stream):
     counts = Counter()
     for seed in range(400):
-        for batch in epoch(stream, seed, cut=Cut(oversample=2.5)):
+        for batch in epoch(stream, seed, sampling=Sampling(oversample=2.5)):
             counts.update(window[1] for window in surfaces(batch))
     assert counts["no"] == 400
     assert counts["kiel"] / 400 == pytest.approx(2.5, abs=0.1)
@@ -88,13 +85,14 @@ def test_oversampling_repeats_sentences_with_an_entity_only(stream):
 def test_the_length_of_an_epoch_is_known_before_it_begins(stream):
     """The learning rate falls with the share of the epoch that is done, oversampled or not."""
     rng = random.Random(1)
-    runs = stream.shuffled(rng, Cut(oversample=3.0, join=0.5))
+    runs = stream.shuffled(rng, Sampling(oversample=3.0, join=0.5))
     assert stream.tokens(runs) == sum(len(batch.gold_N) for batch in stream.batches(runs, 3, rng)) > 7
 
 
 def test_joining_lets_windows_see_the_next_sentence_of_the_document_only(stream):
     """Sentences one and two are one document here, the third is another."""
-    seen = {w for seed in range(50) for batch in epoch(stream, seed, cut=Cut(join=0.5)) for w in surfaces(batch)}
+    joined = Sampling(join=0.5)
+    seen = {w for seed in range(50) for batch in epoch(stream, seed, sampling=joined) for w in surfaces(batch)}
     assert {("kiel", ".", "no"), ("kiel", ".", None), (".", "no", "name"), (None, "no", "name")} <= seen
     assert all((before, middle) != ("name", "new") for before, middle, _ in seen)
 
@@ -112,23 +110,23 @@ REPORT = [
 ]
 
 
-def test_a_sentence_is_met_with_its_document_or_as_a_document_of_its_own():
-    """The small rose of the second sentence says something of the first one's Rose, but only if it is met with it."""
+def test_a_sentence_is_read_in_its_document_or_as_a_document_of_its_own():
+    """The lower-case rose of the second sentence is evidence for the Rose of the first, unless that is isolated."""
     lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
-    together, lonely, another = (
+    together, isolated, another = (
         stream.batch([sentence], [2], [alone]) for sentence, alone in ((0, False), (0, True), (2, False))
     )
     assert together.windows.elsewhere_NW[0, 1] - 1 == 1 + 8
-    assert lonely.windows.elsewhere_NW[0, 1] - 1 == 8
+    assert isolated.windows.elsewhere_NW[0, 1] - 1 == 8
     assert together.windows.topic_PD.tolist() == [pytest.approx([2 / 23, 1 / 23])]
-    assert lonely.windows.topic_PD.tolist() == [pytest.approx([1 / 21, 0])]
-    for ours, other in zip(lonely.windows, another.windows, strict=True):
+    assert isolated.windows.topic_PD.tolist() == [pytest.approx([1 / 21, 0])]
+    for ours, other in zip(isolated.windows, another.windows, strict=True):
         assert torch.equal(ours, other)
 
 
-def test_the_share_of_lonely_sentences_is_kept():
+def test_the_share_of_isolated_sentences_is_kept():
     lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
@@ -141,8 +139,19 @@ def test_the_share_of_lonely_sentences_is_kept():
     assert topics.count((pytest.approx(2 / 23), pytest.approx(1 / 23))) / 600 == pytest.approx(0.75, abs=0.05)
 
 
-def test_sentences_parted_into_documents_are_as_if_read_so():
-    """Looked up once, and what documents say of their words told anew: the same numbers as from the beginning."""
+def test_joined_sentences_are_never_isolated():
+    """A window that sees two sentences of a document is of that document."""
+    lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
+    vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
+    stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
+    (batch,) = stream.batches([[0, 1], [0], [1]], 100, random.Random(1), isolate=1.0)
+    of_document, first, second = ([2 / 23, 1 / 23], [1 / 21, 0], [1 / 22, 1 / 22])
+    expected = map(pytest.approx, (of_document, of_document, first, second))
+    assert batch.windows.topic_PD.tolist() == list(expected)
+
+
+def test_sentences_split_into_other_documents_equal_sentences_read_as_those():
+    """Words are looked up once, document features computed again: the same numbers as from the beginning."""
     lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     words = [sentence.words for sentence in REPORT]
@@ -150,52 +159,11 @@ def test_sentences_parted_into_documents_are_as_if_read_so():
     for sizes in ([1, 1, 1], [2, 1], [1, 2], [3]):
         begins = list(accumulate(sizes, initial=0))
         documents = [words[begin:end] for begin, end in pairwise(begins)]
-        parted, read = whole.parted(sizes, vectors, DOCUMENTS), Stream.read(documents, lexicon, vectors, DOCUMENTS)
+        parted, read = whole.split_into(sizes, vectors, DOCUMENTS), Stream.read(documents, lexicon, vectors, DOCUMENTS)
         assert parted.elsewhere_T.tolist() == [kind for document in documents for kind in elsewhere(document)]
         assert torch.equal(parted.elsewhere_T, read.elsewhere_T)
         assert torch.equal(parted.topic_PD, read.topic_PD)
         assert torch.equal(parted.document_T, read.document_T)
-
-
-class TestSentences:
-    """What a sentence adds is a matter of its own words, with whatever it is met."""
-
-    config = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(word=3, sentence=True))
-    lexicon = Lexicon.build(config.features, ["rose", "a"], ["rose"], 1)
-    vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
-
-    @pytest.fixture
-    def stream(self):
-        long = Sentence(("a",) * 200, ("O",) * 200, 1, 9)
-        return TaggedStream.build([*REPORT, long], self.lexicon, self.vectors, self.config, isolate=True)
-
-    @pytest.mark.parametrize("lengths", [[2, 2], [4]], ids=["apart", "joined"])
-    @pytest.mark.parametrize("lonely", [[False, False], [True, True]], ids=["in its document", "alone"])
-    def test_the_mean_is_that_of_the_sentence_as_it_was_written(self, stream, lengths, lonely):
-        windows = stream.batch([1, 0], lengths, lonely).windows
-        means = windows.sentence_RD[windows.passage_N].tolist()
-        assert means == [pytest.approx([1 / 7, 1 / 7])] * 2 + [pytest.approx([1 / 6, 0])] * 2
-        assert len(windows.sentence_RD) == 2
-
-    def test_a_long_sentence_has_a_mean_for_each_stretch(self, stream):
-        windows = stream.batch([3], [200], [False]).windows
-        assert windows.passage_N.tolist() == [0] * 128 + [1] * 72
-        assert windows.sentence_RD.tolist() == [pytest.approx([0, 128 / 133]), pytest.approx([0, 72 / 77])]
-
-    def test_batches_and_bags_have_the_means_that_a_request_has(self, stream):
-        words = [sentence.words for sentence in REPORT] + [("a",) * 200]
-        inputs = run(look_up(Read.of([words[:2], words[2:]]), self.lexicon, self.vectors, self.config))
-        ways = {
-            "request": [windows for _, windows in inputs.bags()],
-            "part of it": [windows for begin in range(0, 206, 50)
-                           for _, windows in inputs.part(begin, min(begin + 50, 206)).bags()],
-            "evaluation": [windows for _, windows in stream.stream.bags(1, 50)],
-            "training": [stream.batch([number], [len(words[number])], [False]).windows for number in range(4)],
-        }  # fmt: skip
-        means = {name: torch.cat([w.sentence_RD[w.passage_N] for w in found]) for name, found in ways.items()}
-        assert all(torch.equal(found, means["request"]) for found in means.values())
-        assert means["request"].shape == (206, 2)
-        assert [len(windows.sentence_RD) for windows in ways["evaluation"]] == [4, 1, 2, 1, 1]
 
 
 class TestVariants:
@@ -208,29 +176,29 @@ class TestVariants:
         ]
         return TaggedStream.build(SENTENCES, self.lexicon, NO_VECTORS, CASED, variants=other)
 
-    def test_without_a_share_the_corpus_is_met_as_it_is(self, varied):
+    def test_without_a_share_the_corpus_is_unchanged(self, varied):
         plain = TaggedStream.build(SENTENCES, self.lexicon, NO_VECTORS, CASED)
         for ours, theirs in zip(epoch(varied, 3), epoch(plain, 3), strict=True):
             assert all(torch.equal(*both) for both in zip(ours.rows, theirs.rows, strict=True))
             assert torch.equal(ours.windows.word_NW, theirs.windows.word_NW)
             assert torch.equal(ours.gold_N, theirs.gold_N)
 
-    def test_every_sentence_comes_once_whatever_it_is_written_like(self, varied):
+    def test_every_sentence_comes_once_in_one_of_its_variants(self, varied):
         for seed in range(10):
             rng = random.Random(seed)
-            runs = varied.shuffled(rng, Cut(varied=(0.3, 0.3)))
+            runs = varied.shuffled(rng, Sampling(varied=(0.3, 0.3)))
             assert sorted(sentence % 3 for run in runs for sentence in run) == [0, 1, 2]
             assert varied.tokens(runs) == 7
 
     def test_variants_come_as_often_as_their_shares_say(self, varied):
         rng = random.Random(1)
-        drawn = Counter(run[0] // 3 for _ in range(1000) for run in varied.shuffled(rng, Cut(varied=(0.5, 0.2))))
+        drawn = Counter(run[0] // 3 for _ in range(1000) for run in varied.shuffled(rng, Sampling(varied=(0.5, 0.2))))
         assert drawn[1] / 3000 == pytest.approx(0.5, abs=0.04)
         assert drawn[2] / 3000 == pytest.approx(0.2, abs=0.04)
 
     def test_a_run_stays_together_in_its_variant(self, varied):
-        cut = Cut(join=0.9, varied=(0.5, 0.4))
-        runs = {tuple(run) for seed in range(50) for run in varied.shuffled(random.Random(seed), cut)}
+        sampling = Sampling(join=0.9, varied=(0.5, 0.4))
+        runs = {tuple(run) for seed in range(50) for run in varied.shuffled(random.Random(seed), sampling)}
         assert {(3, 4), (6, 7)} <= runs
         assert all(len({sentence // 3 for sentence in run}) == 1 for run in runs)
 
@@ -243,25 +211,25 @@ class TestVariants:
 
 
 class TestTeachers:
-    BELIEF = torch.tensor([[0.75, 0.25, 0.0], [0.125, 0.0, 0.875]], dtype=torch.float16)
+    PROBABILITIES = torch.tensor([[0.75, 0.25, 0.0], [0.125, 0.0, 0.875]], dtype=torch.float16)
 
     @pytest.fixture
     def taught(self):
-        """The last sentence, of two words, is the teachers'; behind it all are written once more."""
+        """The last sentence, of two words, has teacher probabilities; a variant of all three follows."""
         lexicon = Lexicon.build(CONFIG.features, [], WORDS, 1)
         again = [[sentence._replace(words=tuple(map(str.upper, sentence.words))) for sentence in SENTENCES]]
-        return TaggedStream.build(SENTENCES, lexicon, NO_VECTORS, CONFIG, variants=again, belief_TK=self.BELIEF)
+        return TaggedStream.build(SENTENCES, lexicon, NO_VECTORS, CONFIG, variants=again, teacher_TK=self.PROBABILITIES)
 
-    def test_targets_are_tags_where_there_are_any_and_else_what_teachers_say(self, taught):
+    def test_targets_are_tags_where_there_are_any_and_else_teacher_probabilities(self, taught):
         for shift in (0, 3):  # as it is, and written otherwise
             batch = taught.batch([shift + 1, shift + 2], [2, 2], [False, False])
             assert batch.target_NK[:2].tolist() == [[1, 0, 0], [1, 0, 0]]
-            assert torch.equal(batch.target_NK[2:], self.BELIEF.float())
+            assert torch.equal(batch.target_NK[2:], self.PROBABILITIES.float())
             assert batch.gold_N.tolist() == [0, 0, 0, 2]
 
     def test_the_share_of_their_sentences_is_drawn_anew(self, taught):
         rng = random.Random(2)
-        met = Counter(run[0] for _ in range(2000) for run in taught.shuffled(rng, Cut(unlabelled=0.3)))
+        met = Counter(run[0] for _ in range(2000) for run in taught.shuffled(rng, Sampling(unlabelled=0.3)))
         assert met[0] == met[1] == 2000
         assert met[2] / 2000 == pytest.approx(0.3, abs=0.04)
 

@@ -1,9 +1,9 @@
-"""Products of rounded factors: as near to the exact ones as eight digits allow, and nothing else is rounded."""
+"""Products of bfloat16 factors: as near to the exact ones as eight digits allow, and nothing else is rounded."""
 
 import torch
 from torch.nn import functional
 
-from fenestra.training.fit.bf16_linear import product, rounded_linear
+from fenestra.training.fit.bf16_linear import bf16_linear, linear_function
 
 DIGIT = 2.0**-8  # largest relative error of a number with eight binary digits
 
@@ -20,7 +20,7 @@ def test_the_product_and_both_gradients_are_those_of_the_formula():
     x, weight, slope = torch.randn(37, 50), torch.randn(21, 50), torch.randn(37, 21)
     x.requires_grad_()
     weight.requires_grad_()
-    product = rounded_linear(x, weight)
+    product = bf16_linear(x, weight)
     assert len(product) == 64
     assert not product[37:].any()
     product[:37].backward(slope)
@@ -35,12 +35,12 @@ def test_other_products_are_not_rounded():
     torch.manual_seed(1)
     x, weight = torch.randn(64, 300), torch.randn(300, 300)
     before = x @ weight
-    rounded_linear(x, weight.T)
+    bf16_linear(x, weight.T)
     assert torch.equal(x @ weight, before)
 
 
 def test_factors_are_rounded_only_if_it_is_asked_for_and_the_processor_can():
     cpu, able = torch.device("cpu"), torch.cpu.get_capabilities().get("amx_bf16", False)
-    assert product("float32", cpu) is functional.linear
-    assert product("bfloat16", cpu) is (rounded_linear if able else functional.linear)
-    assert product("bfloat16", torch.device("cuda")) is functional.linear
+    assert linear_function("float32", cpu) is functional.linear
+    assert linear_function("bfloat16", cpu) is (bf16_linear if able else functional.linear)
+    assert linear_function("bfloat16", torch.device("cuda")) is functional.linear

@@ -7,7 +7,6 @@ import torch
 from fenestra.model.batch import Batch
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.decode.crf import Chain
 from fenestra.model.decode.decoding import decode
 from fenestra.model.decode.label_consistency import Evidence, Repeats, add_up, agree, evidence, find_repeats
 from fenestra.model.steps import run
@@ -16,20 +15,21 @@ from fenestra.model.tags import convert, spans, tag_set
 from fenestra.training.data.corpus import Sentence
 from fenestra.training.fit.calibrate import (
     calibration_of,
-    fit_agreement,
     fit_calibration,
+    fit_label_consistency,
     fit_path_temperature,
     fit_platt,
     fit_temperature,
 )
 from fenestra.training.fit.losses import sentence_loss
-from tests.model.test_native import tame_model
+from fenestra.training.network.crf import LinearChainCRF
+from tests.training.networks import small_network
 
 RNG = np.random.default_rng(7)
 
 
 def zeros(count):
-    """Entities without a strange word."""
+    """Entities without an out-of-vocabulary word."""
     return np.zeros(count, np.float32)
 
 
@@ -92,9 +92,9 @@ def test_without_a_mistake_or_without_sense_the_temperature_stays_in_bounds():
 
 def test_the_numbers_that_made_the_data_are_found():
     logit_M, tokens_M = RNG.normal(loc=1, scale=2, size=20_000), RNG.integers(1, 5, 20_000).astype(np.float32)
-    strange_M = np.random.default_rng(5).integers(0, 2, 20_000).astype(np.float32)
-    right_M = RNG.random(20_000) < 1 / (1 + np.exp(-(0.6 * logit_M + 0.8 * np.log(tokens_M) - 0.7 * strange_M - 0.4)))
-    found = fit_platt(np.log(1 / (1 + np.exp(-logit_M))).astype(np.float32), tokens_M, strange_M, right_M)
+    oov_M = np.random.default_rng(5).integers(0, 2, 20_000).astype(np.float32)
+    right_M = RNG.random(20_000) < 1 / (1 + np.exp(-(0.6 * logit_M + 0.8 * np.log(tokens_M) - 0.7 * oov_M - 0.4)))
+    found = fit_platt(np.log(1 / (1 + np.exp(-logit_M))).astype(np.float32), tokens_M, oov_M, right_M)
     assert (found.slope, found.offset) == (pytest.approx(0.6, abs=0.05), pytest.approx(-0.4, abs=0.1))
     assert found.length == pytest.approx(0.8, abs=0.1)
     assert found.strange == pytest.approx(-0.7, abs=0.1)
@@ -207,7 +207,7 @@ def test_no_sentence_leaves_the_scores_as_they_are():
     assert calibration_of(np.zeros((0, 3), np.float32), [], config) == Calibration()
 
 
-# ── where the tokens of a word heed each other ──
+# ── label consistency ──
 
 
 def words_in_documents(count):
@@ -218,7 +218,7 @@ def words_in_documents(count):
 
 
 def raised(log_TK, repeats, weights, label_K):
-    """log p as the others of a word leave it, in so many words."""
+    """log p after label consistency, one token after another."""
     raised_TK, p_TK = log_TK.astype(float), np.exp(log_TK.astype(float))
     of_label_KK = label_K[:, None] == label_K
     for group in range(len(repeats.count_G)):
@@ -230,8 +230,8 @@ def raised(log_TK, repeats, weights, label_K):
 
 
 @pytest.fixture(scope="module")
-def heard():
-    """Windows, the tokens that hear of each other, and labels in BIOES."""
+def repeated():
+    """Windows, the tokens whose words their document repeats, and labels in BIOES."""
     config = ModelConfig(labels=("PER", "LOC"), scheme="BIOES", agreement=True)
     tags = tag_set(config.labels, config.scheme)
     label_K = np.array([config.labels.index(tag[2:]) if tag != "O" else -1 for tag in tags])
@@ -241,13 +241,13 @@ def heard():
 
 
 @pytest.mark.parametrize("true", [(0.0, 2.0), (1.5, 0.0), (1.5, 3.0)])
-def test_the_agreement_that_made_the_data_is_found(true, heard):
-    """Whatever temperature the windows need before their words are heard."""
-    _, label_K, repeats, logits_TK = heard
+def test_the_weights_of_label_consistency_that_made_the_data_are_found(true, repeated):
+    """Whatever temperature the windows need first."""
+    _, label_K, repeats, logits_TK = repeated
     log_TK = np.log(softmax(logits_TK / 1.4)).astype(np.float32)
     gold_T = draw(np.exp(raised(log_TK, repeats, true, label_K)))
     found = evidence(log_TK, repeats, run(add_up(log_TK, repeats)), label_K)
-    weights = fit_agreement(log_TK[repeats.token_N], gold_T[repeats.token_N], found)
+    weights = fit_label_consistency(log_TK[repeats.token_N], gold_T[repeats.token_N], found)
     assert weights == pytest.approx(true, abs=0.45)
 
     def loss(same_tag, same_label):
@@ -258,8 +258,9 @@ def test_the_agreement_that_made_the_data_is_found(true, heard):
 
 
 def test_a_tagger_is_fitted_to_the_words_of_each_document():
-    """Its own numbers are found again in tags drawn by what it says; sentences of no document hear nothing."""
-    tagger = Tagger(tame_model(agreement=True, scheme="IO", documents=False), device="cpu")
+    """Its own numbers are found again in tags drawn from its probabilities; a document of one sentence adds nothing."""
+    own = Calibration(1.5, 0.8, 0.1, 0.3, same_tag=0.7, same_label=1.3)
+    tagger = Tagger(small_network(agreement=True, scheme="IO", tame=True).checkpoint(own), device="cpu")
     names, rest = ["Ada", "Munich", "Ito"], ["met", "ada", "in", "the", "."]
     documents = [[(RNG.choice(names), *RNG.choice(rest, 5)) for _ in range(6)] for _ in range(600)]
     log_TK = tagger.log_probabilities(documents)
@@ -270,44 +271,61 @@ def test_a_tagger_is_fitted_to_the_words_of_each_document():
     sentences = [
         Sentence(sentence, tuple(next(tags)), number, 1) for number, some in enumerate(documents) for sentence in some
     ]
-    found = fit_calibration(tagger, sentences)
+    found = fit_calibration(tagger, sentences, crf=None)
     assert found.temperature == pytest.approx(tagger.calibration.temperature, rel=0.15)
     assert sum(found.agreement) == pytest.approx(2.0, abs=0.4)  # a label has one tag in IO: their sum is what counts
     once = [sentence._replace(words=("Ada", *sentence.words[1:]), document=n) for n, sentence in enumerate(sentences)]
-    assert fit_calibration(tagger, once).agreement == (0, 0)
+    assert fit_calibration(tagger, once, crf=None).agreement == (0, 0)
 
 
-def test_names_that_training_did_not_know_are_scored_by_how_often_they_are_right():
+def test_out_of_vocabulary_names_are_scored_by_how_often_they_are_right():
     """The network is as sure of them as of the others, of which it has none wrong."""
     config = ModelConfig(labels=("PER",), scheme="IO")
     logits_TK = np.tile(np.array([0, 2], np.float32), (400, 1))
-    strange_T = np.arange(400) % 4 == 0
-    gold = [["O" if strange and n % 8 else "B-PER"] for n, strange in enumerate(strange_T)]
-    found = calibration_of(logits_TK, gold, config, strange_T=strange_T)
+    oov_T = np.arange(400) % 4 == 0
+    gold = [["O" if is_oov and n % 8 else "B-PER"] for n, is_oov in enumerate(oov_T)]
+    found = calibration_of(logits_TK, gold, config, oov_T=oov_T)
     log_M = np.full(2, -np.log1p(np.exp(-2 / found.temperature)), np.float32)
     assert found.entity_scores(log_M, ones(2), np.array([0, 1], np.float32)) == pytest.approx([1, 0.5], abs=0.06)
     assert calibration_of(logits_TK, gold, config).strange == 0
 
 
-def test_words_that_contradict_each_other_are_not_heard(heard):
+def test_a_weight_that_would_be_negative_is_0_and_the_other_the_best_beside_it(repeated):
+    """Where other tokens count against the same tag and for its label, the best weight of the label alone is found."""
+    _, label_K, repeats, logits_TK = repeated
+    log_TK = np.log(softmax(logits_TK)).astype(np.float32)
+    found = evidence(log_TK, repeats, run(add_up(log_TK, repeats)), label_K)
+    gold_T = draw(np.exp(raised(log_TK, repeats, (-3.0, 4.0), label_K)))
+
+    def loss(same_label):
+        consistent_TK = raised(log_TK, repeats, (0.0, same_label), label_K)
+        return -consistent_TK[np.arange(len(gold_T)), gold_T].sum() + same_label**2 / 2
+
+    same_tag, same_label = fit_label_consistency(log_TK[repeats.token_N], gold_T[repeats.token_N], found)
+    assert same_tag == 0
+    assert 0 < same_label < 4
+    assert loss(same_label) < min(loss(same_label - 0.05), loss(same_label + 0.05))
+
+
+def test_words_that_contradict_each_other_get_no_weight(repeated):
     """The numbers stay at 0 where the data ask for less."""
-    _, label_K, repeats, logits_TK = heard
+    _, label_K, repeats, logits_TK = repeated
     log_TK = np.log(softmax(logits_TK)).astype(np.float32)
     found = evidence(log_TK, repeats, run(add_up(log_TK, repeats)), label_K)
     gold_T = draw(np.exp(raised(log_TK, repeats, (-2.0, -2.0), label_K)))
-    assert fit_agreement(log_TK[repeats.token_N], gold_T[repeats.token_N], found) == (0, 0)
+    assert fit_label_consistency(log_TK[repeats.token_N], gold_T[repeats.token_N], found) == (0, 0)
 
 
-def test_words_that_always_agree_give_finite_numbers():
+def test_words_that_are_always_consistent_give_finite_numbers():
     log_NK = np.log(np.array([[0.2, 0.8], [0.4, 0.6]] * 20, np.float32))
     found = Evidence(np.tile([0.1, 0.9], (40, 1)), np.tile([0.1, 0.9], (40, 1)))
-    weights = fit_agreement(log_NK, np.ones(40, np.int64), found)
+    weights = fit_label_consistency(log_NK, np.ones(40, np.int64), found)
     assert np.isfinite(weights).all()
     assert min(weights) > 0
 
 
-def test_without_a_word_that_comes_twice_there_is_nothing_to_heed(heard):
-    config, *_, logits_TK = heard
+def test_without_a_repeated_word_the_weights_are_0(repeated):
+    config, *_, logits_TK = repeated
     nobody = Repeats(*(np.zeros(0, np.int64) for _ in range(3)))
     gold = [("B-PER", "O", "O")] * (len(logits_TK) // 3)
     found = calibration_of(logits_TK, gold, config, repeats=nobody)
@@ -315,17 +333,17 @@ def test_without_a_word_that_comes_twice_there_is_nothing_to_heed(heard):
     assert found.agreement == (0, 0)
 
 
-def test_the_scores_of_entities_are_fitted_to_what_came_out(heard):
-    """To the entities that are found when every word was heard, and not before."""
-    config, label_K, repeats, logits_TK = heard
+def test_the_scores_of_entities_are_fitted_to_what_came_out(repeated):
+    """To the entities that are found after label consistency, and not before."""
+    config, label_K, repeats, logits_TK = repeated
     log_TK = np.log(softmax(logits_TK / 1.4)).astype(np.float32)
     tags = tag_set(config.labels, config.scheme)
     gold_T = draw(np.exp(raised(log_TK, repeats, (1.5, 3.0), label_K)))
     gold = [[("O" if tags[k] == "O" else f"B-{tags[k][2:]}")] for k in gold_T]
-    found, deaf = calibration_of(logits_TK, gold, config, repeats=repeats), calibration_of(logits_TK, gold, config)
-    heard_TK = np.log(softmax(logits_TK / found.temperature)).astype(np.float32)
-    run(agree(heard_TK, repeats, label_K, found.agreement))
-    decoded = list(decode(heard_TK, [1] * len(gold), tags, config.scheme))
+    found, without = calibration_of(logits_TK, gold, config, repeats=repeats), calibration_of(logits_TK, gold, config)
+    consistent_TK = np.log(softmax(logits_TK / found.temperature)).astype(np.float32)
+    run(agree(consistent_TK, repeats, label_K, found.agreement))
+    decoded = list(decode(consistent_TK, [1] * len(gold), tags, config.scheme))
     right_M = np.array([span in spans(true) for d, true in zip(decoded, gold, strict=True) for span in d.spans])
     log_M = np.concatenate([d.log_products for d in decoded])
     expected = fit_platt(log_M, ones(len(log_M)), zeros(len(log_M)), right_M)
@@ -333,79 +351,79 @@ def test_the_scores_of_entities_are_fitted_to_what_came_out(heard):
         pytest.approx(expected.slope, 1e-3),
         pytest.approx(expected.offset, abs=1e-3),
     )
-    assert found.temperature == deaf.temperature
-    assert abs(found.slope - deaf.slope) > 0.01
+    assert found.temperature == without.temperature
+    assert abs(found.slope - without.slope) > 0.01
 
 
-# ── where what a tag says of the next one is learned ──
+# ── with a CRF ──
 
 
-def random_chain(scheme="BIOES"):
+def random_crf(scheme="BIOES"):
     tags = tag_set(("PER",), scheme)
-    chain = Chain(tags, scheme)
+    crf = LinearChainCRF(tags, scheme)
     torch.manual_seed(3)
     with torch.no_grad():
-        for part in chain.parameters():
+        for part in crf.parameters():
             part.normal_(std=2)
-    return chain, tags
+    return crf, tags
 
 
-def drawn_path(z_LK, chain, temperature):
+def drawn_path(z_LK, crf, temperature):
     """A path of a sentence, drawn by its probability: forwards, by the sums over all that may follow."""
-    start_K, step_KK, end_K = chain.scores(temperature)
+    start_K, transitions_KK, end_K = crf.scores(temperature)
     ahead = [end_K]
     for z_K in z_LK[:0:-1] / temperature:
-        ahead.append(np.logaddexp.reduce(step_KK + z_K + ahead[-1], axis=1))
+        ahead.append(np.logaddexp.reduce(transitions_KK + z_K + ahead[-1], axis=1))
     path, through_K = [], start_K
     for z_K, ahead_K in zip(z_LK / temperature, reversed(ahead), strict=True):
         log_K = through_K + z_K + ahead_K
         path.append(RNG.choice(len(log_K), p=np.exp(log_K - np.logaddexp.reduce(log_K))))
-        through_K = step_KK[path[-1]]
+        through_K = transitions_KK[path[-1]]
     return path
 
 
 @pytest.mark.parametrize("true", [0.5, 2.5])
 def test_the_temperature_of_paths_that_made_the_data_is_found(true):
-    """It divides the scores of steps as well as those of tags."""
-    chain, tags = random_chain()
+    """It divides the scores of transitions as well as those of tags."""
+    crf, tags = random_crf()
     lengths = RNG.integers(1, 12, size=1500)
     logits_TK = RNG.normal(scale=3, size=(lengths.sum(), len(tags))).astype(np.float32)
     rows = np.split(logits_TK.astype(float), lengths.cumsum()[:-1])
-    gold_T = np.array([column for z_LK in rows for column in drawn_path(z_LK, chain, true)])
-    found = fit_path_temperature(logits_TK, gold_T, lengths.tolist(), chain)
+    gold_T = np.array([column for z_LK in rows for column in drawn_path(z_LK, crf, true)])
+    found = fit_path_temperature(logits_TK, gold_T, lengths.tolist(), crf)
     assert found == pytest.approx(true, rel=0.07)
 
     def loss(temperature):
-        exact = sentence_loss(chain, 1 / temperature)
+        exact = sentence_loss(crf, 1 / temperature)
         return exact(torch.from_numpy(logits_TK).double(), torch.from_numpy(gold_T), torch.from_numpy(lengths)).item()
 
     assert loss(found) < min(loss(found * 1.02), loss(found / 1.02))
 
 
-def test_the_temperature_of_paths_is_that_of_tags_where_steps_say_nothing():
+def test_the_temperature_of_paths_is_that_of_tags_where_transitions_score_0():
     tags = tag_set(("PER", "LOC"), "IO")
     logits_TK = RNG.normal(scale=3, size=(3000, len(tags))).astype(np.float32)
     gold_T = draw(softmax(logits_TK / 1.7))
-    found = fit_path_temperature(logits_TK, gold_T, [1000, 1500, 500], Chain(tags, "IO"))
+    found = fit_path_temperature(logits_TK, gold_T, [1000, 1500, 500], LinearChainCRF(tags, "IO"))
     assert found == pytest.approx(fit_temperature(logits_TK, gold_T), rel=1e-3)
 
 
 @pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
-def test_the_whole_fit_takes_the_steps_into_account(scheme):
-    """Of windows that say nothing, steps alone know the tags, and are made surer."""
+def test_the_whole_fit_takes_the_transitions_into_account(scheme):
+    """Where all logits are 0, only the transitions tell the tags apart, and a temperature below 1 makes them surer."""
     config = ModelConfig(labels=("PER",), scheme=scheme, decoder="transitions")
-    chain, tags = Chain(tag_set(config.labels, scheme), scheme), tag_set(config.labels, scheme)
+    crf, tags = LinearChainCRF(tag_set(config.labels, scheme), scheme), tag_set(config.labels, scheme)
     gold = [("B-PER", "I-PER", "I-PER")] * 20
     columns = [tags.index(tag) for tag in convert(gold[0], scheme)]
     with torch.no_grad():
-        chain.start[columns[0]] = chain.end[columns[2]] = 3.0
-        chain.step[columns[0], columns[1]] = chain.step[columns[1], columns[2]] = 3.0
-    found = calibration_of(np.zeros((60, len(tags)), np.float32), gold, config, chain=chain)
+        crf.start[columns[0]] = crf.end[columns[2]] = 3.0
+        crf.transitions[columns[0], columns[1]] = crf.transitions[columns[1], columns[2]] = 3.0
+    found = calibration_of(np.zeros((60, len(tags)), np.float32), gold, config, crf=crf)
     assert 0.1 <= found.temperature < 0.2  # below, float64 sees no more loss
     assert found.offset > 0
 
 
 def test_no_sentence_leaves_the_scores_of_paths_as_they_are():
-    chain, tags = random_chain()
+    crf, tags = random_crf()
     config = ModelConfig(labels=("PER",), scheme="BIOES", decoder="transitions")
-    assert calibration_of(np.zeros((0, len(tags)), np.float32), [], config, chain=chain) == Calibration()
+    assert calibration_of(np.zeros((0, len(tags)), np.float32), [], config, crf=crf) == Calibration()

@@ -89,14 +89,14 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("scheme", sorted(WRITERS))
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("named", [True, False])
 @given(sentences=st.lists(tagged_sentences(), min_size=1, max_size=5))
-def test_what_is_written_in_any_scheme_is_read_back(folder, scheme, told, sentences):
+def test_what_is_written_in_any_scheme_is_read_back(folder, scheme, named, sentences):
     stream = io.StringIO(newline="")
     tags = [WRITERS[scheme](found, len(words)) for words, found in sentences]
     write_conll(stream, [words for words, _ in sentences], tags)
     path = write(folder, stream.getvalue())
-    found = read_corpus(path, scheme=scheme if told else "auto")
+    found = read_corpus(path, scheme=scheme if named else "auto")
     assert [(list(s.words), spans(s.tags)) for s in found.sentences] == [(words, named) for words, named in sentences]
     assert [list(s.tags) for s in found.sentences] == [WRITERS["IOB2"](n, len(w)) for w, n in sentences]
 

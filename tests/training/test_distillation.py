@@ -1,4 +1,4 @@
-"""Teachers: what they say of text without tags, and a job that learns from it."""
+"""Teachers: their probabilities for text without tags, and a job that learns from them."""
 
 import json
 from dataclasses import replace
@@ -11,9 +11,9 @@ from fenestra.model.errors import ConfigError
 from fenestra.model.tagger import Tagger
 from fenestra.training.config import load_config, parse_config, publishable_config
 from fenestra.training.data.corpus import Corpus, Sentence, documents_of, without_tags
-from fenestra.training.fit.distillation import beliefs, load_teachers
+from fenestra.training.fit.distillation import load_teachers, teacher_probabilities
 from fenestra.training.job import train
-from tests.model.conftest import small_model
+from tests.training.networks import small_network
 
 SENTENCES = [
     Sentence(("Ada", "met", "Ito", "."), ("B-PER", "O", "B-PER", "O"), 0, 1),
@@ -26,26 +26,26 @@ SENTENCES = [
 def teachers(tmp_path):
     folders = []
     for number, scale in enumerate((1.0, 0.5)):
-        model = small_model(documents=True)
+        model = small_network(documents=True)
         model.network.output.weight.data *= scale
-        checkpoint.save(model, folder := tmp_path / f"teacher{number}")
+        checkpoint.save(model.checkpoint(), folder := tmp_path / f"teacher{number}")
         folders.append(str(folder))
     return folders
 
 
-def test_they_speak_with_one_voice(teachers):
-    config = small_model(documents=True).config
-    said = beliefs(load_teachers(teachers, config, "cpu"), SENTENCES)
+def test_teacher_probabilities_are_the_mean_of_the_teachers(teachers):
+    config = small_network(documents=True).config
+    found = teacher_probabilities(load_teachers(teachers, config, "cpu"), SENTENCES)
     alone = [Tagger.load(folder, device="cpu").log_probabilities(documents_of(SENTENCES)) for folder in teachers]
     mean = torch.stack([torch.from_numpy(log_TK).exp() for log_TK in alone]).mean(0)
-    assert said.dtype == torch.float16
-    torch.testing.assert_close(said.float(), mean, atol=1e-3, rtol=0)
+    assert found.dtype == torch.float16
+    torch.testing.assert_close(found.float(), mean, atol=1e-3, rtol=0)
     assert not torch.allclose(torch.from_numpy(alone[0]), torch.from_numpy(alone[1]))
 
 
 @pytest.mark.parametrize("change", [{"labels": ("LOC", "PER")}, {"scheme": "BIOES"}, {"decoder": "transitions"}])
 def test_a_teacher_of_other_tags_is_refused(teachers, change):
-    config = replace(small_model().config, **change)
+    config = replace(small_network().config, **change)
     with pytest.raises(ConfigError, match=r"training\.teachers: .*teacher0"):
         load_teachers(teachers, config, "cpu")
 
@@ -71,7 +71,7 @@ def test_what_does_not_go_together_is_refused(training, data, message):
         parse_config({"data": {"train": ["a"], "dev": ["b"], **data}, "model": {"labels": ["A"]}, "training": training})
 
 
-def test_folders_of_teachers_are_found_from_the_file_and_not_told_on(tmp_path):
+def test_folders_of_teachers_start_at_the_file_and_are_not_published(tmp_path):
     (tmp_path / "job.toml").write_text(
         '[data]\ntrain = ["a"]\ndev = ["b"]\nunlabelled = ["c"]\n[model]\nlabels = ["A"]\n'
         '[training]\nteachers = ["runs/big"]\n'
@@ -81,8 +81,8 @@ def test_folders_of_teachers_are_found_from_the_file_and_not_told_on(tmp_path):
     assert publishable_config(config)["training"]["teachers"] == ["big"]
 
 
-def test_a_job_learns_from_what_its_teacher_says(quick_job, tmp_path):
-    """The text has no tags, and a name that the annotated corpus lacks: only the teacher can have told of it."""
+def test_a_job_learns_from_its_teacher(quick_job, tmp_path):
+    """The text has no tags, and a name that the annotated corpus lacks: only the teacher knows it."""
     teacher = train(quick_job, tmp_path / "teacher")
     config = replace(
         quick_job,

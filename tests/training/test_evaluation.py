@@ -19,7 +19,7 @@ def sentence(text, line=1):
     return Sentence(words, tags, 0, line)
 
 
-def said(tags, scores=()):
+def predicted(tags, scores=()):
     """A prediction; spans without a score of their own have 0.95."""
     found = spans(tags.split())
     return Prediction(tags.split(), [0.9] * len(tags.split()), found, [*scores, *[0.95] * len(found)][: len(found)])
@@ -30,22 +30,22 @@ GOLD = [
     sentence("May/B-PER may/O visit/O New/B-LOC York/I-LOC", line=8),
     sentence("No/O name/O here/O", line=14),
 ]
-SAID = [
-    said("B-PER O O B-LOC O B-LOC"),  # a boundary, a label, and Paris right
-    said("O O O B-LOC I-LOC"),  # May missed
-    said("B-ORG O O"),  # nothing was there
+PREDICTED = [
+    predicted("B-PER O O B-LOC O B-LOC"),  # a boundary, a label, and Paris right
+    predicted("O O O B-LOC I-LOC"),  # May missed
+    predicted("B-ORG O O"),  # nothing was there
 ]
 
 
 def test_scores_are_those_of_the_tags():
-    found = evaluate(GOLD, SAID, None)
+    found = evaluate(GOLD, PREDICTED, None)
     assert (found.scores.micro.support, found.sentences, found.tokens) == (5, 3, 14)
     assert found.scores.micro.recall == pytest.approx(2 / 5)
     assert found.scores.micro.precision == pytest.approx(2 / 5)
 
 
 def test_the_confusion_matrix_counts_tokens_by_label():
-    found = evaluate(GOLD, SAID, None, labels=("PER", "LOC")).confusion
+    found = evaluate(GOLD, PREDICTED, None, labels=("PER", "LOC")).confusion
     assert found.labels == ("O", "PER", "LOC", "ORG")
     assert found.counts == (
         (6, 0, 0, 1),  # gold O: the spurious ORG
@@ -57,7 +57,7 @@ def test_the_confusion_matrix_counts_tokens_by_label():
 
 
 def test_every_error_has_one_kind():
-    errors = evaluate(GOLD, SAID, None).errors
+    errors = evaluate(GOLD, PREDICTED, None).errors
     assert errors.totals == {"missed": 1, "spurious": 1, "wrong label": 1, "wrong boundary": 1}
     by_kind = {mistake.kind: mistake for mistake in errors.frequent}
     boundary, spurious = by_kind["wrong boundary"], by_kind["spurious"]
@@ -69,22 +69,29 @@ def test_every_error_has_one_kind():
     assert (by_kind["wrong label"].gold, by_kind["wrong label"].predicted) == ("ORG", "LOC")
 
 
+def test_a_wrong_boundary_is_compared_with_the_overlap_of_the_right_label():
+    """Two predicted spans overlap the gold one; the first of them has another label."""
+    gold, found = sentence("Ada/B-PER King/I-PER Lovelace/I-PER"), predicted("B-LOC B-PER I-PER")
+    (mistake,) = evaluate([gold], [found], None).errors.frequent
+    assert (mistake.kind, mistake.predicted, mistake.predicted_text) == ("wrong boundary", "PER", "King Lovelace")
+
+
 def test_an_overlap_with_another_label_is_a_wrong_label():
-    errors = evaluate([sentence("Bank/B-ORG of/I-ORG Paris/I-ORG")], [said("O O B-LOC")], None).errors
+    errors = evaluate([sentence("Bank/B-ORG of/I-ORG Paris/I-ORG")], [predicted("O O B-LOC")], None).errors
     assert errors.totals["wrong label"] == 1
     assert sum(errors.totals.values()) == 1
 
 
 def test_equal_errors_are_counted_together_most_frequent_first_with_the_first_as_example():
     gold = [sentence("Ada/B-PER", 1), sentence("in/O May/B-PER", 3), sentence("of/O May/B-PER left/O", 6)]
-    first, second = evaluate(gold, [said("O"), said("O O"), said("O O O")], None).errors.frequent
+    first, second = evaluate(gold, [predicted("O"), predicted("O O"), predicted("O O O")], None).errors.frequent
     assert (first.text, first.count, second.text, second.count) == ("May", 2, "Ada", 1)
     assert (first.example.before, first.example.after, first.example.line) == ("in", "", 3)
 
 
 def test_an_example_shows_a_few_words_on_either_side():
     long = sentence(" ".join([f"w{n}/O" for n in range(9)] + ["Ada/B-PER"] + [f"v{n}/O" for n in range(9)]))
-    (mistake,) = evaluate([long], [said(" ".join(["O"] * 19))], None).errors.frequent
+    (mistake,) = evaluate([long], [predicted(" ".join(["O"] * 19))], None).errors.frequent
     assert mistake.example.before == "w3 w4 w5 w6 w7 w8"
     assert mistake.example.after == "v0 v1 v2 v3 v4 v5"
 
@@ -93,19 +100,19 @@ def test_seen_and_unseen_entities_are_scored_apart():
     """Seen is the same text with the same label: Paris the place says nothing of Paris the person."""
     known = known_entities([sentence("Paris/B-LOC hit/O New/B-LOC York/I-LOC"), sentence("May/B-LOC")])
     assert known == {("LOC", "Paris"), ("LOC", "New York"), ("LOC", "May")}
-    found = evaluate(GOLD, SAID, known).familiarity
+    found = evaluate(GOLD, PREDICTED, known).familiarity
     assert (found.seen.support, found.unseen.support) == (2, 3)
     assert (found.seen.recall, found.seen.precision) == (1, 1)
     assert (found.unseen.recall, found.unseen.precision) == (0, 0)
 
 
 def test_without_the_training_corpus_nothing_is_said_of_seen_entities():
-    assert evaluate(GOLD, SAID, None).familiarity is None
+    assert evaluate(GOLD, PREDICTED, None).familiarity is None
 
 
 def test_reliability_compares_scores_with_how_often_they_are_right():
     gold = [sentence("a/B-PER b/O c/B-PER d/B-PER e/B-PER")]
-    found = evaluate(gold, [said("B-PER B-PER B-PER B-LOC B-PER", [0.95, 0.65, 0.65, 0.0, 1.0])], None).reliability
+    found = evaluate(gold, [predicted("B-PER B-PER B-PER B-LOC B-PER", [0.95, 0.65, 0.65, 0.0, 1.0])], None).reliability
     counts = {bin_.low: (bin_.count, bin_.mean_score, bin_.accuracy) for bin_ in found.bins if bin_.count}
     assert counts == {0.0: (1, 0.0, 0.0), 0.6: (2, 0.65, 0.5), 0.9: (2, 0.975, 1.0)}
     assert found.expected_calibration_error == pytest.approx((2 * 0.15 + 2 * 0.025) / 5)
@@ -113,12 +120,19 @@ def test_reliability_compares_scores_with_how_often_they_are_right():
     assert [bin_.low for bin_ in found.bins] == pytest.approx([n / 10 for n in range(10)])
 
 
+@pytest.mark.parametrize("score", [0.07, 0.17, 0.38, 0.59, 0.97])
+def test_a_score_falls_into_the_bin_that_contains_it(score):
+    found = evaluate([sentence("a/B-PER")], [predicted("B-PER", [score])], None).reliability
+    (bin_,) = [bin_ for bin_ in found.bins if bin_.count]
+    assert bin_.low <= score < bin_.high
+
+
 def test_thresholds_keep_what_is_sure_and_count_all_gold_entities():
     """Scores of 0.5, 0.6, 0.95 (right), 0.99 (right) and 0.4; five gold entities."""
     answers = [
-        said("B-PER O O B-LOC O B-LOC", [0.5, 0.6, 0.95]),
-        said("O O O B-LOC I-LOC", [0.99]),
-        said("B-ORG O O", [0.4]),
+        predicted("B-PER O O B-LOC O B-LOC", [0.5, 0.6, 0.95]),
+        predicted("O O O B-LOC I-LOC", [0.99]),
+        predicted("B-ORG O O", [0.4]),
     ]
     found = {kept.threshold: kept for kept in evaluate(GOLD, answers, None).thresholds}
     assert tuple(found) == THRESHOLDS == (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -129,7 +143,8 @@ def test_thresholds_keep_what_is_sure_and_count_all_gold_entities():
 
 
 def test_a_threshold_that_keeps_nothing_scores_nothing():
-    kept = evaluate(GOLD, [said("B-PER O O O O O", [0.5]), said("O O O O O"), said("O O O")], None).thresholds[-1]
+    answers = [predicted("B-PER O O O O O", [0.5]), predicted("O O O O O"), predicted("O O O")]
+    kept = evaluate(GOLD, answers, None).thresholds[-1]
     assert (kept.count, kept.scores) == (0, from_counts(0, 0, 5))
 
 
@@ -138,7 +153,7 @@ class Remembers:
 
     def predict(self, documents):
         for document in documents:
-            yield [said(" ".join("B-PER" if word == "Ada" else "O" for word in words)) for words in document]
+            yield [predicted(" ".join("B-PER" if word == "Ada" else "O" for word in words)) for words in document]
 
 
 def test_variants_are_scored_against_the_same_entities():
@@ -157,7 +172,7 @@ def test_a_share_of_nothing_is_nothing():
 
 
 def test_nothing_found_and_nothing_there_is_no_error():
-    found = evaluate([sentence("no/O")], [said("O")], frozenset())
+    found = evaluate([sentence("no/O")], [predicted("O")], frozenset())
     assert found.reliability.expected_calibration_error == 0
     assert found.reliability.brier_score == 0
     assert {kept.count for kept in found.thresholds} == {0}
@@ -166,7 +181,7 @@ def test_nothing_found_and_nothing_there_is_no_error():
 
 
 def test_it_is_json_ready_under_stable_names():
-    plain = evaluate(GOLD, SAID, frozenset(), loss=0.25).as_dict()
+    plain = evaluate(GOLD, PREDICTED, frozenset(), loss=0.25).as_dict()
     assert json.loads(json.dumps(plain))["scores"]["labels"]["LOC"]["support"] == 2
     assert list(plain) == [
         "sentences", "tokens", "scores", "confusion", "familiarity", "errors", "reliability", "thresholds", "loss",
@@ -179,4 +194,4 @@ def test_it_is_json_ready_under_stable_names():
 
 def test_a_prediction_of_another_length_is_refused():
     with pytest.raises(DataError, match="sentence 1"):
-        evaluate(GOLD[:1], [said("O O")], None)
+        evaluate(GOLD[:1], [predicted("O O")], None)

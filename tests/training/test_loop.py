@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from fenestra.model.errors import ConfigError, TrainingDiverged
-from fenestra.model.network.network import WindowTagger
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.vectors import VectorTable
 from fenestra.training.config import parse_config
 from fenestra.training.data.corpus import Sentence
 from fenestra.training.fit.batches import TaggedStream
 from fenestra.training.fit.epoch import Epoch
-from fenestra.training.fit.loop import Progress, fit, score_stream
+from fenestra.training.fit.loop import Progress, fit, score_stream, seed_epoch
 from fenestra.training.fit.losses import sentence_loss
-from fenestra.training.fit.optimizers import Average, make_optimizer, step_size
+from fenestra.training.fit.optimizers import Average, learning_rate, make_optimizer
 from fenestra.training.fit.resume import restore_state, save_state
+from fenestra.training.network.window_tagger import WindowTagger
+from fenestra.training.vectors.quantise import VectorTable
 
 CPU = torch.device("cpu")
 SENTENCES = [
@@ -81,7 +81,7 @@ def weights(progress):
     ],
     ids=lambda training: ",".join(map(str, training)) or "default",
 )
-def test_every_way_of_training_learns_four_sentences_by_heart(training):
+def test_every_way_of_training_memorises_four_sentences(training):
     epochs = run(*job(**training))
     assert epochs[-1].train_loss < epochs[0].train_loss
     assert max(epoch.dev_f1 for epoch in epochs) == 1.0
@@ -154,20 +154,20 @@ def test_a_pattern_of_tags_that_no_window_shows_is_learned_by_whole_sentences_on
     assert by_sentence[-1].dev_loss < 5 / 8 * math.log(3) < by_window[-1].dev_loss
 
 
-def test_the_loss_of_sentences_is_that_of_the_steps_that_are_kept():
-    """Dev loss is told by the averaged weights, with the average's own steps."""
+def test_the_loss_of_sentences_is_that_of_the_transitions_that_are_kept():
+    """Dev loss is computed with the averaged weights, transitions included."""
     config, stream, progress = job(epochs=2, loss="sentence")
     *_, last = run(config, stream, progress)
     kept = progress.average.network
-    assert not torch.equal(kept.chain.step, progress.network.chain.step)
+    assert not torch.equal(kept.crf.transitions, progress.network.crf.transitions)
     logits_TK = score_stream(kept, stream, CPU)
-    expected = sentence_loss(kept.chain)(logits_TK, stream.gold_T, torch.tensor(stream.lengths))
+    expected = sentence_loss(kept.crf)(logits_TK, stream.gold_T, torch.tensor(stream.lengths))
     assert last.dev_loss == pytest.approx(expected.item())
-    assert torch.equal(progress.best["chain.step"], kept.chain.step)
+    assert torch.equal(progress.best["crf.transitions"], kept.crf.transitions)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_a_number_that_is_none_stops_the_run_and_names_epoch_and_step(what):
+def test_a_loss_or_gradient_that_is_not_finite_stops_the_run_and_names_epoch_and_step(what):
     config, stream, progress = job(epochs=5)
     iterator = fit(progress, stream, stream, config, CPU)
     next(iterator)
@@ -178,6 +178,24 @@ def test_a_number_that_is_none_stops_the_run_and_names_epoch_and_step(what):
     with pytest.raises(TrainingDiverged, match=r"epoch 2, step \d+: loss .*, norm of the gradient .* batch of \d+"):
         next(iterator)
     assert all(torch.isfinite(weight).all() for weight in progress.best.values())
+
+
+def test_the_norm_of_the_gradient_is_that_of_all_weights_together():
+    """With one batch an epoch it is the norm of the gradients that are still there when the epoch is over."""
+    config, stream, progress = job(epochs=1, batch_tokens=1000)
+    (done,) = run(config, stream, progress)
+    gradients = [w.grad.flatten() for w in progress.network.parameters() if w.grad is not None]
+    assert done.gradient_norm == pytest.approx(torch.cat(gradients).norm().item(), rel=1e-5)
+
+
+def test_every_epoch_and_every_seed_draws_other_numbers_and_the_same_one_the_same():
+    drawn = {}
+    for seed, number in ((1, 1), (1, 2), (2, 1), (12, 1), (1, 21)):
+        shuffling = seed_epoch(seed, number).random()
+        drawn[seed, number] = shuffling, torch.rand(()).item()
+        assert (seed_epoch(seed, number).random(), torch.rand(()).item()) == drawn[seed, number]
+    assert len({shuffling for shuffling, _ in drawn.values()}) == len(drawn)
+    assert len({dropout for _, dropout in drawn.values()}) == len(drawn)
 
 
 def epoch(number, f1, best):
@@ -226,14 +244,14 @@ def test_the_last_weights_are_kept_where_they_are_asked_for():
 def test_schedules_warm_up_and_fall_as_they_say(schedule, expected):
     """Epochs 0, 1, 2 and 4 of 4; two warm-up steps; a tenth every two epochs."""
     config = job(schedule=schedule, epochs=4, warmup_steps=2, learning_rate=1.0, step_epochs=2, step_factor=0.1)[0]
-    sizes = [step_size(config.training, step, at) for step, at in ((0, 0.0), (9, 1.0), (9, 2.0), (9, 4.0))]
+    sizes = [learning_rate(config.training, step, at) for step, at in ((0, 0.0), (9, 1.0), (9, 2.0), (9, 4.0))]
     assert sizes == pytest.approx(expected)
 
 
 def test_a_warm_up_that_a_small_corpus_never_ends_is_over_after_a_tenth_of_the_epochs():
     config = job(schedule="constant", epochs=20, warmup_steps=300, learning_rate=1.0)[0].training
-    assert step_size(config, 3, 1.0) == pytest.approx(0.5)
-    assert step_size(config, 7, 2.0) == 1.0
+    assert learning_rate(config, 3, 1.0) == pytest.approx(0.5)
+    assert learning_rate(config, 7, 2.0) == 1.0
 
 
 def by_hand(kind, gradients, rate, decay, momentum):

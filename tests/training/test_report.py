@@ -76,7 +76,7 @@ def make_report(*, epochs=None, test=True, name="A <small> model", width=2, root
         epochs=epochs or [epoch(1), epoch(2), epoch(3, dev_f1=0.9, is_best=True)],
         baselines=dict.fromkeys(splits, baseline),
         evaluations=dict.fromkeys(splits, evaluation),
-        apart={"dev": {"news.conll": baseline, EVIL: evaluation.scores}},
+        by_corpus={"dev": {"news.conll": baseline, EVIL: evaluation.scores}},
         variants=dict.fromkeys(splits, variants),
         calibration=Calibration(1.2, 0.8, 0.1, 0.3),
         seconds=61.0,
@@ -179,7 +179,7 @@ class TestPage:
         assert ["all", "2", "50.00%", "50.00%", "50.00%"] in cells
         assert ["0.70", "1", "100.00%", "50.00%", "66.67%"] in cells
         assert ["0.99", "0", "0.00%", "0.00%", "0.00%"] in cells
-        assert ["as it is", "50.00%", "50.00%", "50.00%", "100.0%"] in cells
+        assert ["original", "50.00%", "50.00%", "50.00%", "100.0%"] in cells
         assert ["typos", "50.00%", "50.00%", "50.00%", "100.0%"] in cells
         assert ["lower", "0.00%", "0.00%", "0.00%", "0.0%"] in cells
         assert "Brier score 0.1812" in page  # (0.6² + 0.05²) / 2
@@ -206,7 +206,7 @@ class TestCard:
         assert card.startswith("# ")
         assert card.endswith("```\n")
 
-    def test_it_tells_thresholds_and_variants(self):
+    def test_it_has_thresholds_and_variants(self):
         card = render_card(make_report())
         assert "kept, test gives:" in card
         assert "| all | 50.00 | 50.00 | 50.00 | 2 |" in card
@@ -240,11 +240,11 @@ class TestCard:
         assert rows == ["| news.conll | 0.00 | 0.00 | 0.00 | 2 |"]
         assert "news.conll" in Page(render_html(make_report())).text
 
-    def test_what_the_document_says_is_told(self):
-        features = {"elsewhere": True, "topic": True, "sentence": True}
+    def test_features_of_the_document_are_named(self):
+        features = {"elsewhere": True, "topic": True}
         card = render_card(make_report(features=features))
         assert "beyond that how the rest of the document cases" in card
-        assert card.count("the mean vector of the sentence") == 2
+        assert card.count("the mean vector of the document") == 2
         assert "beyond that nothing" in render_card(make_report())
 
     def test_without_vectors_it_claims_none(self):

@@ -486,10 +486,10 @@ def test_an_unknown_name_lists_the_known_ones(cache):
 
 def test_the_help_and_the_list_of_data_name_every_set(capsys):
     assert main(["data", "fetch", "--help"]) == 0
-    told = " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
     listed = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
     for name, source in sources.SOURCES.items():
-        assert re.search(rf"{source.kind}:[^;]* {name}\b", told)
+        assert re.search(rf"{source.kind}:[^;]* {name}\b", printed)
         assert f"| `{name}` | {source.kind} |" in listed
 
 

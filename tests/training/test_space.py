@@ -6,7 +6,7 @@ import pytest
 
 from fenestra.model.errors import ConfigError
 from fenestra.training.config import load_config, parse_config
-from fenestra.training.tune.space import Choices, Range, configure, load_space, said, standing
+from fenestra.training.tune.space import Choices, Range, configure, load_space, shown, standing
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SPACES = sorted((CONFIGS / "spaces").glob("*.toml"))
@@ -105,7 +105,7 @@ def test_vectors_that_are_files_start_beside_the_space(tmp_path):
     assert found.describe()["vectors.source"]["choices"] == ["glove", "more.txt"]
 
 
-def test_the_seed_is_the_jobs_and_the_trials_are_the_files_unless_said_otherwise(tmp_path):
+def test_the_seed_is_the_jobs_and_the_trials_are_the_files_unless_shown_otherwise(tmp_path):
     text = "model.context = {low = 2, high = 4}\n"
     assert space(tmp_path, text).study.seeds == (JOB.seed,)
     more = f"{text}[study]\nseeds = [3, 4]\ntrials = 7"
@@ -129,8 +129,8 @@ def test_a_drawn_fraction_has_six_digits_and_stays_in_its_range():
 @pytest.mark.parametrize(
     ("value", "text"), [([300, 100], "[300, 100]"), (0.00372618, "0.00372618"), (True, "true"), ("relu", '"relu"')]
 )
-def test_values_are_said_as_in_toml(value, text):
-    assert said(value) == text
+def test_values_are_shown_as_in_toml(value, text):
+    assert shown(value) == text
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""The record of a search: what was told is there, whatever happens; what comes next follows from it."""
+"""The record of a search: finished trials are there, whatever happens; the next one follows from them."""
 
 import json
 from dataclasses import replace
@@ -18,20 +18,20 @@ SPACE = Space(
 INPUTS = {"config": {"seed": 1}, "vectors": ["abc"]}
 
 
-def told(attempt, dev_f1, **changes):
-    """Tell what came of an attempt; gives it back."""
+def finished(attempt, dev_f1, **changes):
+    """Record the outcome of an attempt, and return it."""
     plain = Trial(
         number=attempt.number, values=attempt.values, state="complete", dev_f1=dev_f1,
         by_seed=(SeedScore(seed=1, dev_f1=dev_f1 or 0.0, epoch=2),), epochs=3, seconds=1.5,
     )  # fmt: skip
-    attempt.tell(replace(plain, **changes))
+    attempt.finish(replace(plain, **changes))
     return replace(plain, **changes)
 
 
 def search(study, trials, score=lambda values: values["rate"]):
     while len(study.trials) < trials:
         attempt = study.ask()
-        told(attempt, score(attempt.values))
+        finished(attempt, score(attempt.values))
     return study.trials
 
 
@@ -40,11 +40,11 @@ def study(tmp_path):
     return Study.open(tmp_path, SPACE, INPUTS)
 
 
-def test_what_was_told_is_there_when_it_is_opened_again(study, tmp_path):
+def test_finished_trials_are_there_when_it_is_opened_again(study, tmp_path):
     trials = [
-        told(study.ask(), 0.5),
-        told(study.ask(), None, state="failed", by_seed=(), why="diverged"),
-        told(study.ask(), 0.25, state="pruned", by_seed=()),
+        finished(study.ask(), 0.5),
+        finished(study.ask(), None, state="failed", by_seed=(), why="diverged"),
+        finished(study.ask(), 0.25, state="pruned", by_seed=()),
     ]
     assert study.trials == trials
     assert Study.open(tmp_path, SPACE, INPUTS).trials == trials
@@ -57,7 +57,7 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(stop, torn, tmp_
     whole = search(Study.open(tmp_path / "..", SPACE, INPUTS), 10)
     killed = Study.open(tmp_path, SPACE, INPUTS)
     search(killed, stop)
-    killed.ask().hopeless(1, 0.1)
+    killed.ask().should_prune(1, 0.1)
     with (tmp_path / RECORD).open("ab") as record:
         record.write(torn)
     assert search(Study.open(tmp_path, SPACE, INPUTS), 10) == whole
@@ -68,7 +68,7 @@ def test_a_trial_that_was_noted_when_the_process_died_counts_once(study, tmp_pat
     attempt = study.ask()
     with monkeypatch.context() as patch:
         patch.setattr("fenestra.training.tune.study._tell", lambda *_: None)
-        trial = told(attempt, 0.5)
+        trial = finished(attempt, 0.5)
     assert Study.open(tmp_path, SPACE, INPUTS).trials == [trial]
     assert len(search(Study.open(tmp_path, SPACE, INPUTS), 4)) == 4
 
@@ -79,7 +79,7 @@ def test_the_first_trial_may_be_chosen_also_after_an_interruption(study, tmp_pat
     again = Study.open(tmp_path, SPACE, INPUTS)
     attempt = again.ask(first)
     assert attempt.values == first
-    told(attempt, 0.5)
+    finished(attempt, 0.5)
     assert again.ask(first).values != first
 
 
@@ -89,7 +89,7 @@ def test_the_process_may_die_before_the_chosen_trial_has_begun(study, tmp_path, 
         patch.setattr(study._study, "ask", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             study.ask(first)
-    trials = [told(Study.open(tmp_path, SPACE, INPUTS).ask(first), 0.5)]
+    trials = [finished(Study.open(tmp_path, SPACE, INPUTS).ask(first), 0.5)]
     assert trials[0].values == first
     assert Study.open(tmp_path, SPACE, INPUTS).trials == trials
 
@@ -110,14 +110,14 @@ def test_the_search_comes_to_where_the_best_values_are(study):
 
 
 def test_other_inputs_are_refused_with_what_differs(study, tmp_path):
-    told(study.ask(), 0.5)
+    finished(study.ask(), 0.5)
     with pytest.raises(ConfigError, match=r"cannot resume: .*config\.seed: 1 → 2; vectors: \['abc'\] → \['def'\]"):
         Study.open(tmp_path, SPACE, {"config": {"seed": 2}, "vectors": ["def"]})
 
 
 @pytest.mark.parametrize("damage", ["not JSON\n", '{"op_code":77}\n', "[]\n"])
 def test_a_damaged_record_is_named(damage, study, tmp_path):
-    told(study.ask(), 0.5)
+    finished(study.ask(), 0.5)
     lines = (tmp_path / RECORD).read_text().splitlines(keepends=True)
     (tmp_path / RECORD).write_text("".join([*lines[:2], damage, *lines[2:]]))
     with pytest.raises(ConfigError, match=r"trials\.jsonl: not the record of a search .*delete it to start again"):
@@ -125,7 +125,7 @@ def test_a_damaged_record_is_named(damage, study, tmp_path):
 
 
 def test_a_disk_that_refuses_is_named_and_loses_nothing(study, tmp_path, monkeypatch):
-    trial, attempt = told(study.ask(), 0.5), study.ask()
+    trial, attempt = finished(study.ask(), 0.5), study.ask()
 
     def refuse(_handle):
         raise OSError(28, "No space left on device")
@@ -133,26 +133,26 @@ def test_a_disk_that_refuses_is_named_and_loses_nothing(study, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", refuse)
         with pytest.raises(StorageError, match=r"trials\.jsonl: No space left on device"):
-            told(attempt, 0.6)
+            finished(attempt, 0.6)
     assert Study.open(tmp_path, SPACE, INPUTS).trials[:1] == [trial]
 
 
-def test_a_trial_below_the_median_of_its_epoch_is_hopeless(study):
+def test_a_trial_below_the_median_of_its_epoch_is_pruned(study):
     first = study.ask()
-    assert not any(first.hopeless(epoch, 0.5) for epoch in (1, 2, 3))
-    told(first, 0.5)
+    assert not any(first.should_prune(epoch, 0.5) for epoch in (1, 2, 3))
+    finished(first, 0.5)
     second = study.ask()
-    assert not second.hopeless(1, 0.1)  # spared
-    assert second.hopeless(2, 0.2)
+    assert not second.should_prune(1, 0.1)  # never pruned
+    assert second.should_prune(2, 0.2)
 
 
-def test_without_pruning_nothing_is_hopeless(tmp_path):
+def test_without_pruning_nothing_is_pruned(tmp_path):
     study = Study.open(tmp_path, replace(SPACE, study=replace(SPACE.study, pruning="none")), INPUTS)
     first = study.ask()
-    assert not any(first.hopeless(epoch, 0.5) for epoch in (1, 2, 3))
-    told(first, 0.5)
+    assert not any(first.should_prune(epoch, 0.5) for epoch in (1, 2, 3))
+    finished(first, 0.5)
     second = study.ask()
-    assert not any(second.hopeless(epoch, 0.0) for epoch in (1, 2, 3))
+    assert not any(second.should_prune(epoch, 0.0) for epoch in (1, 2, 3))
 
 
 def test_what_decides_the_score_is_what_is_important(study):
@@ -172,11 +172,11 @@ def test_where_all_trials_are_as_good_nothing_is_important(study):
 
 def test_the_best_trial_is_the_earliest_complete_one_with_the_best_score(study):
     for score, state in ((0.5, "complete"), (0.9, "pruned"), (0.7, "complete"), (0.7, "complete"), (None, "failed")):
-        told(study.ask(), score, state=state)
+        finished(study.ask(), score, state=state)
     assert best_of(study.trials).number == 3
     assert best_of([]) is None
 
 
 def test_the_record_is_lines_of_json(study, tmp_path):
-    told(study.ask(), 0.5)
+    finished(study.ask(), 0.5)
     assert all(isinstance(json.loads(line), dict) for line in (tmp_path / RECORD).read_text().splitlines())

@@ -20,7 +20,7 @@ from fenestra.training.tune import tune as tune_module
 from fenestra.training.tune.search_page import render_search
 from fenestra.training.tune.space import configure, load_space
 from fenestra.training.tune.study import RECORD
-from fenestra.training.tune.tune import BEST, PAGE, REPORT, Unwatched, tune
+from fenestra.training.tune.tune import BEST, PAGE, REPORT, NoWatch, tune
 from tests.conftest import ROOT, SAMPLE
 from tests.training.test_report import EVIL, Page
 
@@ -90,7 +90,7 @@ class Stopped(Exception):
     """Thrown by the observer, as if the process had died in the middle of a trial."""
 
 
-class Stopping(Unwatched):
+class Stopping(NoWatch):
     def __init__(self, epochs):
         self.left = epochs
 

@@ -16,17 +16,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fenestra.model.bundled import bundled_model, bundled_models
-from fenestra.model.checkpoint import Checkpoint, save
+from fenestra.model.checkpoint import save
 from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import CheckpointError, ConfigError, DataError, InputError, RunError
-from fenestra.model.network.network import WindowTagger
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.vectors import VectorTable
 from fenestra.training import sources
 from fenestra.training.config import VectorsConfig
+from fenestra.training.network.export import to_checkpoint
+from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.sources.interpolate import apply_linear_map, fill_gaps, fit_linear_map
 from fenestra.training.vectors.formats import keyed_vectors, load_file
+from fenestra.training.vectors.quantise import VectorTable
 from fenestra.training.vectors.vectors import (
     WordVectors,
     coverage,
@@ -34,7 +35,6 @@ from fenestra.training.vectors.vectors import (
     load_vectors,
     neighbours,
     standardise,
-    standardiser,
 )
 
 WORDS = ["the", "cat", "Paris", "paris", "été", "東京", "u.s.", "--"]
@@ -340,7 +340,7 @@ def test_the_vectors_of_a_checkpoint_can_be_used_again(tmp_path, storage):
     config = ModelConfig(labels=("PER",), features=features)
     lexicon = Lexicon.build(features, WORDS, [], 1)
     table = VectorTable.pack(torch.from_numpy(TABLE), storage)
-    save(Checkpoint(config, lexicon, WindowTagger(config, lexicon, table), Calibration()), tmp_path / "model")
+    save(to_checkpoint(config, lexicon, WindowTagger(config, lexicon, table), Calibration()), tmp_path / "model")
     found = load_vectors(VectorsConfig(source=f"checkpoint:{tmp_path / 'model'}"))
     assert found.words == WORDS
     np.testing.assert_allclose(
@@ -513,17 +513,6 @@ def test_gaps_are_filled_with_what_the_map_says_and_known_words_keep_theirs():
     assert filled.dtype == np.float32
     with pytest.raises(ValueError, match="share no word"):
         fill_gaps(words, vectors, ["else"], known[:1])
-
-
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int4"])
-def test_a_table_changed_while_it_is_packed_is_the_changed_table_packed(storage):
-    """More rows than are taken at a time."""
-    table = torch.randn(3000, 4, generator=torch.Generator().manual_seed(1))
-    change = standardiser(table.numpy(), range(100))
-    packed = VectorTable.pack(table, storage, lambda rows: torch.from_numpy(change(rows.numpy())))
-    expected = VectorTable.pack(torch.from_numpy(standardise(table.numpy(), range(100))), storage)
-    assert torch.equal(packed.codes, expected.codes)
-    assert torch.equal(packed.scale, expected.scale)
 
 
 def test_vectors_are_compressed_to_the_width_that_is_asked_for(tmp_path):

@@ -1,8 +1,8 @@
-"""What is wrong with a corpus, and what is merely odd about it: ``fenestra data check``.
+"""The errors of a corpus, and remarks on it: ``fenestra data check``.
 
-Errors are what :func:`fenestra.training.data.corpus.read_corpus` would refuse. Remarks are what it reads right and a
-person may still want to know: Windows line ends, very long sentences, words tagged in two ways, sentences that training
-and test share.
+Errors are what :func:`fenestra.training.data.corpus.read_corpus` would refuse. Remarks are about what it reads without
+error and a user may still want to know: Windows line ends, very long sentences, words tagged in two ways, sentences
+that training and test share.
 """
 
 import zlib
@@ -131,7 +131,7 @@ class Overlap(NamedTuple):
 
 
 class Unseen(NamedTuple):
-    """Entities of a file that never occur, with the same words and label, in what is trained on."""
+    """Entities of a file that do not occur with the same words and label in the training data."""
 
     path: str
     unseen: int
@@ -151,13 +151,13 @@ class Unseen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What is to be said of some files."""
+    """The findings about some files."""
 
     files: tuple[FileReport, ...]
     overlaps: tuple[Overlap, ...]
     """Pairs of files that share sentences."""
     unseen: tuple[Unseen, ...]
-    """For each file, if it was compared with others that are trained on."""
+    """For each file, if training data was given to compare with."""
 
     @property
     def ok(self) -> bool:
@@ -202,7 +202,7 @@ def check_corpus(
 
     Args:
         paths: the files.
-        against: what is trained on; it is checked too, and the files' entities and sentences are looked for in it.
+        against: the training data; it is checked too, and the files' entities and sentences are looked for in it.
         vectors: whose coverage to measure.
         scheme: how all of the files write spans; ``auto`` finds out for each.
         labels: the labels that may occur; None allows all.
@@ -242,7 +242,7 @@ def _report(found: Inspection, lexicon: Lexicon | None) -> FileReport:
 
 
 def _byte_remarks(path: Path) -> Iterator[str]:
-    """What reading tolerates without a word: byte order mark, line ends, blanks at the end of a line."""
+    """What reading tolerates silently: byte order mark, line ends, blanks at the end of a line."""
     windows, blanks = [], []
     number, raw, bom = 0, b"\n", False
     with open_bytes(path) as stream:
@@ -256,7 +256,7 @@ def _byte_remarks(path: Path) -> Iterator[str]:
                 if raw.rstrip(b"\r\n").endswith((b" ", b"\t")):
                     blanks.append(number)
         except (EOFError, OSError, zlib.error):
-            pass  # an error, and reported as one
+            pass  # reported as an error elsewhere
     if bom:
         yield "begins with a byte order mark"
     if windows:
@@ -284,7 +284,7 @@ def _sentence_remarks(found: Inspection) -> Iterator[str]:
 
 
 def _ambiguous(sentences: Iterable[Sentence]) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Words inside entities of different labels, with how often each; those first that are least clear."""
+    """Words inside entities of different labels, with how often each; the most ambiguous first."""
     uses: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for sentence in sentences:
         for word, tag in zip(sentence.words, sentence.tags, strict=True):

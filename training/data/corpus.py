@@ -1,7 +1,7 @@
 """Annotated corpora: CoNLL-style files of any scheme → sentences of words and IOB2 tags.
 
-Every fault is found before a run starts and named by ``path:line``. How the columns of a line are read stands in
-``model/text/conll.py``; how spans are written as tags in ``model/tags.py``.
+Every fault is found before a run starts and named by ``path:line``. ``model/text/conll.py`` reads the columns of a
+line; ``model/tags.py`` writes spans as tags.
 """
 
 import hashlib
@@ -81,12 +81,12 @@ class RawSentence:
     words: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     damaged: bool = False
-    """Whether a line of it could not be read, so that nothing can be said of the order of its tags."""
+    """Whether a line of it could not be read, so that the order of its tags cannot be checked."""
 
 
 @dataclass(slots=True)
 class Inspection:
-    """A file as it was read, with everything that is wrong with it."""
+    """A file as it was read, with all its errors."""
 
     path: Path
     raw: list[RawSentence] = field(default_factory=list)
@@ -138,7 +138,7 @@ def inspect_corpus(
     labels: Collection[str] | None = None,
     rename: Mapping[str, str] = _NO_NAMES,
 ) -> Inspection:
-    """Read a file to its end whatever is wrong with it; arguments as for :func:`read_corpus`.
+    """Read a file to its end even if it has errors; arguments as for :func:`read_corpus`.
 
     Raises:
         DataError: the file cannot be opened.
@@ -190,7 +190,7 @@ def read_corpora(names: Sequence[str], data: DataConfig, labels: Collection[str]
 
 
 def join_corpora(name: str, corpora: Sequence[Corpus]) -> Corpus:
-    """Put corpora behind one another; documents of different corpora keep different numbers."""
+    """Concatenate corpora; documents of different corpora keep different numbers."""
     sentences: list[Sentence] = []
     documents = 0
     for corpus in corpora:
@@ -202,7 +202,7 @@ def join_corpora(name: str, corpora: Sequence[Corpus]) -> Corpus:
 
 
 def documents_of(sentences: Sequence[Sentence]) -> list[list[tuple[str, ...]]]:
-    """The words of a corpus, sentences of one document together; cut where ``fenestra tag`` cuts a long one."""
+    """The words of a corpus by documents; a long document is split where ``fenestra tag`` splits it."""
     documents: list[list[tuple[str, ...]]] = []
     before, tokens = None, 0
     for sentence in sentences:
@@ -215,7 +215,7 @@ def documents_of(sentences: Sequence[Sentence]) -> list[list[tuple[str, ...]]]:
 
 
 def without_tags(corpus: Corpus) -> Corpus:
-    """The same text as if nobody had annotated it; its documents' numbers are below 0, so that nothing joins them."""
+    """The same text with every tag O. Document numbers become negative, so that no other document has the same."""
     sentences = tuple(s._replace(tags=(OUTSIDE,) * len(s.words), document=-1 - s.document) for s in corpus.sentences)
     return Corpus(corpus.name, sentences, corpus.sha256)
 
@@ -240,7 +240,7 @@ def find_corpus(name: str, root: Path) -> Path:
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> FileScheme:
-    """Tell from its tags how a file writes spans; a file without any ``B-`` is IOB1.
+    """Detect from its tags how a file writes spans; a file without any ``B-`` is IOB1.
 
     >>> detect_scheme([["I-PER", "I-PER", "O", "I-LOC", "B-LOC"]]), detect_scheme([["B-PER", "I-PER"]])
     ('IOB1', 'IOB2')
@@ -260,7 +260,7 @@ def list_problems(problems: Sequence[tuple[str, Problem]]) -> str:
 
 
 def _parse(found: Inspection) -> None:
-    """Fill in what the lines of the file say, and which of them are malformed."""
+    """Read the lines of the file, and note the malformed ones."""
     sentence: RawSentence | None = None
     document: int | None = None
     width_line = 0
@@ -291,7 +291,7 @@ def _parse(found: Inspection) -> None:
 
 
 def _column_fault(cells: Sequence[str], width: int, width_line: int) -> str:
-    """Say what is wrong with the number of columns; ``width`` is that of an earlier line, 0 if there is none."""
+    """What is wrong with the number of columns; ``width`` is that of an earlier line, 0 if there is none."""
     count = f"{len(cells)} column{'s' if len(cells) > 1 else ''}"
     if width and len(cells) != width:
         return f"{count}, expected {width} as in line {width_line}"
@@ -330,7 +330,7 @@ def _transition_faults(tags: Sequence[str], scheme: FileScheme) -> Iterator[tupl
 def _rename(
     sentence: RawSentence, rename: Mapping[str, str], labels: Collection[str] | None, unknown: dict[str, list[int]]
 ) -> list[Span]:
-    """The spans of a sentence under their new labels; notes the lines of those whose label nobody knows."""
+    """The spans of a sentence under their new labels; notes the lines of unknown labels."""
     named = []
     for start, end, label in spans(sentence.tags):
         target = rename.get(label, label)
@@ -383,7 +383,7 @@ def _mentions(words: Sequence[str]) -> list[bool]:
 
 
 def _shown(text: str) -> str:
-    """A piece of a file as a message quotes it: short, and with nothing a terminal would obey."""
+    """A piece of a file as a message quotes it: short, and without control characters."""
     return repr(text) if len(text) <= 40 else repr(text[:40]) + "…"
 
 

@@ -1,7 +1,7 @@
-"""What reference works say of words: from a fetched set or a file to the table that the model takes.
+"""Word clusters and name lists: from a fetched set or a file to the table that the model uses.
 
 clusters    ``word<TAB>path``, a path of 0 and 1; the most frequent words first
-lists       ``kind<TAB>name``; names of one word only, for a word is looked up by itself
+lists       ``kind<TAB>name``; names of one word only, because words are looked up one by one
 """
 
 import hashlib
@@ -23,25 +23,25 @@ _KIND = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class ReferenceWorks:
-    """The table, and where it is from."""
+    """The table, and its sources."""
 
     known: Reference
     sha256: dict[str, str]
-    """Of each file that was read, by what it was read for."""
+    """Of each file that was read: clusters, lists."""
     licences: tuple[str, ...]
     """Title and licence of each fetched set."""
 
 
 def load_reference(config: ReferenceConfig, features: FeatureConfig, first: Collection[str]) -> ReferenceWorks:
-    """Read what the features ask for.
+    """Read what the features need.
 
     Args:
-        config: where it is from.
+        config: the sources.
         features: of the model.
         first: words of the training corpus; their clusters are kept before others where there is a limit.
 
     Raises:
-        ConfigError: a source is none that is known.
+        ConfigError: a source is unknown.
         InputError: a set has not been fetched.
         DataError: a file is missing or malformed, by ``path:line``.
     """
@@ -112,7 +112,7 @@ def _cells(path: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def _limited(known: dict[str, str], limit: int, first: Collection[str]) -> dict[str, str]:
-    """Keep so many words, those of a corpus before others; with 0, all."""
+    """Keep this many words, those of a corpus before others; 0 keeps all."""
     if not 0 < limit < len(known):
         return known
     wanted = {form for word in first for form in (word, word.lower(), word.title())}

@@ -1,4 +1,4 @@
-"""The same text as other people write it: what a tagger that learnt from edited text meets elsewhere.
+"""Perturbed copies of a text, to train on and to measure robustness: text as it is written outside of edited sources.
 
     as it is        Ada   Lovelace   met   Siemens   ,   in   Berlin   .
     lower           ada   lovelace   met   siemens   ,   in   berlin   .
@@ -6,8 +6,8 @@
     typos           Ada   Lovelaec   met   Siemens   ,   in   Berlin   .
     unpunctuated    Ada   Lovelace   met   Siemens       in   Berlin
 
-Functions of a sentence: what an entity is and what it is called stay as they are. A measurement takes a corpus through
-one of them (:func:`vary`); training may take a sentence through one now and then.
+Each is a function of a sentence that keeps its entities and their labels. A measurement applies one to a corpus
+(:func:`vary`); training may apply them to a share of the sentences.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,15 +18,15 @@ from fenestra.model.tags import OUTSIDE
 from fenestra.training.data.corpus import Sentence
 
 SEED = 1
-"""Of the typing errors that a measurement makes: the same for all models, so that they read the same text."""
+"""Seed of the typing errors in measurements, so that all models are measured on the same text."""
 TYPO_SHARE = 0.1
-"""Of the words that are long enough, how many get a typing error."""
+"""Share of the words that are long enough that get a typing error."""
 DESCRIPTION = (
     "In lower all words are in small letters, in upper in capitals; typos has one typing error in each of "
     f"{TYPO_SHARE:.0%} of the words of four letters or more; unpunctuated lacks the tokens outside of entities that "
     "have no letter or digit."
 )
-"""What the variants are, for whoever reads their figures."""
+"""What the variants are, for readers of their figures."""
 
 _SHORTEST = 4  # letters of a word that may get one: a shorter word may become another word
 _KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # each half a key further to the right than the one above
@@ -47,7 +47,7 @@ def typos(sentence: Sentence, rng: Random, share: float = TYPO_SHARE) -> Sentenc
 
     Args:
         sentence: what to write.
-        rng: decides which words, and what goes wrong in them (:func:`mistyped`).
+        rng: decides which words, and which errors (:func:`mistyped`).
         share: of the words that are long enough, in [0, 1]: the probability of each to get an error.
     """
     return sentence._replace(
@@ -71,7 +71,7 @@ def unpunctuated(sentence: Sentence) -> Sentence | None:
     ]
     if not kept:
         return None
-    words, tags = zip(*kept, strict=True)  # IOB2 opens every entity with B, so none melt together
+    words, tags = zip(*kept, strict=True)  # IOB2 opens every entity with B, so neighbouring entities stay apart
     return sentence._replace(words=words, tags=tags)
 
 
@@ -97,12 +97,12 @@ def mistyped(word: str, rng: Random) -> str:
 
 
 def vary(name: str, sentences: Iterable[Sentence], seed: int = SEED) -> list[Sentence]:
-    """Take a corpus through one of :data:`VARIANTS`; sentences of which nothing is left are dropped.
+    """Apply one of :data:`VARIANTS` to a corpus; sentences of which nothing is left are dropped.
 
     Args:
         name: of the variant.
         sentences: of the corpus.
-        seed: of what is drawn; the same seed and sentences give the same text.
+        seed: of the random choices; the same seed and sentences give the same text.
 
     Raises:
         KeyError: there is no such variant.
@@ -119,7 +119,7 @@ VARIANTS: Mapping[str, Callable[[Sentence, Random], Sentence | None]] = MappingP
         "unpunctuated": lambda sentence, _rng: unpunctuated(sentence),
     }
 )
-"""What there is to measure, by the name it is asked for."""
+"""All perturbations by name."""
 
 
 def _swap(word: str, place: int, _rng: Random) -> str:

@@ -1,7 +1,7 @@
-"""One corpus into two files: its first part, and what is left of it.
+"""Split a corpus into two files: its first part and the rest.
 
-Documents stay whole and in their order. What stands close together is often of one source, with the same names, so a
-part drawn at random would share them with the rest, and what is decided by it would look better than it is.
+Documents stay whole and in their order. Neighbouring documents often have the same source and the same names, so a
+random part would share names with the rest, and scores on it would be too high.
 """
 
 import re
@@ -21,7 +21,7 @@ Lines = list[str]
 
 
 class Size(NamedTuple):
-    """How much goes to the first part: so many documents, or a share of them."""
+    """The size of the first part: a number of documents, or a share of them."""
 
     documents: int = 0
     share: Fraction = Fraction(0)
@@ -38,12 +38,12 @@ class Size(NamedTuple):
         return cls(share=Fraction(text[:-1]) / 100) if text.endswith("%") else cls(documents=int(text))
 
     def of(self, number: int) -> int:
-        """The first part of so many, rounded down."""
+        """Documents of the first part, out of ``number``; rounded down."""
         return self.documents or int(self.share * number)
 
 
 class Part(NamedTuple):
-    """What went to a file."""
+    """What was written to a file."""
 
     path: Path
     documents: int
@@ -109,7 +109,7 @@ def _opens(sentence: Lines) -> bool:
 
 
 def _documents(sentences: Sequence[Lines]) -> list[list[Lines]]:
-    """Sentences by documents; what stands before the first mark is one."""
+    """Group sentences by documents; those before the first mark are one document."""
     documents: list[list[Lines]] = [[]]
     for sentence in sentences:
         if _opens(sentence):
@@ -119,14 +119,14 @@ def _documents(sentences: Sequence[Lines]) -> list[list[Lines]]:
 
 
 def _write(halves: Mapping[Path, Sequence[Lines]]) -> None:
-    """Write new files: all of them, or none, since one by itself would pass for the half of a whole."""
-    begun: list[Path] = []
+    """Write new files: all of them or none."""
+    written: list[Path] = []
     for path, sentences in halves.items():
         try:
             with path.open("x", encoding="utf-8", newline="\n") as file:
-                begun.append(path)
+                written.append(path)
                 file.writelines(f"{line}\n" for sentence in sentences for line in (*sentence, ""))
         except OSError as error:
-            for some in begun:
+            for some in written:
                 some.unlink()
             raise StorageError(f"{path}: cannot be written ({error.strerror})") from error

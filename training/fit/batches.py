@@ -1,6 +1,6 @@
-"""A corpus as the network sees it: one flat stream of tokens, cut into bags of windows as they are asked for.
+"""A corpus as the network sees it: one flat stream of tokens, from which batches of windows are gathered.
 
-T tokens of the corpus · N windows of a batch · S sentences of a batch · W window width
+T tokens of the corpus · N windows of a batch · S sentences of a batch · W window width · K tags
 """
 
 import random
@@ -14,62 +14,62 @@ from torch import Tensor
 from torch.nn import functional
 
 from fenestra.model.config import ModelConfig
-from fenestra.model.network.stream import Stream
-from fenestra.model.network.windows import Windows, sentence_bounds, window_ids
 from fenestra.model.tags import Span, spans, tag_set, write_tags
-from fenestra.model.words.lexicon import Lexicon, Rows
-from fenestra.model.words.vectors import VectorTable
+from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import TrainingConfig
 from fenestra.training.data.corpus import Sentence, documents_of
+from fenestra.training.data.stream import Stream
+from fenestra.training.network.rows import Rows, Windows, windows_over
+from fenestra.training.vectors.quantise import VectorTable
 
 
 class Batch(NamedTuple):
-    """What a step of training takes: the rows of the words that occur in it, its windows, and their tags."""
+    """What one update needs: windows, the rows of the words that occur in them, and their tags."""
 
     rows: Rows
     windows: Windows
     gold_N: Tensor
     length_S: Tensor
-    """Windows of each sentence, as the text is parted when it is read: sentences without a break are one."""
+    """Windows of each sentence; joined sentences count as one."""
     target_NK: Tensor
-    """Shares of the tags to learn by where teachers speak; else empty."""
+    """Probabilities of the tags as targets, if there are teachers; else empty."""
 
 
-class Cut(NamedTuple):
-    """How sentences are met in an epoch."""
+class Sampling(NamedTuple):
+    """How sentences are drawn for an epoch."""
 
     oversample: float = 1.0
-    """How often a sentence with an entity comes, on average."""
+    """How often a sentence with an entity is drawn, on average."""
     join: float = 0.0
     """Share of the sentence ends within a document that windows see through."""
     varied: tuple[float, ...] = ()
-    """Shares of the sentences that are met in each of the variants of the corpus."""
+    """Share of the sentences that is taken from each variant of the corpus."""
     unlabelled: float = 1.0
-    """Share of the sentences without tags that are met."""
+    """Share of the sentences without tags that is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedStream:
     """An annotated corpus whose words were looked up once; windows are gathered from it on the fly.
 
-    Behind its sentences may stand others without tags, for which teachers speak, and behind all of these variants of
-    all of them: the same sentences in other letters, in the same order.
+    The order is: annotated sentences; sentences without tags, for which there are teacher probabilities; then variants
+    of all of these, which are the same sentences in other letters, in the same order.
     """
 
     stream: Stream
-    alone: Stream
-    """The same, every sentence a document of its own; the very same stream if no sentence is to be met alone."""
+    isolated: Stream
+    """The same with every sentence as a document of its own; identical to ``stream`` if no sentence is isolated."""
     gold_T: Tensor
     starts: tuple[int, ...]
     spans: tuple[list[Span], ...]
-    """The true spans of each sentence, before the model's scheme has its say."""
+    """The true spans of each sentence, before they are written in the model's scheme."""
     context: int
     sentences: int
     """How many there are without the variants."""
     labelled: int
     """How many of these are annotated."""
-    belief_TK: Tensor
-    """What the teachers say of the tokens of the others."""
+    teacher_TK: Tensor
+    """Teacher probabilities of the tokens of the sentences without tags."""
 
     @classmethod
     def build(
@@ -81,18 +81,18 @@ class TaggedStream:
         *,
         isolate: bool = False,
         variants: Sequence[Sequence[Sentence]] = (),
-        belief_TK: Tensor | None = None,
+        teacher_TK: Tensor | None = None,
     ) -> "TaggedStream":
         """Number the words and tags of a corpus.
 
         Args:
             sentences: of the corpus.
             lexicon: knows the features of words.
-            vectors: for the means of documents and sentences.
+            vectors: for the means of documents.
             config: of the model.
-            isolate: whether some sentences will be met alone.
+            isolate: whether some sentences will be isolated from their document.
             variants: the same sentences in other letters, each with as many words and the same tags.
-            belief_TK: what teachers say of the tokens of the last of the sentences, whose tags do not count.
+            teacher_TK: teacher probabilities for the tokens of the last sentences, whose own tags are ignored.
         """
         written = (sentences, *variants)
         column = {tag: number for number, tag in enumerate(tag_set(config.labels, config.scheme))}
@@ -101,20 +101,20 @@ class TaggedStream:
         tags = (write_tags(f, length, config.scheme) for f, length in zip(found, stream.lengths, strict=True))
         gold_T = torch.tensor([column[tag] for tag in chain.from_iterable(tags)], dtype=torch.int64)
         starts = tuple(accumulate(stream.lengths, initial=0))
-        if belief_TK is None:
-            belief_TK = torch.zeros(0, len(column))
-        labelled = starts.index(starts[len(sentences)] - len(belief_TK))
-        gold_T.view(len(written), -1)[:, starts[labelled] :] = belief_TK.argmax(dim=1)
+        if teacher_TK is None:
+            teacher_TK = torch.zeros(0, len(column))
+        labelled = starts.index(starts[len(sentences)] - len(teacher_TK))
+        gold_T.view(len(written), -1)[:, starts[labelled] :] = teacher_TK.argmax(dim=1)
         return cls(
             stream,
-            stream.parted([1] * len(found), vectors, config) if isolate else stream,
+            stream.split_into([1] * len(found), vectors, config) if isolate else stream,
             gold_T,
             starts[:-1],
             found,
             config.context,
             len(sentences),
             labelled,
-            belief_TK,
+            teacher_TK,
         )
 
     @property
@@ -122,49 +122,45 @@ class TaggedStream:
         """Tokens of each sentence."""
         return self.stream.lengths
 
-    def batch(self, chosen: Sequence[int], lengths: Sequence[int], lonely: Sequence[bool]) -> Batch:
+    def batch(self, chosen: Sequence[int], lengths: Sequence[int], isolated: Sequence[bool]) -> Batch:
         """Gather the windows of some sentences.
 
         Args:
             chosen: indices of sentences.
-            lengths: where sentences end for the windows; may join neighbours in ``chosen``, each of which keeps the
-                mean of its own words.
-            lonely: whether a sentence is met without its document.
+            lengths: where sentences end for the windows; may join neighbours in ``chosen``.
+            isolated: whether each sentence is taken without its document.
         """
         first_S = torch.tensor([self.starts[s] for s in chosen])
         size_S = torch.tensor([self.lengths[s] for s in chosen])
-        lonely_S = torch.tensor(lonely)
+        isolated_S = torch.tensor(isolated)
         sentence_N = torch.arange(len(chosen)).repeat_interleave(size_S)
         token_N = torch.arange(len(sentence_N)) + (first_S - size_S.cumsum(0) + size_S)[sentence_N]
-        bounds_2N = sentence_bounds(lengths)
-        # A window sees nothing but words of its batch, so numbering these once numbers all of them.
+        # A window contains no word from outside its batch, so it is enough to number the words of the batch.
         word_U, place_N = torch.unique(self.stream.word_T[token_N], return_inverse=True)
         windows = Windows(
-            window_ids(place_N + 1, bounds_2N, self.context),
-            self._elsewhere(token_N, lonely_S[sentence_N], bounds_2N),
+            windows_over(place_N, lengths, self.context),
+            self._elsewhere(token_N, isolated_S[sentence_N], lengths),
             torch.where(
-                lonely_S[:, None],
-                self.alone.topic_PD[self.alone.document_T[first_S]],
+                isolated_S[:, None],
+                self.isolated.topic_PD[self.isolated.document_T[first_S]],
                 self.stream.topic_PD[self.stream.document_T[first_S]],
             ),
             sentence_N,
-            self.stream.sentence_RD,
-            self.stream.passage_T[token_N] if self.stream.passage_T.numel() else self.stream.passage_T,
         )
         gold_N = self.gold_T[token_N]
         return Batch(
             self.stream.rows.pick(word_U),
-            windows.own_passages(),
+            windows,
             gold_N,
             torch.tensor(lengths),
             self._targets(token_N, gold_N),
         )
 
-    def shuffled(self, rng: random.Random, cut: Cut) -> list[list[int]]:
-        """Plan one epoch: runs of sentences, in a new order; a run is read without a break, most are one sentence."""
-        runs = [run for run in self._runs(cut.join, rng) for _ in range(self._repeats(run, cut, rng))]
+    def shuffled(self, rng: random.Random, sampling: Sampling) -> list[list[int]]:
+        """Plan one epoch: runs of sentences in a new order. The sentences of a run are joined; most runs have one."""
+        runs = [run for run in self._runs(sampling.join, rng) for _ in range(self._repeats(run, sampling, rng))]
         rng.shuffle(runs)
-        return [self._varied(run, cut.varied, rng) for run in runs] if any(cut.varied) else runs
+        return [self._varied(run, sampling.varied, rng) for run in runs] if any(sampling.varied) else runs
 
     def tokens(self, runs: Sequence[Sequence[int]]) -> int:
         """Tokens, and so windows, of an epoch."""
@@ -173,22 +169,22 @@ class TaggedStream:
     def batches(
         self, runs: Sequence[Sequence[int]], batch_tokens: int, rng: random.Random, isolate: float = 0.0
     ) -> Iterator[Batch]:
-        """Read a planned epoch, whole runs to a batch.
+        """Gather the batches of a planned epoch; a run is never split.
 
         Args:
             runs: from :meth:`shuffled`.
-            batch_tokens: tokens from which a batch is full.
-            rng: decides which sentences are met alone.
-            isolate: share of them, of those that are runs of their own.
+            batch_tokens: a batch is full when it has this many tokens or more.
+            rng: decides which sentences are isolated.
+            isolate: share of the runs of one sentence that are isolated; joined sentences never are.
         """
         sizes = [self.tokens([run]) for run in runs]
         for chosen in packed(sizes, batch_tokens):
             sentences = [s for number in chosen for s in runs[number]]
-            lonely = [len(runs[number]) == 1 and rng.random() < isolate for number in chosen for _ in runs[number]]
-            yield self.batch(sentences, [sizes[number] for number in chosen], lonely)
+            isolated = [len(runs[number]) == 1 and rng.random() < isolate for number in chosen for _ in runs[number]]
+            yield self.batch(sentences, [sizes[number] for number in chosen], isolated)
 
     def _runs(self, join: float, rng: random.Random) -> Iterator[list[int]]:
-        """Part the corpus into runs of sentences whose ends between them are overlooked; most have one sentence."""
+        """Split the corpus into runs of joined sentences; most runs have one sentence."""
         run: list[int] = []
         for sentence, start in enumerate(self.starts[: self.sentences]):
             if run and (rng.random() >= join or self.stream.document_T[start] != self.stream.document_T[start - 1]):
@@ -199,17 +195,17 @@ class TaggedStream:
             yield run
 
     def _targets(self, token_N: Tensor, gold_N: Tensor) -> Tensor:
-        """What the teachers say, and all of it on the gold tag where there is one; empty without teachers."""
-        if not len(self.belief_TK):
+        """Teacher probabilities, or the one-hot gold tag where there is one; empty without teachers."""
+        if not len(self.teacher_TK):
             return torch.empty(0)
-        target_NK = functional.one_hot(gold_N, self.belief_TK.shape[1]).float()
+        target_NK = functional.one_hot(gold_N, self.teacher_TK.shape[1]).float()
         length = len(self.gold_T) * self.sentences // len(self.starts)  # tokens without the variants
-        taught_N = token_N % length - (length - len(self.belief_TK))
-        target_NK[taught_N >= 0] = self.belief_TK[taught_N[taught_N >= 0]].float()
+        teacher_N = token_N % length - (length - len(self.teacher_TK))
+        target_NK[teacher_N >= 0] = self.teacher_TK[teacher_N[teacher_N >= 0]].float()
         return target_NK
 
     def _varied(self, run: list[int], shares: Sequence[float], rng: random.Random) -> list[int]:
-        """The run, or its place in the variant that the draw falls on."""
+        """The run itself, or the same run in a variant, at random."""
         draw = rng.random()
         for number, share in enumerate(shares, start=1):
             if draw < share:
@@ -217,30 +213,30 @@ class TaggedStream:
             draw -= share
         return run
 
-    def _elsewhere(self, token_N: Tensor, lonely_N: Tensor, bounds_2N: Tensor) -> Tensor:
+    def _elsewhere(self, token_N: Tensor, isolated_N: Tensor, lengths: Sequence[int]) -> Tensor:
         if not self.stream.elsewhere_T.numel():
             return self.stream.elsewhere_T
-        class_N = torch.where(lonely_N, self.alone.elsewhere_T[token_N], self.stream.elsewhere_T[token_N])
-        return window_ids(class_N + 1, bounds_2N, self.context)
+        class_N = torch.where(isolated_N, self.isolated.elsewhere_T[token_N], self.stream.elsewhere_T[token_N])
+        return windows_over(class_N, lengths, self.context)
 
-    def _repeats(self, run: Sequence[int], cut: Cut, rng: random.Random) -> int:
-        """How often a run comes in this epoch: the whole part always, the fraction by chance."""
+    def _repeats(self, run: Sequence[int], sampling: Sampling, rng: random.Random) -> int:
+        """How often a run comes in this epoch: the whole part always, the fraction at random."""
         if run[-1] >= self.labelled:
-            return int(rng.random() < cut.unlabelled)
-        oversample = cut.oversample
+            return int(rng.random() < sampling.unlabelled)
+        oversample = sampling.oversample
         if oversample == 1.0 or not any(self.spans[sentence] for sentence in run):
             return 1
         return int(oversample) + (rng.random() < oversample % 1)
 
 
 def varied_shares(config: TrainingConfig) -> dict[str, float]:
-    """The variants that are met in training (``training/data/perturbations.py``), each with its share of the sentences."""  # noqa: E501
+    """Share of the sentences that training takes from each variant (``training/data/perturbations.py``), by name."""
     shares = {"lower": config.lower_sentences, "upper": config.upper_sentences, "typos": config.typo_sentences}
     return {name: share for name, share in shares.items() if share}
 
 
 def packed(sizes: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Fill batches with whole runs until each has ``batch_tokens`` tokens or more; gives their indices.
+    """Fill batches with whole runs until each has ``batch_tokens`` tokens or more; yields the indices of the runs.
 
     >>> list(packed([3, 4, 5], batch_tokens=6))
     [[0, 1], [2]]

@@ -1,8 +1,7 @@
-"""What trained taggers say of text that nobody annotated, for a smaller one to learn from.
+"""Knowledge distillation: trained taggers, the teachers, label text without annotation for a smaller tagger.
 
-A tagger learns more of a text from how sure others are than from tags: its targets are the teachers' mean
-probabilities (Hinton, Vinyals & Dean, Distilling the Knowledge in a Neural Network, 2015; on text without labels:
-Buciluă et al., KDD 2006).
+The targets are the mean probabilities of the teachers, which carry more information than their best tags (Hinton,
+Vinyals & Dean, Distilling the Knowledge in a Neural Network, 2015; on text without labels: Buciluă et al., KDD 2006).
 
     T tokens of all sentences, end to end · K tags
 """
@@ -20,10 +19,10 @@ from fenestra.training.data.corpus import Sentence, documents_of
 
 
 def load_teachers(folders: Sequence[str], config: ModelConfig, device: str) -> list[Tagger]:
-    """Load checkpoints whose tags are those of a model to be.
+    """Load checkpoints that have the same tags as a model to be trained.
 
     Raises:
-        ConfigError: one has other labels, another scheme, or learned steps, which have no probability for a token.
+        ConfigError: one has other labels, another scheme or another decoder.
         CheckpointError: one cannot be loaded.
     """
     teachers = []
@@ -36,15 +35,15 @@ def load_teachers(folders: Sequence[str], config: ModelConfig, device: str) -> l
     return teachers
 
 
-def beliefs(teachers: Sequence[Tagger], sentences: Sequence[Sentence]) -> Tensor:
-    """The teachers' mean probability of every tag at every token, their scores as calibrated.
+def teacher_probabilities(teachers: Sequence[Tagger], sentences: Sequence[Sentence]) -> Tensor:
+    """The teachers' mean probability of every tag for every token, after calibration.
 
     Args:
         teachers: one or more.
-        sentences: their tags are not looked at.
+        sentences: their tags are ignored.
 
     Returns:
-        belief_TK, float16: 65,536 tokens take a megabyte for every eight tags.
+        teacher_TK, float16: 65,536 tokens take a megabyte for every eight tags.
     """
     documents = documents_of(sentences)
     total_TK = sum(torch.from_numpy(teacher.log_probabilities(documents)).exp() for teacher in teachers)

@@ -1,4 +1,4 @@
-"""One pass over the training corpus, in numbers: what the loop yields and everything else reads."""
+"""The figures of one pass over the training corpus: what the loop yields."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """What is known after a pass. Losses in nats per token; accuracy, precision, recall and F1 in [0, 1]."""
+    """The figures of a pass. Losses in nats per token; accuracy, precision, recall and F1 in [0, 1]."""
 
     number: int
     """Counted from 1."""
     train_loss: float
-    """Mean over the batches of the pass, dropout on, with the weights as they were: an average over the epoch."""
+    """Mean over the windows of the pass, each with dropout and with the weights at that moment."""
     train_accuracy: float
-    """Share of training tokens whose tag was right, on the same terms."""
+    """Share of training tokens whose tag was right, likewise."""
     dev_loss: float
     """Mean over the development corpus at the end of the pass, dropout off."""
     dev_accuracy: float
@@ -23,18 +23,18 @@ class Epoch:
     dev_recall: float
     """Share of the development corpus's entities that are found."""
     dev_f1: float
-    """Harmonic mean of the two: what decides which epoch is kept, unless it is the last."""
+    """Harmonic mean of the two: it decides which epoch is kept, unless that is the last."""
     learning_rate: float
-    """Step size of the last update."""
+    """Learning rate of the last update."""
     gradient_norm: float
     """Mean over the updates of the L2 norm of all gradients together, before clipping."""
     seconds: float
-    """Wall clock of the pass, with the look at the development corpus."""
+    """Wall clock of the pass, evaluation on the development corpus included."""
     tokens_per_second: float
-    """Training tokens read per second of training, the look at the development corpus left out."""
+    """Training tokens per second of training, evaluation on the development corpus excluded."""
     is_best: bool
-    """Whether its weights are the ones to keep so far: no earlier epoch had as good a development F1, or the last is
-    kept whatever it has."""
+    """Whether its weights are kept so far: it has the best development F1 (the earliest, if several are equal), or
+    the job keeps the last epoch."""
 
 
 def kept_epoch(epochs: Sequence[Epoch]) -> Epoch:

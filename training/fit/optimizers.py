@@ -1,4 +1,4 @@
-"""How the weights move: update rules, the size of their steps, and the average that is kept.
+"""How the weights are updated: update rules, learning rate schedules, and the average of the weights.
 
 SGD       v ← μ v + g                 θ ← θ − η v
 RMSProp   s ← ρ s + (1−ρ) g²          θ ← θ − η g / √s
@@ -12,11 +12,11 @@ import math
 import torch
 from torch import nn
 
-from fenestra.model.network.network import WindowTagger
 from fenestra.training.config import TrainingConfig
+from fenestra.training.network.window_tagger import WindowTagger
 
-_EVERY = 8  # updates between two of the average
-_LONGEST_WARM_UP = 0.1  # of all epochs: on a small corpus the steps asked for could be the whole training
+_EVERY = 8  # updates of the weights for one of the average
+_LONGEST_WARM_UP = 0.1  # of all epochs: on a small corpus warmup_steps could be the whole training
 
 
 def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -38,7 +38,7 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Op
             return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
-def step_size(config: TrainingConfig, step: int, progress: float) -> float:
+def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
     """The learning rate of one update.
 
     Args:
@@ -59,29 +59,29 @@ def step_size(config: TrainingConfig, step: int, progress: float) -> float:
 
 
 class Average:
-    """The exponential moving average of the weights (Polyak & Juditsky 1992): calmer than the last step.
+    """The exponential moving average of the weights (Polyak & Juditsky 1992): less noisy than the last weights.
 
-    The decay rises with the updates made, (1 + n) / (10 + n), so that a short training is not held at its start.
-    Weights differ little from one update to the next, so the average looks at every eighth only, which then counts
-    as eight.
+    The decay rises with the updates made, (1 + n) / (10 + n), so that the initial weights count little after a short
+    training. Weights differ little from one update to the next, so the average uses every eighth only, which then
+    counts as eight.
     """
 
     def __init__(self, network: WindowTagger, decay: float) -> None:
         self.decay = decay
         self.behind = 0
-        """Updates of the weights that the average has not seen."""
-        # The vectors never change: the copy may share them.
+        """Updates of the weights since the average was last updated."""
+        # The vectors never change, so the copy may share them.
         self.network = copy.deepcopy(network, {id(network.vectors): network.vectors}).requires_grad_(False).eval()
 
     def update(self, network: WindowTagger, step: int) -> None:
-        """Take note of update number ``step``, counted from 1, and move if the last move is some updates ago."""
+        """Count update number ``step``, from 1, and catch up if enough have gathered."""
         self.behind += 1
         if self.behind == _EVERY:
             self.catch_up(network, step)
 
     @torch.no_grad()
     def catch_up(self, network: WindowTagger, step: int) -> None:
-        """Move towards the weights after update number ``step`` as far as the updates since the last move count."""
+        """Move towards the weights after update number ``step``, as far as all updates since the last move would."""
         decay = min(self.decay, (1 + step) / (10 + step)) ** self.behind
         torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)
         self.behind = 0

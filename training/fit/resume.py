@@ -1,8 +1,8 @@
-"""What a killed run leaves behind, and how the next one picks it up.
+"""The saved state of a run that was stopped, and how the next run resumes from it.
 
-One safetensors file, replaced in one step after every epoch: weights, moving average, best weights and the
-optimiser's memory as tensors; the epochs so far and what the run was started with as text in its header.
-Randomness needs no saving: it follows from the seed and the number of the epoch.
+One safetensors file, replaced in one step after every epoch. Tensors: weights, moving average, best weights and the
+state of the optimizer. Text in its header: the epochs so far, and the inputs of the run. Random generators are not
+saved, because each epoch seeds them from the seed and its own number.
 """
 
 import json
@@ -26,7 +26,7 @@ STATE = "state.safetensors"
 
 
 def save_state(progress: Progress, inputs: Mapping[str, Any], folder: Path) -> None:
-    """Replace the saved state by where the run stands now.
+    """Replace the saved state by the present one.
 
     Args:
         progress: between two epochs.
@@ -36,16 +36,16 @@ def save_state(progress: Progress, inputs: Mapping[str, Any], folder: Path) -> N
     Raises:
         StorageError: the disk refused; the state before is still there.
     """
-    header = {"inputs": inputs, "steps": progress.steps, "epochs": [asdict(epoch) for epoch in progress.epochs]}
+    header = {"inputs": inputs, "steps": progress.updates, "epochs": [asdict(epoch) for epoch in progress.epochs]}
     data = safetensors.torch.save(dict(_tensors(progress)), metadata={"run": json.dumps(header)})
     replace_durably(folder / STATE, data)
 
 
 def restore_state(progress: Progress, inputs: Mapping[str, Any], folder: Path) -> bool:
-    """Put a fresh run where the saved one stood.
+    """Load the saved state into a fresh run.
 
     Returns:
-        False if there is nothing saved, and the run starts from the beginning.
+        False if nothing is saved, so that the run starts from the beginning.
 
     Raises:
         ConfigError: the saved run had another configuration or other data; lists what differs.
@@ -62,13 +62,13 @@ def restore_state(progress: Progress, inputs: Mapping[str, Any], folder: Path) -
     if changed := differences(header["inputs"], json.loads(json.dumps(inputs))):
         raise ConfigError("cannot resume: the run was started with other inputs: " + "; ".join(changed))
     _restore(progress, tensors)
-    progress.steps = header["steps"]
+    progress.updates = header["steps"]
     progress.epochs = [Epoch(**epoch) for epoch in header["epochs"]]
     return True
 
 
 def _tensors(progress: Progress) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor that moves, under a name of its own."""
+    """Every tensor that training changes, each under its own name."""
     for prefix, network in (("network", progress.network), ("average", progress.average.network)):
         for name, weight in network.named_parameters():
             yield f"{prefix}/{name}", weight.detach().cpu().contiguous()

@@ -1,4 +1,4 @@
-"""How good a tagging is: entities right in label, start and end. The one place that knows seqeval."""
+"""Scores of a tagging: an entity is right if label, start and end are. The only file that uses seqeval."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class Scores:
 def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> Scores:
     """Score entities, micro-averaged and per label, in alphabetical order of the labels.
 
-    seqeval in its default mode, which reads ill-formed tags as conlleval does. On legal IOB2, which is all
+    Computed by seqeval in its default mode, which reads ill-formed tags as conlleval does. On legal IOB2, which is all
     that :meth:`fenestra.model.tagger.Tagger.predict` and :mod:`fenestra.training.data.corpus` hand out, its strict mode
-    says the same. What is undefined, such as the precision of a tagging that is all ``O``, counts as 0.
+    says the same. An undefined score, such as the precision where all tags are ``O``, is 0.
 
     >>> score([["B-PER", "I-PER", "O", "B-LOC"]], [["B-PER", "I-PER", "O", "B-ORG"]]).micro
     LabelScore(precision=0.5, recall=0.5, f1=0.5, support=2)
@@ -60,7 +60,7 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> Scores:
 def f1_of_spans(gold: Iterable[Iterable[Span]], predicted: Iterable[Iterable[Span]]) -> LabelScore:
     """Micro scores from spans that are known already: equal to :func:`score`, at a tenth of its cost.
 
-    This is what the loop looks at after every epoch; a test holds the two together.
+    The training loop uses it after every epoch; a test compares the two.
     """
     right = found = support = 0
     for truth, guess in zip(gold, predicted, strict=True):
@@ -72,7 +72,7 @@ def f1_of_spans(gold: Iterable[Iterable[Span]], predicted: Iterable[Iterable[Spa
 
 
 def from_counts(right: int, found: int, support: int) -> LabelScore:
-    """Scores from how many entities were right, found, and there; what is undefined is 0."""
+    """Scores from how many entities were right, found, and there; an undefined score is 0."""
     precision = right / found if found else 0.0
     recall = right / support if support else 0.0
     f1 = 2 * right / (found + support) if found + support else 0.0

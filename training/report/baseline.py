@@ -1,9 +1,9 @@
-"""What a tagger must beat: every word gets the tag it most often had in training.
+"""The most-frequent-tag baseline: every word gets the tag it most often had in training.
 
     training     Paris B-LOC, Paris B-LOC, Paris B-PER, the O
     test         the O   Paris B-LOC   Texas O             (never seen: O)
 
-It knows no context and no unseen word, so what it scores is what remembering alone is worth.
+It uses no context and knows no unseen word, so its score shows how far memorising alone goes.
 """
 
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""All that is worth knowing of a tagger on an annotated corpus: scores, confusions, errors, honesty, robustness."""
+"""Evaluation of a tagger on an annotated corpus: scores, confusions, errors, calibration, robustness."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ ErrorKind = Literal["missed", "spurious", "wrong label", "wrong boundary"]
 
 ERROR_KINDS: tuple[ErrorKind, ...] = ("missed", "spurious", "wrong label", "wrong boundary")
 THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-"""The scores from which entities are kept, to see what that gains and costs; 0 keeps all."""
+"""Thresholds of the score from which entities are kept; 0 keeps all."""
 _BINS = 10
 _MOST_FREQUENT = 20
 _CONTEXT_WORDS = 6
@@ -48,7 +48,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An error in its sentence."""
+    """An error in its context."""
 
     before: str
     text: str
@@ -93,19 +93,19 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Whether scores mean what they say."""
+    """How well the scores are calibrated."""
 
     expected_calibration_error: float
     """Mean gap between score and accuracy over the bins, weighted by count."""
     brier_score: float
-    """Mean squared difference between an entity's score and 1 if it is right, 0 if not: small for scores that are
-    honest and that tell right from wrong. Source: Brier, Monthly Weather Review 78 (1950), 1–3."""
+    """Mean squared difference between an entity's score and 1 if it is right, 0 if not; small for scores that
+    are calibrated and separate right from wrong entities. Source: Brier, Monthly Weather Review 78 (1950), 1–3."""
     bins: tuple[Bin, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is left if only entities of some score or more are kept."""
+    """What is left if only entities from a score on are kept."""
 
     threshold: float
     count: int
@@ -115,24 +115,24 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The scores on the same text, written as others would (:mod:`fenestra.training.data.perturbations`)."""
+    """The scores on a perturbed copy of the text (:mod:`fenestra.training.data.perturbations`)."""
 
     sentences: int
     scores: LabelScore
     share_of_f1: float
-    """F1 over that of the text as it is; 0 where that is 0."""
+    """F1 divided by that of the original text; 0 where that is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A tagger held against a corpus. All scores in [0, 1]."""
+    """The evaluation of a tagger on a corpus. All scores in [0, 1]."""
 
     sentences: int
     tokens: int
     scores: Scores
     confusion: Confusion
     familiarity: Seen | None
-    """None where it is not known what the tagger learnt from."""
+    """None where the training corpus is not known."""
     errors: Errors
     reliability: Reliability
     thresholds: tuple[Kept, ...]
@@ -146,7 +146,7 @@ class Evaluation:
 
 
 def known_entities(sentences: Iterable[Sentence]) -> frozenset[tuple[str, str]]:
-    """Label and text of every entity of a corpus: what a tagger that learnt from it has seen.
+    """Label and text of every entity of a corpus: what a tagger trained on it has seen.
 
     Words are joined by a space, letters are compared as they are written.
     """
@@ -161,12 +161,12 @@ def evaluate(
     labels: Sequence[str] = (),
     loss: float | None = None,
 ) -> Evaluation:
-    """Hold what a tagger says of the gold words against the gold tags.
+    """Compare the predictions for the gold words with the gold tags.
 
     Args:
         gold: the annotated sentences.
         predictions: of :meth:`fenestra.model.tagger.Tagger.predict` for their words, in order.
-        known: from :func:`known_entities` of the training corpus; None if that is not at hand.
+        known: from :func:`known_entities` of the training corpus; None if that is not available.
         labels: order in which the confusion matrix lists labels; any others follow in alphabetical order.
         loss: in nats per token, to be kept with the rest.
 
@@ -190,7 +190,7 @@ def evaluate(
 
 
 def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[str, str]] | None) -> Evaluation:
-    """Tag the words of annotated sentences, document by document, and hold the answers against the tags.
+    """Tag the words of annotated sentences, document by document, and compare the predictions with the tags.
 
     Arguments as for :func:`evaluate`.
     """
@@ -199,27 +199,27 @@ def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[st
 
 
 def measure_variants(
-    tagger: Tagger, gold: Sequence[Sentence], names: Iterable[str], as_it_is: LabelScore
+    tagger: Tagger, gold: Sequence[Sentence], names: Iterable[str], original: LabelScore
 ) -> dict[str, Variant]:
-    """Tag a corpus once more for each of some ways to write it.
+    """Tag and score perturbed copies of a corpus.
 
     Args:
-        tagger: whose answers are scored.
-        gold: the annotated sentences as they are.
+        tagger: its predictions are scored.
+        gold: the original annotated sentences.
         names: of :data:`fenestra.training.data.perturbations.VARIANTS`.
-        as_it_is: micro scores of the tagger on ``gold``, that the others are compared with.
+        original: micro scores of the tagger on ``gold``, which the others are compared with.
     """
     found = {}
     for name in names:
         varied = vary(name, gold)
         answers = chain.from_iterable(tagger.predict(documents_of(varied)))
         scores = f1_of_spans((spans(sentence.tags) for sentence in varied), (answer.spans for answer in answers))
-        found[name] = Variant(len(varied), scores, scores.f1 / as_it_is.f1 if as_it_is.f1 else 0.0)
+        found[name] = Variant(len(varied), scores, scores.f1 / original.f1 if original.f1 else 0.0)
     return found
 
 
 class Pair(NamedTuple):
-    """A sentence with its true spans, and what the tagger said of it."""
+    """A sentence with its true spans, and the prediction for it."""
 
     sentence: Sentence
     gold: list[Span]
@@ -243,7 +243,7 @@ def _confusion(pairs: Sequence[Pair], labels: Sequence[str]) -> Confusion:
 
 
 def _familiarity(pairs: Sequence[Pair], known: Collection[tuple[str, str]]) -> Seen:
-    """Count right, found and gold entities on either side of the question whether training had them."""
+    """Score entities that occur in training, and those that do not, separately."""
     counts: Counter[tuple[bool, str]] = Counter()
     for pair in pairs:
         found, wanted = set(pair.answer.spans), set(pair.gold)
@@ -278,10 +278,9 @@ def _errors(pairs: Sequence[Pair]) -> Errors:
 
 
 def _mistakes(gold: Sequence[Span], found: Sequence[Span]) -> Iterator[tuple[ErrorKind, Span, Span | None]]:
-    """List each gold span that was not found with what stands in its place, then the spans that stand in no one's.
+    """List each gold span that was not found with an overlapping predicted span, then predicted spans without overlap.
 
-    A span over the same words, or over other words of another label, is a wrong label; one that overlaps and has
-    the right label has a wrong boundary.
+    An overlapping span of the right label has a wrong boundary and comes first; one of another label is a wrong label.
     """
     wanted, given = set(gold), set(found)
     for span in gold:
@@ -290,8 +289,8 @@ def _mistakes(gold: Sequence[Span], found: Sequence[Span]) -> Iterator[tuple[Err
         near = [other for other in found if other.start < span.end and span.start < other.end]
         if not near:
             yield "missed", span, None
-        elif alike := [other for other in near if other.label == span.label]:
-            yield "wrong boundary", span, alike[0]
+        elif same_label := [other for other in near if other.label == span.label]:
+            yield "wrong boundary", span, same_label[0]
         else:
             yield "wrong label", span, near[0]
     for other in found:
@@ -308,7 +307,7 @@ def _example(sentence: Sentence, span: Span) -> Example:
 
 
 def _reliability(pairs: Sequence[Pair]) -> Reliability:
-    """Sort the entities found into ten bins by score and look how many of each bin are right."""
+    """Sort the entities found into ten bins by score, and measure the share of right ones in each."""
     scores, right = _scored(pairs)
     place = np.minimum((scores * _BINS).astype(int), _BINS - 1)
     bins, gap = [], 0.0
@@ -320,12 +319,12 @@ def _reliability(pairs: Sequence[Pair]) -> Reliability:
         if mean is not None and accuracy is not None:
             gap += count * abs(mean - accuracy)
         bins.append(Bin(number / _BINS, (number + 1) / _BINS, count, mean, accuracy))
-    found = len(scores) or 1  # nothing found is nothing wrong
+    found = len(scores) or 1  # with nothing found both measures are 0
     return Reliability(gap / found, float(((scores - right) ** 2).sum()) / found, tuple(bins))
 
 
 def _thresholds(pairs: Sequence[Pair]) -> tuple[Kept, ...]:
-    """Keep the entities of each threshold's score or more, and score them against all there are."""
+    """Score the entities from each threshold on, against all gold entities."""
     scores, right = _scored(pairs)
     support = sum(len(pair.gold) for pair in pairs)
     left = []

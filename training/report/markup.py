@@ -1,4 +1,4 @@
-"""The pieces that report pages are made of: a frame with its style, cards, tables. No page needs another file.
+"""The building blocks of report pages: a frame with its style, cards, tables. No page needs another file.
 
 ``report.html`` beside this module holds the frame. What is called text is escaped here; what is called HTML is not.
 """
@@ -19,7 +19,7 @@ def frame(*, title: str, name: str, summary: str, body: str) -> str:
 
 
 def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
-    """A row of large figures: value, what it is, and a line more; all text."""
+    """A row of large figures: value, name, and a further line; all text."""
     return "".join(
         f'<div class="tile"><span>{escape(what)}</span><b>{escape(value)}</b><span>{escape(more)}</span></div>'
         for value, what, more in figures
@@ -57,7 +57,7 @@ def pairs(fields: Iterable[tuple[str, str]]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], *, numbers: int) -> str:
-    """Lay out cells that are HTML already; the last ``numbers`` columns stand to the right."""
+    """Lay out cells that are HTML already; the last ``numbers`` columns are right-aligned."""
     left = len(head) - numbers
 
     def cells(kind: str, texts: Sequence[str]) -> str:

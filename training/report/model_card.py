@@ -1,4 +1,7 @@
-"""The model card of a checkpoint: its ``README.md``, written from the report alone."""
+"""The model card of a checkpoint: its ``README.md``, written from the report alone.
+
+The cards of the bundled models are part of their version: with another wording here they have to be made anew.
+"""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,18 +10,17 @@ from typing import Any
 from fenestra.training.data.perturbations import DESCRIPTION
 
 _SPLITS = {"dev": "Development", "test": "Test"}
-_BEYOND = {
+_OF_DOCUMENT = {
     "elsewhere": "how the rest of the document cases the word",
     "topic": "the mean vector of the document",
-    "sentence": "the mean vector of the sentence",
 }
 
 
 def render_card(report: Mapping[str, Any]) -> str:
-    """Write what a model is, what it learnt from, how good it is, and what not to use it for, in Markdown.
+    """Write a model card in Markdown: architecture, training data, scores, intended use and limits.
 
-    The description in the run's configuration is taken as Markdown; it is the place for licences. What a report of an
-    earlier version does not have, its card does not say.
+    The description in the configuration is inserted as Markdown; it is the place for licences. A section is left out
+    where the report, of an earlier version, has no data for it.
     """
     sections = (
         _introduction(report),
@@ -46,13 +48,17 @@ def _introduction(report: Mapping[str, Any]) -> str:
 def _architecture(report: Mapping[str, Any]) -> str:
     model = report["config"]["model"]
     layers = " and ".join(f"{units:,}" for units in model["hidden"])
-    steps = " and learned scores of the steps between them" if model.get("decoder") == "transitions" else ""
-    agreement = ", after the tokens of a word have heard of each other" if model.get("agreement") else ""
+    crf = (
+        " and learned scores of the transitions between them (a linear-chain CRF)"
+        if model.get("decoder") == "transitions"
+        else ""
+    )
+    consistency = ", after the tokens of a word have heard of each other" if model.get("agreement") else ""
     return (
         "## What it is\n\n"
         f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
-        f"({model['activation']}), a softmax over {model['scheme']} tags{steps}, and the most probable legal "
-        f"sequence of them{agreement}. "
+        f"({model['activation']}), a softmax over {model['scheme']} tags{crf}, and the most probable legal "
+        f"sequence of them{consistency}. "
         f"What it knows of a word: {_features(model['features'], report['vectors'], report.get('reference', ()))}. "
         "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
     )
@@ -76,7 +82,7 @@ def _features(features: Mapping[str, Any], vectors: Mapping[str, Any], reference
     learned = [f"{kind} ({features[key]})" for key, kind in kinds.items() if features.get(key)]
     if learned:
         parts.append(f"learned rows for {_listed(learned)}")
-    parts += [phrase for key, phrase in _BEYOND.items() if features.get(key)]
+    parts += [phrase for key, phrase in _OF_DOCUMENT.items() if features.get(key)]
     sources = [f"Vectors: {_plain(vectors['licence'])}"] if vectors["licence"] else []
     return ". ".join([_listed(parts), *(source.rstrip(".") for source in (*sources, *map(_plain, reference)))])
 
@@ -109,8 +115,8 @@ def _scores(report: Mapping[str, Any]) -> str:
         if baseline:
             rows.append(_score_row("most frequent tag of each word", baseline["micro"]))
         table = _table(("label", "precision", "recall", "F1", "entities"), rows)
-        if apart := report["scores_by_corpus"].get(split):
-            table += f"\n\n{_by_corpus(apart)}"
+        if by_corpus := report["scores_by_corpus"].get(split):
+            table += f"\n\n{_by_corpus(by_corpus)}"
         accuracy = f"Token accuracy {scores['token_accuracy']:.2%}."
         command = _command(report["config"], split)
         parts.append(f"### {title}\n\n{table}\n\n{accuracy} Made, where the corpora are, with\n\n    {command}")
@@ -125,9 +131,9 @@ def _shares(values: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"{100 * values[key]:.2f}" for key in ("precision", "recall", "f1"))
 
 
-def _by_corpus(apart: Mapping[str, Any]) -> str:
+def _by_corpus(by_corpus: Mapping[str, Any]) -> str:
     """F1 of each corpus, together and for each label."""
-    labels = sorted({label for scores in apart.values() for label in scores["labels"]})
+    labels = sorted({label for scores in by_corpus.values() for label in scores["labels"]})
     rows = [
         (
             _plain(name),
@@ -135,7 +141,7 @@ def _by_corpus(apart: Mapping[str, Any]) -> str:
             *(f"{100 * scores['labels'][label]['f1']:.2f}" if label in scores["labels"] else "–" for label in labels),
             f"{scores['micro']['support']:,}",
         )
-        for name, scores in apart.items()
+        for name, scores in by_corpus.items()
     ]
     return _table(("corpus", "F1", *labels, "entities"), rows)
 
@@ -146,7 +152,7 @@ def _command(config: Mapping[str, Any], split: str) -> str:
 
 
 def _robustness(report: Mapping[str, Any]) -> str:
-    """F1 on the same text as others would write it."""
+    """F1 on perturbed copies of the text."""
     measured = report.get("variants", {})
     names = list(dict.fromkeys(name for variants in measured.values() for name in variants))
     if not names:
@@ -182,7 +188,7 @@ def _calibration(report: Mapping[str, Any]) -> str:
 
 
 def _thresholds(report: Mapping[str, Any]) -> str:
-    """What keeping sure entities alone gains and costs."""
+    """Scores if only entities from a threshold of the score on are kept."""
     split = _last(report)
     rows = [
         (f"{kept['threshold']:.2f}" if kept["threshold"] else "all", *_shares(kept["scores"]), f"{kept['count']:,}")
@@ -195,14 +201,14 @@ def _thresholds(report: Mapping[str, Any]) -> str:
 
 
 def _use(report: Mapping[str, Any]) -> str:
-    """What the figures allow, and what follows from how the model works."""
+    """Intended use, and the limits that follow from the figures and from how the model works."""
     split = _last(report)
     familiarity = report["scores"][split]["familiarity"]
     model = report["config"]["model"]
-    beyond = [phrase for key, phrase in _BEYOND.items() if model["features"].get(key)]
-    beyond += ["what the word is taken for elsewhere in it"] if model.get("agreement") else []
+    of_document = [phrase for key, phrase in _OF_DOCUMENT.items() if model["features"].get(key)]
+    of_document += ["what the word is taken for elsewhere in it"] if model.get("agreement") else []
     limits = [
-        f"It sees {model['context']} words to either side and beyond that {_listed(beyond)}: "
+        f"It sees {model['context']} words to either side and beyond that {_listed(of_document)}: "
         "what else the text says of a name is lost.",
         f"Of the {split} entities that training had with the same text and label it finds "
         f"{familiarity['seen']['recall']:.1%}, of the others {familiarity['unseen']['recall']:.1%}.",
@@ -221,7 +227,7 @@ def _use(report: Mapping[str, Any]) -> str:
 
 
 def _last(report: Mapping[str, Any]) -> str:
-    """The split that decided nothing, where there is one."""
+    """The split to quote: test, or dev where there is no test."""
     return "test" if "test" in report["scores"] else "dev"
 
 
@@ -246,7 +252,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes as it is, also inside a table."""
+    """Escape text for Markdown, also inside a table."""
     flat = " ".join(str(text).split())
     return "".join(f"\\{character}" if character in "\\`*_[]<>|#" else character for character in flat)
 

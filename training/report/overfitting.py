@@ -1,4 +1,4 @@
-"""Over- or underfitting: what the curves of training say, with the thresholds they are read by.
+"""A verdict on over- or underfitting from the training curves, with the thresholds that decide.
 
     too short to tell   fewer than 3 epochs
     overfitting         dev loss has risen by more than 10 % from its lowest while train loss went on falling,
@@ -7,8 +7,8 @@
                         or the last epoch still took more than 2 % off the dev loss
     good fit            none of these
 
-Overfitting is looked for first: a model that learnt its training data by heart needs no more epochs. Train loss
-and accuracy are measured with dropout on, so in a good fit dev may look the better of the two.
+Overfitting is checked first: a model that has memorised its training data needs no more epochs. Train loss
+and accuracy are measured with dropout on, so dev may look better than train in a good fit.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ _AGAINST_UNDERFITTING = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the curves say, what in them says so, and what to try."""
+    """The verdict, the figures behind it, and what to try."""
 
     kind: Kind
     why: str

@@ -34,7 +34,7 @@ def render_html(report: Mapping[str, Any]) -> str:
 
 
 def made_of(report: Mapping[str, Any]) -> str:
-    """The end of a report: its configuration and where it was made."""
+    """The end of a report: configuration and environment."""
     environment = flatten({**report["environment"], "fenestra": report["fenestra"]})
     return (
         f'<h2>Configuration</h2>\n<section class="card">{pairs(flatten(report["config"]))}</section>\n'
@@ -99,19 +99,19 @@ def _legend(lines: Sequence[Line]) -> str:
 
 
 def _split(report: Mapping[str, Any], split: str, *, open_: bool) -> str:
-    """All about one evaluated corpus; the first one stands open, the rest can be unfolded."""
+    """One evaluated corpus; the first is shown unfolded, the others can be unfolded."""
     evaluation = report["scores"][split]
     pairs = (
         card("Scores", _score_table(evaluation, report["baseline"].get(split)))
         + card("Seen and unseen entities", _familiarity_table(evaluation["familiarity"])),
         card("Confusion matrix, tokens", _confusion(evaluation["confusion"]))
-        + card("Do the scores mean what they say?", _reliability(evaluation["reliability"])),
+        + card("Are the scores calibrated?", _reliability(evaluation["reliability"])),
         card("If only sure entities are kept", _thresholds_table(evaluation["thresholds"]))
         + card("The same text, written otherwise", _variants_table(evaluation, report["variants"][split])),
     )
     body = "".join(f'<section class="pair">{pair}</section>' for pair in pairs)
-    if apart := report["scores_by_corpus"].get(split):
-        body += f'<section class="pair">{card("Each corpus by itself", _corpus_scores(apart))}</section>'
+    if by_corpus := report["scores_by_corpus"].get(split):
+        body += f'<section class="pair">{card("Each corpus by itself", _corpus_scores(by_corpus))}</section>'
     body += card("Most frequent errors", _errors_table(evaluation["errors"]))
     title = _SPLIT_TITLES[split]
     return f"<h2>{title}</h2>{body}" if open_ else f"<details><summary>{title}</summary>{body}</details>"
@@ -139,8 +139,8 @@ def _shares(values: Mapping[str, Any]) -> list[str]:
     return [f"{values[key]:.2%}" for key in ("precision", "recall", "f1")]
 
 
-def _corpus_scores(apart: Mapping[str, Any]) -> str:
-    rows = [_score_row("", name, scores["micro"]) for name, scores in apart.items()]
+def _corpus_scores(by_corpus: Mapping[str, Any]) -> str:
+    rows = [_score_row("", name, scores["micro"]) for name, scores in by_corpus.items()]
     return table(("corpus", "precision", "recall", "F1", "entities"), rows, numbers=4)
 
 
@@ -187,14 +187,14 @@ def _thresholds_table(thresholds: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _variants_table(evaluation: Mapping[str, Any], variants: Mapping[str, Any]) -> str:
-    rows = [("sum", ["as it is", *_shares(evaluation["scores"]["micro"]), f"{1:.1%}"])]
+    rows = [("sum", ["original", *_shares(evaluation["scores"]["micro"]), f"{1:.1%}"])]
     rows += [
         ("", [escape(name), *_shares(found["scores"]), f"{found['share_of_f1']:.1%}"])
         for name, found in variants.items()
     ]
     return (
         table(("variant", "precision", "recall", "F1", "of F1"), rows, numbers=4)
-        + f'<p class="note">{escape(DESCRIPTION)} The last column is the share of the F1 of the text as it is.</p>'
+        + f'<p class="note">{escape(DESCRIPTION)} The last column is the share of the F1 of the original text.</p>'
     )
 
 

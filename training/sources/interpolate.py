@@ -1,9 +1,9 @@
-"""Filling the gaps of one vector set from another: a linear map learned where both know the word.
+"""Fill the gaps of one vector set from another by a linear map, fitted on the words that both sets have.
 
-Two sets trained on the same text differ by little more than a linear map (Mikolov, Le & Sutskever 2013 found as much
+Two sets trained on the same text differ by little more than a linear map (Mikolov, Le & Sutskever 2013 showed this
 between languages), so a set that lacks words can be completed from one that has them.
 
-V words of the complete set, D wide · N words that both know · E width of the set with gaps
+V words of the complete set, D wide · N words that both have · E width of the set with gaps
 """
 
 from collections.abc import Sequence

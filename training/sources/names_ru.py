@@ -5,14 +5,14 @@
     first           first names
     last            surnames, of men, women and families
     place           names of places: countries, towns, rivers
-    organisation    names of organisations, mostly short ones of Soviet make: Воронежагропромтранс
-    common          those of the names above that are other words as well: Вера, Орёл
+    organisation    names of organisations, mostly Soviet abbreviations: Воронежагропромтранс
+    common          those names above that are also other words: Вера, Орёл
 
-Russian declines its names, and a list of them as they stand in a gazetteer would miss most of their places in a text.
+Russian names are declined, so a list of nominatives, as in a gazetteer, would miss most occurrences in a text.
 The dictionary, as the package holds it for pymorphy, has every form with its grammemes (Name, Surn, Geox, Orgn), in
-small letters. A name is written capitalised here, in each of its parts, and also with ``е`` for ``ё``, as most
-print it. Left out: patronymics, which their ending tells, and what is nearly never said in the plural, first names and
-organisations.
+small letters. A name is written capitalised here, in each of its parts, and also with ``е`` for ``ё``, as it is
+mostly printed. Left out: patronymics, which their suffixes show, and plurals of first names and organisations, which
+are rare.
 """
 
 import tempfile

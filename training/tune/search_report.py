@@ -5,10 +5,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from fenestra.model.device import resolve_device
 from fenestra.model.version import version
 from fenestra.training.config import RunConfig, publishable_config, publishable_source
 from fenestra.training.data.corpus import Corpus
+from fenestra.training.device import resolve_device
 from fenestra.training.report.report import describe_corpus, environment
 from fenestra.training.tune.space import SOURCE, Space, Values
 from fenestra.training.tune.trial import Trial

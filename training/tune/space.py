@@ -1,13 +1,13 @@
-"""A space of configurations: TOML → which fields of a job are searched, and what each of them may be.
+"""A space of configurations: TOML → the fields of a job that are searched, and the domain of each.
 
 The file looks like a configuration with a range or a list of choices in the place of a value, and a section
-``[study]`` that says how to search:
+``[study]`` with the options of the search:
 
     [training]
     learning_rate = {low = 1e-3, high = 1e-2, log = true}
 
-A misspelt field, a value that a job could not have, and a range that is none are refused before any work, with the
-field's dotted name.
+A misspelt field, a value that is invalid in a job, and an invalid range are refused before any work, with the dotted
+name of the field.
 """
 
 import json
@@ -45,7 +45,7 @@ Values = dict[str, Any]
 SOURCE = "vectors.source"
 _SEARCHED = ("model.", "training.", SOURCE, "vectors.standardise")
 _FIXED = ("model.labels",)
-_DIGITS = 6  # of a number that is tried: what a person can read is what was trained
+_DIGITS = 6  # of a sampled number, so that the number shown is exactly the one used
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -53,20 +53,20 @@ class StudyConfig:
     """How a space is searched."""
 
     trials: Count = 50
-    """Trials in all, those that were pruned or failed among them."""
+    """Trials in all, including pruned and failed ones."""
     seeds: tuple[Seed, ...] = ()
     """Each trial trains once with each of these seeds, and its score is their mean; the configuration's own if none."""
     pruning: Pruning = "median"
-    """Give a trial up whose best dev F1 so far is below the median of what the complete trials had in the same epoch;
-    decided by the first seed."""
+    """Stop a trial whose best dev F1 so far is below the median of the complete trials at the same epoch; decided by
+    the first seed."""
     pruning_trials: Whole = 5
     """Complete trials before the first that may be pruned."""
     pruning_epochs: Whole = 2
     """Epochs of a trial that are never pruned."""
     random_trials: Whole = 10
-    """Trials that are drawn at random before the sampler goes by what it has seen."""
+    """Trials with random values before the sampler uses the results."""
     sampler_seed: Seed = 1
-    """Seed of the values that are drawn. Same seed, space and data: same trials, interrupted or not."""
+    """Seed of the sampler. Same seed, space and data: same trials, interrupted or not."""
     minutes: NotNegative = 0.0
     """No trial begins when all trials together have taken this long; 0 sets no limit."""
 
@@ -83,7 +83,7 @@ class Range:
     """Draw evenly on a logarithmic scale: between 1 and 10 as often as between 10 and 100."""
 
     def ends(self) -> tuple[Number, ...]:
-        """What a job must accept, for it to accept the rest."""
+        """The values that are validated against the job; if they are valid, so are those between."""
         return self.low, self.high
 
     def holds(self, value: object) -> bool:
@@ -93,7 +93,7 @@ class Range:
         return self.step is None or _divides(self.step, self.low, value)
 
     def drawn(self, parameter: int | float | str) -> Any:  # noqa: ANN401 - a value of a configuration
-        """The value of a configuration for what the sampler drew."""
+        """From the parameter of the sampler to the value of a configuration."""
         if isinstance(self.low, int):
             return int(parameter)
         return min(max(float(f"{float(parameter):.{_DIGITS}g}"), float(self.low)), float(self.high))
@@ -105,12 +105,12 @@ class Range:
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class Choices:
-    """A few values of any kind, without an order between them."""
+    """Several values of any kind, without an order."""
 
     choices: Annotated[tuple[Any, ...], Field(min_length=1)]
 
     def ends(self) -> tuple[Any, ...]:
-        """What a job must accept."""
+        """The values that are validated against the job."""
         return self.choices
 
     def holds(self, value: object) -> bool:
@@ -118,7 +118,7 @@ class Choices:
         return self.parameter(value) in map(self.parameter, self.choices)
 
     def drawn(self, parameter: int | float | str) -> Any:  # noqa: ANN401 - a value of a configuration
-        """The value of a configuration for what the sampler drew."""
+        """From the parameter of the sampler to the value of a configuration."""
         return json.loads(str(parameter))
 
     def parameter(self, value: Any) -> str:  # noqa: ANN401 - a value of a configuration
@@ -133,14 +133,14 @@ _STUDY, _RANGE, _CHOICES = TypeAdapter(StudyConfig), TypeAdapter(Range), TypeAda
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class Space:
-    """What is searched, and how."""
+    """The searched fields, and the options of the search."""
 
     study: StudyConfig
     domains: dict[str, Domain]
-    """Dotted name of each searched field → what it may be."""
+    """Dotted name of each searched field → its domain."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What the trials depend on, as JSON; how many there will be is not part of it."""
+        """What the trials depend on, as JSON; their number is not part of it."""
         study = {key: value for key, value in asdict(self.study).items() if key not in ("trials", "minutes")}
         return {"study": {**study, "seeds": list(self.study.seeds)}, "domains": self.describe()}
 
@@ -159,12 +159,12 @@ class Space:
 
 
 def load_space(path: Path, config: RunConfig, trials: int | None = None) -> Space:
-    """Read a space and make sure that the job takes every value it names.
+    """Read a space and make sure that every value in it is valid in the job.
 
     Args:
         path: a TOML file. Files of vectors that it names start at its folder.
-        config: what is not searched.
-        trials: how many, instead of what the file says.
+        config: the job.
+        trials: their number, in place of the one in the file.
 
     Raises:
         ConfigError: names the file and the dotted field, and what was expected.
@@ -174,7 +174,7 @@ def load_space(path: Path, config: RunConfig, trials: int | None = None) -> Spac
         study = _study(values.pop("study", {}), config)
         found = Space(
             study=replace(study, trials=trials) if trials else study,
-            domains={name: _taken(name, domain, config) for name, domain in _domains(values, config, path.parent)},
+            domains={name: _accepted(name, domain, config) for name, domain in _domains(values, config, path.parent)},
         )
         if not found.domains:
             raise ConfigError("expected fields to search, such as training.learning_rate = {low = 1e-3, high = 1e-2}")
@@ -205,17 +205,17 @@ def standing(config: RunConfig, space: Space) -> Values:
     return {name: _current(name, dumped) for name in space.domains}
 
 
-def said(value: object) -> str:
-    """A value as a person writes it in TOML, long numbers cut.
+def shown(value: object) -> str:
+    """A value as it is written in TOML, numbers to six digits.
 
-    >>> said([300, 100]), said(0.00372618), said(True), said("relu")
+    >>> shown([300, 100]), shown(0.00372618), shown(True), shown("relu")
     ('[300, 100]', '0.00372618', 'true', '"relu"')
     """
     return f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
 def _study(values: object, config: RunConfig) -> StudyConfig:
-    """Validate the section that says how to search; without seeds, they are that of the job."""
+    """Validate the section ``[study]``; without seeds, the seed of the job is used."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"study: expected a section, got {values!r}")
     study = validated(_STUDY, values, "study")
@@ -236,7 +236,7 @@ def _domains(values: Mapping[str, Any], config: RunConfig, folder: Path) -> Iter
 
 
 def _entries(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and what is said of them, however the file writes them: in sections, dotted, or quoted."""
+    """Dotted names and their entries, whether the file writes them in sections, dotted, or quoted."""
     for key, value in values.items():
         if isinstance(value, Mapping) and not {"low", "high", "step", "log", "choices"} & set(value):
             yield from _entries(value, f"{prefix}{key}.")
@@ -245,7 +245,7 @@ def _entries(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _current(dotted: str, config: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a value of a configuration
-    """What a field is in the job.
+    """The value of a field in the job.
 
     Raises:
         ConfigError: there is no such field, or trials that differ in it could not be compared.
@@ -266,7 +266,7 @@ def _current(dotted: str, config: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a
 
 
 def _domain(dotted: str, given: object, current: object, folder: Path) -> Domain:
-    """Validate what is said of one field, by what the field is in the job."""
+    """Validate the entry of one field, by its value in the job."""
     if not isinstance(given, Mapping):
         raise ConfigError(f"{dotted}: expected {{low = …, high = …}} or {{choices = […]}}, got {given!r}")
     if "choices" in given:
@@ -279,11 +279,11 @@ def _domain(dotted: str, given: object, current: object, folder: Path) -> Domain
     return _checked(dotted, validated(_RANGE, given, dotted), whole=isinstance(current, int))
 
 
-def _taken(dotted: str, domain: Domain, config: RunConfig) -> Domain:
-    """The domain if the job takes what is in it; choices as the job holds them, 1 as 1.0 where it holds fractions.
+def _accepted(dotted: str, domain: Domain, config: RunConfig) -> Domain:
+    """The domain, if its values are valid in the job; choices as the job stores them, such as 1.0 for 1.
 
     Raises:
-        ConfigError: it takes an end of the range, or a choice, not; or two choices are the same.
+        ConfigError: an end of the range or a choice is invalid, or two choices are equal.
     """
     held = tuple(_current(dotted, dump_config(configure(config, {dotted: value}))) for value in domain.ends())
     if isinstance(domain, Range):
@@ -295,7 +295,7 @@ def _taken(dotted: str, domain: Domain, config: RunConfig) -> Domain:
 
 
 def _checked(dotted: str, domain: Range, *, whole: bool) -> Range:
-    """A range as whole numbers or as fractions, if it makes sense as that."""
+    """A range as whole numbers or as fractions, if it is valid."""
     numbers = {"low": domain.low, "high": domain.high} | ({} if domain.step is None else {"step": domain.step})
     for key, number in numbers.items():
         if whole and not isinstance(number, int):

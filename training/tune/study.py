@@ -1,10 +1,9 @@
-"""The record of a search, kept by Optuna: what was tried, what came of it, what to try next.
+"""The record of a search, kept by Optuna: the trials so far, their outcomes, and the sampler of the next.
 
-One text file, a JSON object a line, to which every event is appended and put on the disk before the search goes on.
-Whatever stops the search, all that was told is still there; a trial that was under way is forgotten and drawn again.
+One text file, a JSON object a line. Every event is appended and synced to disk before the search continues, so no
+finished trial is lost whatever stops the search; an unfinished one is dropped and sampled again.
 
-What is drawn follows from the seed and from the trials told so far, so a search that was interrupted goes on with the
-trials it would have had.
+Samples depend on the seed and on the finished trials only, so an interrupted search continues with the same trials.
 """
 
 import hashlib
@@ -37,11 +36,11 @@ RECORD = "trials.jsonl"
 _NAME, _INPUTS, _OUTCOME = "search", "inputs", "outcome"
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
-_BEST_SHARE = 0.25  # of the complete trials, whose values are held against all others
+_BEST_SHARE = 0.25  # of the complete trials, whose values are compared with all others
 
 
 class Study:
-    """A search that has begun. Open it with :meth:`open`, in a folder that nobody else holds."""
+    """A search under way. Open it with :meth:`open`, in a folder that the caller has locked."""
 
     def __init__(self, study: optuna.Study, space: Space, path: Path) -> None:
         self._study, self._space, self._path = study, space, path
@@ -49,7 +48,7 @@ class Study:
 
     @classmethod
     def open(cls, folder: Path, space: Space, inputs: Mapping[str, Any]) -> "Study":
-        """Begin a search, or go on with the one in the folder.
+        """Begin a search, or continue the one in the folder.
 
         Args:
             folder: where the record is.
@@ -60,7 +59,7 @@ class Study:
             ConfigError: the search there had other inputs, or its record is damaged; says what differs.
             StorageError: the disk refused.
         """
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # we say ourselves what is to be said
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # the command line reports progress itself
         path = folder / RECORD
         with _writing(path):
             _cut_torn_line(path)
@@ -82,29 +81,29 @@ class Study:
 
     @property
     def trials(self) -> list[Trial]:
-        """Everything that was tried to its end, in order."""
-        return [_trial(told.user_attrs[_OUTCOME]) for told in self._study.get_trials(deepcopy=False) if _counts(told)]
+        """All finished trials, in order."""
+        return [_trial(t.user_attrs[_OUTCOME]) for t in self._study.get_trials(deepcopy=False) if _counts(t)]
 
     def ask(self, first: Values | None = None) -> "Attempt":
-        """Draw what to try next.
+        """Sample the next trial.
 
         Args:
-            first: what to try if nothing was tried yet; drawn like everything else if omitted.
+            first: values of the first trial; sampled like all others if omitted.
         """
-        told = len(self.trials)
-        digest = hashlib.sha256(f"{self._space.study.sampler_seed} {told}".encode()).digest()
+        done = len(self.trials)
+        digest = hashlib.sha256(f"{self._space.study.sampler_seed} {done}".encode()).digest()
         self._study.sampler = TPESampler(
             seed=int.from_bytes(digest[:4], "big"),
             n_startup_trials=self._space.study.random_trials,
-            constant_liar=False,  # one trial at a time: none is under way while another is drawn
+            constant_liar=False,  # trials run one at a time
         )
         with _writing(self._path):
             waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))  # since an interruption
-            if first is not None and not told and not waiting:
+            if first is not None and not done and not waiting:
                 self._study.enqueue_trial({n: self._space.domains[n].parameter(v) for n, v in first.items()})
             trial = self._study.ask(self._distributions)
         values = {name: domain.drawn(trial.params[name]) for name, domain in self._space.domains.items()}
-        return Attempt(trial, told + 1, values, self._path)
+        return Attempt(trial, done + 1, values, self._path)
 
     def importances(self) -> dict[str, float]:
         """How much each searched field had to do with being among the best quarter of the complete trials.
@@ -119,7 +118,7 @@ class Study:
         return get_param_importances(self._study, evaluator=evaluator)
 
     def _settle(self) -> None:
-        """End what an interrupted search left open: as it was noted if it was over, as never tried if it was not."""
+        """Close the trials that an interrupted search left open: with their recorded outcome, or else as failed."""
         with _writing(self._path):
             for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 outcome = trial.user_attrs.get(_OUTCOME)
@@ -136,21 +135,21 @@ class Attempt:
         self._trial, self._path = trial, path
         self.number, self.values = number, values
 
-    def hopeless(self, epoch: int, dev_f1: float) -> bool:
-        """Note the dev F1 of an epoch, and say whether the trial is to be given up."""
+    def should_prune(self, epoch: int, dev_f1: float) -> bool:
+        """Record the dev F1 of an epoch; returns whether the trial is pruned."""
         with _writing(self._path):
             self._trial.report(dev_f1, epoch)
         return self._trial.should_prune()
 
-    def tell(self, outcome: Trial) -> None:
-        """Note what came of it."""
+    def finish(self, outcome: Trial) -> None:
+        """Record the outcome."""
         with _writing(self._path):
             self._trial.set_user_attr(_OUTCOME, asdict(outcome))
             _tell(self._trial.study, self._trial.number, outcome)
 
 
-class _Ours(JournalFileOpenLock):
-    """The record's lock: none, because whoever opens a study holds its folder. Optuna's own outlives a kill."""
+class _NoLock(JournalFileOpenLock):
+    """No lock of the record: the folder of a study is locked already, and Optuna's own lock would outlive a kill."""
 
     def acquire(self) -> bool:
         """It is held already."""
@@ -166,7 +165,7 @@ def _tell(study: optuna.Study, number: int, outcome: Trial) -> None:
 
 
 def _counts(trial: optuna.trial.FrozenTrial) -> bool:
-    """Whether a trial of the record was tried to its end."""
+    """Whether a trial of the record is finished."""
     return trial.state.is_finished() and _OUTCOME in trial.user_attrs
 
 
@@ -185,7 +184,7 @@ def _distribution(domain: Domain) -> BaseDistribution:
 def _pruner(study: StudyConfig) -> BasePruner:
     if study.pruning == "none":
         return NopPruner()
-    # an epoch's number is the step; those before n_warmup_steps are spared
+    # an epoch's number is the step; those before n_warmup_steps are not pruned
     return MedianPruner(n_startup_trials=study.pruning_trials, n_warmup_steps=study.pruning_epochs + 1)
 
 
@@ -196,13 +195,13 @@ def _storage(path: Path) -> JournalStorage:
         ConfigError: it is damaged.
     """
     try:
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=_Ours(str(path))))
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock(str(path))))
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise ConfigError(f"{path}: not the record of a search ({error}); delete it to start again") from error
 
 
 def _cut_torn_line(path: Path) -> None:
-    """Take off the end of the record what a kill left of a line: Optuna would write the next one right behind it."""
+    """Remove an incomplete last line, which a kill may leave: Optuna would append the next event to it."""
     if path.exists():
         whole = path.read_bytes().rfind(b"\n") + 1
         if whole < path.stat().st_size:
@@ -211,7 +210,7 @@ def _cut_torn_line(path: Path) -> None:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Say which file could not be written.
+    """Name the file that could not be written.
 
     Raises:
         StorageError: the disk refused.

@@ -1,4 +1,4 @@
-"""One configuration of a search, in numbers: what the search notes and everything else reads."""
+"""One trial of a search: a configuration and its outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from fenestra.training.tune.space import Values
 State = Literal["complete", "pruned", "failed"]
 
 FEWEST_FOR_IMPORTANCE = 8
-"""Complete trials from which it is said what mattered."""
+"""Complete trials from which importances are computed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedScore:
-    """What a trial reached with one seed."""
+    """The score of a trial with one seed."""
 
     seed: int
     dev_f1: float
     """Of the epoch that is kept, in [0, 1]."""
     epoch: int
-    """That one, counted from 1."""
+    """The epoch that is kept, counted from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A configuration that was tried, and what came of it."""
+    """A configuration that was trained, and its outcome."""
 
     number: int
     """Counted from 1."""
@@ -33,7 +33,7 @@ class Trial:
     """Of the searched fields, by dotted name."""
     state: State
     dev_f1: float | None
-    """Mean over the seeds; of a pruned trial that of the epoch it would have kept by then; None of a failed one."""
+    """Mean over the seeds; of a pruned trial the best so far; None for a failed one."""
     by_seed: tuple[SeedScore, ...]
     """Of the seeds that were trained to the end."""
     epochs: int
@@ -41,9 +41,9 @@ class Trial:
     seconds: float
     """Wall clock of the trial."""
     why: str = ""
-    """What went wrong, or when it was given up."""
+    """The error, or when it was pruned."""
     repeats: int | None = None
-    """The earlier trial with the same values, whose outcome this one has."""
+    """The earlier trial with the same values, whose outcome is reused."""
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:

@@ -1,4 +1,4 @@
-"""A search of configurations: draw one, train it, note its dev F1, draw the next. The test corpus is never read.
+"""A search of configurations: sample one, train it, record its dev F1, sample the next. The test corpus is never read.
 
 OUTPUT/trials.jsonl   the record of the search, complete at any moment (:mod:`fenestra.training.tune.study`)
        best.toml      the best configuration so far, whole, for ``fenestra train``
@@ -20,14 +20,14 @@ from typing import Any, Protocol
 
 import torch
 
-from fenestra.model.device import resolve_device
 from fenestra.model.errors import ConfigError, InputError, RunError, TrainingDiverged
 from fenestra.model.storage import replace_durably
 from fenestra.training.config import RunConfig, VectorsConfig, publishable_config, write_config
 from fenestra.training.data.corpus import Corpus
+from fenestra.training.device import resolve_device
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import fit
-from fenestra.training.job import Inputs, begin, few_searches, prepare, read, used_vectors, words_of
+from fenestra.training.job import Inputs, begin, prepare, rare_garbage_collection, read, used_vectors, words_of
 from fenestra.training.output import LOCK, held
 from fenestra.training.tune.search_page import render_search
 from fenestra.training.tune.search_report import SearchReport, build_search_report
@@ -40,7 +40,7 @@ BEST, REPORT, PAGE = "best.toml", "report.json", "report.html"
 
 
 class Watch(Protocol):
-    """What is told of a search."""
+    """Observes a search."""
 
     def epoch(self, trial: int, seed: int, epoch: Epoch) -> None:
         """An epoch of a trial is over."""
@@ -49,8 +49,8 @@ class Watch(Protocol):
         """A trial is over; ``is_best`` if no earlier one had as good a dev F1."""
 
 
-class Unwatched:
-    """Tells nobody."""
+class NoWatch:
+    """Observes nothing."""
 
     def epoch(self, trial: int, seed: int, epoch: Epoch) -> None:
         """Do nothing."""
@@ -60,21 +60,21 @@ class Unwatched:
 
 
 Observe = Callable[[int], AbstractContextManager[Watch]]
-"""Called with the trials done already; what it gives is told of the search."""
+"""Called with the number of trials already done; its context observes the search."""
 
 
 def unobserved(_done: int) -> AbstractContextManager[Watch]:
-    """Tell nobody."""
-    return nullcontext(Unwatched())
+    """Observe nothing."""
+    return nullcontext(NoWatch())
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What all trials read, read once."""
+    """The corpora and vectors of all trials, read once."""
 
     corpora: dict[str, Corpus]
     vectors: dict[VectorsConfig, WordVectors]
-    """By what names them; whether they are standardised is decided later."""
+    """By their configuration, standardisation left out."""
 
     @classmethod
     def read(cls, config: RunConfig, space: Space) -> "Material":
@@ -121,9 +121,9 @@ def tune(
         space: which fields, and how.
         output: folder of the search; must not hold anything yet.
         command: how the search was asked for, for the report.
-        resume: go on where an earlier search in the same folder was stopped, if there was one. How many trials there
-            are and how long they may take may be changed.
-        observe: is told of epochs and trials.
+        resume: continue an earlier search in the same folder, if there was one. The number of trials and the time limit
+            may be changed.
+        observe: is called with epochs and trials.
 
     Returns:
         The report.
@@ -134,7 +134,7 @@ def tune(
     """
     torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
-    with _claimed(output, resume=resume), few_searches():
+    with _claimed(output, resume=resume), rare_garbage_collection():
         blind = replace(config, data=replace(config.data, test=()))
         material = Material.read(blind, space)
         inputs = {"config": publishable_config(blind), "space": space.fingerprint(), **material.fingerprint()}
@@ -144,7 +144,7 @@ def tune(
             while not _over(study.trials, space.study):
                 attempt = study.ask(first if space.holds(first) else None)
                 trial = _repeated(attempt, study.trials) or _run(attempt, blind, space.study, material, device, watch)
-                attempt.tell(trial)
+                attempt.finish(trial)
                 _publish(config, space, material, study, output, command)
                 watch.trial(trial, is_best=best_of(study.trials) == trial)
         report = _publish(config, space, material, study, output, command)
@@ -160,7 +160,7 @@ def _over(trials: Sequence[Trial], study: StudyConfig) -> bool:
 
 
 def _repeated(attempt: Attempt, trials: Sequence[Trial]) -> Trial | None:
-    """The outcome of an earlier trial with the same values; training would only find it again."""
+    """The outcome of an earlier trial with the same values, which training would only repeat."""
     for trial in trials:
         if trial.values == attempt.values and trial.state != "pruned" and trial.repeats is None:
             return replace(trial, number=attempt.number, seconds=0.0, epochs=0, repeats=trial.number)
@@ -175,8 +175,8 @@ def _run(
     device: torch.device,
     watch: Watch,
 ) -> Trial:
-    """Train with every seed, unless it diverges or the first seed shows that it is not worth it."""
-    begun = time.perf_counter()
+    """Train with every seed, unless one diverges or the trial is pruned with the first seed."""
+    started = time.perf_counter()
     best: dict[int, Epoch] = {}
     epochs = 0
 
@@ -188,7 +188,7 @@ def _run(
             dev_f1=dev_f1,
             by_seed=tuple(SeedScore(seed=seed, dev_f1=e.dev_f1, epoch=e.number) for seed, e in best.items()),
             epochs=epochs,
-            seconds=time.perf_counter() - begun,
+            seconds=time.perf_counter() - started,
             why=why,
         )
 
@@ -200,13 +200,13 @@ def _run(
                 watch.epoch(attempt.number, seed, epoch)
                 if epoch.is_best:
                     best[seed] = epoch
-                if seed == study.seeds[0] and attempt.hopeless(epoch.number, epoch.dev_f1):
+                if seed == study.seeds[0] and attempt.should_prune(epoch.number, epoch.dev_f1):
                     reached = best.pop(seed).dev_f1
                     return outcome("pruned", reached, f"below the median after epoch {epoch.number}")
     except TrainingDiverged as error:
         best.pop(seed, None)
         return outcome("failed", None, f"seed {seed}, {error}")
-    except ConfigError as error:  # of values that are possible, but not together
+    except ConfigError as error:  # values that are valid, but not together
         return outcome("failed", None, str(error))
     return outcome("complete", fmean(epoch.dev_f1 for epoch in best.values()))
 
@@ -221,7 +221,7 @@ def _epochs(config: RunConfig, seed: int, material: Material, device: torch.devi
 def _publish(
     config: RunConfig, space: Space, material: Material, study: Study, output: Path, command: str
 ) -> SearchReport:
-    """Write what is known so far: the best configuration, if there is one, and the report."""
+    """Write the best configuration so far, if there is one, and the report."""
     trials = study.trials
     best = best_of(trials)
     if best is not None:
@@ -253,10 +253,10 @@ def _heading(best: Trial, trials: int, command: str) -> str:
 
 @contextmanager
 def _claimed(output: Path, *, resume: bool) -> Iterator[None]:
-    """Hold the folder of a search; it is removed in the end if nothing came into it.
+    """Lock the folder of a search; it is removed in the end if it is empty.
 
     Raises:
-        InputError: there is something else, or a search that is not to be resumed, or another process holds it.
+        InputError: there is something else, or a search that is not to be resumed, or another process has locked it.
         StorageError: the folder cannot be made.
     """
     if output.exists() and not output.is_dir():

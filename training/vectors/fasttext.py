@@ -1,6 +1,6 @@
-r"""A look at a fastText model before gensim reads it: on a truncated list of words gensim would never return.
+r"""Check a fastText model before gensim reads it: with a truncated list of words gensim would never return.
 
-    magic, version, twelve settings      what it was trained with
+    magic, version, twelve settings      of its training
     words, of them not labels, labels    how many
     word \\0 count kind                   one entry each
     quantised, rows, width, numbers      a row for each word and each bucket of character n-grams
@@ -27,7 +27,7 @@ _BLOCK = 1 << 20  # bytes
 
 
 def check_fasttext(path: Path) -> None:
-    """Refuse a fastText model whose parts do not add up to its size.
+    """Refuse a fastText model whose parts do not match its size.
 
     Raises:
         DataError: it is truncated or damaged, supervised, or quantised.
@@ -55,7 +55,7 @@ def check_fasttext(path: Path) -> None:
 
 
 def _skip_words(file: BinaryIO, entries: int) -> None:
-    """Read over the list of words."""
+    """Skip the list of words."""
     block, place = b"", 0
     for _ in range(entries):
         end = block.find(b"\0", place)

@@ -1,4 +1,4 @@
-"""Reading vector files with gensim, and saying which line is wrong where gensim only says that one is.
+"""Read vector files with gensim, with errors that name the line, which gensim does not.
 
     word2vec-text   "V D", then a line per word: the word and D numbers; also fastText's .vec
     word2vec        "V D", then per word its bytes, a space, D binary float32
@@ -49,7 +49,7 @@ def load_file(path: Path, form: VectorFormat = "auto", *, allow_pickle: bool = F
 
     Args:
         path: the file.
-        form: its format; ``auto`` goes by name and first bytes.
+        form: its format; ``auto`` detects it from name and first bytes.
         allow_pickle: open ``kv`` files too.
 
     Raises:
@@ -112,7 +112,7 @@ def keyed_vectors(words: Sequence[str], vectors_VD: NDArray[np.float32]) -> Keye
 
 
 def _detect(path: Path, head: bytes) -> VectorFormat:
-    """Tell the format of a file from its name and first bytes."""
+    """Detect the format of a file from its name and first bytes."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     last = suffixes[-1] if suffixes else ""
     if last in _SUFFIXES or _PICKLE.match(head):
@@ -166,7 +166,7 @@ def _load_fasttext(path: Path) -> KeyedVectors:
 
 
 def _check_size(path: Path, head: bytes) -> None:
-    """Refuse a file that cannot hold what its first line promises, before memory is taken for it."""
+    """Refuse a file that is too small for what its first line announces, before memory is allocated for it."""
     header = _HEADER.match(head)
     if not header or int(header[2]) < 1:
         raise DataError(f"{path}: expected a first line with the number of words and the width of their vectors")
@@ -190,7 +190,7 @@ def _load_text(path: Path, head: bytes, *, header: bool) -> KeyedVectors:
 
 
 def _check_text(path: Path, *, header: bool) -> None:
-    """Read every line of a text format: gensim would not say which is wrong, or fill a vector with a single number.
+    """Check every line of a text format: gensim does not name the wrong line, and accepts a vector of a single number.
 
     Raises:
         DataError: names the first line that is not a word and as many finite numbers as the others have.
@@ -216,10 +216,10 @@ def _check_text(path: Path, *, header: bool) -> None:
 
 
 def _count_numbers(line: bytes) -> int:
-    """How many numbers follow the word, parted as gensim parts them.
+    """How many numbers follow the word, split as gensim splits them.
 
     Raises:
-        ValueError: the line is not UTF-8, or holds something that is no finite float32.
+        ValueError: the line is not UTF-8, or holds a value that is not a finite float32.
     """
     try:
         word, *values = line.rstrip().decode("utf-8").split(" ")

@@ -1,7 +1,7 @@
-"""Fewer numbers a word: the directions in which words differ most are kept, the rest is left out.
+"""Fewer numbers a word: the directions in which words differ most are kept.
 
-Principal components (Pearson 1901). Two sets of vectors side by side say many things twice: of the 150 numbers of
-GloVe's 100-d and 50-d together, 100 directions hold 99 % of the variance, and a third of the model's size is saved.
+Principal components (Pearson 1901). Two sets of vectors side by side are redundant: of the 150 dimensions of GloVe's
+100-d and 50-d together, 100 principal components hold 99 % of the variance, and a third of the model's size is saved.
 
     V words · D width of a vector · K numbers kept
 """
@@ -16,11 +16,11 @@ _SEED = 1
 
 
 def compress(vectors_VD: Matrix, width: int) -> Matrix:
-    """Turn standardised vectors to their principal directions, and keep some of these.
+    """Project standardised vectors onto their first principal components.
 
-    What is kept is turned once more, at random, so that all K numbers vary about equally: the component that varies
-    least would otherwise be blown up to the size of the one that varies most, by whoever standardises them again, and
-    the number type of a row has to fit its largest number.
+    The result is rotated at random, so that all K numbers have about the same variance. Otherwise a later
+    standardisation would scale the component of least variance up to the one of most, and quantisation, whose step
+    follows from the largest number of a row, would lose precision.
 
     Args:
         vectors_VD: the table; a dimension in which all words are equal does not count.

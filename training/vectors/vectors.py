@@ -1,7 +1,7 @@
 """Pretrained word vectors: from any source that gensim reads → words and one float32 table.
 
-Only words and numbers pass this door. Formats that can carry code, gensim's own ``.kv`` among them, are refused unless
-the configuration says otherwise. How the files are read stands in ``training/vectors/formats.py``.
+Only words and numbers are read. Formats that can carry code, such as gensim's own ``.kv``, are refused unless the
+configuration allows them. ``training/vectors/formats.py`` reads the files.
 
 V words · D width of a vector · N rows that are measured · R rows of a table that words share
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import safetensors
 import torch
 from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ from fenestra.model.words.lexicon import UNKNOWN, Lexicon
 from fenestra.training import sources
 from fenestra.training.config import VectorsConfig, publishable_source
 from fenestra.training.vectors.pca import compress
+from fenestra.training.vectors.quantise import VectorTable
 
 if TYPE_CHECKING:  # gensim takes most of a second to import, and fetched sets do without it
     from gensim.models import KeyedVectors
@@ -74,7 +76,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of a text the vectors know. 40 % is the bug you are about to spend a day on: print it."""
+    """How many words of a text have a vector. Check it first: a coverage of 40 % means the wrong vectors or casing."""
 
     tokens: Found
     types: Found
@@ -113,7 +115,7 @@ def load_vectors(config: VectorsConfig, first: Iterable[str] = ()) -> WordVector
         A word that occurs twice has its first vector.
 
     Raises:
-        ConfigError: the source or the format is none that is known, or is a pickle and ``allow_pickle`` is off.
+        ConfigError: the source or the format is unknown, or the file is a pickle and ``allow_pickle`` is off.
         DataError: a file is missing, truncated or malformed, ``path:line: …`` in the text formats.
         CheckpointError: the source is a checkpoint and it cannot be loaded.
         InputError: the source is a known set that has not been fetched.
@@ -155,7 +157,7 @@ def standardise(vectors_VD: Table, rows: Sequence[int] | NDArray[np.integer[Any]
 
 
 def standardiser(vectors_VD: Table, rows: Sequence[int] | NDArray[np.integer[Any]]) -> Callable[[Table], Table]:
-    """What :func:`standardise` does, as a function of any rows of the table."""
+    """:func:`standardise` as a function that can be applied to any rows of the table."""
     measured_ND = vectors_VD[np.asarray(rows, dtype=np.int64)] if len(rows) else vectors_VD
     if not measured_ND.size:
         return np.copy
@@ -214,7 +216,7 @@ def neighbours(vectors: "WordVectors | KeyedVectors", word: str, n: int = 10) ->
 
 
 class _Source(NamedTuple):
-    """Everything a source holds, and its licence where that is known."""
+    """The words and vectors of a source, and its licence where that is known."""
 
     words: list[str]
     vectors_RD: Table
@@ -264,21 +266,22 @@ def _read_bundled(name: str) -> _Source:
 
 
 def _read_checkpoint(folder: Path, licence: str = "") -> _Source:
-    """The vectors of a trained model: as standardised as they were, rounded as its storage rounds them."""
-    loaded = checkpoint.load(folder)
-    words = list(loaded.lexicon.vector_rows)
+    """The vectors of a trained model: standardised and quantised as it has them."""
+    words = list(checkpoint.load(folder).lexicon.vector_rows)
+    with safetensors.safe_open(folder / "weights.safetensors", framework="pt") as file:
+        table = VectorTable(file.get_tensor("vectors.codes"), file.get_tensor("vectors.scale"))
     with torch.inference_mode():
-        vectors_VD = loaded.network.vectors(torch.arange(1, len(words) + 1))
+        vectors_VD = table(torch.arange(1, len(words) + 1))
     return _Source(words, vectors_VD.numpy(), licence)
 
 
 def _writable(words: Sequence[str]) -> list[int]:
-    """Rows of the words that a checkpoint's list can hold, one a line; no token equals the others."""
+    """Rows of the words that can stand on a line of a checkpoint's list; a token never equals any other."""
     return [row for row, word in enumerate(words) if word and "\n" not in word]
 
 
 def _order(words: Sequence[str], rows: Sequence[int], first: Iterable[str]) -> list[int]:
-    """Put the rows in front that ``first`` will be looked up by; both parts keep the order of the source."""
+    """Put the rows first that the words of ``first`` will be looked up by; both parts keep the order of the source."""
     known = set(words)
     wanted = {word if word in known else word.lower() for word in first}
     return sorted(rows, key=lambda row: words[row] not in wanted)

@@ -7,6 +7,7 @@ The configuration is stored in the checkpoint it made.
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -253,6 +254,26 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """
     values = read_toml(path)
     _anchor(values, path.parent)
+    for override in overrides:
+        _apply(values, override)
+    return parse_config(values)
+
+
+def any_config(config: Path | str | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
+    """A job from a TOML file, from what such a file holds as nested dictionaries, or as it is.
+
+    Relative files in dictionaries start at the current folder.
+
+    Raises:
+        ConfigError: as :func:`load_config`; overrides are given beside a job that is complete.
+    """
+    if isinstance(config, RunConfig):
+        if overrides:
+            raise ConfigError("overrides: expected none beside a RunConfig; use dataclasses.replace")
+        return config
+    if not isinstance(config, Mapping):
+        return load_config(Path(config), overrides)
+    values = deepcopy(dict(config))
     for override in overrides:
         _apply(values, override)
     return parse_config(values)

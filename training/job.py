@@ -250,7 +250,7 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         by_corpus=by_corpus,
         variants=variants,
         calibration=calibration,
-        device=str(tagger.device),
+        device=tagger.device,
         seconds=seconds,
     )
     extra = {

@@ -154,7 +154,7 @@ def compile_one(command: list[str], path: Path) -> str:
     return ""
 
 
-class KernelHook(BuildHookInterface[Any]):  # type: ignore[misc]
+class KernelHook(BuildHookInterface[Any]):
     """Called by hatchling before and after it makes a wheel, an editable one too."""
 
     def dependencies(self) -> list[str]:

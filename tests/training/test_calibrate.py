@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-
 from fenestra.model.batch import Batch
+from fenestra.model.steps import run
+
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.decoding import decode
 from fenestra.model.decode.label_consistency import Evidence, Repeats, add_up, agree, evidence, find_repeats
-from fenestra.model.steps import run
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import convert, spans, tag_set
 from fenestra.training.data.corpus import Sentence

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fenestra.model.config import FeatureConfig
 from fenestra.model.errors import ConfigError, DataError, InputError
-from fenestra.model.words.gazetteers import Reference
+from fenestra.model.words.gazetteers import Gazetteers
 from fenestra.training import sources
 from fenestra.training.config import ReferenceConfig
 from fenestra.training.sources.source import Kind
@@ -25,7 +25,7 @@ _KIND = re.compile(r"\w+")
 class ReferenceWorks:
     """The table, and its sources."""
 
-    known: Reference
+    known: Gazetteers
     sha256: dict[str, str]
     """Of each file that was read: clusters, lists."""
     licences: tuple[str, ...]
@@ -58,7 +58,7 @@ def load_reference(config: ReferenceConfig, features: FeatureConfig, first: Coll
         lists = _read_lists(path)
         sha256["lists"] = hashlib.sha256(path.read_bytes()).hexdigest()
         licences.append(licence)
-    return ReferenceWorks(Reference(clusters, lists), sha256, tuple(filter(None, licences)))
+    return ReferenceWorks(Gazetteers(clusters, lists), sha256, tuple(filter(None, licences)))
 
 
 def _find(field: str, source: str, kind: Kind, name: str) -> tuple[Path, str]:

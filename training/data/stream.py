@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fenestra.model.config import ModelConfig
-from fenestra.model.network.context import case_evidence, class_tokens, topics
-from fenestra.model.steps import run
+from fenestra.model.network.context import case_classes, case_evidence, topics
 from fenestra.model.words.lexicon import Lexicon, number_words
 from fenestra.training.network.rows import Rows, Windows, look_up, only_words_of, windows_over
 from fenestra.training.vectors.quantise import VectorTable
@@ -69,7 +68,7 @@ class Stream:
         )
 
     def _topics(self, vectors: VectorTable, sizes: Sequence[int]) -> Tensor:
-        return torch.as_tensor(topics(vectors.served(), self.rows.vector_U[self.word_T], sizes))
+        return torch.as_tensor(topics(vectors.served(), self.rows.vector_U[self.word_T].numpy(), sizes))
 
     def _elsewhere(self, document_T: NDArray[np.int64], length_S: NDArray[np.int64]) -> Tensor:
         """The class of every token as :func:`fenestra.model.network.context.elsewhere` gives it, for all documents."""
@@ -78,7 +77,7 @@ class Stream:
         evidence_T = np.array([case_evidence(word) for word in self.words], dtype=np.uint8)[word_T]
         key_T = document_T * len(self.words) + np.array(lowered, dtype=np.int64)[word_T]
         _, number_T = np.unique(key_T, return_inverse=True)
-        class_T = run(class_tokens(evidence_T, number_T, np.repeat(np.arange(len(length_S)), length_S)))
+        class_T = case_classes(evidence_T, number_T, np.repeat(np.arange(len(length_S)), length_S))
         return torch.from_numpy(class_T.astype(np.int64))
 
     def windows(self, context: int) -> Windows:

@@ -17,20 +17,18 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fenestra.model.batch import Batch
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.decode.decoding import decode, scheme_tables
-from fenestra.model.decode.label_consistency import Evidence, Repeats, add_up, agree, evidence, find_repeats
-from fenestra.model.decode.viterbi import StepScores
+from fenestra.model.decode.crf import Transitions
+from fenestra.model.decode.decoding import decode, tag_tables
+from fenestra.model.decode.label_consistency import Evidence, Repeats, apply, evidence, find_repeats
 from fenestra.model.results import any_within
-from fenestra.model.steps import run
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import convert, spans, tag_set
 from fenestra.training.data.corpus import Sentence, documents_of
@@ -58,7 +56,9 @@ def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence], *, crf: Linea
     """
     documents = documents_of(sentences)
     logits_TK = tagger.log_probabilities(documents) * np.float32(tagger.calibration.temperature)
-    repeats = run(find_repeats(Batch.of(documents))) if tagger.config.agreement else None
+    repeats = (
+        find_repeats(list(chain.from_iterable(document)) for document in documents) if tagger.config.agreement else None
+    )
     gold = [sentence.tags for sentence in sentences]
     return calibration_of(
         logits_TK,
@@ -66,7 +66,7 @@ def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence], *, crf: Linea
         tagger.config,
         crf=crf,
         repeats=repeats,
-        oov_T=tagger.strange(documents),
+        oov_T=tagger.is_oov(documents),
     )
 
 
@@ -101,10 +101,10 @@ def calibration_of(
     log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
     weights = 0.0, 0.0
     if repeats is not None:
-        label_K = scheme_tables(tags, config.scheme).label_K
-        found = evidence(log_probability_TK, repeats, run(add_up(log_probability_TK, repeats)), label_K)
+        label_K = tag_tables(tags, config.scheme).label_K
+        found = evidence(log_probability_TK, repeats, label_K)
         weights = fit_label_consistency(log_probability_TK[repeats.token_N], gold_T[repeats.token_N], found)
-        run(agree(log_probability_TK, repeats, label_K, weights))
+        apply(log_probability_TK, repeats, label_K, weights)
     entities = _entities(log_probability_TK, oov_T, gold, config, transition_scores(crf, temperature))
     same_tag, same_label = weights
     return replace(fit_platt(*entities), temperature=temperature, same_tag=same_tag, same_label=same_label)
@@ -234,7 +234,7 @@ def fit_platt(
     oov_M: NDArray[np.float32],
     right_M: NDArray[np.bool_],
 ) -> Calibration:
-    """Fit P(entity is right) = sigmoid(slope · logit(product) + length · ln n + strange · s + offset), by Newton.
+    """Fit P(entity is right) = sigmoid(slope · logit(product) + length · ln n + oov · s + offset), by Newton.
 
     A Gaussian prior of weight 1 around (1, 0, 0, 0), no correction, keeps the result finite when all entities are
     right, or of one kind, or there are none; with hundreds of entities it hardly counts. The slope stays above 0, so
@@ -259,7 +259,7 @@ def fit_platt(
         slope = _LEAST_SLOPE
         others = list(_logistic(rest_MP, target_M, np.zeros(3), slope * logit_M))
     length, oov, offset = map(float, others)
-    return Calibration(slope=float(slope), offset=offset, length=length, strange=oov)
+    return Calibration(slope=float(slope), offset=offset, length=length, oov=oov)
 
 
 def _logistic(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Floats | float = 0.0) -> Floats:
@@ -297,7 +297,7 @@ def _entities(
     oov_T: NDArray[np.bool_],
     gold: Sequence[Sequence[str]],
     config: ModelConfig,
-    transitions: StepScores | None,
+    transitions: Transitions | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Decode as the tagger does; returns the arguments of :func:`fit_platt`."""
     tags, lengths = tag_set(config.labels, config.scheme), [len(sentence) for sentence in gold]

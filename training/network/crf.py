@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fenestra.model.decode.viterbi import NEVER, StepScores
+from fenestra.model.decode.crf import FORBIDDEN, Transitions
 from fenestra.model.tags import Scheme
 from fenestra.model.tags import transitions as legal_transitions
 
@@ -50,12 +50,12 @@ class LinearChainCRF(nn.Module):
         return start_K, transitions_KK, end_K
 
     @torch.no_grad()
-    def scores(self, temperature: float) -> StepScores:
+    def scores(self, temperature: float) -> Transitions:
         """The scores as the decoder takes them, beside log p of softmax(z / temperature); float64."""
         parts = (part.double().cpu().numpy() / temperature for part in self.masked())
-        return StepScores(*(np.maximum(part, NEVER) for part in parts))
+        return Transitions(*(np.maximum(part, FORBIDDEN) for part in parts))
 
 
-def transition_scores(crf: LinearChainCRF | None, temperature: float) -> StepScores | None:
+def transition_scores(crf: LinearChainCRF | None, temperature: float) -> Transitions | None:
     """The scores of a CRF, or None for a model without one."""
     return None if crf is None else crf.scores(temperature)

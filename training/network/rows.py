@@ -77,7 +77,7 @@ def windows_over(id_T: Tensor, lengths: Sequence[int], context: int) -> Tensor:
     Returns:
         id_TW, int64, W = 2C + 1.
     """
-    return torch.as_tensor(window_ids(id_T + 1, sentence_bounds(lengths), context))
+    return torch.from_numpy(window_ids(id_T.numpy() + 1, sentence_bounds(lengths), context))
 
 
 def only_words_of(rows: Rows, windows: Windows) -> tuple[Rows, Windows]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fenestra.model.config import Activation, ModelConfig
-from fenestra.model.network.context import ELSEWHERE_CLASSES
+from fenestra.model.network.context import CASE_CLASSES
 from fenestra.model.tags import tag_set
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.network.crf import LinearChainCRF
@@ -94,7 +94,7 @@ class WindowTagger(nn.Module):
         first, *rest = config.hidden
         self.project = nn.Linear(entry, self.width * first, bias=False)
         self.bias = nn.Parameter(torch.zeros(first))
-        self.elsewhere = nn.Parameter(torch.zeros((ELSEWHERE_CLASSES + 1) * self.width * features.elsewhere, first))
+        self.elsewhere = nn.Parameter(torch.zeros((CASE_CLASSES + 1) * self.width * features.elsewhere, first))
         self.topic = nn.Parameter(torch.zeros(first, vectors.width * features.topic))
         self.topic_mean: Tensor
         self.topic_scale: Tensor

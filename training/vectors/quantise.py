@@ -44,7 +44,7 @@ class VectorTable(nn.Module):
 
     def served(self) -> ServedTable:
         """The same table as the tagger reads it; shares the memory."""
-        return ServedTable(self.codes, self.scale)
+        return ServedTable(self.codes.numpy(), self.scale.numpy())
 
     @classmethod
     def pack(

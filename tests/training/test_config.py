@@ -17,7 +17,7 @@ def with_(section, **values):
     return {**GOOD, section: {**GOOD.get(section, {}), **values}}
 
 
-def chained(**training):
+def with_crf(**training):
     return {
         **GOOD,
         "model": {**GOOD["model"], "decoder": "transitions"},
@@ -60,9 +60,9 @@ def chained(**training):
             with_("model", decoder="transitions"),
             'training.loss: expected "sentence" for .*"transitions", got "cross_ent',
         ),
-        (chained(loss="focal"), 'training.loss: expected "sentence" for model.decoder = "transitions", got "focal"'),
-        (chained(label_smoothing=0.1), 'training.label_smoothing: not with training.loss = "sentence"'),
-        (chained(class_weights="balanced"), 'training.class_weights: not with training.loss = "sentence"'),
+        (with_crf(loss="focal"), 'training.loss: expected "sentence" for model.decoder = "transitions", got "focal"'),
+        (with_crf(label_smoothing=0.1), 'training.label_smoothing: not with training.loss = "sentence"'),
+        (with_crf(class_weights="balanced"), 'training.class_weights: not with training.loss = "sentence"'),
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_expected(values, message):
@@ -71,7 +71,7 @@ def test_a_wrong_field_is_named_with_what_was_expected(values, message):
 
 
 def test_sentences_and_transitions_go_together():
-    config = parse_config(chained(oversample=2.0, join_sentences=0.1))
+    config = parse_config(with_crf(oversample=2.0, join_sentences=0.1))
     assert (config.model.decoder, config.training.loss) == ("transitions", "sentence")
     assert parse_config(dump_config(config)) == config
     assert parse_config(GOOD).model.decoder == "softmax"

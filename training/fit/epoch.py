@@ -27,7 +27,7 @@ class Epoch:
     learning_rate: float
     """Learning rate of the last update."""
     gradient_norm: float
-    """Mean over the updates of the L2 norm of all gradients together, before clipping."""
+    """L2 norm of all gradients together, before clipping; mean over the windows of the pass."""
     seconds: float
     """Wall clock of the pass, evaluation on the development corpus included."""
     tokens_per_second: float

@@ -1,6 +1,6 @@
 """The model card of a checkpoint: its ``README.md``, written from the report alone.
 
-The cards of the bundled models are part of their version: with another wording here they have to be made anew.
+The cards of the bundled models are part of their version, so another wording here means that they are built anew.
 """
 
 import shlex

@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from benchmarks.contest.table import Spread, markdown
 from benchmarks.stages import STAGES, measure, spreads
 from benchmarks.synthetic import EVERYTHING, VECTORS, Shape, tagger, text
@@ -92,7 +90,6 @@ def table(title: str, found: Sequence[Cost]) -> str:
 def main() -> None:
     """Measure what is asked for, a table each."""
     options = _parser().parse_args()
-    torch.set_num_threads(1)
     figures: dict[str, list[dict[str, object]]] = {}
     for name in options.only:
         found = costs(sweeps(Shape())[name], options.repeats)

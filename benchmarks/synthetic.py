@@ -14,11 +14,12 @@ import torch
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.network.network import WindowTagger
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.vectors import VectorTable
+from fenestra.training.network.export import to_checkpoint
+from fenestra.training.network.window_tagger import WindowTagger
+from fenestra.training.vectors.quantise import VectorTable
 
 SENTENCE = 20
 """Words of every sentence, with the full stop."""
@@ -90,7 +91,7 @@ def model(shape: Shape) -> Checkpoint:
     table[:, 0] = torch.tensor([4.0 * (spelt != lower) for spelt, lower in zip(words, known, strict=True)])
     network = WindowTagger(config, lexicon, VectorTable.pack(table, config.features.storage))
     _teach(network, config)
-    return Checkpoint(config, lexicon, network.eval().requires_grad_(False), Calibration())
+    return to_checkpoint(config, lexicon, network, Calibration())
 
 
 @torch.no_grad()
@@ -107,4 +108,4 @@ def _teach(network: WindowTagger, config: ModelConfig) -> None:
 def tagger(shape: Shape) -> Tagger:
     """The model, ready to tag on the CPU, with room for every word of its text."""
     row = 4e-6 * (2 * shape.context + 1) * shape.hidden
-    return Tagger(model(shape), device="cpu", cache_mb=max(96, 2 * shape.distinct * row))
+    return Tagger(model(shape), device="cpu", threads=1, cache_mb=max(96, 2 * shape.distinct * row))

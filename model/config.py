@@ -1,7 +1,7 @@
 """What a model is: features, window, network, tags. Frozen, plain, stored in the checkpoint as JSON."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from fenestra.model.errors import ConfigError
 from fenestra.model.tags import Scheme
@@ -48,7 +48,6 @@ class FeatureConfig:
     """A row of its own for how the rest of the document writes the word: small, capitalised, in capitals."""
     topic: bool = False
     """The mean vector of the document's words, seen by every window in it. Needs vectors."""
-    sentence: ClassVar[bool] = False  # read by the code that computes with torch; goes with it
 
     def widths(self) -> dict[str, int]:
         """Width of each one-valued field that is switched on, by name."""

@@ -22,16 +22,16 @@ from fenestra.cli.bench import percentile
 from fenestra.cli.main import main
 from fenestra.model import checkpoint
 from fenestra.model.bundled import bundled_model, bundled_models
-from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import RunError, StorageError
-from fenestra.model.network.network import WindowTagger
 from fenestra.model.tagger import Tagger
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.vectors import VectorTable
 from fenestra.training.data.corpus import documents_of, read_corpus
+from fenestra.training.network.export import to_checkpoint
+from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.report.evaluation import known_entities, measure
+from fenestra.training.vectors.quantise import VectorTable
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = "Ada Lovelace met Charles in Kiel . He left for New York".split()
@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
         for weight in network.parameters():
             weight.normal_(std=0.7)
     path = tmp_path_factory.mktemp("models") / "small"
-    checkpoint.save(Checkpoint(config, lexicon, network.eval(), Calibration()), path)
+    checkpoint.save(to_checkpoint(config, lexicon, network, Calibration()), path)
     return path
 
 

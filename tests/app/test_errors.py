@@ -61,7 +61,7 @@ def test_an_unexpected_error_is_a_500_and_its_traceback_is_in_the_log_only(serve
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "case-7" in record.getMessage()
     assert "KeyError" in record.getMessage()
-    assert "in steps" in record.getMessage()
+    assert "in work" in record.getMessage()
 
 
 def test_after_an_unexpected_error_the_next_request_is_served(serve):

@@ -96,7 +96,8 @@ def test_the_openapi_document_describes_the_request_as_it_is_checked(document):
     body = document["paths"]["/tag"]["post"]["requestBody"]
     schema = body["content"]["application/json"]["schema"]
     assert body["required"] is True
-    assert set(schema["properties"]) == {"text", "tokens", "labels", "min_score", "details", "offsets", "model"}
+    known = {"text", "tokens", "labels", "min_score", "details", "alternatives", "offsets", "model"}
+    assert set(schema["properties"]) == known
     assert schema["additionalProperties"] is False
     assert all(field["description"] for field in schema["properties"].values())
 

@@ -7,14 +7,14 @@ import torch
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.words.gazetteers import Reference
+from fenestra.model.words.gazetteers import Gazetteers
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.network.export import to_checkpoint
 from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.vectors.quantise import VectorTable
 
 WORDS = ["ada", "lovelace", "met", "siemens", "in", "munich", "."]
-REFERENCE = Reference({"ada": "00101", "Munich": "0110", "met": "1"}, {"Ada": "first", "Munich": "city last"})
+GAZETTEERS = Gazetteers({"ada": "00101", "Munich": "0110", "met": "1"}, {"Ada": "first", "Munich": "city last"})
 
 
 class Untrained(NamedTuple):
@@ -57,7 +57,7 @@ def small_network(
         decoder=decoder, agreement=agreement, features=FeatureConfig(**{**parts, **features}),
     )  # fmt: skip
     known = WORDS if config.features.vectors else []
-    lexicon = Lexicon.build(config.features, known, ["Ada", "met", "Munich", "."], 1, REFERENCE)
+    lexicon = Lexicon.build(config.features, known, ["Ada", "met", "Munich", "."], 1, GAZETTEERS)
     rng = torch.Generator().manual_seed(3)
     table = torch.randn(len(lexicon.vector_rows), 6 if config.features.vectors else 0, generator=rng)
     torch.manual_seed(5)

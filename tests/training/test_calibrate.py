@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from fenestra.model.batch import Batch
-from fenestra.model.steps import run
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.decoding import decode
-from fenestra.model.decode.label_consistency import Evidence, Repeats, add_up, agree, evidence, find_repeats
+from fenestra.model.decode.label_consistency import Evidence, Repeats, apply, evidence, find_repeats
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import convert, spans, tag_set
 from fenestra.training.data.corpus import Sentence
@@ -97,20 +95,20 @@ def test_the_numbers_that_made_the_data_are_found():
     found = fit_platt(np.log(1 / (1 + np.exp(-logit_M))).astype(np.float32), tokens_M, oov_M, right_M)
     assert (found.slope, found.offset) == (pytest.approx(0.6, abs=0.05), pytest.approx(-0.4, abs=0.1))
     assert found.length == pytest.approx(0.8, abs=0.1)
-    assert found.strange == pytest.approx(-0.7, abs=0.1)
+    assert found.oov == pytest.approx(-0.7, abs=0.1)
     assert found.temperature == 1
 
 
 def test_scores_are_the_formula():
     log_M, tokens_M = np.log(np.array([0.5, 0.9], np.float32)), np.array([1, 3], np.float32)
     expected = [1 / (1 + np.exp(-0.3)), 1 / (1 + np.exp(-(2 * np.log(9) + 0.7 * np.log(3) - 0.4 + 0.3)))]
-    found = Calibration(slope=2.0, offset=0.3, length=0.7, strange=-0.4)
+    found = Calibration(slope=2.0, offset=0.3, length=0.7, oov=-0.4)
     found = found.entity_scores(log_M, tokens_M, np.array([0, 1], np.float32))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_a_number_too_large_for_float32_leaves_scores_that_are_numbers():
-    found = Calibration(strange=1e300).entity_scores(np.log(ones(2) / 2), ones(2), np.array([0, 1], np.float32))
+    found = Calibration(oov=1e300).entity_scores(np.log(ones(2) / 2), ones(2), np.array([0, 1], np.float32))
     np.testing.assert_allclose(found, [0.5, 1])
 
 
@@ -246,7 +244,7 @@ def test_the_weights_of_label_consistency_that_made_the_data_are_found(true, rep
     _, label_K, repeats, logits_TK = repeated
     log_TK = np.log(softmax(logits_TK / 1.4)).astype(np.float32)
     gold_T = draw(np.exp(raised(log_TK, repeats, true, label_K)))
-    found = evidence(log_TK, repeats, run(add_up(log_TK, repeats)), label_K)
+    found = evidence(log_TK, repeats, label_K)
     weights = fit_label_consistency(log_TK[repeats.token_N], gold_T[repeats.token_N], found)
     assert weights == pytest.approx(true, abs=0.45)
 
@@ -264,8 +262,8 @@ def test_a_tagger_is_fitted_to_the_words_of_each_document():
     names, rest = ["Ada", "Munich", "Ito"], ["met", "ada", "in", "the", "."]
     documents = [[(RNG.choice(names), *RNG.choice(rest, 5)) for _ in range(6)] for _ in range(600)]
     log_TK = tagger.log_probabilities(documents)
-    repeats = run(find_repeats(Batch.of(documents)))
-    run(agree(log_TK, repeats, np.array([-1, 0, 1, 2]), tagger.calibration.agreement))
+    repeats = find_repeats([word for sentence in document for word in sentence] for document in documents)
+    apply(log_TK, repeats, np.array([-1, 0, 1, 2]), tagger.calibration.label_consistency)
     outside = ["O", "B-LOC", "B-ORG", "B-PER"]
     tags = iter(np.array(outside)[draw(np.exp(log_TK))].reshape(-1, 6).tolist())
     sentences = [
@@ -273,9 +271,11 @@ def test_a_tagger_is_fitted_to_the_words_of_each_document():
     ]
     found = fit_calibration(tagger, sentences, crf=None)
     assert found.temperature == pytest.approx(tagger.calibration.temperature, rel=0.15)
-    assert sum(found.agreement) == pytest.approx(2.0, abs=0.4)  # a label has one tag in IO: their sum is what counts
+    assert sum(found.label_consistency) == pytest.approx(
+        2.0, abs=0.4
+    )  # a label has one tag in IO: their sum is what counts
     once = [sentence._replace(words=("Ada", *sentence.words[1:]), document=n) for n, sentence in enumerate(sentences)]
-    assert fit_calibration(tagger, once, crf=None).agreement == (0, 0)
+    assert fit_calibration(tagger, once, crf=None).label_consistency == (0, 0)
 
 
 def test_out_of_vocabulary_names_are_scored_by_how_often_they_are_right():
@@ -287,14 +287,14 @@ def test_out_of_vocabulary_names_are_scored_by_how_often_they_are_right():
     found = calibration_of(logits_TK, gold, config, oov_T=oov_T)
     log_M = np.full(2, -np.log1p(np.exp(-2 / found.temperature)), np.float32)
     assert found.entity_scores(log_M, ones(2), np.array([0, 1], np.float32)) == pytest.approx([1, 0.5], abs=0.06)
-    assert calibration_of(logits_TK, gold, config).strange == 0
+    assert calibration_of(logits_TK, gold, config).oov == 0
 
 
 def test_a_weight_that_would_be_negative_is_0_and_the_other_the_best_beside_it(repeated):
     """Where other tokens count against the same tag and for its label, the best weight of the label alone is found."""
     _, label_K, repeats, logits_TK = repeated
     log_TK = np.log(softmax(logits_TK)).astype(np.float32)
-    found = evidence(log_TK, repeats, run(add_up(log_TK, repeats)), label_K)
+    found = evidence(log_TK, repeats, label_K)
     gold_T = draw(np.exp(raised(log_TK, repeats, (-3.0, 4.0), label_K)))
 
     def loss(same_label):
@@ -311,7 +311,7 @@ def test_words_that_contradict_each_other_get_no_weight(repeated):
     """The numbers stay at 0 where the data ask for less."""
     _, label_K, repeats, logits_TK = repeated
     log_TK = np.log(softmax(logits_TK)).astype(np.float32)
-    found = evidence(log_TK, repeats, run(add_up(log_TK, repeats)), label_K)
+    found = evidence(log_TK, repeats, label_K)
     gold_T = draw(np.exp(raised(log_TK, repeats, (-2.0, -2.0), label_K)))
     assert fit_label_consistency(log_TK[repeats.token_N], gold_T[repeats.token_N], found) == (0, 0)
 
@@ -330,7 +330,7 @@ def test_without_a_repeated_word_the_weights_are_0(repeated):
     gold = [("B-PER", "O", "O")] * (len(logits_TK) // 3)
     found = calibration_of(logits_TK, gold, config, repeats=nobody)
     assert found == calibration_of(logits_TK, gold, config)
-    assert found.agreement == (0, 0)
+    assert found.label_consistency == (0, 0)
 
 
 def test_the_scores_of_entities_are_fitted_to_what_came_out(repeated):
@@ -342,7 +342,7 @@ def test_the_scores_of_entities_are_fitted_to_what_came_out(repeated):
     gold = [[("O" if tags[k] == "O" else f"B-{tags[k][2:]}")] for k in gold_T]
     found, without = calibration_of(logits_TK, gold, config, repeats=repeats), calibration_of(logits_TK, gold, config)
     consistent_TK = np.log(softmax(logits_TK / found.temperature)).astype(np.float32)
-    run(agree(consistent_TK, repeats, label_K, found.agreement))
+    apply(consistent_TK, repeats, label_K, found.label_consistency)
     decoded = list(decode(consistent_TK, [1] * len(gold), tags, config.scheme))
     right_M = np.array([span in spans(true) for d, true in zip(decoded, gold, strict=True) for span in d.spans])
     log_M = np.concatenate([d.log_products for d in decoded])

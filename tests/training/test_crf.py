@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fenestra.model import checkpoint
-from fenestra.model.decode.viterbi import NEVER
+from fenestra.model.decode.crf import FORBIDDEN
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set, transitions
 from fenestra.training.network.crf import LinearChainCRF, transition_scores
@@ -18,7 +18,7 @@ def test_an_untrained_crf_only_forbids_what_the_scheme_forbids():
     tags = tag_set(("LOC", "PER"), "BIOES")
     scores = LinearChainCRF(tags, "BIOES").scores(1.0)
     for score, legal in zip(scores, transitions(tags, "BIOES"), strict=True):
-        assert (score == np.where(legal, 0.0, NEVER)).all()
+        assert (score == np.where(legal, 0.0, FORBIDDEN)).all()
 
 
 def test_an_illegal_transition_is_not_learned_and_not_divided_by_the_temperature():
@@ -29,8 +29,8 @@ def test_an_illegal_transition_is_not_learned_and_not_divided_by_the_temperature
         for part in crf.parameters():
             part.fill_(6.0)
     start_K, transitions_KK, end_K = crf.scores(3.0)
-    assert start_K.tolist() == [2.0, 2.0, NEVER]
-    assert transitions_KK.tolist() == [[2.0, 2.0, NEVER], [2.0] * 3, [2.0] * 3]
+    assert start_K.tolist() == [2.0, 2.0, FORBIDDEN]
+    assert transitions_KK.tolist() == [[2.0, 2.0, FORBIDDEN], [2.0] * 3, [2.0] * 3]
     assert end_K.tolist() == [2.0] * 3
     start_K, transitions_KK, _ = crf.masked(0.5)
     (start_K.exp().sum() + transitions_KK.exp().sum()).backward()
@@ -51,7 +51,7 @@ def test_a_saved_crf_tags_the_same_bit_for_bit(scheme, tmp_path):
     checkpoint.save(model.checkpoint(), tmp_path / "saved")
     before, after = Tagger(model.checkpoint(), device="cpu"), Tagger.load(tmp_path / "saved", device="cpu")
     assert after.config.decoder == "transitions"
-    assert before.analyse_tokens([SENTENCE]) == after.analyse_tokens([SENTENCE])
+    assert before.tag_tokens([SENTENCE]) == after.tag_tokens([SENTENCE])
 
 
 def test_a_checkpoint_keeps_the_names_of_weights_that_earlier_versions_gave(tmp_path):
@@ -80,6 +80,6 @@ def test_a_tagger_follows_the_learned_transitions():
         for part in model.network.crf.parameters():
             part.zero_()
         model.network.crf.start[column] = model.network.crf.transitions[:, column] = 1e3
-    (analysis,) = Tagger(model.checkpoint(), device="cpu").analyse_tokens([SENTENCE])
-    assert [(entity.start, entity.label) for entity in analysis.entities] == [(t, "PER") for t in range(7)]
+    (analysis,) = Tagger(model.checkpoint(), device="cpu").tag_tokens([SENTENCE])
+    assert [(entity.start, entity.label) for entity in analysis] == [(t, "PER") for t in range(7)]
     assert [token.score for token in analysis.tokens] == pytest.approx([1.0] * 7)

@@ -149,9 +149,9 @@ def test_a_job_with_label_consistency_serves_what_it_evaluated(quick_job, finish
     tagger = Tagger.load(folder, device="cpu")
     before = Tagger.load(finished, device="cpu").calibration
     assert tagger.config.agreement
-    assert tagger.calibration.agreement == (5, 7)
+    assert tagger.calibration.label_consistency == (5, 7)
     assert tagger.calibration.temperature == before.temperature
-    assert before.agreement == (0, 0)
+    assert before.label_consistency == (0, 0)
     report = json.loads((folder / "report.json").read_text())
     gold = read_corpus(ROOT / "data" / "sample" / "test.conll")
     again = measure(tagger, gold.sentences, frozenset())

@@ -238,10 +238,9 @@ def _loading(report: Mapping[str, Any]) -> str:
         "    fenestra serve --model .\n"
         "    fenestra tag --model . TEXT.txt\n\n"
         "```python\n"
-        "from model import Tagger\n\n"
-        'tagger = Tagger.load(".")\n'
-        'tagger.tag(["…"])  # [[Entity(start=…, end=…, '
-        f"label={label!r}, text=…, score=…), …]]\n"
+        "import fenestra\n\n"
+        'tagger = fenestra.load(".")\n'
+        f'tagger("…")  # [Entity(…, {label}, start:end, score), …]\n'
         "```"
     )
 

@@ -44,7 +44,7 @@ class VectorTable(nn.Module):
 
     def served(self) -> ServedTable:
         """The same table as the tagger reads it; shares the memory."""
-        return ServedTable(self.codes.numpy(), self.scale.numpy())
+        return ServedTable(self.codes.cpu().numpy(), self.scale.cpu().numpy())
 
     @classmethod
     def pack(

@@ -110,7 +110,7 @@ class Lexicon:
         """The buckets of the words' n-grams."""
         config = self.features
         grams = [surface.ngrams(w, config.ngram_sizes, config.ngram_buckets) for w in words] if config.ngram else []
-        longest = max(map(len, grams), default=0) or bool(config.ngram)  # a word too short for any has one 0
+        longest = max(map(len, grams), default=0) or int(config.ngram > 0)  # a word too short for any has one 0
         filled = [gram + [0] * (longest - len(gram)) for gram in grams]
         return np.array(filled, dtype=np.int64).reshape(len(words), longest)
 

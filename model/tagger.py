@@ -242,7 +242,8 @@ class Tagger:
         ends = np.cumsum(batch.lengths)
         sentence = int(np.searchsorted(ends, token, side="right"))
         begin, end = int(ends[sentence]) - batch.lengths[sentence], int(ends[sentence])
-        context, _ = engine.look_up(batch)
+        context, oov = engine.look_up(batch)
+        yield Progress("rows", batch.tokens, oov)
         if self.config.agreement:
             whole_TK = yield from engine.score(batch, context, 0, batch.tokens)
             alone_K = whole_TK[token].copy()

@@ -147,7 +147,7 @@ def test_marginals_are_shares_of_all_paths(length, seed, scheme):
 
 
 def test_a_number_that_is_added_to_all_tags_of_a_token_makes_no_difference():
-    tags, log_p_LK, scores = drawn("BIOES", [9], 8)
+    _, log_p_LK, scores = drawn("BIOES", [9], 8)
     shifted_LK = log_p_LK + np.arange(9, dtype=np.float32)[:, None]
     column_L = best_path(log_p_LK, scores)
     assert best_path(shifted_LK, scores).tolist() == column_L.tolist()

@@ -161,6 +161,10 @@ class Tagger:
         """Tag documents whose sentences are words already: one result for each sentence of each document.
 
         What a document says of a word counts in all its sentences, if the model looks at documents.
+
+        Raises:
+            TypeError: a document or a sentence is a single string, or a word is not a string.
+            InputError: a word is empty.
         """
         return list(self._documents(documents))
 
@@ -242,7 +246,8 @@ class Tagger:
         ends = np.cumsum(batch.lengths)
         sentence = int(np.searchsorted(ends, token, side="right"))
         begin, end = int(ends[sentence]) - batch.lengths[sentence], int(ends[sentence])
-        context, _ = engine.look_up(batch)
+        context, oov = engine.look_up(batch)
+        yield Progress("rows", batch.tokens, oov)
         if self.config.agreement:
             whole_TK = yield from engine.score(batch, context, 0, batch.tokens)
             alone_K = whole_TK[token].copy()
@@ -321,7 +326,7 @@ class Tagger:
             yield from zip(found, (context for _, context in batch), strict=True) if as_tuples else found
 
     def _documents(self, documents: Iterable[Sentences]) -> Iterator[list[Result]]:
-        for group in grouped_documents(iter(documents)):
+        for group in grouped_documents(map(_sentences, documents)):
             batch = self._engine.read_documents(group)
             places = [WordPlaces(words) for document in group for words in document]
             found = iter(finish(self._results(batch, batch.lengths, places, 0)))

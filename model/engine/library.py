@@ -101,20 +101,23 @@ class Parameter:
 class Function:
     """A C function that takes numbers, arrays and structures."""
 
-    def __init__(self, function: Any, parameters: list[Parameter], result: str | None) -> None:  # noqa: ANN401
+    def __init__(self, name: str, function: Any, parameters: list[Parameter], result: str | None) -> None:  # noqa: ANN401
         function.restype = ctypes.c_char_p if result is None else _SCALARS[result]
         function.argtypes = [parameter.type for parameter in parameters]
-        self._function = function
+        self._name, self._function = name, function
         self._converters = [parameter.convert for parameter in parameters]
 
     def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401
         """Call it; the arrays are read and written where they lie.
 
         Raises:
-            TypeError: an array is not what the prototype says.
+            TypeError: an argument is not what the prototype says, or there are too few or too many.
         """
-        converted = [convert(one) for convert, one in zip(self._converters, arguments, strict=True)]
-        return self._function(*converted)
+        try:
+            converted = [convert(one) for convert, one in zip(self._converters, arguments, strict=True)]
+            return self._function(*converted)
+        except (AttributeError, ValueError, ctypes.ArgumentError) as error:  # no array; their number; no number
+            raise TypeError(f"{self._name}: {error}") from error
 
 
 class Declarations:
@@ -150,7 +153,9 @@ class Declarations:
 
     def bind(self, library: ctypes.CDLL) -> "Functions":
         """The functions of a library, by their names."""
-        return Functions({name: Function(getattr(library, name), *types) for name, types in self.functions.items()})
+        return Functions(
+            {name: Function(name, getattr(library, name), *types) for name, types in self.functions.items()}
+        )
 
 
 class Functions:

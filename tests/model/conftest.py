@@ -1,19 +1,42 @@
-"""A small untrained model, every feature on."""
+"""A small untrained model, every feature on, and both engines that tag with it."""
 
+import numpy as np
 import pytest
-import torch
 
-from fenestra.model import engine as kernel
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.network.network import WindowTagger
-from fenestra.model.words.gazetteers import Reference
+from fenestra.model.engine import library
+from fenestra.model.engine.native import Native
+from fenestra.model.engine.reference import Reference
+from fenestra.model.network.parameters import Parameters, shapes
+from fenestra.model.progress import finish
+from fenestra.model.words.gazetteers import Gazetteers
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.model.words.vectors import VectorTable
 
 WORDS = ["ada", "lovelace", "met", "siemens", "in", "munich", "."]
-REFERENCE = Reference({"ada": "00101", "Munich": "0110", "met": "1"}, {"Ada": "first", "Munich": "city last"})
+GAZETTEERS = Gazetteers({"ada": "00101", "Munich": "0110", "met": "1"}, {"Ada": "first", "Munich": "city last"})
+WIDTH = 6
+
+ENGINES = [
+    pytest.param("native", marks=pytest.mark.skipif(library.load() is None, reason="no compiled kernel here")),
+    "reference",
+]
+"""For ``Tagger(…, engine=…)``: what is said of the tagger holds whichever of the two computes."""
+
+
+def pack(vector_VD, storage):
+    """Vectors behind a row of zeros, as ``model/words/vectors.py`` describes the table."""
+    whole_VD = np.concatenate([np.zeros((1, vector_VD.shape[1])), vector_VD]).astype(np.float32)
+    if storage in ("float32", "float16"):
+        return VectorTable(whole_VD.astype(storage), np.zeros((0, 1), np.float32))
+    scale_V1 = np.abs(whole_VD).max(axis=1, keepdims=True, initial=0) / np.float32({"int8": 127, "int4": 7}[storage])
+    codes_VD = np.rint(whole_VD / np.where(scale_V1 > 0, scale_V1, 1))
+    if storage == "int8":
+        return VectorTable(codes_VD.astype(np.int8), scale_V1)
+    low_VD, high_VD = np.split((codes_VD + 8).astype(np.uint8), 2, axis=1)
+    return VectorTable(low_VD | high_VD << 4, scale_V1)
 
 
 def small_model(
@@ -38,25 +61,47 @@ def small_model(
         labels=labels, scheme=scheme, context=context, hidden=hidden, activation=activation,
         decoder=decoder, agreement=agreement, weights=weights, features=FeatureConfig(**{**parts, **features}),
     )  # fmt: skip
-    rng = torch.Generator().manual_seed(3)
-    known = WORDS if config.features.vectors else []
-    lexicon = Lexicon.build(config.features, known, ["Ada", "met", "Munich", "."], 1, REFERENCE)
-    table = torch.randn(len(lexicon.vector_rows), 6 if config.features.vectors else 0, generator=rng)
-    torch.manual_seed(5)
-    network = WindowTagger(config, lexicon, VectorTable.pack(table, storage))
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.normal_(std=0.5)
-        network.ngrams.weight[0] = 0
-    heeded = {"same_tag": 0.7, "same_label": 1.3} if agreement else {}
-    return Checkpoint(config, lexicon, network.eval(), Calibration(1.5, 0.8, 0.1, 0.3, **heeded))
+    known, width = (WORDS, WIDTH) if config.features.vectors else ([], 0)
+    lexicon = Lexicon.build(config.features, known, ["Ada", "met", "Munich", "."], 1, GAZETTEERS)
+    rng = np.random.default_rng(3)
+    vectors = pack(rng.normal(size=(len(known), width)), storage)
+    arrays = {
+        name: rng.normal(scale=0.5, size=shape).astype(weights)
+        for name, shape in shapes(config, lexicon, width).items()
+    }
+    arrays["ngrams.weight"][0] = 0
+    topic = len(arrays["topic_mean"])
+    arrays |= {"topic_mean": np.zeros(topic, np.float32), "topic_scale": np.ones(topic, np.float32)}
+    arrays |= {"vectors.codes": vectors.codes_VD, "vectors.scale": vectors.scale_V1}
+    consistency = {"same_tag": 0.7, "same_label": 1.3} if agreement else {}
+    return Checkpoint(
+        config, lexicon, Parameters.from_arrays(config, lexicon, arrays), Calibration(1.5, 0.8, 0.1, 0.3, **consistency)
+    )
 
 
-WAYS = [
-    pytest.param(True, id="kernel", marks=pytest.mark.skipif(kernel.load() is None, reason="no compiled kernel here")),
-    pytest.param(False, id="torch"),
-]
-"""For ``Tagger(…, compiled=…)``: what is said of the tagger holds whichever of the two computes."""
+def tame_model(**options):
+    """As small_model, with sums as large as those of a trained network: its probabilities are not all 0 or 1."""
+    model = small_model(**{"documents": True, "scheme": "BIOES", **options})
+    p = model.parameters
+    p.first_HX[:] *= len(p.pad_E) ** -0.5
+    for layer in (*p.hidden, p.output):
+        layer.weight_OI[:] *= layer.weight_OI.shape[1] ** -0.5
+    if p.topic is not None:
+        p.topic.weight_HD[:] *= 0.5
+    return model
+
+
+def engines_of(model):
+    """The reference, and every build of the kernel that runs here, with rows as they are."""
+    builds = [Native(build, model, cache_mb=1, numbers="float32") for build in library.builds()]
+    return [Reference(model), *builds]
+
+
+def log_probabilities(engine, documents, begin=0, end=None):
+    """Log p of tokens, end to end, by their windows alone."""
+    batch = engine.read_documents(documents)
+    context, _ = engine.look_up(batch)
+    return finish(engine.score(batch, context, begin, batch.tokens if end is None else end))
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ import os
 import pickle
 import shutil
 
+import numpy as np
 import pytest
-import safetensors.torch
-import torch
+import safetensors.numpy
 
 from fenestra.model import checkpoint
 from fenestra.model.errors import CheckpointError, ConfigError, StorageError
+from fenestra.model.network.parameters import NOT_LEARNED, Parameters
 from fenestra.model.tagger import Tagger
 from fenestra.model.words.lexicon import Lexicon
 from tests.model.conftest import small_model
@@ -25,8 +26,18 @@ def folder(model, tmp_path):
     return tmp_path / "saved"
 
 
+def arrays_of(model):
+    """The arrays of a model by name, as they are in its checkpoint."""
+    return model.parameters.to_arrays(model.config.weights)
+
+
+def stored(folder):
+    """The arrays of a checkpoint by name."""
+    return safetensors.numpy.load_file(folder / "weights.safetensors")
+
+
 def rewrite(folder, name, data):
-    """Replace a file and list it rightly in the manifest: damage that the sums do not show."""
+    """Replace a file and list it correctly in the manifest: damage that the sums do not show."""
     (folder / name).write_bytes(data)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
@@ -40,51 +51,51 @@ def test_a_saved_model_says_the_same_bit_for_bit(storage, scheme, tmp_path):
     checkpoint.save(model, tmp_path / "saved")
     before, after = Tagger(model, device="cpu"), Tagger.load(tmp_path / "saved", device="cpu")
     assert (before.log_probabilities([[SENTENCE]]) == after.log_probabilities([[SENTENCE]])).all()
-    assert before.analyse_tokens([SENTENCE]) == after.analyse_tokens([SENTENCE])
+    assert before.tag_tokens([SENTENCE]) == after.tag_tokens([SENTENCE])
     assert after.config == model.config
     assert after.calibration == model.calibration
 
 
-def test_what_was_learned_takes_half_the_room_if_it_is_to(tmp_path):
+def test_learned_numbers_take_half_the_room_as_float16(tmp_path):
     """What is not learned keeps its digits: scales of vectors may be far too small for float16."""
     models = {
         weights: small_model(weights=weights, documents=True, storage="int8") for weights in ("float32", "float16")
     }
     for weights, model in models.items():
         checkpoint.save(model, tmp_path / weights)
-    wide, narrow = (safetensors.torch.load_file(tmp_path / weights / "weights.safetensors") for weights in models)
-    learned = dict(models["float32"].network.named_parameters())
-    assert {name for name in wide if wide[name].dtype != narrow[name].dtype} == set(learned)
-    found = checkpoint.load(tmp_path / "float16").network.state_dict()
-    for name, tensor in wide.items():
-        assert found[name].dtype == tensor.dtype
-        torch.testing.assert_close(found[name], tensor, rtol=1e-3 if name in learned else 0, atol=1e-7)
+    wide, narrow = (stored(tmp_path / weights) for weights in models)
+    learned = set(wide) - {*NOT_LEARNED, "vectors.codes"}
+    assert {name for name in wide if wide[name].dtype != narrow[name].dtype} == learned
+    found = checkpoint.load(tmp_path / "float16").parameters.to_arrays("float32")
+    for name, array in wide.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_allclose(found[name], array, rtol=1e-3 if name in learned else 0, atol=1e-7)
     with pytest.raises(ConfigError, match=r"model\.weights: expected one of float32, float16"):
         small_model(weights="float64")
 
 
 @pytest.mark.parametrize("agreement", [False, True])
-def test_how_much_tokens_heed_each_other_is_stored_where_they_do(agreement, tmp_path):
+def test_weights_of_label_consistency_are_stored_where_there_are_any(agreement, tmp_path):
     model = small_model(agreement=agreement)
     checkpoint.save(model, tmp_path / "saved")
-    stored = json.loads((tmp_path / "saved" / "config.json").read_text())["calibration"]
-    assert list(stored)[5:] == ["same_tag", "same_label"] * agreement
+    values = json.loads((tmp_path / "saved" / "config.json").read_text())["calibration"]
+    assert list(values)[5:] == ["same_tag", "same_label"] * agreement
     assert checkpoint.load(tmp_path / "saved").calibration == model.calibration
     items = ["Ada met Siemens. SIEMENS met Ada."]
     after = Tagger.load(tmp_path / "saved", device="cpu")
-    assert after.analyse(items) == Tagger(model, device="cpu").analyse(items)
+    assert after.tag(items) == Tagger(model, device="cpu").tag(items)
 
 
-def test_a_configuration_from_before_tokens_heeded_each_other_is_read_as_it_was(model, folder):
+def test_a_configuration_from_before_label_consistency_is_read_as_it_was(model, folder):
     settings = json.loads((folder / "config.json").read_text())
     del settings["model"]["agreement"]
     rewrite(folder, "config.json", json.dumps(settings).encode())
     found = checkpoint.load(folder)
     assert found.config == model.config
-    assert found.calibration.agreement == (0, 0)
+    assert found.calibration.label_consistency == (0, 0)
 
 
-def test_numbers_of_an_agreement_that_is_switched_off_are_refused(folder):
+def test_weights_of_label_consistency_that_is_switched_off_are_refused(folder):
     settings = json.loads((folder / "config.json").read_text())
     settings["calibration"]["same_label"] = 1.5
     rewrite(folder, "config.json", json.dumps(settings).encode())
@@ -102,6 +113,29 @@ def test_a_checkpoint_from_when_there_was_a_sentence_feature_loads_unless_it_was
     rewrite(folder, "config.json", json.dumps(config).encode())
     with pytest.raises(CheckpointError, match=r"model\.features\.sentence: .*no longer"):
         checkpoint.load(folder)
+
+
+def test_calibrations_of_before_say_what_they_said(folder):
+    """``strange`` is what checkpoints call the number for out-of-vocabulary words, and older ones have less."""
+    settings = json.loads((folder / "config.json").read_text())
+    assert list(settings["calibration"]) == ["temperature", "slope", "offset", "length", "strange"]
+    settings["calibration"] = {"temperature": 1.2, "slope": 0.6, "offset": 0.9, "strange": -0.4}
+    rewrite(folder, "config.json", json.dumps(settings).encode())
+    found = checkpoint.load(folder).calibration
+    assert (found.temperature, found.slope, found.offset, found.length, found.oov) == (1.2, 0.6, 0.9, 0.0, -0.4)
+
+
+@pytest.mark.parametrize("options", [{}, {"documents": True, "hidden": (9, 5, 3)}, {"decoder": "transitions"},
+                                     {"vectors": False, "ngram": 0}], ids=str)  # fmt: skip
+@pytest.mark.parametrize("number", ["float32", "float16"])
+def test_taking_arrays_apart_and_together_changes_nothing(options, number):
+    model = small_model(weights=number, **options)
+    arrays = arrays_of(model)
+    again = Parameters.from_arrays(model.config, model.lexicon, arrays).to_arrays(number)
+    assert list(again) == list(arrays)
+    for name, array in arrays.items():
+        assert again[name].dtype == array.dtype
+        np.testing.assert_array_equal(again[name], array)
 
 
 def test_the_version_follows_the_content(model, folder, tmp_path):
@@ -193,42 +227,59 @@ def test_a_manifest_cannot_reach_outside_its_folder(folder):
     ("name", "change"),
     [
         ("vectors.codes", lambda x: x[:, :, None]),
-        ("vectors.codes", lambda x: x.half()),
-        ("vectors.scale", lambda _: torch.ones(3, 1)),
-        ("pad", lambda x: x.half()),
-        ("fields.shape.weight", lambda x: x.double()),
-        ("ngrams.weight", lambda x: x.bfloat16()),
+        ("vectors.codes", lambda x: x.astype(np.float16)),
+        ("vectors.codes", lambda x: x[:-1]),
+        ("vectors.scale", lambda _: np.ones((3, 1), np.float32)),
+        ("pad", lambda x: x.astype(np.float16)),
+        ("fields.shape.weight", lambda x: x.astype(np.float64)),
+        ("ngrams.weight", lambda x: x.astype(np.int32)),
+        ("project.weight", lambda x: x.T),
+        ("output.bias", lambda x: x[:-1]),
+        ("bias", lambda x: x * np.float32("inf")),
     ],
 )
-def test_weights_of_another_shape_or_number_type_are_refused(name, change, model, tmp_path):
+def test_weights_of_another_shape_or_number_type_are_refused(name, change, model):
     """The kernel reads them by address, so nothing may be other than it is said to be."""
-    weights = {key: tensor.contiguous() for key, tensor in model.network.state_dict().items()}
-    weights[name] = change(weights[name]).contiguous()
-    with pytest.raises(ValueError, match=name):
-        checkpoint._assemble(model.config, model.lexicon, weights)
+    arrays = arrays_of(model)
+    with pytest.raises(ValueError, match=f"^{name} "):
+        Parameters.from_arrays(model.config, model.lexicon, {**arrays, name: change(arrays[name])})
+
+
+@pytest.mark.parametrize("name", ["vectors.codes", "vectors.scale", "pad", "topic_scale"])
+def test_a_missing_array_is_named(name, model):
+    arrays = arrays_of(model)
+    del arrays[name]
+    with pytest.raises(ValueError, match=f"^{name} is missing"):
+        Parameters.from_arrays(model.config, model.lexicon, arrays)
+
+
+def test_an_array_that_no_such_network_has_is_named(model):
+    arrays = {**arrays_of(model), "rest.0.weight": np.zeros((16, 16), np.float32)}
+    with pytest.raises(ValueError, match=r"^rest\.0\.weight is not a part of such a network"):
+        Parameters.from_arrays(model.config, model.lexicon, arrays)
 
 
 def test_vectors_of_a_model_without_are_refused():
     """They would be written beyond the row that they are no part of."""
     model = small_model(vectors=False)
-    weights = {**model.network.state_dict(), "vectors.codes": torch.ones(1, 3000)}
+    arrays = {**arrays_of(model), "vectors.codes": np.ones((1, 3000), np.float32)}
     with pytest.raises(ValueError, match=r"vectors\.codes"):
-        checkpoint._assemble(model.config, model.lexicon, weights)
+        Parameters.from_arrays(model.config, model.lexicon, arrays)
 
 
 def test_a_word_or_value_that_is_listed_twice_is_refused(model):
-    weights = dict(model.network.state_dict())
+    arrays = arrays_of(model)
     twice = Lexicon.of(model.config.features, [*list(model.lexicon.vector_rows)[:-1], "ada"], model.lexicon.field_rows)
     with pytest.raises(ValueError, match="twice"):
-        checkpoint._assemble(model.config, twice, weights)
+        Parameters.from_arrays(model.config, twice, arrays)
     known = {name: [*rows, next(iter(rows))] for name, rows in model.lexicon.field_rows.items()}
     twice = Lexicon.of(model.config.features, list(model.lexicon.vector_rows), known)
     with pytest.raises(ValueError, match="twice"):
-        checkpoint._assemble(model.config, twice, weights)
+        Parameters.from_arrays(model.config, twice, arrays)
 
 
-def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
-    model.network.bias.data[0] = float("nan")
+def test_weights_that_are_nan_are_refused(model, tmp_path):
+    model.parameters.bias_H[0] = float("nan")
     checkpoint.save(model, tmp_path / "saved")
     with pytest.raises(CheckpointError, match="bias holds a value that is not finite"):
         checkpoint.load(tmp_path / "saved")
@@ -246,7 +297,7 @@ def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
         ("weights.safetensors", b"\x00" * 40),
     ],
 )
-def test_parts_that_do_not_fit_together_are_refused_even_with_right_sums(folder, name, data):
+def test_parts_that_do_not_fit_together_are_refused_even_with_correct_sums(folder, name, data):
     rewrite(folder, name, data)
     with pytest.raises(CheckpointError, match="do not fit together"):
         checkpoint.load(folder)
@@ -257,7 +308,7 @@ def test_what_is_known_of_words_is_read_back(model, folder):
 
 
 @pytest.mark.parametrize("name", ["clusters.tsv", "lists.tsv"])
-def test_a_reference_work_is_missed_only_by_a_model_that_asks_for_it(model, folder, name, tmp_path):
+def test_gazetteers_are_missed_only_by_a_model_that_asks_for_them(model, folder, name, tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["files"][name]
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -302,10 +353,19 @@ def test_a_pickle_is_refused_and_never_run(place, folder, tmp_path):
     assert not sentinel.exists()
 
 
-def test_a_legacy_torch_file_is_refused(folder, tmp_path):
+def test_a_file_of_torch_is_refused(folder, tmp_path):
+    torch = pytest.importorskip("torch")
     torch.save({"a": torch.ones(1)}, tmp_path / "old.pt")
     rewrite(folder, "weights.safetensors", (tmp_path / "old.pt").read_bytes())
     with pytest.raises(CheckpointError):
         checkpoint.load(folder)
     with pytest.raises(CheckpointError):
         checkpoint.load(tmp_path / "old.pt")
+
+
+def test_a_number_type_that_numpy_lacks_is_refused(folder):
+    """bfloat16, which torch writes."""
+    header = json.dumps({"pad": {"dtype": "BF16", "shape": [1, 2], "data_offsets": [0, 4]}}).encode()
+    rewrite(folder, "weights.safetensors", len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(CheckpointError, match="do not fit together"):
+        checkpoint.load(folder)

@@ -107,6 +107,12 @@ def test_byte_order_mark_and_windows_line_ends_leave_no_trace():
     assert words_of(b"\xef\xbb\xbfa\tO\r\n\r\nb\tO\r\n") == [["a"], ["b"]]
 
 
+def test_a_byte_order_mark_behind_the_first_line_belongs_to_its_word():
+    """There it is no mark of the file: a word of the input must come back as it was."""
+    assert words_of("a\tO\n\ufeffb\tO\n\n\ufeffc\tO\n".encode()) == [["a", "\ufeffb"], ["\ufeffc"]]
+    assert [line.text for line in read_lines(io.BytesIO("\ufeff\ufeffa\n\ufeffb".encode()))] == ["\ufeffa", "\ufeffb"]
+
+
 def test_white_space_other_than_tabs_and_spaces_belongs_to_the_word():
     assert columns("a\u00a0b\u2028c O") == ["a\u00a0b\u2028c", "O"]
 

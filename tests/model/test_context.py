@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenestra.model.network.context import PASSAGE, elsewhere, passage_means, passage_sizes, topics
-from fenestra.model.words.vectors import VectorTable
+from fenestra.model.network.context import elsewhere, topics
+from tests.model.conftest import pack
 
 
 def test_a_word_whose_case_is_forced_learns_from_where_it_is_free():
@@ -29,22 +28,49 @@ def test_no_word_has_no_class():
 
 
 def test_a_topic_is_the_mean_of_known_words_drawn_to_zero_where_they_are_few():
-    table = VectorTable.pack(torch.tensor([[2.0, 4.0], [6.0, 0.0]]), "float32")
-    found = topics(table, torch.tensor([1, 2, 0, 1]), [3, 0, 1])
+    table = pack(np.array([[2.0, 4.0], [6.0, 0.0]]), "float32")
+    found = topics(table, np.array([1, 2, 0, 1]), [3, 0, 1])
     assert found[0].tolist() == pytest.approx([8 / 22, 4 / 22])
     assert found[1].tolist() == [0, 0]
     assert found[2].tolist() == pytest.approx([2 / 21, 4 / 21])
 
 
-@given(st.lists(st.integers(0, 5 * PASSAGE) | st.sampled_from([PASSAGE - 1, PASSAGE, PASSAGE + 1]), max_size=8))
-def test_a_long_sentence_is_parted_from_its_start(lengths):
-    """Oracle: one sentence after another."""
-    expected = [len(range(at, min(at + PASSAGE, n))) for n in lengths for at in range(0, n, PASSAGE)]
-    assert passage_sizes(lengths).tolist() == expected
+def test_a_long_document_has_the_topic_of_all_its_words():
+    """More tokens than are added up at once, in the middle of other documents."""
+    rng = np.random.default_rng(2)
+    table, vector_T = pack(rng.normal(size=(9, 4)), "float32"), rng.integers(0, 10, size=9000)
+    (_, found, _) = topics(table, vector_T, [10, 8983, 7])
+    middle = vector_T[10:8993].tolist()
+    expected = sum(table.codes_VD[row].astype(float) for row in middle) / (sum(row > 0 for row in middle) + 20)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_a_sentence_says_more_than_a_document_as_short():
-    """Σ v(w) / (n + 5) over the n words that have a vector; nothing where none has."""
-    table = VectorTable.pack(torch.tensor([[2.0, 4.0], [6.0, 0.0]]), "float32")
-    found = passage_means(table, torch.tensor([1, 2, 0, 1, 0]), np.array([3, 1, 1]))
-    assert found.tolist() == [pytest.approx([8 / 7, 4 / 7]), pytest.approx([2 / 6, 4 / 6]), [0, 0]]
+@given(st.lists(st.lists(st.lists(st.sampled_from("Rose rose ROSE Ito ito I 1996 . iPhone".split()), max_size=5),
+                         max_size=4), max_size=3))  # fmt: skip
+def test_classes_are_those_of_a_reading_word_by_word(documents):
+    """Oracle: the definition, one token after another."""
+    for sentences in documents:
+        seen = {}
+        free = {
+            (s, t)
+            for s, words in enumerate(sentences)
+            for t, word in enumerate(words)
+            if word.islower() or (t > 0 and any(map(str.islower, words)))
+        }
+        for s, t in free:
+            seen.setdefault(sentences[s][t].lower(), set()).add(kind(sentences[s][t]))
+        expected = [
+            sum(seen.get(word.lower(), {0})) + (8 if (s, t) not in free and kind(word) > 1 else 0)
+            for s, words in enumerate(sentences)
+            for t, word in enumerate(words)
+        ]
+        assert elsewhere(sentences) == expected
+
+
+def kind(word):
+    """1 in small letters, 2 with a capital first, 4 in more capitals than one, 0 for anything else."""
+    if word == word.lower() != word.upper():
+        return 1
+    if word[0] == word[0].lower():
+        return 0
+    return 4 if len(word) > 1 and word == word.upper() else 2

@@ -1,74 +1,102 @@
 """A logit splits into shares that add up, and with ReLU a share is what the word is worth."""
 
+import math
+
 import numpy as np
 import pytest
-import torch
 
-from fenestra.model.batch import Batch, look_up
+from fenestra.model.engine.reference import Reference
 from fenestra.model.errors import InputError
 from fenestra.model.explain import split_logit
-from fenestra.model.network.network import ACTIVATIONS
-from fenestra.model.steps import run
+from fenestra.model.network.network import ACTIVATIONS, encode
+from fenestra.model.progress import finish
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
-from tests.model.conftest import small_model
+from tests.model.conftest import ENGINES, small_model
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
 TEXT = "Ada Lovelace met Siemens in Munich. ADA met Nemo."
 
 
-def tagger_of(**options):
-    return Tagger(small_model(documents=True, scheme="BIOES", **options), device="cpu")
+def tagger_of(engine="auto", **options):
+    return Tagger(small_model(documents=True, scheme="BIOES", **options), device="cpu", engine=engine)
 
 
-def logits_by_the_network(tagger, words):
-    """The network's own logits of a sentence, in float32."""
-    log_p_TK = tagger.log_probabilities([[words]])
-    inputs = run(look_up(Batch.of([[words]]), tagger.lexicon, tagger.network.vectors, tagger.config))
-    ((found, windows),) = inputs.bags()
-    with torch.inference_mode():
-        logits_TK = tagger.network(tagger.lexicon.rows(found), windows).numpy()
-    assert np.allclose(logits_TK.argmax(1), log_p_TK.argmax(1))
-    return logits_TK
+def windows_of(model, words):
+    """What the network sees of every token of a sentence."""
+    engine = Reference(model)
+    batch = engine.read_documents([[words]])
+    context, _ = engine.look_up(batch)
+    return [engine.window(batch, context, token) for token in range(len(words))]
+
+
+def contributions(model, window):
+    """What each position adds to z₁, and what the document adds, one product after another in float64."""
+    p = model.parameters
+    e_E = {word: encode(p, model.lexicon.rows([word]))[1] for word in window.words if word is not None}
+    parts = []
+    for j, (word, kind) in enumerate(zip(window.words, window.class_W.tolist(), strict=True)):
+        weight_HE = p.first_HX[:, j * len(p.pad_E) : (j + 1) * len(p.pad_E)].astype(float)
+        parts.append(weight_HE @ (p.pad_E if word is None else e_E[word]).astype(float) + p.elsewhere_CWH[kind, j])
+    topic_D = (window.topic_D.astype(float) - p.topic.mean_D) * p.topic.scale_D
+    return parts, p.topic.weight_HD.astype(float) @ topic_D
+
+
+def layers_of(model):
+    return [
+        (weight.astype(float), bias.astype(float))
+        for weight, bias in (*model.parameters.hidden, model.parameters.output)
+    ]
 
 
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
 @pytest.mark.parametrize("hidden", [(16,), (16, 8), (12, 10, 6)])
 @pytest.mark.parametrize("context", [0, 2])
 def test_bias_document_and_shares_add_up_to_the_logit_of_the_network(activation, hidden, context):
-    tagger = tagger_of(activation=activation, hidden=hidden, context=context)
-    logits_TK = logits_by_the_network(tagger, SENTENCE)
+    """The logits of all tags are what the log probabilities were made of, whichever engine made them."""
+    model = small_model(documents=True, scheme="BIOES", activation=activation, hidden=hidden, context=context)
+    tagger = Tagger(model, device="cpu", cache_numbers="float32")
+    log_TK = tagger.log_probabilities([[SENTENCE]])
     columns = tag_set(tagger.labels, "BIOES")
-    for token in range(len(SENTENCE)):
+    for token, window in enumerate(windows_of(model, SENTENCE)):
         found = tagger.explain(SENTENCE, token)
         assert found.method == ("exact" if activation == "relu" else "rescale")
-        assert found.logit == pytest.approx(logits_TK[token, columns.index(found.column)], abs=1e-4)
         assert found.bias + found.document + sum(share.share for share in found.shares) == pytest.approx(found.logit)
         assert [share.position for share in found.shares] == list(range(-context, context + 1))
+        logit_K = np.array(
+            [split_logit(model.parameters, activation, model.lexicon, window, k).logit for k in range(len(columns))]
+        )
+        assert found.logit == pytest.approx(logit_K[columns.index(found.column)], abs=1e-6)
+        power_K = np.exp((logit_K - logit_K.max()) / tagger.calibration.temperature)
+        np.testing.assert_allclose(np.exp(log_TK[token]), power_K / power_K.sum(), atol=1e-5)
+        parts, document_H = contributions(model, window)
+        state_H = sum(parts) + document_H + model.parameters.bias_H
+        for weight_OI, bias_O in layers_of(model):
+            state_H = weight_OI @ ACTIVATIONS[activation](state_H) + bias_O
+        np.testing.assert_allclose(logit_K, state_H, atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
 def test_the_bias_is_what_a_window_without_contributions_gives(activation):
-    """For the rescale rule: f all the way from z⁰ = b₁, by numpy. With ReLU it need not be."""
-    tagger = tagger_of(activation=activation, hidden=(16, 8))
-    network, function = tagger.network, ACTIVATIONS[activation]()
-    state = network.bias.double()
-    for layer in (*network.layers(), network.output):
-        state = layer.weight.double() @ function(state) + layer.bias.double()
-    found = tagger.explain(SENTENCE, 3)
-    column = tag_set(tagger.labels, "BIOES").index(found.column)
+    """For the rescale rule: f all the way from z⁰ = b₁. With ReLU it need not be."""
+    model = small_model(documents=True, scheme="BIOES", activation=activation, hidden=(16, 8))
+    state_H = model.parameters.bias_H.astype(float)
+    for weight_OI, bias_O in layers_of(model):
+        state_H = weight_OI @ ACTIVATIONS[activation](state_H) + bias_O
+    found = Tagger(model, device="cpu").explain(SENTENCE, 3)
+    column = tag_set(model.config.labels, "BIOES").index(found.column)
     if activation == "relu":
-        assert found.bias != pytest.approx(state[column].item())
+        assert found.bias != pytest.approx(state_H[column])
     else:
-        assert found.bias == pytest.approx(state[column].item())
+        assert found.bias == pytest.approx(state_H[column])
 
 
-def masks(network, state_H):
-    """Which units of each hidden layer are on."""
+def masks(model, state_H):
+    """Which units of each hidden layer are on; and the logits."""
     found = []
-    for layer in (*network.layers(), network.output):
-        found.append(state_H > 0)
-        state_H = layer.weight.double() @ torch.relu(state_H) + layer.bias.double()
+    for weight_OI, bias_O in layers_of(model):
+        found.append((state_H > 0).tolist())
+        state_H = weight_OI @ state_H.clip(0) + bias_O
     return found, state_H
 
 
@@ -76,65 +104,56 @@ def masks(network, state_H):
 def test_leaving_a_word_out_moves_the_logit_by_its_share_where_no_unit_switches(hidden):
     """Each word's vector is taken out of the sum before the first activation, and the rest is run by hand.
 
-    Shrinking the first layer's part of the words to a hundredth makes units keep still; the masks say whether they did.
+    Shrinking the first layer's part of the words to a hundredth keeps units as they are; the masks say whether it did.
     """
-    checkpoint = small_model(documents=True, hidden=hidden)
-    network = checkpoint.network
-    with torch.no_grad():
-        network.project.weight *= 0.01
-        network.elsewhere *= 0.01
-    tagger = Tagger(checkpoint, device="cpu")
-    inputs = run(look_up(Batch.of([[SENTENCE]]), tagger.lexicon, network.vectors, tagger.config))
-    ((words, windows),) = inputs.bags()
-    rows = tagger.lexicon.rows(words)
-    still = 0
-    for token in range(len(SENTENCE)):
-        window = windows.part(slice(token, token + 1))
-        split = split_logit(network, rows, window, column=1)
-        with torch.no_grad():
-            table = network.project_rows(rows).view(-1, 5, hidden[0]).double()
-            classes = network.elsewhere.view(-1, 5, hidden[0]).double()
-            topic = network.topic.double() @ ((window.topic_PD[0] - network.topic_mean) * network.topic_scale).double()
-            sentence = window.sentence_RD[window.passage_N[0]] - network.sentence.mean
-            around = topic + network.sentence.weight.double() @ (sentence * network.sentence.scale).double()
-            parts = [table[window.word_NW[0, j], j] + classes[window.elsewhere_NW[0, j], j] for j in range(5)]
-            before, logits = masks(network, sum(parts) + around + network.bias.double())
-            assert logits[1].item() == pytest.approx(split.logit, abs=1e-5)
-            for j in range(5):
-                after, without = masks(network, sum(parts) - parts[j] + around + network.bias.double())
-                if all(torch.equal(one, other) for one, other in zip(before, after, strict=True)):
-                    still += 1
-                    assert (logits[1] - without[1]).item() == pytest.approx(split.share_W[j], abs=1e-6)
-            after, without = masks(network, sum(parts) + network.bias.double())
-            if all(torch.equal(one, other) for one, other in zip(before, after, strict=True)):
-                assert (logits[1] - without[1]).item() == pytest.approx(split.document, abs=1e-6)
-    assert still >= 10
+    model = small_model(documents=True, hidden=hidden)
+    model.parameters.first_HX[:] *= 0.01
+    model.parameters.elsewhere_CWH[:] *= 0.01
+    model.parameters.topic.weight_HD[:] *= 0.01
+    unmoved = documents = 0
+    for window in windows_of(model, SENTENCE):
+        split = split_logit(model.parameters, "relu", model.lexicon, window, column=1)
+        parts, document_H = contributions(model, window)
+        whole_H = sum(parts) + document_H + model.parameters.bias_H
+        before, logits = masks(model, whole_H)
+        assert logits[1] == pytest.approx(split.logit, abs=1e-5)
+        for part_H, share in zip(parts, split.share_W, strict=True):
+            after, without = masks(model, whole_H - part_H)
+            if before == after:
+                unmoved += 1
+                assert logits[1] - without[1] == pytest.approx(share, abs=1e-6)
+        after, without = masks(model, whole_H - document_H)
+        if before == after:
+            documents += 1
+            assert logits[1] - without[1] == pytest.approx(split.document, abs=1e-6)
+    assert unmoved >= 10
+    assert documents >= 3
 
 
-def test_a_word_that_stands_still_has_the_slope_for_its_share():
+def test_a_word_that_adds_nothing_has_no_share():
     """Rescale where the sum of contributions is nothing: the chord has no length, the tangent is there."""
     checkpoint = small_model(activation="tanh", context=0)
-    with torch.no_grad():
-        checkpoint.network.project.weight.zero_()
+    checkpoint.parameters.first_HX[:] = 0
     tagger = Tagger(checkpoint, device="cpu")
     found = tagger.explain(["Ada"], 0)
     assert found.shares[0].share == 0
     assert found.bias == found.logit
 
 
-def test_every_token_is_explained_as_it_was_tagged():
-    tagger = tagger_of()
-    (analysis,) = tagger.analyse([TEXT])
-    for place, token in enumerate(analysis.tokens):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_token_is_explained_as_it_was_tagged(engine):
+    tagger = tagger_of(engine)
+    for place, token in enumerate(tagger(TEXT).tokens):
         found = tagger.explain(TEXT, place)
         assert found.token == token
         prefix, _, label = found.column.partition("-")
         assert token.tag == (f"{'BI'[prefix in 'IE']}-{label}" if label else "O")
 
 
-def test_positions_beyond_the_sentence_have_no_word_but_a_share():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_positions_beyond_the_sentence_have_no_word_but_a_share(engine):
     """PAD is a row like any other: it adds something too."""
-    tagger = tagger_of(context=2)
+    tagger = tagger_of(engine, context=2)
     first, last = tagger.explain(TEXT, 0), tagger.explain(TEXT, 6)
     assert [share.text for share in first.shares] == [None, None, "Ada", "Lovelace", "met"]
     assert [(share.start, share.end) for share in first.shares[:3]] == [(None, None), (None, None), (0, 3)]
@@ -159,20 +178,32 @@ def test_a_token_that_is_not_there_is_refused(token):
 
 
 @pytest.mark.parametrize("item", ["", "  ", []])
-def test_nothing_has_no_token_to_explain(item):
+def test_an_empty_item_has_no_token_to_explain(item):
     with pytest.raises(InputError, match="token: expected"):
         tagger_of().explain(item, 0)
 
 
-def test_of_a_long_text_one_sentence_is_computed():
-    tagger = tagger_of()
+@pytest.mark.parametrize("engine", ENGINES)
+def test_of_a_long_text_one_sentence_is_scored(engine):
+    tagger = tagger_of(engine)
     text = "Ada met Siemens. " * 5000
-    steps = list(tagger.explain_in_steps(text, 10_000))
-    assert sum(step.tokens for step in steps) == 20_000
-    assert sum(step.stage == "network" for step in steps) <= 3
+    progress = list(tagger.explain_work(text, 10_000))
+    assert sum(done.tokens for done in progress) == 20_000
+    assert sum(done.stage == "network" for done in progress) <= 4
+    assert finish(tagger.explain_work(text, 10_000)).token == tagger(text).tokens[10_000]
 
 
 def test_the_document_has_a_share_only_where_the_model_looks_at_it():
     blind = Tagger(small_model(documents=False), device="cpu")
     assert blind.explain(SENTENCE, 0).document == 0
     assert tagger_of().explain(SENTENCE, 0).document != 0
+
+
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "relu"])
+def test_two_inputs_that_coincide_have_the_slope_between_them(activation):
+    """Where the contributions to a unit cancel out, the chord is the tangent: nothing is divided by zero."""
+    model = small_model(activation=activation, context=0, hidden=(16,))
+    model.parameters.first_HX[:8] = 0
+    found = Tagger(model, device="cpu").explain(["Ada"], 0)
+    assert all(map(math.isfinite, (found.bias, found.logit, found.shares[0].share)))
+    assert found.bias + found.shares[0].share == pytest.approx(found.logit)

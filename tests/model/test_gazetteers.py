@@ -1,13 +1,13 @@
-"""What reference works say of words."""
+"""What gazetteers and word clusters say of words."""
 
+import numpy as np
 import pytest
-import torch
 
 from fenestra.model.config import FeatureConfig
-from fenestra.model.words.gazetteers import Reference, from_lines, to_lines
+from fenestra.model.words.gazetteers import Gazetteers, from_lines, to_lines
 from fenestra.model.words.lexicon import UNKNOWN, Lexicon
 
-KNOWN = Reference({"monday": "0101", "Paris": "0011", "US": "0110"}, {"Paris": "city first", "Ito": "last"})
+KNOWN = Gazetteers({"monday": "0101", "Paris": "0011", "US": "0110"}, {"Paris": "city first", "Ito": "last"})
 
 
 def test_a_word_is_looked_up_as_written_then_in_small_letters_then_capitalised():
@@ -24,8 +24,8 @@ def test_beginnings_of_paths_and_kinds_of_names_get_rows_of_their_own():
     lexicon = Lexicon.build(features, [], ["Paris", "monday", "Ito", "met"], 1, KNOWN)
     assert list(lexicon.field_rows) == ["cluster1", "cluster4", "lists"]
     rows = lexicon.rows(["Paris", "monday", "Ito", "MONDAY", "met", "Tokyo"]).field_UF
-    assert torch.equal(rows[1], rows[3])
-    assert torch.equal(rows[4], rows[5])  # of neither anything is known
+    assert np.array_equal(rows[1], rows[3])
+    assert np.array_equal(rows[4], rows[5])  # of neither anything is known
     assert rows[0, 0] == rows[1, 0] != UNKNOWN
     assert len({tuple(row) for row in rows.tolist()}) == 4
 

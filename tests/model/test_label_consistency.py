@@ -1,47 +1,34 @@
-"""Tokens of a word heed the others of it in their document, and no other tokens."""
+"""Label consistency: tokens of a word are told what the others of it in their document look like, and no others."""
 
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fenestra.model import engine as kernel
-from fenestra.model.batch import PIECE
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
+from fenestra.model.decode.label_consistency import apply, evidence, find_repeats
 from fenestra.model.engine import library
-from fenestra.model.engine import reader as reading
-from fenestra.model.engine.native import Compiled
-from fenestra.model.engine.reference import Plain
+from fenestra.model.engine.native import Native
 from fenestra.model.errors import ConfigError
 from fenestra.model.explain import split_logit
-from fenestra.model.steps import run
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
-from tests.model.conftest import WAYS, small_model
+from tests.model.conftest import ENGINES, engines_of, log_probabilities, small_model
 
 MODELS = {scheme: small_model(agreement=True, scheme=scheme, documents=True) for scheme in ("IOB2", "BIOES", "IO")}
 WORDS = ["Rose", "rose", "ROSE", "RoSE", "İx", "i̇x", "Ǆ", "1996", ".", "I", "東京", "X" * 70, "X" * 69 + "x", "iPhone"]
 DOCUMENTS = st.lists(st.lists(st.lists(st.sampled_from(WORDS), max_size=8), max_size=4), max_size=5)
+ENGINES_OF = {scheme: engines_of(model) for scheme, model in MODELS.items()}
 
 
-def ways_of(model):
-    """Every way to go, with the builds of the kernel that run here."""
-    return [Plain(model, 0), *(Compiled(build, model, 1, "float32") for build in library.builds())]
-
-
-WAYS_OF = {scheme: ways_of(model) for scheme, model in MODELS.items()}
-
-
-def agreed(way, documents):
-    """log p of some documents, by their windows alone and as their words agree."""
-    batch = way.documents(documents)
-    alone_TK = run(way.log_probabilities(batch))
+def reconciled(engine, documents):
+    """log p of some documents, by their windows alone and as labels are consistent."""
+    alone_TK = log_probabilities(engine, documents)
     log_TK = alone_TK.copy()
-    run(way.agree(batch, log_TK))
+    engine.reconcile(engine.read_documents(documents), log_TK)
     return alone_TK, log_TK
 
 
@@ -75,10 +62,10 @@ def by_hand(documents, alone_TK, config, calibration):
 
 @settings(max_examples=60, deadline=None)
 @given(DOCUMENTS, st.sampled_from(list(MODELS)))
-def test_log_p_is_the_formula_on_every_way(documents, scheme):
+def test_log_p_is_the_formula_in_every_engine(documents, scheme):
     model = MODELS[scheme]
-    for way in WAYS_OF[scheme]:
-        alone_TK, log_TK = agreed(way, documents)
+    for engine in ENGINES_OF[scheme]:
+        alone_TK, log_TK = reconciled(engine, documents)
         np.testing.assert_allclose(log_TK, by_hand(documents, alone_TK, model.config, model.calibration), atol=2e-5)
         np.testing.assert_allclose(np.exp(log_TK).sum(axis=1), 1, atol=1e-5)
 
@@ -88,127 +75,153 @@ def test_more_tags_than_fit_into_a_vector_register():
     labels = tuple(f"L{n}" for n in range(6))
     model = small_model(agreement=True, scheme="BIOES", labels=labels)
     documents = [[["Rose", "met", "ROSE"], ["Rose", "Ada", "Ada"]]]
-    for way in ways_of(model):
-        alone_TK, log_TK = agreed(way, documents)
+    for engine in engines_of(model):
+        alone_TK, log_TK = reconciled(engine, documents)
         assert log_TK.shape == (6, 25)
         expected_TK = by_hand(documents, alone_TK, model.config, model.calibration)
         np.testing.assert_allclose(log_TK, expected_TK, atol=2e-5)
         assert np.abs(log_TK - alone_TK).max() > 0.01
 
 
-def test_a_token_that_has_nobody_to_heed_keeps_every_bit():
+def test_a_token_that_has_no_others_keeps_every_bit():
     """Small letters, once only, or in another document."""
     documents = [[["Ada", "met", "met", "a", "rose"], ["a", "Rose"]], [["Ada"]], [["Rose", "1996", "1996"]]]
-    for way in WAYS_OF["BIOES"]:
-        alone_TK, log_TK = agreed(way, documents)
+    for engine in ENGINES_OF["BIOES"]:
+        alone_TK, log_TK = reconciled(engine, documents)
         assert (alone_TK == log_TK).all()
 
 
-@pytest.mark.parametrize("compiled", WAYS)
-def test_a_sentence_of_words_is_a_document_of_its_own(compiled):
-    tagger = Tagger(MODELS["BIOES"], device="cpu", compiled=compiled)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_sentence_of_words_is_a_document_of_its_own(engine):
+    tagger = Tagger(MODELS["BIOES"], device="cpu", engine=engine)
     sentences = [["Ada", "met", "Rose"], ["Rose", "met", "Ada"]]
-    apart = [tagger.analyse_tokens([sentence])[0] for sentence in sentences]
-    assert tagger.analyse_tokens(sentences) == apart
-    together = tagger.analyse_documents([sentences])[0]
+    apart = [tagger.tag_tokens([sentence])[0] for sentence in sentences]
+    assert tagger.tag_tokens(sentences) == apart
+    together = tagger.tag_documents([sentences])[0]
     assert [[t.score for t in found.tokens] for found in together] != [[t.score for t in f.tokens] for f in apart]
 
 
-@pytest.mark.parametrize("compiled", WAYS)
-def test_elsewhere_decides_where_the_window_does_not(compiled):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_other_token_decides_where_the_window_does_not(engine):
     """Of two tokens of a word, one window is sure and the other nearly so of something else."""
-    model = small_model(agreement=True, scheme="IO", documents=True)
-    way = Tagger(model, device="cpu", compiled=compiled)._way
-    batch = way.documents([[["Ada", "met", "ADA"]]])
+    engine = Tagger(small_model(agreement=True, scheme="IO", documents=True), device="cpu", engine=engine)._engine
     log_TK = np.log(np.array([[0.01, 0.97, 0.01, 0.01], [0.97, 0.01, 0.01, 0.01], [0.5, 0.4, 0.05, 0.05]], np.float32))
-    assert run(way.paths(log_TK, [3])).column_T.tolist() == [1, 0, 0]
-    run(way.agree(batch, log_TK))
-    assert run(way.paths(log_TK, [3])).column_T.tolist() == [1, 0, 1]
+    assert engine.decode(log_TK, [3]).column_T.tolist() == [1, 0, 0]
+    engine.reconcile(engine.read_documents([[["Ada", "met", "ADA"]]]), log_TK)
+    assert engine.decode(log_TK, [3]).column_T.tolist() == [1, 0, 1]
 
 
-@pytest.mark.parametrize("compiled", WAYS)
-def test_a_long_document_gives_way_and_is_added_up_in_order(compiled):
-    """Alone or behind others, in pieces that begin elsewhere: the same bits."""
-    tagger = Tagger(MODELS["BIOES"], device="cpu", compiled=compiled)
-    text = " ".join(f"Ada W{n % 700} met ROSE ." for n in range(4000))
-    steps = Counter(step.stage for step in tagger.steps([text]))
-    without = Tagger(small_model(scheme="BIOES", documents=True), device="cpu", compiled=compiled)
-    before = Counter(step.stage for step in without.steps([text]))
-    assert steps["decode"] - before["decode"] >= 2 * 12_000 // (reading.PIECE if compiled else PIECE)
-    way, document = tagger._way, [text.split()]
-    _, alone_TK = agreed(way, [document])
-    _, behind_TK = agreed(way, [[["Ada", "Rose", "Ada"] * 37], document, [["Rose"]]])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_long_document_is_added_up_in_order(engine):
+    """Alone or behind others: the same bits."""
+    engine = Tagger(MODELS["BIOES"], device="cpu", engine=engine)._engine
+    document = [" ".join(f"Ada W{n % 700} met ROSE ." for n in range(4000)).split()]
+    _, alone_TK = reconciled(engine, [document])
+    _, behind_TK = reconciled(engine, [[["Ada", "Rose", "Ada"] * 37], document, [["Rose"]]])
     assert (behind_TK[111:-1] == alone_TK).all()
 
 
-@pytest.mark.parametrize("compiled", WAYS)
-def test_without_agreement_nothing_is_asked(compiled, monkeypatch):
-    tagger = Tagger(small_model(), device="cpu", compiled=compiled)
-    monkeypatch.setattr(type(tagger._way), "agree", None)
-    assert len(tagger.analyse(["Ada met Ada."])[0].tokens) == 4
+@pytest.mark.parametrize("engine", ENGINES)
+def test_without_label_consistency_no_engine_is_asked(engine, monkeypatch):
+    tagger = Tagger(small_model(), device="cpu", engine=engine)
+    monkeypatch.setattr(type(tagger._engine), "reconcile", None)
+    assert len(tagger("Ada met Ada.").tokens) == 4
     assert tagger.explain("Ada met Ada.", 0).token.text == "Ada"
 
 
-@pytest.mark.parametrize("compiled", WAYS)
-def test_log_p_of_windows_is_handed_out_as_windows_see_it(compiled):
-    """For whoever fits how much tokens heed each other."""
+@pytest.mark.parametrize("engine", ENGINES)
+def test_log_p_of_windows_is_handed_out_as_windows_see_it(engine):
+    """For whoever fits the weights of label consistency."""
     documents = [[["Ada", "met", "Ada"]]]
-    heeding, deaf = (
-        Tagger(small_model(agreement=on), device="cpu", compiled=compiled).log_probabilities(documents)
+    with_it, without = (
+        Tagger(small_model(agreement=on), device="cpu", engine=engine).log_probabilities(documents)
         for on in (True, False)
     )
-    assert (heeding == deaf).all()
+    assert (with_it == without).all()
 
 
-@pytest.mark.skipif(kernel.load() is None, reason="no compiled kernel here")
+@pytest.mark.skipif(library.load() is None, reason="no compiled kernel here")
 def test_the_memory_that_the_kernel_counts_in_is_left_clean():
-    way = Compiled(kernel.load(), MODELS["BIOES"], 1, "float32")
+    engine = Native(library.load(), MODELS["BIOES"], cache_mb=1, numbers="float32")
     for documents in ([[["Ada", "Rose", "Ada", "rose"]], [["ADA", "Ito"]]], [[["Ito", "ITO", "Ito"]]]):
-        agreed(way, documents)
-        assert not way._vocabulary.tally.any()
+        reconciled(engine, documents)
+        assert not engine._vocabulary.tally.any()
+        assert not engine._vocabulary.seen.any()
+
+
+# ── the parts of the formula ──
+
+
+def test_repeats_are_words_with_a_capital_that_a_document_has_again():
+    documents = [["Ada", "met", "Rose", "and", "ADA", "met", "rose"], ["Rose"], ["Ito", "ITO", "iTO", "Ito", "Ada"]]
+    found = find_repeats(documents)
+    assert found.token_N.tolist() == [0, 4, 8, 9, 11]
+    assert found.group_N.tolist() == [0, 0, 1, 1, 1]
+    assert found.count_G.tolist() == [2, 3]
+
+
+def test_evidence_is_the_mean_of_the_others_and_its_sum_over_the_label():
+    p_TK = np.array([[0.5, 0.2, 0.2, 0.1], [0.1, 0.6, 0.1, 0.2], [0.3, 0.3, 0.3, 0.1], [1, 0, 0, 0]])
+    repeats = find_repeats([["Ada", "ADA", "AdA", "met"]])
+    label_K = np.array([-1, 0, 0, 1])
+    with np.errstate(divide="ignore"):
+        log_TK = np.log(p_TK).astype(np.float32)
+    found = evidence(log_TK, repeats, label_K)
+    np.testing.assert_allclose(
+        found.tag_NK, [[0.2, 0.45, 0.2, 0.15], [0.4, 0.25, 0.25, 0.1], [0.3, 0.4, 0.15, 0.15]], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        found.label_NK, [[0.2, 0.65, 0.65, 0.15], [0.4, 0.5, 0.5, 0.1], [0.3, 0.55, 0.55, 0.15]], atol=1e-6
+    )
+    before_TK = log_TK.copy()
+    apply(log_TK, repeats, label_K, (0.0, 0.0))
+    np.testing.assert_allclose(log_TK[:3], before_TK[:3], atol=1e-6)
+    assert (log_TK[3] == before_TK[3]).all()
 
 
 # ── explanations ──
 
 
-@pytest.mark.parametrize("compiled", WAYS)
-def test_every_token_is_explained_as_it_was_tagged_beside_the_others(compiled):
-    tagger = Tagger(MODELS["BIOES"], device="cpu", compiled=compiled)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_token_is_explained_as_it_was_tagged_beside_the_others(engine):
+    tagger = Tagger(MODELS["BIOES"], device="cpu", engine=engine)
     text = "Ada met Rose in Munich. ROSE met Ada. The rose of MUNICH is Rose."
-    (analysis,) = tagger.analyse([text])
-    for place, token in enumerate(analysis.tokens):
+    for place, token in enumerate(tagger(text).tokens):
         assert tagger.explain(text, place).token == token
 
 
-@pytest.mark.parametrize("compiled", WAYS)
-def test_what_the_others_did_to_the_tag_is_part_of_the_document(compiled):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_the_others_did_to_the_tag_is_part_of_the_document(engine):
     """In the unit of logits; what is said of the window is what is said without."""
-    tagger = Tagger(MODELS["BIOES"], device="cpu", compiled=compiled)
+    tagger = Tagger(MODELS["BIOES"], device="cpu", engine=engine)
     tags = tag_set(tagger.labels, "BIOES")
     words = ["Ada", "met", "Rose", "and", "ROSE", "and", "ada"]
-    alone_TK, log_TK = agreed(tagger._way, [[words]])
+    alone_TK, log_TK = reconciled(tagger._engine, [[words]])
+    batch = tagger._engine.read_documents([[words]])
+    context, _ = tagger._engine.look_up(batch)
     changed = []
     for token in range(len(words)):
         found = tagger.explain(words, token)
         shares = [share.share for share in found.shares]
         assert found.bias + found.document + sum(shares) == pytest.approx(found.logit)
         column = tags.index(found.column)
-        seen, window = tagger._way.window(tagger._way.documents([[words]]), token)
-        before = split_logit(tagger.network, tagger.lexicon.rows(seen), window, column)
-        heard = tagger.calibration.temperature * float(log_TK[token, column] - alone_TK[token, column])
-        changed += [token] * (heard != 0)
+        window = tagger._engine.window(batch, context, token)
+        before = split_logit(tagger.parameters, tagger.config.activation, tagger.lexicon, window, column)
+        added = tagger.calibration.temperature * float(log_TK[token, column] - alone_TK[token, column])
+        changed += [token] * (added != 0)
         assert (found.bias, shares) == (before.bias, before.share_W)
-        assert found.document == pytest.approx(before.document + heard)
+        assert found.document == pytest.approx(before.document + added)
     assert changed == [2, 4]
 
 
 # ── configuration ──
 
 
-def test_agreement_beside_learned_steps_is_refused_by_field():
+def test_label_consistency_beside_a_crf_is_refused_by_field():
     with pytest.raises(ConfigError, match=r'model\.agreement: expected false with model\.decoder = "transitions"'):
         ModelConfig(labels=("PER",), agreement=True, decoder="transitions")
 
 
-def test_old_calibrations_heed_nothing():
-    assert Calibration.from_json({"temperature": 1.2, "slope": 0.6, "offset": 0.9, "length": 0.1}).agreement == (0, 0)
+def test_old_calibrations_have_no_label_consistency():
+    values = {"temperature": 1.2, "slope": 0.6, "offset": 0.9, "length": 0.1}
+    assert Calibration.from_json(values).label_consistency == (0, 0)

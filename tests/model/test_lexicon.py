@@ -1,6 +1,7 @@
 """From words to rows."""
 
-import torch
+import numpy as np
+import pytest
 
 from fenestra.model.config import FeatureConfig
 from fenestra.model.words.lexicon import UNKNOWN, Lexicon
@@ -20,11 +21,28 @@ def test_values_below_the_least_count_share_the_unknown_row():
     assert rows.field_UF[:, word].tolist() == [1, UNKNOWN]
 
 
-def test_the_rows_of_chosen_words_are_the_rows_of_those_words():
+def test_the_rows_of_a_word_are_those_that_it_has_alone():
+    """But for the zeros behind its n-grams, which fill up to those of the longest word."""
     lexicon = Lexicon.build(FEATURES, ["b"], ["a", "b"], 1)
-    chosen = lexicon.rows(["a", "b", "ccc"]).pick(torch.tensor([1, 2]))
-    alone = lexicon.rows(["b", "ccc"])
-    assert all(torch.equal(x, y) for x, y in zip(chosen, alone, strict=True))
+    together = lexicon.rows(["a", "b", "ccc"])
+    for place, word in enumerate(["a", "b", "ccc"]):
+        vector_U, field_UF, ngram_UG = lexicon.rows([word])
+        assert (vector_U[0], field_UF[0].tolist()) == (together.vector_U[place], together.field_UF[place].tolist())
+        grams = together.ngram_UG[place].tolist()
+        assert grams[: ngram_UG.shape[1]] == ngram_UG[0].tolist()
+        assert not any(grams[ngram_UG.shape[1] :])
+
+
+def test_ngrams_that_are_known_are_not_hashed_again():
+    lexicon = Lexicon.build(FEATURES, ["b"], ["a", "b"], 1)
+    assert lexicon.rows(["a"], np.array([[7, 8, 0]])).ngram_UG.tolist() == [[7, 8, 0]]
+
+
+@pytest.mark.parametrize(("width", "expected"), [(2, [False, False, True]), (0, [False, False, False])])
+def test_a_word_is_out_of_vocabulary_where_training_had_rows_for_words_and_none_for_it(width, expected):
+    features = FeatureConfig(word=width, case=2)
+    lexicon = Lexicon.build(features, ["nowhere"], ["bush", "Bush", "in"], 1)
+    assert [lexicon.is_oov(word) for word in ("BUSH", "in", "nowhere")] == expected
 
 
 def test_no_word_gives_rows_of_no_length():

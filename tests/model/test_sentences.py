@@ -73,6 +73,17 @@ def test_every_token_belongs_to_one_sentence_and_none_is_empty(text):
         ("a line that was broken because the page was full of letters in\nMunich and went on",
          ["a line that was broken because the page was full of letters in Munich and went on"]),
         ("One\n\ntwo", ["One", "two"]),
+        # A line ends a sentence if it has 50 characters at most, up to the end of its last word …
+        (f"{'x' * 45} Ada \nBob went", [f"{'x' * 45} Ada", "Bob went"]),
+        (f"{'x' * 46} Ada\nBob went", [f"{'x' * 46} Ada", "Bob went"]),
+        # … with one more, the page was full.
+        (f"{'x' * 47} Ada\nBob went", [f"{'x' * 47} Ada Bob went"]),
+        (f"{'x' * 51} Ada\nBob went", [f"{'x' * 51} Ada Bob went"]),
+        # Only a full stop reaches through what closes after it: no abbreviation, no date, no number.
+        ("He left (at last.) The end.", ["He left ( at last . )", "The end ."]),
+        ("He met Ito (of Acme Inc.) The rest left.", ["He met Ito ( of Acme Inc. ) The rest left ."]),
+        ("He met Ito (of Acme Inc. The rest left.", ["He met Ito ( of Acme Inc.", "The rest left ."]),
+        ("It opened (on 1996-08-30) Kiel said.", ["It opened ( on 1996-08-30 ) Kiel said ."]),
         ("", []),
     ],
 )  # fmt: skip

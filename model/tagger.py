@@ -320,8 +320,8 @@ class Tagger:
             for content in contents:
                 if isinstance(content, list | tuple):
                     _sentences([content])
-                else:
-                    _texts([content])
+                elif not isinstance(content, str):
+                    raise TypeError(f"items: expected texts or lists of words, got {_kind(content)}")
             found = finish(self.work(contents))
             yield from zip(found, (context for _, context in batch), strict=True) if as_tuples else found
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -11,7 +12,7 @@ from fenestra.model.config import Activation, Storage
 from fenestra.model.engine import library, native, reader, vocabulary, weights
 from fenestra.model.engine.library import Declarations, declarations
 from fenestra.model.engine.row_cache import Numbers
-from fenestra.model.engine.sources import HEADERS, ROOM, SOURCES, digest
+from fenestra.model.engine.sources import ROOM, c_sources, digest, library_name
 from fenestra.model.network import context, windows
 from fenestra.model.text import sentences, tokens
 from fenestra.model.words import vectors
@@ -108,7 +109,7 @@ def types_of(taken):
 
 def defined():
     """The functions that the sources define for others: name → types of their parameters."""
-    texts = [(ROOM / source).read_text(encoding="utf-8") for source in SOURCES]
+    texts = [source.read_text(encoding="utf-8") for source in c_sources()]
     found = [pair for text in texts for pair in re.findall(r"^API [^(;]*?(\w+)\(([^)]*)\) \{", text, re.MULTILINE)]
     assert len(found) == len(dict(found))
     return {name: types_of(taken) for name, taken in found}
@@ -295,22 +296,16 @@ def test_memory_begins_with_a_line_of_the_cache(shape, number):
 # ── builds ──
 
 
-def test_the_list_of_sources_is_that_of_the_room():
-    here = {path.relative_to(ROOM).as_posix() for path in ROOM.rglob("*.[ch]")}
-    assert here == {*SOURCES, *HEADERS}
-    assert len({*SOURCES, *HEADERS}) == len(SOURCES) + len(HEADERS)
-
-
 def copied(folder):
     """The room's C and its builds, somewhere else."""
-    for path in [path for path in ROOM.rglob("*") if path.suffix in (".c", ".h", library.SUFFIX)]:
+    for path in [path for path in ROOM.rglob("*") if path.suffix in (".c", ".h", Path(library_name("any")).suffix)]:
         copy = folder / path.relative_to(ROOM)
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(path.read_bytes())
     return folder
 
 
-@pytest.mark.parametrize("name", [*SOURCES, *HEADERS])
+@pytest.mark.parametrize("name", [str(path.relative_to(ROOM)) for path in [*c_sources(), *ROOM.glob("*.h")]])
 def test_the_digest_follows_every_source(name, tmp_path):
     room = copied(tmp_path)
     assert digest(room) == digest()
@@ -347,9 +342,9 @@ def test_a_file_that_is_no_library_is_passed_over_with_a_warning(damaged, left, 
 
 @needs_kernel
 def test_a_processor_gets_the_builds_that_it_can_run(monkeypatch):
-    level = ctypes.CDLL(str(library.FOLDER / f"kernel-any{library.SUFFIX}")).cpu_level()
+    level = ctypes.CDLL(str(library.FOLDER / library_name("any"))).cpu_level()
     names = {4: ["x86-64-v4", "x86-64-v3", "any"], 3: ["x86-64-v3", "any"]}.get(level, ["any"])
-    there = [name for name in names if (library.FOLDER / f"kernel-{name}{library.SUFFIX}").is_file()]
+    there = [name for name in names if (library.FOLDER / library_name(name)).is_file()]
     assert [build.name for build in library.builds()] == [f"kernel-{name}" for name in there]
     assert library.load().name == f"kernel-{there[0]}"
 

@@ -193,9 +193,9 @@ def test_a_batch_of_no_item_is_refused(size):
         (lambda t: t.tag_documents([["Ada"]]), r"sentences\[0\]: expected a list of words, got one string"),
         (lambda t: t.tag_documents([[["Ada", None]]]), r"sentences\[0\]\[1\]: expected a string, got None"),
         (lambda t: t.pipe("Ada"), "items: expected an iterable of texts, got one string"),
-        (lambda t: list(t.pipe(["Ada", None])), "expected a string, got None"),
-        (lambda t: list(t.pipe([b"Ada"])), "expected a string, got bytes"),
-        (lambda t: list(t.pipe([4])), "expected a list of words, got int"),
+        (lambda t: list(t.pipe(["Ada", None])), "expected texts or lists of words, got None"),
+        (lambda t: list(t.pipe([b"Ada"])), "expected texts or lists of words, got bytes"),
+        (lambda t: list(t.pipe([4])), "expected texts or lists of words, got int"),
         (lambda t: list(t.pipe([["Ada", 4]])), "expected a string, got int"),
     ],
 )

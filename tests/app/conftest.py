@@ -14,6 +14,8 @@ from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation, Share
 from fenestra.model.progress import Progress
 from fenestra.model.results import Entity, Result, TaggedToken, WordPlaces
+from fenestra.model.tagger import Tagger
+from tests.model.conftest import small_model
 
 
 class StubTagger:
@@ -164,3 +166,9 @@ def new_client():
 @pytest.fixture
 def refused():
     return assert_refused
+
+
+@pytest.fixture
+def small_tagger():
+    """A real tagger with random weights."""
+    return Tagger(small_model(documents=True, scheme="BIOES"), device="cpu")

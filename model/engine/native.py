@@ -240,7 +240,7 @@ class Native:
         functions = self._kernel.call(count)
         sum_GK = np.zeros((count // 2, len(self._tags)))  # as many words as there can be
         functions.sum_probabilities(log_TK, token_N, group_N, count, len(self._tags), sum_GK)
-        if not functions.apply_label_consistency(log_TK, token_N, group_N, count, count_G, sum_GK, self._consistency):
+        if functions.apply_label_consistency(log_TK, token_N, group_N, count, count_G, sum_GK, self._consistency):
             raise MemoryError
 
     def decode(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Paths:

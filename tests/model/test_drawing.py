@@ -104,7 +104,9 @@ def test_every_label_has_a_colour_and_the_usual_ones_keep_theirs():
 
 def test_more_labels_than_colours_are_drawn_too():
     entities = [Entity(n, n + 1, f"L{n:02}", "x", 0.5) for n in range(20)]
-    assert len(colours(drawn("x" * 20, entities))) == 20
+    found = colours(drawn("x" * 20, entities))
+    assert len(found) == 20
+    assert set(found) == set(_TONES)
 
 
 def test_colours_are_those_of_the_page():

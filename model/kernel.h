@@ -12,7 +12,7 @@
  *   U distinct words       M entities                        D width of a pretrained vector
  *   K tags                 F feature fields of a word        H hidden units, padded to whole panels
  *   N some of the tokens: a bag of windows, or the tokens of repeated words
- *   G n-grams of a word (words.c), repeated words (label_consistency.c)
+ *   G n-grams of a word        Q repeated words of documents
  *
  * x_of_word is indexed by word number, that is by place in the vocabulary (model/engine/vocabulary.py).
  */
@@ -198,11 +198,11 @@ API int64_t score_windows(const Network *network, const void *table, const float
 /* ── decode/label_consistency.c ── */
 API int64_t find_repeats(const int32_t *word_T, const int64_t *size_P, int64_t documents,
                          const uint8_t *evidence_of_word, const int32_t *lowered_of_word, int32_t *tally_of_lowered,
-                         int64_t *token_N, int64_t *group_N, int64_t *count_G);
+                         int64_t *token_N, int64_t *group_N, int64_t *count_Q);
 API void sum_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                           int64_t tags, double *sum_GK);
+                           int64_t tags, double *sum_QK);
 API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                                    const int64_t *count_G, const double *sum_GK, const LabelConsistency *weights);
+                                    const int64_t *count_Q, const double *sum_QK, const LabelConsistency *weights);
 
 /* ── decode/decode.c ── */
 API int64_t decode_paths(const float *log_TK, const int64_t *length_S, int64_t sentences, const TagTables *tables,

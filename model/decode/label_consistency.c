@@ -4,7 +4,7 @@
  * Three steps: find the words that a document repeats, sum p over the tokens of each, and add the mean of the others
  * to every token's scores. The formula is explained in model/decode/label_consistency.py.
  *
- * T tokens · P documents · K tags · N tokens of repeated words · G repeated words, each of one document
+ * T tokens · P documents · K tags · N tokens of repeated words · Q repeated words, each of one document
  */
 #include <stdlib.h>
 
@@ -17,12 +17,12 @@
  * lowered_of_word   (words) a number that words share which differ in case only
  * tally_of_lowered  (words) scratch memory; zeros before and after
  * token_N, group_N  (T) receive the tokens, rising, and the group of each, from 0
- * count_G           (T / 2) receives the tokens of each group, 2 or more
+ * count_Q           (T / 2) receives the tokens of each group, 2 or more
  * Returns N.
  */
 API int64_t find_repeats(const int32_t *word_T, const int64_t *size_P, int64_t documents,
                          const uint8_t *evidence_of_word, const int32_t *lowered_of_word, int32_t *tally_of_lowered,
-                         int64_t *token_N, int64_t *group_N, int64_t *count_G) {
+                         int64_t *token_N, int64_t *group_N, int64_t *count_Q) {
     int64_t token = 0, found = 0, groups = 0;
     for (int64_t document = 0; document < documents; document++) {
         int64_t end = token + size_P[document], first = found, candidates = found, groups_before = groups;
@@ -43,7 +43,7 @@ API int64_t find_repeats(const int32_t *word_T, const int64_t *size_P, int64_t d
                 continue;
             }
             if (*tally > 0) {
-                count_G[groups] = *tally;
+                count_Q[groups] = *tally;
                 *tally = (int32_t)(-++groups + groups_before);
             }
             token_N[found] = token_N[n];
@@ -66,13 +66,13 @@ static inline void exp_block(const float *log_p, int64_t count, float *p) {
  *
  * log_TK            (T, K)
  * token_N, group_N  (N) from find_repeats, N = count
- * sum_GK            (G, K) is added to
+ * sum_QK            (G, K) is added to
  */
 API void sum_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                           int64_t tags, double *sum_GK) {
+                           int64_t tags, double *sum_QK) {
     for (int64_t n = 0; n < count; n++) {
         const float *log_K = log_TK + token_N[n] * tags;
-        double *sum_K = sum_GK + group_N[n] * tags;
+        double *sum_K = sum_QK + group_N[n] * tags;
         for (int64_t k = 0; k < tags; k += LANES) {
             float p[LANES];
             int64_t block = tags - k < LANES ? tags - k : LANES;
@@ -113,12 +113,12 @@ static float log_sum_exp(float *x, int64_t tags, int64_t padded, float largest) 
 /* Combine log p of the tokens with the mean p of the other tokens of their words, in place.
  *
  * log_TK            (T, K)
- * token_N, group_N  (N), count_G  (G) from find_repeats, N = count
- * sum_GK            (G, K) from sum_probabilities
+ * token_N, group_N  (N), count_Q  (G) from find_repeats, N = count
+ * sum_QK            (G, K) from sum_probabilities
  * Returns OK or NO_MEMORY.
  */
 API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                                    const int64_t *count_G, const double *sum_GK, const LabelConsistency *weights) {
+                                    const int64_t *count_Q, const double *sum_QK, const LabelConsistency *weights) {
     int64_t tags = weights->tags, padded = (tags + LANES - 1) / LANES * LANES;
     const int64_t *label_K = weights->label_K;
     double *mean_K = malloc((size_t)(2 * tags + 1) * sizeof(double) + (size_t)padded * sizeof(float));
@@ -129,8 +129,8 @@ API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const
     for (int64_t n = 0; n < count; n++) {
         /* mean p of the other tokens of the word */
         float *log_K = log_TK + token_N[n] * tags;
-        const double *sum_K = sum_GK + group_N[n] * tags;
-        double others = (double)(count_G[group_N[n]] - 1);
+        const double *sum_K = sum_QK + group_N[n] * tags;
+        double others = (double)(count_Q[group_N[n]] - 1);
         mean_of_others(log_K, sum_K, others, label_K, tags, mean_K, mean_label);
 
         /* x = log p + same_tag · mean of the tag + same_label · mean of its label */

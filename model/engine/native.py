@@ -231,16 +231,16 @@ class Native:
             MemoryError: there is none for a few numbers a tag.
         """
         vocabulary, size_P = batch.vocabulary, np.array(batch.sizes, np.int64)
-        token_N, group_N, count_G = (np.empty(batch.tokens, np.int64) for _ in range(3))
+        token_N, group_N, count_Q = (np.empty(batch.tokens, np.int64) for _ in range(3))
         with self._lock:  # the vocabulary's scratch memory
             count = self._kernel.call(batch.tokens).find_repeats(
                 batch.word_T, size_P, len(size_P), vocabulary.evidence, vocabulary.lowered, vocabulary.tally, token_N,
-                group_N, count_G,
+                group_N, count_Q,
             )  # fmt: skip
         functions = self._kernel.call(count)
-        sum_GK = np.zeros((count // 2, len(self._tags)))  # as many words as there can be
-        functions.sum_probabilities(log_TK, token_N, group_N, count, len(self._tags), sum_GK)
-        if functions.apply_label_consistency(log_TK, token_N, group_N, count, count_G, sum_GK, self._consistency):
+        sum_QK = np.zeros((count // 2, len(self._tags)))  # as many words as there can be
+        functions.sum_probabilities(log_TK, token_N, group_N, count, len(self._tags), sum_QK)
+        if functions.apply_label_consistency(log_TK, token_N, group_N, count, count_Q, sum_QK, self._consistency):
             raise MemoryError
 
     def decode(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Paths:

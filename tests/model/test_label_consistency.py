@@ -157,7 +157,7 @@ def test_repeats_are_words_with_a_capital_that_a_document_has_again():
     found = find_repeats(documents)
     assert found.token_N.tolist() == [0, 4, 8, 9, 11]
     assert found.group_N.tolist() == [0, 0, 1, 1, 1]
-    assert found.count_G.tolist() == [2, 3]
+    assert found.count_Q.tolist() == [2, 3]
 
 
 def test_evidence_is_the_mean_of_the_others_and_its_sum_over_the_label():

@@ -141,7 +141,7 @@ def test_parameters_have_the_types_of_their_prototypes():
     parameters, result = functions["sum_probabilities"]
     assert [(p.name, p.type) for p in parameters] == [
         ("log_TK", ctypes.c_void_p), ("token_N", ctypes.c_void_p), ("group_N", ctypes.c_void_p),
-        ("count", ctypes.c_int64), ("tags", ctypes.c_int64), ("sum_GK", ctypes.c_void_p),
+        ("count", ctypes.c_int64), ("tags", ctypes.c_int64), ("sum_QK", ctypes.c_void_p),
     ]  # fmt: skip
     assert result == "void"
     assert functions["source_digest"] == ([], None)
@@ -168,7 +168,7 @@ def log_sums(**changed):
     """The arguments of ``sum_probabilities`` for two tokens of one word, some of them changed."""
     arguments = {
         "log_TK": np.log(np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)),
-        "token_N": np.array([0, 1]), "group_N": np.array([0, 0]), "count": 2, "tags": 2, "sum_GK": np.zeros((1, 2)),
+        "token_N": np.array([0, 1]), "group_N": np.array([0, 0]), "count": 2, "tags": 2, "sum_QK": np.zeros((1, 2)),
     }  # fmt: skip
     return {**arguments, **changed}
 
@@ -178,7 +178,7 @@ def test_a_call_that_fits_computes(build):
     arguments = log_sums()
     for functions in (build.short, build.long):
         functions.sum_probabilities(*arguments.values())
-    np.testing.assert_allclose(arguments["sum_GK"], [[1.5, 2.5]], atol=1e-6)
+    np.testing.assert_allclose(arguments["sum_QK"], [[1.5, 2.5]], atol=1e-6)
 
 
 @needs_kernel
@@ -189,10 +189,10 @@ def test_a_call_that_fits_computes(build):
         ({"token_N": np.zeros(2, np.int32)}, "token_N: expected an array of int64, got int32"),
         ({"token_N": np.zeros(2, np.uint64)}, "token_N: expected an array of int64, got uint64"),
         ({"group_N": np.zeros(2, np.bool_)}, "group_N: expected an array of int64, got bool"),
-        ({"sum_GK": np.zeros((1, 2), ">f8")}, "sum_GK: expected an array of float64, got >f8"),
+        ({"sum_QK": np.zeros((1, 2), ">f8")}, "sum_QK: expected an array of float64, got >f8"),
         ({"log_TK": np.zeros((2, 4), np.float32)[:, ::2]}, "lie end to end"),
         ({"log_TK": np.asfortranarray(np.zeros((2, 2), np.float32))}, "lie end to end"),
-        ({"sum_GK": np.zeros((2, 2)).T[:1]}, "lie end to end"),
+        ({"sum_QK": np.zeros((2, 2)).T[:1]}, "lie end to end"),
         ({"count": np.zeros(2, np.int64)}, "sum_probabilities"),
         ({"count": 2.5}, "sum_probabilities"),
         ({"token_N": 2}, "sum_probabilities"),
@@ -206,7 +206,7 @@ def test_an_argument_that_is_not_what_the_prototype_says_is_refused(changed, mes
 
 @needs_kernel
 @pytest.mark.parametrize(
-    ("one", "other"), [("log_TK", "token_N"), ("group_N", "count"), ("tags", "sum_GK"), ("token_N", "sum_GK")]
+    ("one", "other"), [("log_TK", "token_N"), ("group_N", "count"), ("tags", "sum_QK"), ("token_N", "sum_QK")]
 )
 def test_arguments_in_another_order_are_refused(one, other):
     arguments = log_sums()

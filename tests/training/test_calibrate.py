@@ -219,7 +219,7 @@ def raised(log_TK, repeats, weights, label_K):
     """log p after label consistency, one token after another."""
     raised_TK, p_TK = log_TK.astype(float), np.exp(log_TK.astype(float))
     of_label_KK = label_K[:, None] == label_K
-    for group in range(len(repeats.count_G)):
+    for group in range(len(repeats.count_Q)):
         tokens = repeats.token_N[repeats.group_N == group]
         for token in tokens:
             mean_K = p_TK[tokens[tokens != token]].mean(axis=0)

@@ -66,7 +66,7 @@ static inline void exp_block(const float *log_p, int64_t count, float *p) {
  *
  * log_TK            (T, K)
  * token_N, group_N  (N) from find_repeats, N = count
- * sum_QK            (G, K) is added to
+ * sum_QK            (Q, K) is added to
  */
 API void sum_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
                            int64_t tags, double *sum_QK) {
@@ -113,8 +113,8 @@ static float log_sum_exp(float *x, int64_t tags, int64_t padded, float largest) 
 /* Combine log p of the tokens with the mean p of the other tokens of their words, in place.
  *
  * log_TK            (T, K)
- * token_N, group_N  (N), count_Q  (G) from find_repeats, N = count
- * sum_QK            (G, K) from sum_probabilities
+ * token_N, group_N  (N), count_Q  (Q) from find_repeats, N = count
+ * sum_QK            (Q, K) from sum_probabilities
  * Returns OK or NO_MEMORY.
  */
 API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,

@@ -8,8 +8,8 @@
 # torch comes from: for training PyTorch's CPU builds unless told otherwise. Empty, torch comes from wherever pip looks by
 # itself, and on Linux that is the CUDA build on PyPI; any of PyTorch's own indexes will do as well.
 #
-# Packages go into a virtual environment without pip, which is copied whole into a clean base: the result has no compiler,
-# no pip cache, and the serve image no torch, gensim or seqeval, which proves the layering.
+# Packages go into a virtual environment without pip, which is copied whole into a trimmed base: the result has no
+# compiler, no pip, and the serve image no torch, gensim or seqeval, which proves the layering.
 
 # ── requirements: what pyproject.toml asks for, a file for each extra; only a change of them fetches packages again ──
 FROM python:3.11-slim AS requirements
@@ -73,12 +73,23 @@ COPY --from=wheel /wheels /wheels
 RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps /wheels/*.whl \
  && /opt/fenestra/bin/python -c 'import fenestra.training.job, gensim, seqeval.metrics, optuna, torch.utils.tensorboard'
 
-# ── runtime: the clean base of both images ──
-FROM python:3.11-slim AS runtime
+# ── trimmed: the base without pip and what else no image needs: documentation, translations, Python's own tests ──
+FROM python:3.11-slim AS trimmed
+RUN stdlib=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+ && site=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+ && rm -rf "$site"/* "$(dirname "$(command -v python)")"/pip* \
+      "$stdlib"/ensurepip "$stdlib"/idlelib "$stdlib"/lib2to3 "$stdlib"/pydoc_data "$stdlib"/test "$stdlib"/turtledemo \
+      /usr/share/python-wheels /usr/share/man /usr/share/locale \
+ && find /usr/share/doc -type f ! -name copyright -delete
+
+# ── runtime: the base of both images; copied into an empty one, or what was removed would still be in a layer of it ──
+FROM scratch AS runtime
+COPY --from=trimmed / /
 RUN groupadd --gid 65532 fenestra \
  && useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin fenestra \
  && install -d -o 65532 -g 65532 /models
-ENV PATH=/opt/fenestra/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PATH=/opt/fenestra/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # Checkpoints of one's own: what `train` writes and `serve` can load.
 VOLUME /models
 USER 65532:65532

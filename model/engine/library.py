@@ -12,10 +12,10 @@ import ctypes
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ Array = NDArray[Any]
 FOLDER = Path(__file__).parent
 _MANY = 4096  # tokens; looking up fewer takes less than half a millisecond
 _LINE = 64  # bytes of a line of the cache
-_addressof, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
+_addressof, _by_reference, _first_byte = ctypes.addressof, ctypes.byref, ctypes.c_char.from_buffer
 _SCALARS: dict[str, Any] = {
     "int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint32_t": ctypes.c_uint32, "float": ctypes.c_float,
     "void": None,
@@ -57,8 +57,13 @@ class Structure(ctypes.Structure):
         """
         if values.keys() != self.declared.keys():
             raise TypeError(f"{type(self).__name__}: expected {', '.join(self.declared)}, got {', '.join(values)}")
-        super().__init__(**{name: self.declared[name].convert(value) for name, value in values.items()})
+        super().__init__(**{name: self.declared[name].field(value) for name, value in values.items()})
         self._kept: list[Any] = list(values.values())
+
+    @classmethod
+    def zeros(cls) -> Self:
+        """One with 0 in all fields."""
+        return cls.__new__(cls)
 
     def keep(self, *arrays: Any) -> None:  # noqa: ANN401
         """Keep alive what arrays of addresses point to."""
@@ -73,29 +78,42 @@ class Parameter:
         if match is None:
             raise ValueError(f"kernel.h: cannot read {declaration!r}")
         kind, stars, self.name = match.groups()
-        self.type: Any
-        self.convert: Callable[[Any], Any]
-        if stars and kind in structures:
-            self.type, self.convert = ctypes.POINTER(structures[kind]), ctypes.byref
-        elif stars:
+        self._is_array = bool(stars) and kind not in structures
+        self.type: Any = ctypes.c_void_p
+        """Of a field."""
+        self.argument: Any = self
+        """What ctypes converts an argument with: a type of its own, or this with :meth:`from_param`."""
+        if self._is_array:
             # A pointer to pointers takes an array of addresses, and a pointer to void an array of any numbers.
             self._number = np.dtype("uint64" if stars == "**" else _NUMBERS[kind]) if kind != "void" else None
-            self.type, self.convert = ctypes.c_void_p, self._address
         else:
-            self.type, self.convert = _SCALARS[kind], _same
+            self.type = self.argument = ctypes.POINTER(structures[kind]) if stars else _SCALARS[kind]
 
-    def _address(self, array: Array | None) -> int | None:
-        """Where the numbers begin.
+    def field(self, value: Any) -> Any:  # noqa: ANN401
+        """The value of a field: of an array, where its numbers begin.
 
         Raises:
             TypeError: they are of another type, or do not lie end to end.
         """
+        if not self._is_array or value is None:
+            return value
+        self._check(value)
+        return address(value)
+
+    def from_param(self, array: Array | None) -> Any:  # noqa: ANN401
+        """As :meth:`field`, of an argument; ctypes calls it. Some hundred arrays pass here for each text."""
         if array is None:
             return None
-        number = self._number
-        if number is not None and array.dtype is not number and array.dtype != number:
-            raise TypeError(f"{self.name}: expected an array of {number}, got {array.dtype}")
-        return address(array)
+        if array.dtype is not self._number:
+            self._check(array)
+        try:
+            return _by_reference(_first_byte(array))  # type: ignore[arg-type]
+        except (TypeError, ValueError):  # as in `address`
+            return ctypes.c_void_p(address(array))
+
+    def _check(self, array: Array) -> None:
+        if self._number is not None and array.dtype != self._number:
+            raise TypeError(f"{self.name}: expected an array of {self._number}, got {array.dtype}")
 
 
 class Function:
@@ -103,9 +121,8 @@ class Function:
 
     def __init__(self, name: str, function: Any, parameters: list[Parameter], result: str | None) -> None:  # noqa: ANN401
         function.restype = ctypes.c_char_p if result is None else _SCALARS[result]
-        function.argtypes = [parameter.type for parameter in parameters]
-        self._name, self._function = name, function
-        self._converters = [parameter.convert for parameter in parameters]
+        function.argtypes = [parameter.argument for parameter in parameters]
+        self._name, self._function, self._count = name, function, len(parameters)
 
     def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401
         """Call it; the arrays are read and written where they lie.
@@ -113,10 +130,11 @@ class Function:
         Raises:
             TypeError: an argument is not what the prototype says, or there are too few or too many.
         """
+        if len(arguments) != self._count:  # ctypes lets more than these pass
+            raise TypeError(f"{self._name}: expected {self._count} arguments, got {len(arguments)}")
         try:
-            converted = [convert(one) for convert, one in zip(self._converters, arguments, strict=True)]
-            return self._function(*converted)
-        except (AttributeError, ValueError, ctypes.ArgumentError) as error:  # no array; their number; no number
+            return self._function(*arguments)
+        except ctypes.ArgumentError as error:
             raise TypeError(f"{self._name}: {error}") from error
 
 
@@ -243,7 +261,3 @@ def empty(shape: tuple[int, ...], dtype: type[np.generic] | str) -> Array:
     raw = np.empty(size + _LINE, np.uint8)
     begin = -address(raw) % _LINE
     return raw[begin : begin + size].view(kind).reshape(shape)
-
-
-def _same(value: Any) -> Any:  # noqa: ANN401
-    return value

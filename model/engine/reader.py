@@ -14,7 +14,7 @@ from fenestra.model.progress import Progress, parts
 from fenestra.model.results import Places, TextPlaces, WordPlaces
 from fenestra.model.text.tokens import cut_long
 
-_CONSTANTS = declarations().constants
+_CONSTANTS, _READING = declarations().constants, declarations().structures["Reading"]
 _UNKNOWN_RUN, _FULL = _CONSTANTS["READ_UNKNOWN_RUN"], _CONSTANTS["READ_FULL"]
 _AHEAD = 256  # unknown runs that are looked for at once
 _DISTANCE = 1 << 15  # code points that are looked through for them
@@ -131,7 +131,7 @@ class _Texts:
         )
         self.tokens_until = np.zeros(len(texts), np.int64)
         """How many tokens there are up to the end of each text."""
-        self._reading: Any = declarations().structures["Reading"](at=0, text=0, tokens=0, lines=0, stop=0, undecided=0)
+        self._reading: Any = _READING.zeros()
 
     def tokens(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The number of every token's word, and where it starts in its text, in code points."""

@@ -226,7 +226,7 @@ def test_too_few_or_too_many_arguments_are_refused(count):
 @needs_kernel
 def test_a_structure_of_another_kind_is_refused():
     structures = declarations().structures
-    reading = structures["Reading"](at=0, text=0, tokens=0, lines=0, stop=0, undecided=0)
+    reading = structures["Reading"].zeros()
     with pytest.raises(TypeError):
         library.load().short.apply_label_consistency(*[None] * 3, 0, None, None, reading)
 
@@ -241,6 +241,11 @@ def test_a_structure_holds_what_it_was_given_and_keeps_arrays_alive():
     held = np.ctypeslib.as_array(ctypes.cast(found.label_K, ctypes.POINTER(ctypes.c_int64)), (1000,))
     assert held.tolist() == list(range(1000))
     assert (found.tags, found.same_tag, found.same_label) == (2, 0.5, 1.0)
+
+
+def test_a_structure_of_zeros_holds_no_array():
+    found = declarations().structures["LabelConsistency"].zeros()
+    assert (found.tags, found.label_K, found.same_tag, found.same_label) == (0, None, 0, 0)
 
 
 @pytest.mark.parametrize("name", CONSISTENCY)
@@ -267,12 +272,12 @@ def test_a_structure_with_a_field_that_does_not_fit_is_refused(changed, message)
 def test_an_array_of_addresses_is_one_of_uint64():
     """A pointer to pointers; and a pointer to void takes any numbers."""
     features = declarations().structures["Features"].declared
-    assert features["table"].convert(np.zeros(2, np.uint64))
+    assert features["table"].field(np.zeros(2, np.uint64))
     with pytest.raises(TypeError, match="table: expected an array of uint64, got int64"):
-        features["table"].convert(np.zeros(2, np.int64))
+        features["table"].field(np.zeros(2, np.int64))
     for number in (np.int8, np.uint8, np.float16, np.float32):
-        assert features["codes"].convert(np.zeros(2, number))
-    assert features["codes"].convert(None) is None
+        assert features["codes"].field(np.zeros(2, number))
+    assert features["codes"].field(None) is None
 
 
 def test_the_address_of_an_array_is_where_its_numbers_begin():

@@ -40,6 +40,20 @@ def test_files_that_a_document_names_exist(document):
     assert beside == []
 
 
+@pytest.mark.parametrize("folder", ["app", "benchmarks", "deploy", "fenestra/cli", "model", "training"])
+def test_files_that_comments_name_exist(folder):
+    lost = {}
+    for path in (ROOT / folder).rglob("*.*"):
+        if path.suffix in {".py", ".c", ".h", ".toml", ".yaml", ".js", ".css", ".html"}:
+            text = path.read_text(encoding="utf-8")
+            named = re.findall(
+                r"\b(?:app|benchmarks|docs|fenestra|model|tests|training)/[\w/]+\.(?:py|c|h|md|toml)\b", text
+            )
+            lost[path.name] = [name for name in named if not (ROOT / name).exists()]
+    assert lost
+    assert [entry for entry in lost.items() if entry[1]] == []
+
+
 def test_every_test_that_the_lecture_table_names_exists():
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", LECTURE)
     assert len(named) > 15

@@ -4,6 +4,7 @@
 constant. What is between the two is what finding entities costs.
 """
 
+import argparse
 import sys
 
 from fastapi import FastAPI, Request
@@ -36,7 +37,8 @@ def with_echo(settings: Settings) -> FastAPI:
 
 
 def main() -> int:
-    """Serve until SIGTERM, as ``fenestra serve`` does."""
+    """Serve until SIGTERM, as ``fenestra serve`` does; all settings come from the environment."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     server.create_app = with_echo
     return server.serve(Settings.read())
 

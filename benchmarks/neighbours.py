@@ -1,4 +1,4 @@
-"""What a client's bad habits cost the others: p99 of one small request after another, in different company.
+"""What a client's bad habits cost the others: p99 of one small request after another, beside different neighbours.
 
 alone    nobody else is there
 slow     200 sockets that say nothing, stop in the middle of a request, or send a byte now and then
@@ -32,20 +32,20 @@ BEGINNINGS = {
 """What slow clients have sent, by what is slow about them; those that drip go on, a byte at a time."""
 
 
-async def p99_in_company(server: Server, seconds: float) -> dict[str, float]:
-    """The p99 of a small request in each company, in milliseconds.
+async def p99_beside_neighbours(server: Server, seconds: float) -> dict[str, float]:
+    """The p99 of a small request beside each kind of neighbour, in milliseconds.
 
     Args:
         server: asked.
-        seconds: how long in each company.
+        seconds: how long beside each.
     """
-    return {company.__name__.strip("_"): await _p99(server, seconds, company) for company in (_alone, _slow, _large)}
+    return {kind.__name__.strip("_"): await _p99(server, seconds, kind) for kind in (_alone, _slow, _large)}
 
 
-async def _p99(server: Server, seconds: float, company: Callable[[Server], Coroutine[Any, Any, None]]) -> float:
-    """Ask one small request after another while the company is there."""
+async def _p99(server: Server, seconds: float, neighbour: Callable[[Server], Coroutine[Any, Any, None]]) -> float:
+    """Ask one small request after another while the neighbour is there."""
     pool, took = Pool(server.port, 1), []
-    others = asyncio.create_task(company(server))
+    others = asyncio.create_task(neighbour(server))
     await asyncio.sleep(0.5)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:

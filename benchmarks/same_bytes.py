@@ -1,4 +1,4 @@
-"""A text gets the same bytes alone and in any company.
+"""Answers are batch-invariant: a text gets the same bytes alone and in any batch.
 
 Every text is posted alone first. Then, again and again, a random share of them is posted in lists of 1 to 200, so
 that each text comes to stand at every place; while others post their own, so that what the server tags together is

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from benchmarks import load
 from benchmarks.memory import serve_many, slope
-from benchmarks.neighbours import p99_in_company
+from benchmarks.neighbours import p99_beside_neighbours
 from benchmarks.reloads import reloads_under_load
 from benchmarks.same_bytes import LONGEST, compare
 from benchmarks.serving import Server, Usage
@@ -119,10 +119,10 @@ def same_bytes(size: int) -> Outcome:
 
 
 def neighbours(size: int) -> Outcome:
-    """``size`` seconds in each company."""
+    """``size`` seconds beside each kind of neighbour."""
     os.sched_setaffinity(0, {1})
     with Server(log_level="warning", cpu=0) as server, load.runner() as run:
-        p99 = run.run(p99_in_company(server, size))
+        p99 = run.run(p99_beside_neighbours(server, size))
     factors = {name: round(value / p99["alone"], 2) for name, value in p99.items()}
     kept = factors["slow"] <= _SLOW_FACTOR and factors["large"] <= _LARGE_FACTOR
     return Outcome(kept, f"p99 of a small request in ms {p99}, as a factor {factors}")

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contest.protocol import Contender, Material, Place, Words, serve
+from benchmarks.contest.protocol import Contender, Material, Place, Words, arguments, serve
 
 
 class Crf(Contender):
@@ -66,4 +66,4 @@ def main(material: str, copies: str, model: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*arguments(__doc__, "material", "copies", "model", "folder"))

@@ -52,7 +52,7 @@ def entrants(
         mine = [sys.executable, "-m", "benchmarks.contest.ours", *shared, str(model.absolute()), str(count)]
         found.append(Entrant(OURS, count, mine, forgets=True))
         found.append(Entrant("ours, int8", count, [*mine, "int8"]))
-        found.append(Entrant("ours, dense", count, [*mine, "dense"], ways=("raw",)))
+        found.append(Entrant("ours, reference", count, [*mine, "reference"], ways=("raw",)))
         if not _missing(paths).get("spaCy"):
             spacy = [
                 paths["PEER_PYTHON"],

@@ -1,19 +1,18 @@
 """Our tagger as a contender: ``python -m benchmarks.contest.ours MATERIAL COPIES MODEL THREADS [VARIANT]``."""
 
 import platform
-import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contest.protocol import Contender, Material, Place, Words, serve
+from benchmarks.contest.protocol import Contender, Material, Place, Words, arguments, serve
 from fenestra.model.results import Entity, Result
 from fenestra.model.tagger import Tagger
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "": {},
-    "dense": {"compiled": False, "cache_mb": 0},  # remembers nothing of a word from one batch to the next
+    "reference": {"engine": "reference"},  # NumPy; remembers nothing of a word from one batch to the next
     "int8": {"cache_numbers": "int8"},
 }
 """How a tagger is loaded."""
@@ -33,7 +32,7 @@ class Ours(Contender):
 
     def facts(self) -> dict[str, Any]:
         """Which model, which libraries."""
-        version = {"python": platform.python_version(), "torch": metadata.version("torch")}
+        version = {"python": platform.python_version(), "numpy": metadata.version("numpy")}
         return {"model": self._tagger.version, **version, **self._options}
 
     def raw(self, texts: Sequence[str]) -> list[list[Entity]]:
@@ -63,4 +62,4 @@ def main(material: str, copies: str, folder: str, threads: str, variant: str = "
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*arguments(__doc__, "material", "copies", "model", "threads", optional="variant"))

@@ -13,6 +13,7 @@ a peer runs this in its own virtual environment, which has nothing of ours.
 the contender's choice; or ``single``, one call for each sentence.
 """
 
+import argparse
 import gc
 import json
 import os
@@ -94,6 +95,16 @@ class Material:
         return [" ".join(words) for words in self._sentences] if way == "raw" else self._sentences
 
 
+def arguments(description: str | None, *names: str, optional: str = "") -> list[str]:
+    """The arguments of a contender's command line; of the optional one, the empty string where it is left out."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in names:
+        parser.add_argument(name)
+    if optional:
+        parser.add_argument(optional, nargs="?", default="")
+    return list(vars(parser.parse_args()).values())
+
+
 def serve(load: Callable[[], Contender], material: Material) -> None:
     """Load a contender, say so, and answer until standard input ends."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
@@ -104,13 +115,13 @@ def serve(load: Callable[[], Contender], material: Material) -> None:
     contender = load()
     ready = {"load_seconds": time.perf_counter() - began, **contender.facts()}
     out.write(json.dumps(ready) + "\n")
-    desk = Desk(contender, material)
+    responder = Responder(contender, material)
     for line in sys.stdin:
-        out.write(json.dumps(desk.answer(json.loads(line))) + "\n")
+        out.write(json.dumps(responder.answer(json.loads(line))) + "\n")
 
 
-class Desk:
-    """Where the questions of the protocol are answered."""
+class Responder:
+    """Answers the questions of the protocol."""
 
     def __init__(self, contender: Contender, material: Material) -> None:
         self._contender = contender

@@ -12,7 +12,7 @@ from benchmarks.contest import table
 from benchmarks.contest.chart import bars
 from benchmarks.contest.crf_peer import spelt
 from benchmarks.contest.entrants import CRF, SPACY, Entrant, entrants
-from benchmarks.contest.protocol import Desk, Material
+from benchmarks.contest.protocol import Material, Responder
 from benchmarks.contest.rounds import Process, Row, f1, plan, play, score, tune
 from fenestra.model.tags import spans, write_tags
 from tests.benchmarks.stand_in import StandIn
@@ -62,7 +62,8 @@ class TestEntrants:
     def test_without_peers_ours_is_alone_and_it_is_said_what_is_missing(self, tmp_path):
         found, skipped = entrants(tmp_path, tmp_path / "m", 2, [1, 2], {})
         assert [(one.name, one.threads) for one in found] == [
-            ("ours", 1), ("ours, int8", 1), ("ours, dense", 1), ("ours", 2), ("ours, int8", 2), ("ours, dense", 2),
+            ("ours", 1), ("ours, int8", 1), ("ours, reference", 1),
+            ("ours", 2), ("ours, int8", 2), ("ours, reference", 2),
         ]  # fmt: skip
         assert skipped == [
             "no spaCy: PEER_PYTHON, SPACY_MODEL not set", "no CRF: CRF_PYTHON, CRF_MODEL, PEER_DIR not set",
@@ -72,7 +73,7 @@ class TestEntrants:
         found, skipped = entrants(tmp_path, tmp_path / "m", 2, [1, 2], PEERS)
         assert skipped == []
         assert [one.name for one in found if one.threads == 1] == [
-            "ours", "ours, int8", "ours, dense", "spaCy, BLIS", "spaCy, OpenBLAS", "CRF",
+            "ours", "ours, int8", "ours, reference", "spaCy, BLIS", "spaCy, OpenBLAS", "CRF",
         ]  # fmt: skip
         assert "CRF" not in [one.name for one in found if one.threads == 2]
 
@@ -104,24 +105,24 @@ class TestMaterial:
         assert first[0][0] is not second[0][0]
 
 
-class TestDesk:
+class TestResponder:
     @pytest.mark.parametrize("batch", ["large", "single"])
     @pytest.mark.parametrize("way", ["raw", "tokens"])
     def test_a_pass_tags_everything_and_what_it_found_can_be_had(self, material, way, batch):
-        desk = Desk(StandIn(forgets=False), Material(material, 2))
-        assert desk.answer({"do": "pass", "way": way, "batch": batch, "copies": 2})["seconds"] > 0
-        found = desk.answer({"do": "found"})["found"]
+        responder = Responder(StandIn(forgets=False), Material(material, 2))
+        assert responder.answer({"do": "pass", "way": way, "batch": batch, "copies": 2})["seconds"] > 0
+        found = responder.answer({"do": "found"})["found"]
         first = [(0, 3, "PER"), (8, 15, "PER")] if way == "raw" else [(0, 1, "PER"), (2, 3, "PER")]
         assert found[0][:2] == first
         assert len(found) == 2 * (2 if (way, batch) == ("raw", "large") else 3)
 
     def test_as_many_calls_are_timed_as_are_asked_for(self, material):
-        desk = Desk(StandIn(forgets=False), Material(material, 1))
-        assert len(desk.answer({"do": "calls", "way": "raw", "count": 5})["ms"]) == 5
+        responder = Responder(StandIn(forgets=False), Material(material, 1))
+        assert len(responder.answer({"do": "calls", "way": "raw", "count": 5})["ms"]) == 5
 
     def test_a_contender_that_keeps_its_model_cannot_forget(self, material):
         with pytest.raises(NotImplementedError, match="StandIn"):
-            Desk(StandIn(forgets=False), Material(material, 1)).answer({"do": "fresh"})
+            Responder(StandIn(forgets=False), Material(material, 1)).answer({"do": "fresh"})
 
     def test_the_entities_that_tags_spell_are_ours(self):
         tags = write_tags([(0, 2, "PER"), (3, 4, "LOC"), (4, 6, "LOC"), (7, 8, "PER")], 8)

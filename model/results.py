@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.decoding import Paths
-from fenestra.model.tags import Span
 
 
 class Alternative(NamedTuple):
@@ -74,15 +73,6 @@ class RankedToken(TaggedToken):
     """A token that knows its alternatives."""
 
     alternatives: Sequence[Alternative] = ()
-
-
-class Prediction(NamedTuple):
-    """What the model says of one sentence: a tag and a score per token, and the spans with theirs."""
-
-    tags: list[str]
-    token_scores: list[float]
-    spans: list[Span]
-    span_scores: list[float]
 
 
 class TextPlaces:
@@ -283,17 +273,6 @@ def any_within(true_T: NDArray[np.bool_], begin_M: NDArray[np.int64], end_M: NDA
     count_T = np.concatenate([[0], true_T.cumsum()])
     found_M: NDArray[np.bool_] = count_T[end_M] > count_T[begin_M]
     return found_M
-
-
-def prediction(result: Result) -> Prediction:
-    """What a result says of a sentence of words."""
-    tokens = result.tokens[:]
-    return Prediction(
-        [token.tag for token in tokens],
-        [token.score for token in tokens],
-        [Span(entity.start, entity.end, entity.label) for entity in result],
-        [entity.score for entity in result],
-    )
 
 
 # As ``_make``, in half the time.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fenestra.model import checkpoint
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.decode.alternatives import best_others, label_log_products, tag_probabilities
-from fenestra.model.decode.decoding import Paths, iob2_tags, tag_tables
+from fenestra.model.decode.decoding import Paths, tag_tables
 from fenestra.model.decode.viterbi import forward_backward
 from fenestra.model.engine import library
 from fenestra.model.engine.gpu import resolve_device, torch_scorer
@@ -30,13 +30,11 @@ from fenestra.model.progress import Progress, finish
 from fenestra.model.results import (
     Alternative,
     Places,
-    Prediction,
     RankedEntity,
     Result,
     TaggedToken,
     Tags,
     WordPlaces,
-    prediction,
     results,
     scores,
 )
@@ -82,7 +80,7 @@ class Tagger:
         self.device = resolve_device(self._options.device)
         """``cpu``, ``cuda`` or ``cuda:N``."""
         self._tags = tag_set(self.labels, self.config.scheme)
-        self._names = iob2_tags(self.labels)
+        self._names = tag_set(self.labels, "IOB2")
         self._transitions = crf_of(model)
         self._engine = _engine(model, self._options, self.device)
         self.engine = self._engine.name
@@ -287,10 +285,6 @@ class Tagger:
             RunError: they are not, or a score is not finite.
         """
         check(self.tag)
-
-    def predict(self, documents: Iterable[Sentences]) -> Iterator[list[Prediction]]:
-        """As :meth:`tag_documents`, as tags and spans, reading no further ahead than a batch."""
-        return ([prediction(result) for result in document] for document in self._documents(documents))
 
     def log_probabilities(self, documents: Sequence[Sentences]) -> NDArray[np.float32]:
         """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K).

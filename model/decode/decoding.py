@@ -18,21 +18,9 @@ from numpy.typing import NDArray
 
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.viterbi import best_path, forward_backward
-from fenestra.model.tags import Scheme, Span, split_tag, tag_set, transitions
+from fenestra.model.tags import Scheme, split_tag, transitions
 
 _TO_IOB2 = str.maketrans("SE", "BI")
-
-
-class Decoded(NamedTuple):
-    """A sentence read off its best path."""
-
-    tags: list[str]
-    """IOB2, one a token."""
-    tag_probabilities: NDArray[np.float32]
-    """Of those tags, one a token: the sum over all columns that IOB2 writes the same way."""
-    spans: list[Span]
-    log_products: NDArray[np.float32]
-    """Log of the probability of each span's tags: Σ log p over its tokens, along the path."""
 
 
 class Paths(NamedTuple):
@@ -41,7 +29,7 @@ class Paths(NamedTuple):
     column_T: NDArray[np.int64]
     """The column of each token's tag inside the network."""
     tag_T: NDArray[np.int64]
-    """The tag that is written outside: its place in :func:`iob2_tags`."""
+    """The tag that is written outside: its place in the tag set of IOB2."""
     probability_T: NDArray[np.float32]
     """Of that tag: the sum over all columns that IOB2 writes the same way."""
     begin_M: NDArray[np.int64]
@@ -75,11 +63,6 @@ class TagTables(NamedTuple):
     """The columns that IOB2 writes the same way, itself first; K where there are no more."""
 
 
-def iob2_tags(labels: Sequence[str]) -> tuple[str, ...]:
-    """The tags of answers: O first, then B and I of each label."""
-    return tag_set(labels, "IOB2")
-
-
 def labels_of(tags: Sequence[str]) -> list[str]:
     """The labels of some tags, in order of appearance."""
     return list(dict.fromkeys(label for _, label in map(split_tag, tags) if label))
@@ -100,32 +83,6 @@ def tag_tables(tags: tuple[str, ...], scheme: Scheme) -> TagTables:
         np.array([prefix in "ES" for prefix, _ in split]),
         np.array([columns + [len(tags)] * (most - len(columns)) for columns in same]),
     )
-
-
-def decode(
-    log_p_TK: NDArray[np.float32],
-    lengths: Sequence[int],
-    tags: Sequence[str],
-    scheme: Scheme,
-    learned: Transitions | None = None,
-) -> Iterator[Decoded]:
-    """Read every sentence off its best legal path; arguments as of :func:`best_paths`."""
-    paths = read_paths(log_p_TK, lengths, tags, scheme, learned)
-    labels = labels_of(tags)
-    names = iob2_tags(labels)
-    bounds_M = zip(paths.begin_M.tolist(), paths.end_M.tolist(), paths.label_M.tolist(), strict=True)
-    found = [Span(begin, end, labels[label]) for begin, end, label in bounds_M]
-    used = 0
-    for length, end in zip(lengths, accumulate(lengths), strict=True):
-        begin, first = end - length, used
-        while used < len(found) and found[used].end <= end:
-            used += 1
-        yield Decoded(
-            [names[tag] for tag in paths.tag_T[begin:end].tolist()],
-            paths.probability_T[begin:end],
-            [Span(span.start - begin, span.end - begin, span.label) for span in found[first:used]],
-            paths.log_product_M[first:used],
-        )
 
 
 def read_paths(

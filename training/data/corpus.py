@@ -15,10 +15,11 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from fenestra.model.errors import ConfigError, DataError
-from fenestra.model.tags import OUTSIDE, Span, spans, split_tag, write_tags
+from fenestra.model.tags import OUTSIDE, split_tag
 from fenestra.model.text.conll import DOCSTART, LONGEST_DOCUMENT, columns, open_bytes, read_lines
 from fenestra.training import sources
 from fenestra.training.config import DataConfig, ReadScheme
+from fenestra.training.data.spans import Span, spans, write_tags
 
 FileScheme = Literal["IOB1", "IOB2", "BIOES"]
 FIRST_PROBLEMS = 20

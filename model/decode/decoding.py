@@ -100,7 +100,7 @@ def read_paths(
     begin_M, end_M = np.flatnonzero(begins_T), np.flatnonzero(ends_T) + 1
     chosen_T = log_p_TK[token_T, column_T]
     if learned:
-        log_p_TK, given_T = _marginals(log_p_TK, lengths, column_T, learned)
+        log_p_TK, given_T = marginals(log_p_TK, lengths, column_T, learned)
         chosen_T = np.where(begins_T, log_p_TK[token_T, column_T], given_T)
     # p(B-PER) in IOB2 is p(B-PER) + p(S-PER) in BIOES; the column behind the last has probability 0.
     p_TK = np.concatenate([np.exp(log_p_TK), np.zeros((len(column_T), 1), np.float32)], axis=1)
@@ -185,7 +185,7 @@ def _sums(value_T: NDArray[np.float32], begin_M: NDArray[np.int64], end_M: NDArr
     return result
 
 
-def _marginals(
+def marginals(
     log_p_TK: NDArray[np.float32], lengths: Sequence[int], column_T: NDArray[np.int64], learned: Transitions
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The marginals of all tags, and the probability of each tag on its path given the one before, as logarithms."""

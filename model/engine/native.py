@@ -22,7 +22,7 @@ from fenestra.model.engine.library import Array, Kernel, Structure, declarations
 from fenestra.model.engine.reader import NativeBatch, Reader
 from fenestra.model.engine.reference import NAN_SCORES, crf_of
 from fenestra.model.engine.row_cache import Mirror, Numbers, RowCache
-from fenestra.model.engine.stages import PIECE, Item, Sentences, Window, grouped
+from fenestra.model.engine.stages import PIECE, Document, Window, grouped
 from fenestra.model.engine.vocabulary import Vocabulary
 from fenestra.model.engine.weights import Weights
 from fenestra.model.errors import RunError
@@ -163,9 +163,9 @@ class Native:
         )
         self._lock = Lock()
 
-    def read(self, items: Sequence[Item]) -> Iterator[Progress | NativeBatch]:
-        """Read texts and sentences of words; see :class:`fenestra.model.engine.stages.Engine`."""
-        for group in grouped(items, self._scorer.piece):
+    def read(self, documents: Sequence[Document]) -> Iterator[Progress | NativeBatch]:
+        """Read documents into batches; see :class:`fenestra.model.engine.stages.Engine`."""
+        for group in grouped(documents, self._scorer.piece):
             with self._lock:
                 reader = Reader(self._kernel, self._current_vocabulary())
             work = reader.read(group)
@@ -177,13 +177,6 @@ class Native:
                     yield progress
             yield Progress("tokenize")
             yield reader.batch
-
-    def read_documents(self, documents: Sequence[Sentences]) -> NativeBatch:
-        """Read documents whose sentences are words already."""
-        with self._lock:
-            reader = Reader(self._kernel, self._current_vocabulary())
-            reader.read_documents(documents)
-        return reader.batch
 
     def look_up(self, batch: NativeBatch) -> tuple[_Context, int]:
         """Case classes and topics of the documents, and how many tokens have no pretrained vector."""
@@ -259,15 +252,8 @@ class Native:
         )  # fmt: skip
         if entities < 0:
             raise MemoryError
-        return Paths(
-            column_T,
-            tag_T,
-            probability_T,
-            begin_M[:entities],
-            end_M[:entities],
-            label_M[:entities],
-            product_M[:entities],
-        )
+        begin_M, end_M, label_M = begin_M[:entities], end_M[:entities], label_M[:entities]
+        return Paths(column_T, tag_T, probability_T, begin_M, end_M, label_M, product_M[:entities])
 
     def is_oov(self, batch: NativeBatch) -> NDArray[np.bool_]:
         """Which tokens are out-of-vocabulary words."""

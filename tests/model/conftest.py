@@ -8,7 +8,8 @@ from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.engine import library
 from fenestra.model.engine.native import Native
-from fenestra.model.engine.reference import Reference
+from fenestra.model.engine.reader import Reader
+from fenestra.model.engine.reference import Reference, ReferenceBatch
 from fenestra.model.network.context import case_classes, case_evidence
 from fenestra.model.network.parameters import Parameters, shapes
 from fenestra.model.progress import finish
@@ -107,9 +108,21 @@ def engines_of(model):
     return [Reference(model), *builds]
 
 
+def batch_of(engine, documents):
+    """Documents of sentences of words, in one batch however many they are."""
+    if isinstance(engine, Reference):
+        batch = ReferenceBatch()
+        for document in documents:
+            batch.read_words(document)
+        return batch
+    reader = Reader(engine._kernel, engine._current_vocabulary())
+    list(reader.read(documents))
+    return reader.batch
+
+
 def log_probabilities(engine, documents, begin=0, end=None):
     """Log p of tokens, end to end, by their windows alone."""
-    batch = engine.read_documents(documents)
+    batch = batch_of(engine, documents)
     context, _ = engine.look_up(batch)
     return finish(engine.score(batch, context, begin, batch.tokens if end is None else end))
 

@@ -221,7 +221,7 @@ def test_a_result_is_a_list_of_its_entities_and_its_tokens():
     assert result == TAGGER(TEXTS[0])
     assert result != TAGGER(TEXTS[3])
     others = TAGGER(TEXTS[0].lower())
-    assert Result(list(result), others.tokens, result._places) != result
+    assert Result(list(result), others.tokens, result.source) != result
     assert repr(result) == repr(list(result))
     with pytest.raises(TypeError, match="unhashable"):
         hash(result)

@@ -20,6 +20,8 @@ from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.viterbi import best_path, forward_backward
 from fenestra.model.tags import Scheme, split_tag, transitions
 
+Scores = NDArray[np.float32]
+
 _TO_IOB2 = str.maketrans("SE", "BI")
 
 
@@ -86,13 +88,9 @@ def tag_tables(tags: tuple[str, ...], scheme: Scheme) -> TagTables:
 
 
 def read_paths(
-    log_p_TK: NDArray[np.float32],
-    lengths: Sequence[int],
-    tags: Sequence[str],
-    scheme: Scheme,
-    learned: Transitions | None = None,
+    log_p_TK: Scores, lengths: Sequence[int], tags: Sequence[str], scheme: Scheme, learned: Transitions | None = None
 ) -> Paths:
-    """Find the best legal path of every sentence and read tags and entities off it; arguments as of :func:`best_paths`."""  # noqa: E501
+    """Find the best legal path of every sentence and read it; arguments as of :func:`best_paths`."""
     tables = tag_tables(tuple(tags), scheme)
     column_T = best_paths(log_p_TK, lengths, tags, scheme, learned)
     begins_T, ends_T = _boundaries(column_T, lengths, tables)
@@ -107,23 +105,12 @@ def read_paths(
     probability_T = np.zeros(len(column_T), dtype=np.float32)
     for same_T in tables.same_iob2_KA[column_T].T:
         probability_T += p_TK[token_T, same_T]
-    return Paths(
-        column_T,
-        np.where(label_T >= 0, 2 * label_T + np.where(begins_T, 1, 2), 0),
-        probability_T.clip(0.0, 1.0),
-        begin_M,
-        end_M,
-        label_T[begin_M],
-        _sums(chosen_T, begin_M, end_M),
-    )
+    tag_T, product_M = np.where(label_T >= 0, 2 * label_T + np.where(begins_T, 1, 2), 0), sums(chosen_T, begin_M, end_M)
+    return Paths(column_T, tag_T, probability_T.clip(0.0, 1.0), begin_M, end_M, label_T[begin_M], product_M)
 
 
 def best_paths(
-    log_p_TK: NDArray[np.float32],
-    lengths: Sequence[int],
-    tags: Sequence[str],
-    scheme: Scheme,
-    learned: Transitions | None = None,
+    log_p_TK: Scores, lengths: Sequence[int], tags: Sequence[str], scheme: Scheme, learned: Transitions | None = None
 ) -> NDArray[np.int64]:
     """Find the most probable legal tag sequence of every sentence.
 
@@ -176,18 +163,18 @@ def _boundaries(
     return begins_T, ends_T
 
 
-def _sums(value_T: NDArray[np.float32], begin_M: NDArray[np.int64], end_M: NDArray[np.int64]) -> NDArray[np.float32]:
+def sums(value_T: Scores, begin_M: NDArray[np.int64], end_M: NDArray[np.int64]) -> Scores:
     """Add up the values of every interval."""
     if not len(begin_M):
         return np.zeros(0, dtype=np.float32)
     edges = np.stack([begin_M, end_M], axis=1).reshape(-1)
-    result: NDArray[np.float32] = np.add.reduceat(np.append(value_T, np.float32(0)), edges)[::2]
+    result: Scores = np.add.reduceat(np.append(value_T, np.float32(0)), edges)[::2]
     return result
 
 
 def marginals(
-    log_p_TK: NDArray[np.float32], lengths: Sequence[int], column_T: NDArray[np.int64], learned: Transitions
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    log_p_TK: Scores, lengths: Sequence[int], column_T: NDArray[np.int64], learned: Transitions
+) -> tuple[Scores, Scores]:
     """The marginals of all tags, and the probability of each tag on its path given the one before, as logarithms."""
     marginal_TK, given_T = np.empty_like(log_p_TK), np.zeros(len(column_T), np.float32)
     for begin, end in _sentences(lengths):

@@ -82,7 +82,7 @@ class Parameter:
             self._number = np.dtype("uint64" if stars == "**" else _NUMBERS[kind]) if kind != "void" else None
             self.type, self.convert = ctypes.c_void_p, self._address
         else:
-            self.type, self.convert = _SCALARS[kind], _same
+            self.type, self.convert = _SCALARS[kind], lambda number: number
 
     def _address(self, array: Array | None) -> int | None:
         """Where the numbers begin.
@@ -136,42 +136,27 @@ class Declarations:
         self.structures: dict[str, type[Structure]] = {}
         for body, name in _STRUCT.findall(text):
             fields = [Parameter(line, self.structures) for line in filter(str.strip, body.split(";"))]
-            self.structures[name] = type(
-                name,
-                (Structure,),
-                {
-                    "_fields_": [(field.name, field.type) for field in fields],
-                    "declared": {field.name: field for field in fields},
-                    "__doc__": "As in ``kernel.h``.",
-                },
-            )
+            members = {"_fields_": [(f.name, f.type) for f in fields], "declared": {f.name: f for f in fields}}
+            self.structures[name] = type(name, (Structure,), members)
         self.functions = {
             name: ([] if taken == "void" else [Parameter(p, self.structures) for p in taken.split(",")],
                    None if star else result)
             for result, star, name, taken in _PROTOTYPE.findall(text)
         }  # fmt: skip
 
-    def bind(self, library: ctypes.CDLL) -> "Functions":
-        """The functions of a library, by their names."""
-        return Functions(
-            {name: Function(name, getattr(library, name), *types) for name, types in self.functions.items()}
-        )
-
 
 class Functions:
-    """The functions of a library as attributes."""
+    """The declared functions of a library, as attributes."""
 
-    def __init__(self, functions: dict[str, Function]) -> None:
-        self.__dict__.update(functions)
+    def __init__(self, declared: Declarations, library: ctypes.CDLL) -> None:
+        for name, types in declared.functions.items():
+            setattr(self, name, Function(name, getattr(library, name), *types))
 
     def __getattr__(self, name: str) -> Function:
         raise AttributeError(f"the compiled kernel has no function {name}")
 
 
-@cache
-def declarations() -> Declarations:
-    """What the header beside the sources declares, read once."""
-    return Declarations((ROOM / "kernel.h").read_text(encoding="utf-8"))
+DECLARED = Declarations((ROOM / "kernel.h").read_text(encoding="utf-8"))
 
 
 class Kernel:
@@ -192,7 +177,7 @@ class Kernel:
         library.source_digest.restype = ctypes.c_char_p
         if library.source_digest() != digest(FOLDER.parent).encode():
             raise OSError(f"{path}: compiled from other sources; install the project again")
-        self.short, self.long = declarations().bind(ctypes.PyDLL(str(path))), declarations().bind(library)
+        self.short, self.long = Functions(DECLARED, ctypes.PyDLL(str(path))), Functions(DECLARED, library)
         self.short.fill_crc_table()
 
     def call(self, tokens: int, each: float = 1.0) -> Functions:
@@ -243,7 +228,3 @@ def empty(shape: tuple[int, ...], dtype: type[np.generic] | str) -> Array:
     raw = np.empty(size + _LINE, np.uint8)
     begin = -address(raw) % _LINE
     return raw[begin : begin + size].view(kind).reshape(shape)
-
-
-def _same(value: Any) -> Any:  # noqa: ANN401
-    return value

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fenestra.model.engine.library import Kernel, declarations
+from fenestra.model.engine.library import DECLARED, Kernel
 from fenestra.model.engine.stages import PIECE, Batch, Document
 from fenestra.model.engine.vocabulary import LONG, Vocabulary
 from fenestra.model.progress import Progress
 from fenestra.model.results import Places
 from fenestra.model.text.tokens import cut_long
 
-_CONSTANTS = declarations().constants
+_CONSTANTS = DECLARED.constants
 _UNKNOWN_RUN, _FULL = _CONSTANTS["READ_UNKNOWN_RUN"], _CONSTANTS["READ_FULL"]
 _AHEAD = 256  # unknown runs that are looked for at once
 _DISTANCE = 1 << 15  # code points that are looked through for them
@@ -99,7 +99,7 @@ class _Texts:
         self._lines = np.empty(most, np.uint8)
         self.tokens_until = np.zeros(len(texts), np.int64)
         """How many tokens there are up to the end of each text."""
-        self._reading: Any = declarations().structures["Reading"](at=0, text=0, tokens=0, lines=0, stop=0, undecided=0)
+        self._reading: Any = DECLARED.structures["Reading"](at=0, text=0, tokens=0, lines=0, stop=0, undecided=0)
 
     def tokens(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The number of every token's word, and where it starts in its text, in code points."""

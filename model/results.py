@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.decoding import Paths
+from fenestra.model.drawing import draw, joined
 
 
 class Alternative(NamedTuple):
@@ -167,9 +168,7 @@ class Result(list[Entity]):
         return Result, (list(self), self.tokens, self.source)
 
     def _repr_html_(self) -> str:
-        from fenestra.model.drawing import draw  # only a notebook needs it
-
-        return draw(self)
+        return draw(self.source, self)
 
 
 # As ``_make``, in half the time.
@@ -235,11 +234,6 @@ def any_within(true_T: NDArray[np.bool_], begin_M: NDArray[np.int64], end_M: NDA
     count_T = np.concatenate([[0], true_T.cumsum()])
     found_M: NDArray[np.bool_] = count_T[end_M] > count_T[begin_M]
     return found_M
-
-
-def joined(piece: str | Sequence[str]) -> str:
-    """A part of a text, or of a sentence of words, as a string."""
-    return piece if isinstance(piece, str) else " ".join(piece)
 
 
 def _to_dict(found: Entity | TaggedToken) -> dict[str, Any]:

@@ -48,16 +48,9 @@ class Tagger:
     def __init__(
         self, model: Checkpoint, *, folder: Path | None = None, device: str = "auto", **options: Any  # noqa: ANN401
     ) -> None:  # fmt: skip
-        """Set a model up.
+        """Set a model up; without the folder that it was loaded from, the tagger cannot be pickled.
 
-        Args:
-            model: in memory.
-            folder: where it was loaded from; without, the tagger cannot be pickled.
-            device: as of :meth:`load`.
-            options: likewise.
-
-        Raises:
-            InputError: there is no such device or engine here.
+        Options and what is raised are as of :meth:`load`.
         """
         self._options = {"device": device, **options}
         self.config, self.version, self.labels = model.config, model.version, model.config.labels
@@ -103,11 +96,7 @@ class Tagger:
         return cls(checkpoint.load(Path(folder)), folder=Path(folder), device=device, engine=engine, **options)
 
     def __call__(self, text: str, *, alternatives: int = 0) -> Result:
-        """Find the entities of one text, ordered by start, with ``text[e.start:e.end] == e.text``.
-
-        Args:
-            text: any text.
-            alternatives: as of :meth:`tag`.
+        """Find the entities of one text, ordered by start, with ``text[e.start:e.end] == e.text``; see :meth:`tag`.
 
         Raises:
             TypeError: ``text`` is not a string.
@@ -118,12 +107,10 @@ class Tagger:
         return finish(self.work([text], alternatives=alternatives))[0]
 
     def tag(self, texts: Iterable[str], *, alternatives: int = 0) -> list[Result]:
-        """Find the entities of every text.
+        """Find the entities of every text; for a stream without end, see :meth:`pipe`.
 
-        Args:
-            texts: any number; for a stream without end, see :meth:`pipe`.
-            alternatives: how many runner-up tags of each token, and labels of each entity, to tell
-                (``entity.alternatives``).
+        ``alternatives`` says how many runner-up tags of each token, and labels of each entity, to tell
+        (``entity.alternatives``).
 
         Raises:
             TypeError: ``texts`` is a single string, or one of them is not a string.
@@ -184,13 +171,8 @@ class Tagger:
         """Tag texts (strings) and sentences of words (lists), yielding control after every few milliseconds of work.
 
         However large an item is, a caller can do something else now and then. The bits of an answer depend on its item
-        alone, not on the batch it is tagged in.
-
-        Yields:
-            What was done since the last time.
-
-        Returns:
-            One result an item, in order.
+        alone, not on the batch it is tagged in. Yields what was done since the last time, and returns one result an
+        item, in order.
 
         Raises:
             InputError: a word is empty.
@@ -200,9 +182,7 @@ class Tagger:
     def explain(self, item: Item, token: int) -> Explanation:
         """Say what each word around a token of a text, or of a sentence of words, adds to the score of its tag.
 
-        Args:
-            item: as of :meth:`work`.
-            token: its place among the tokens of the result, from 0.
+        ``token`` is its place among the tokens of the result, from 0.
 
         Raises:
             InputError: there is no such token, or a word is empty.
@@ -240,23 +220,17 @@ class Tagger:
         split = split_logit(self.parameters, self.config.activation, self.lexicon, window, column)
         consistency = self.calibration.temperature * float(log_TK[token - begin, column] - alone_K[column])
         (place,) = batch.places
-        start, stop, text = place.of(token, token + 1)
-        tag, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
         shares = []
         for position, share in enumerate(split.share_W, start=-self.config.context):
             at = token + position
-            seen = place.of(at, at + 1) if begin <= at < end else (None, None, None)
-            shares.append(Share(position, seen[2], seen[0], seen[1], share))
+            start, stop, text = place.of(at, at + 1) if begin <= at < end else (None, None, None)
+            shares.append(Share(position, text, start, stop, share))
         yield Progress("network")
-        return Explanation(
-            TaggedToken(text, start, stop, tag, score),
-            self._tags[column],
-            split.logit + consistency,
-            split.bias,
-            split.document + consistency,
-            split.method,
-            shares,
-        )
+        start, stop, text = place.of(token, token + 1)
+        tag, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
+        tagged, logit, document = TaggedToken(text, start, stop, tag, score), split.logit, split.document
+        rest = (logit + consistency, split.bias, document + consistency, split.method)
+        return Explanation(tagged, self._tags[column], *rest, shares)
 
     def self_test(self) -> None:
         """Make sure that answers are batch-invariant on this machine.
@@ -370,14 +344,9 @@ class Tagger:
 
 
 def _engine(
-    model: Checkpoint,
-    device: str,
-    *,
-    threads: int | None = None,
-    cache_mb: float = CACHE_MB,
-    cache_numbers: Numbers = "int16",
-    engine: EngineName = "auto",
-) -> Engine:
+    model: Checkpoint, device: str, *, threads: int | None = None, cache_mb: float = CACHE_MB,
+    cache_numbers: Numbers = "int16", engine: EngineName = "auto",
+) -> Engine:  # fmt: skip
     """What computes; raises InputError where it is not here."""
     if engine not in ("auto", "native", "reference"):
         raise InputError(f"engine {engine!r}: expected auto, native or reference")
@@ -388,12 +357,8 @@ def _engine(
         return Reference(model)
     if device != "cpu":
         return Native(kernel, model, cache_mb=cache_mb, numbers="float32", scorer=torch_scorer(model, device))
-    return Native(kernel, model, cache_mb=cache_mb, numbers=cache_numbers, threads=threads or _cores())
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    may_use = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Native(kernel, model, cache_mb=cache_mb, numbers=cache_numbers, threads=threads or may_use)
 
 
 def _load_again(kind: type[Tagger], folder: str, options: dict[str, Any]) -> Tagger:

@@ -28,14 +28,9 @@ FOLDER = Path(__file__).parent
 _MANY = 4096  # tokens; looking up fewer takes less than half a millisecond
 _LINE = 64  # bytes of a line of the cache
 _addressof, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
-_SCALARS: dict[str, Any] = {
-    "int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint32_t": ctypes.c_uint32, "float": ctypes.c_float,
-    "void": None,
-}  # fmt: skip
-_NUMBERS = {
-    "int8_t": "int8", "uint8_t": "uint8", "uint16_t": "uint16", "int32_t": "int32", "uint32_t": "uint32",
-    "int64_t": "int64", "uint64_t": "uint64", "float": "float32", "double": "float64",
-}  # fmt: skip
+_SCALARS: dict[str, Any] = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint32_t": ctypes.c_uint32,
+                            "float": ctypes.c_float, "void": None}  # fmt: skip
+_FLOATS = {"float": "float32", "double": "float64"}
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _ENUM = re.compile(r"enum \{(.*?)\};", re.DOTALL)
 _STRUCT = re.compile(r"typedef struct \{(.*?)\} (\w+);", re.DOTALL)
@@ -79,7 +74,11 @@ class Parameter:
             self.type, self.convert = ctypes.POINTER(structures[kind]), ctypes.byref
         elif stars:
             # A pointer to pointers takes an array of addresses, and a pointer to void an array of any numbers.
-            self._number = np.dtype("uint64" if stars == "**" else _NUMBERS[kind]) if kind != "void" else None
+            self._number = (
+                np.dtype("uint64" if stars == "**" else _FLOATS.get(kind, kind.removesuffix("_t")))
+                if kind != "void"
+                else None
+            )
             self.type, self.convert = ctypes.c_void_p, self._address
         else:
             self.type, self.convert = _SCALARS[kind], lambda number: number

@@ -198,4 +198,4 @@ def crf_of(model: Checkpoint) -> Transitions | None:
     if scores is None:
         return None
     tags = tag_set(config.labels, config.scheme)
-    return Transitions.learned(*scores, tags, config.scheme).divided(model.calibration.temperature)
+    return Transitions.learned(scores, tags, config.scheme).divided(model.calibration.temperature)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from fenestra.model.errors import ConfigError, DataError
-from fenestra.model.text.conll import write_conll
 from fenestra.training import sources
 from fenestra.training.config import DataConfig
 from fenestra.training.data import corpus as corpora
+from fenestra.training.data.conll import write_conll
 from fenestra.training.data.corpus import (
     detect_scheme,
     find_corpus,

@@ -74,11 +74,8 @@ class Parameter:
             self.type, self.convert = ctypes.POINTER(structures[kind]), ctypes.byref
         elif stars:
             # A pointer to pointers takes an array of addresses, and a pointer to void an array of any numbers.
-            self._number = (
-                np.dtype("uint64" if stars == "**" else _FLOATS.get(kind, kind.removesuffix("_t")))
-                if kind != "void"
-                else None
-            )
+            number = "uint64" if stars == "**" else _FLOATS.get(kind, kind.removesuffix("_t"))
+            self._number = None if kind == "void" else np.dtype(number)
             self.type, self.convert = ctypes.c_void_p, self._address
         else:
             self.type, self.convert = _SCALARS[kind], lambda number: number

@@ -9,7 +9,7 @@ from fenestra.app.api.offsets import Unit, convert
 from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.errors import Problem
 from fenestra.model.explain import Explanation
-from fenestra.model.results import Entity, RankedEntity, RankedToken, Result, TaggedToken
+from fenestra.model.results import Entity, Result, TaggedToken
 
 _Rows = list[dict[str, Any]]
 
@@ -124,7 +124,7 @@ def explain_answer(
 def _fields(found: Entity | TaggedToken) -> dict[str, Any]:
     """An entity or token as it goes into the JSON."""
     fields = found._asdict() | {"score": round(found.score, _DIGITS)}
-    if isinstance(found, RankedEntity | RankedToken):
+    if vars(found):  # alternatives were asked for
         fields["alternatives"] = [{"name": name, "score": round(score, _DIGITS)} for name, score in found.alternatives]
     return fields
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fenestra.model.results import Result, WordPlaces
+from fenestra.model.results import Result
 
 
 def test_one_text_gives_one_result_with_its_entities(client):
@@ -73,10 +73,7 @@ def test_scores_are_filtered_as_they_are_and_written_with_six_digits(serve, stub
     tag = stub.tag
 
     def thirds(texts):
-        return [
-            Result([entity._replace(score=1 / 3) for entity in found], found.tokens, WordPlaces([]))
-            for found in tag(texts)
-        ]
+        return [Result([entity._replace(score=1 / 3) for entity in found], found.tokens, []) for found in tag(texts)]
 
     stub.tag = thirds
     client = serve(stub)

@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.serving import HOST, Server
 from fenestra.model.bundled import bundled_model
-from fenestra.model.results import Result, WordPlaces
+from fenestra.model.results import Result
 from tests.app.conftest import StubTagger
 from tests.app.live import LiveServer
 
@@ -94,7 +94,7 @@ class NamedTagger(StubTagger):
         return Result(
             [entity._replace(label=labels[entity.start]) for entity in found],
             [t._replace(tag=f"B-{labels[t.start]}") if t.start in labels else t for t in found.tokens],
-            WordPlaces([]),
+            [],
         )
 
 

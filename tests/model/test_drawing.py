@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fenestra.model.drawing import _TONES
-from fenestra.model.results import Entity, Result, TextPlaces, WordPlaces
+from fenestra.model.results import Entity, Result
 from fenestra.model.tagger import Tagger
 from tests.model.conftest import small_model
 
@@ -46,8 +46,7 @@ class Reader(HTMLParser):
 
 
 def drawn(source, entities):
-    places = TextPlaces(source, None, None) if isinstance(source, str) else WordPlaces(source)
-    return Result(entities, None, places)._repr_html_()
+    return Result(entities, None, source)._repr_html_()
 
 
 def test_a_text_is_complete_and_its_entities_are_marked():

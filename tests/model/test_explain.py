@@ -10,7 +10,7 @@ from fenestra.model.network.network import ACTIVATIONS, encode
 from fenestra.model.progress import finish
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
-from tests.model.conftest import ENGINES, small_model
+from tests.model.conftest import ENGINES, batch_of, small_model
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
 TEXT = "Ada Lovelace met Siemens in Munich. ADA met Nemo."
@@ -23,7 +23,7 @@ def tagger_of(engine="auto", **options):
 def windows_of(model, words):
     """What the network sees of every token of a sentence."""
     engine = Reference(model)
-    batch = engine.read_documents([[words]])
+    batch = batch_of(engine, [[words]])
     context, _ = engine.look_up(batch)
     return [engine.window(batch, context, token) for token in range(len(words))]
 

@@ -25,7 +25,7 @@ from fenestra.model.tags import tag_set
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import tokenize
 from fenestra.model.words.surface import ngrams
-from tests.model.conftest import ENGINES, log_probabilities, small_model, tame_model
+from tests.model.conftest import ENGINES, batch_of, log_probabilities, small_model, tame_model
 from tests.model.test_batch_invariance import generated_texts
 from tests.model.test_network import BY_MATH
 from tests.model.test_sentences import CASES, PIECES
@@ -410,7 +410,7 @@ def test_integers_cost_what_is_said_of_them():
                          max_size=4), max_size=4))  # fmt: skip
 def test_documents_say_the_same_of_their_words(documents):
     engine, reference = native(), Reference(MODEL)
-    batches = [one.read_documents(documents) for one in (engine, reference)]
+    batches = [batch_of(one, documents) for one in (engine, reference)]
     (ours, unknown), (theirs, oracle) = engine.look_up(batches[0]), reference.look_up(batches[1])
     assert ours.class_T.tolist() == theirs.class_T.tolist()
     assert unknown == oracle
@@ -423,7 +423,7 @@ def test_documents_say_the_same_of_their_words(documents):
                 min_size=1, max_size=3))  # fmt: skip
 def test_the_window_of_a_token_is_the_same(documents):
     engine, reference = native(), Reference(MODEL)
-    batches = [one.read_documents(documents) for one in (engine, reference)]
+    batches = [batch_of(one, documents) for one in (engine, reference)]
     contexts = [one.look_up(batch)[0] for one, batch in zip((engine, reference), batches, strict=True)]
     for token in range(batches[0].tokens):
         ours, theirs = engine.window(batches[0], contexts[0], token), reference.window(batches[1], contexts[1], token)

@@ -6,11 +6,11 @@ import torch
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.decode.decoding import decode
 from fenestra.model.decode.label_consistency import Evidence, Repeats, apply, evidence, find_repeats
 from fenestra.model.tagger import Tagger
-from fenestra.model.tags import convert, spans, tag_set
+from fenestra.model.tags import tag_set
 from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.spans import convert, spans
 from fenestra.training.fit.calibrate import (
     calibration_of,
     fit_calibration,
@@ -19,6 +19,7 @@ from fenestra.training.fit.calibrate import (
     fit_platt,
     fit_temperature,
 )
+from fenestra.training.fit.decoded import decode
 from fenestra.training.fit.losses import sentence_loss
 from fenestra.training.network.crf import LinearChainCRF
 from tests.training.networks import small_network

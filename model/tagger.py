@@ -166,7 +166,7 @@ class Tagger:
             raise TypeError(f"items: expected an iterable of texts, got {_kind(items)}")
         if batch_size < 1:
             raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
-        return self._pipe(iter(items), batch_size, as_tuples=as_tuples)
+        return self._pipe(iter(items), batch_size, as_tuples)
 
     def work(self, items: Sequence[Item], *, alternatives: int = 0) -> Generator[Progress, None, list[Result]]:
         """Tag texts (strings) and sentences of words (lists), yielding control after every few milliseconds of work.
@@ -266,7 +266,7 @@ class Tagger:
         where = f"{str(self.folder)!r}, " if self.folder else ""
         return f"Tagger({where}labels={list(self.labels)}, {self.engine} on {self.device})"
 
-    def _pipe(self, items: Iterator[Any], batch_size: int, *, as_tuples: bool) -> Iterator[Any]:
+    def _pipe(self, items: Iterator[Any], batch_size: int, as_tuples: bool) -> Iterator[Any]:
         while batch := list(islice(items, batch_size)):
             contents = [item for item, _ in batch] if as_tuples else batch
             for content in contents:

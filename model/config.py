@@ -88,8 +88,6 @@ class ModelConfig:
             "context": (0 <= self.context <= 50, "between 0 and 50"),
             "hidden": (len(self.hidden) >= 1 and min(self.hidden) >= 1, "one or more layers of at least one unit"),
             "labels": (all(labels) and len(set(labels)) == len(labels) >= 1, "one or more different labels"),
-            "decoder": (self.decoder in get_args(Decoder), f"one of {', '.join(get_args(Decoder))}"),
-            "weights": (self.weights in get_args(Weights), f"one of {', '.join(get_args(Weights))}"),
             "agreement": (
                 not self.agreement or self.decoder == "softmax",
                 'false with model.decoder = "transitions", which it would pass by',
@@ -101,6 +99,15 @@ class ModelConfig:
             "features.topic": (features.vectors or not features.topic, "vectors, which it is the mean of"),
             "features.ngram_buckets": (features.ngram_buckets >= 1, "at least 1"),
         }
+        choices: dict[str, tuple[str, Any]] = {
+            "scheme": (self.scheme, Scheme),
+            "activation": (self.activation, Activation),
+            "decoder": (self.decoder, Decoder),
+            "weights": (self.weights, Weights),
+            "features.storage": (features.storage, Storage),
+        }
+        for name, (value, kind) in choices.items():
+            rules[name] = (value in get_args(kind), f"one of {', '.join(get_args(kind))}")
         for name in ("word", "case", "shape", "affix", "cluster", "lists", "ngram"):
             rules[f"features.{name}"] = (getattr(features, name) >= 0, "a width of 0 or more")
         for name in ("prefixes", "suffixes", "ngram_sizes"):

@@ -187,10 +187,9 @@ API int32_t topic_rows(const float *sum_PD, const int64_t *known_P, int64_t docu
                        int64_t hidden, float *row_PH);
 
 /* ── network/network.c ── */
-API int64_t lay_out_windows(const int32_t *word_T, const uint8_t *class_T, int64_t classes, const int64_t *length_S,
-                            int64_t sentence, int64_t offset, int64_t begin, int64_t end, int64_t context,
-                            int32_t *slot_of_pair, int64_t *uses_of_slot, int32_t *slots, int32_t *place_N,
-                            int64_t *missing_pairs);
+API int64_t lay_out_windows(const int32_t *pair_T, const int64_t *length_S, int64_t sentence, int64_t offset,
+                            int64_t begin, int64_t end, int64_t context, int32_t *slot_of_pair, int64_t *uses_of_slot,
+                            int32_t *slots, int32_t *place_N, int64_t *missing_pairs);
 API int64_t score_windows(const Network *network, const void *table, const float *scale, const int32_t *slots,
                           const int32_t *place_N, const int32_t *row_N, const float *row_PH, int64_t begin, int64_t end,
                           float *log_NK);

@@ -354,7 +354,7 @@ def _engine(
     kernel = None if engine == "reference" else library.load()
     if kernel is None:
         if engine == "native" or device != "cpu":
-            raise InputError(f"device {device!r}, engine {engine!r}: the kernel was not compiled here")
+            raise InputError(f"device {device!r}, engine {engine!r}: no compiled kernel can be used here")
         return Reference(model)
     if device != "cpu":
         return Native(kernel, model, cache_mb=cache_mb, numbers="float32", scorer=torch_scorer(model, device))

@@ -32,9 +32,9 @@ def tag_set(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
 
 
 def may_follow(previous: str | None, tag: str) -> bool:
-    """Whether ``tag`` may come after ``previous``; ``None`` stands for either end of the sentence.
+    """Whether ``tag`` may come after ``previous``, or begin a sentence if that is None.
 
-    As IOB2: ``I-X`` only continues ``B-X`` or ``I-X``. As BIOES also: what ``B`` opened, ``E`` closes.
+    ``I-X`` and ``E-X`` only continue ``B-X`` or ``I-X``. That BIOES closes what it opened, :func:`transitions` adds.
     """
     before, before_label = split_tag(previous or OUTSIDE)
     prefix, label = split_tag(tag)

@@ -37,9 +37,9 @@ class Calibration:
     slope: float = 1.0
     offset: float = 0.0
     length: float = 0.0
-    """Of ln n; checkpoints of before there was one have none."""
+    """Of ln n; 0 in checkpoints that are older than this term."""
     oov: float = 0.0
-    """Added where a word of the entity is out of vocabulary; likewise. ``strange`` in a checkpoint."""
+    """Added where a word of the entity is out of vocabulary; 0 in older checkpoints, where it is called ``strange``."""
     same_tag: float = 0.0
     """What a word's other tokens add to log p of a tag, for their mean p of it."""
     same_label: float = 0.0

@@ -2,10 +2,10 @@
 
 ``kernel.h`` is the only place that says what a function takes. :class:`Declarations` reads its constants, structures
 and prototypes, and a call checks every array against them: number type and memory layout, in the order of the
-arguments.
+arguments. How many numbers an array holds, and whether it may be NULL, the caller answers for.
 
 Plain C11 behind ``ctypes``: no header of Python's is needed to build it, one library serves every version of Python,
-and other threads run while it computes.
+and other threads run while a long call computes.
 """
 
 import ctypes
@@ -205,7 +205,7 @@ def builds() -> Iterator[Kernel]:
     """All builds that this processor can run, the best first."""
     try:
         level = ctypes.CDLL(str(FOLDER / library_name("any"))).cpu_level()
-    except (OSError, AttributeError):  # nothing was compiled, or from sources of before: each build says for itself
+    except (OSError, AttributeError):  # nothing was compiled, or from older sources: each build is tried
         level = 0
     for name, needed in BUILDS.items():
         path = FOLDER / library_name(name)

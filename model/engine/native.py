@@ -112,7 +112,11 @@ class CpuScorer:
 
 
 class Native:
-    """Tags batches with the compiled kernel. Threads may share it."""
+    """Tags batches with the compiled kernel.
+
+    Threads may share it. One lock guards the vocabulary and the row cache, also while a bag is scored: so they take
+    turns, bag by bag. What uses several cores is ``threads``, which share the windows of one bag.
+    """
 
     def __init__(
         self, kernel: Kernel, model: Checkpoint, *, cache_mb: float, numbers: Numbers, threads: int = 1,
@@ -251,7 +255,7 @@ class Native:
             old, new = self._vocabulary, self._vocabulary.successor()
             try:
                 self._cache.hand_over(old, new)
-            except BaseException:  # half of the cache speaks of the old one
+            except BaseException:  # half of the cache belongs to the old one
                 self._cache.clear()
                 new = old.successor()
                 raise
@@ -262,9 +266,13 @@ class Native:
     def _score_bag(
         self, batch: NativeBatch, context: _Context, bag: slice, log_NK: NDArray[np.float32]
     ) -> Generator[Progress, None, int]:
-        """Log p of a bag; returns how many rows hold a NaN."""
+        """Log p of a bag; returns how many rows hold a NaN.
+
+        Missing rows are put into the cache some at a time. The lock is released in between, so another thread may
+        evict them again: after two rounds more than they need by themselves, the bag gets a cache of its own.
+        """
         rounds, tried = 1, 0
-        while tried <= rounds:  # others may use the cache in between, and evict what was just put in
+        while tried <= rounds:
             with self._lock:
                 if batch.vocabulary is not self._vocabulary:
                     break
@@ -313,7 +321,7 @@ class Native:
         slots = np.zeros(size + reach * (last - first + 4), np.int32)
         place_N, missing = np.empty(size, np.int32), np.empty(size + 2 * reach, np.int64)
         count = self._kernel.short.lay_out_windows(
-            pair_T, None, 1, length_S, first, at, bag.start, bag.stop, reach, slot_of, cache.uses, slots, place_N,
+            pair_T, length_S, first, at, bag.start, bag.stop, reach, slot_of, cache.uses, slots, place_N,
             missing,
         )  # fmt: skip
         return Line(slots, place_N, context.document_T[bag], context.row_PH), missing[:count]

@@ -1,8 +1,8 @@
 """The five stages that every engine has, and what passes between them.
 
     read         texts, sentences of words → a batch of tokens
-    look_up      batch → what its documents add: case classes and topics
-    score        tokens → log p of every tag, by their windows
+    look_up      batch → what its documents say: case classes and topics
+    score        words → rows e(w), windows of rows → log p of every tag of every token
     reconcile    log p → log p, consistent over the tokens of a word in a document
     decode       log p → the best legal paths, and the entities along them
 

@@ -22,21 +22,20 @@ enum { CACHE_LINE = 64 };       /* bytes */
 /* Lay the words of a bag out as one line of cache slots, with PAD around sentences, so that every window is a slice.
  * Words before and after the bag are laid out as far as its windows reach.
  *
- * word_T         (T) number of each token's word; class_T  (T) its case class, from 0, or NULL for one class
+ * pair_T         (T) which pair of word and case class each token is
  * length_S       (S) tokens of each sentence
  * sentence       the sentence of token `begin`; offset  how many tokens of it stand before that
  * begin, end     the tokens of the bag, N = end − begin; context  C
- * slot_of_pair   (words · classes) slot of each (word, class); −1 if it is not cached
+ * slot_of_pair   (pairs) slot of each; −1 if it is not cached
  * uses_of_slot   (slots) is raised by 1 for each use
  * slots          receives the line: at most N + C · (3 + sentences that the bag touches)
  * place_N        (N) receives where in the line each window begins
  * missing_pairs  (N + 2C) receives the pairs that have no slot, each once
  * Returns how many are missing; unless it is 0, the line is not valid.
  */
-API int64_t lay_out_windows(const int32_t *word_T, const uint8_t *class_T, int64_t classes, const int64_t *length_S,
-                            int64_t sentence, int64_t offset, int64_t begin, int64_t end, int64_t context,
-                            int32_t *slot_of_pair, int64_t *uses_of_slot, int32_t *slots, int32_t *place_N,
-                            int64_t *missing_pairs) {
+API int64_t lay_out_windows(const int32_t *pair_T, const int64_t *length_S, int64_t sentence, int64_t offset,
+                            int64_t begin, int64_t end, int64_t context, int32_t *slot_of_pair, int64_t *uses_of_slot,
+                            int32_t *slots, int32_t *place_N, int64_t *missing_pairs) {
     enum { PAD = 0, NO_SLOT = -1, LISTED = -2 };
     int64_t used = 0, missing = 0, sentence_begin = begin - offset;
     for (; sentence_begin < end; sentence++) {
@@ -51,7 +50,7 @@ API int64_t lay_out_windows(const int32_t *word_T, const uint8_t *class_T, int64
 
         /* look up the slot of each token; list each missing pair once */
         for (int64_t t = from; t < to; t++) {
-            int64_t pair = word_T[t] * classes + (class_T ? class_T[t] : 0);
+            int32_t pair = pair_T[t];
             int32_t slot = slot_of_pair[pair];
             if (slot < 0) {
                 if (slot == NO_SLOT) {
@@ -204,8 +203,10 @@ static void activate(int64_t activation, float *x, int64_t count) {
         for (int64_t i = 0; i < count; i += LANES) store(x + i, gelu(load(x + i)));
     else if (activation == SILU)
         for (int64_t i = 0; i < count; i += LANES) store(x + i, multiply(load(x + i), sigmoid(load(x + i))));
-    else
+    else if (activation == RELU)
         for (int64_t i = 0; i < count; i += LANES) store(x + i, maximum(splat(0), load(x + i)));
+    else /* one that only Python knows: scores that are NaN are refused */
+        for (int64_t i = 0; i < count; i += LANES) store(x + i, splat(NAN));
 }
 
 /* log p (K) = log softmax(z / temperature).

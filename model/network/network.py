@@ -73,7 +73,7 @@ def preactivations(p: Parameters, entry_VE: Floats, id_TW: Ids, class_TW: Ids | 
     """z₁ = W₁ x + b₁ and what the document adds, for every window of one document: z_TH.
 
     Windows are rows of entry_VE, from :func:`encode`, and case classes from 1, PAD outside the sentence; topic_D is the
-    mean vector of the document. None of what the model does not look at.
+    mean vector of the document; both are None for a model that does not use them.
     """
     x_TX = entry_VE[id_TW].reshape(len(id_TW), -1)  # the concatenated window: X = W · E
     z_TH: Floats = x_TX @ p.first_HX.T + p.bias_H

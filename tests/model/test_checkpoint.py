@@ -369,3 +369,20 @@ def test_a_number_type_that_numpy_lacks_is_refused(folder):
     rewrite(folder, "weights.safetensors", len(header).to_bytes(8, "little") + header + bytes(4))
     with pytest.raises(CheckpointError, match="do not fit together"):
         checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("activation", "relux", r"model\.activation: expected one of sigmoid, tanh, relu, gelu, silu"),
+        ("scheme", "BILOU", r"model\.scheme: expected one of IOB2, BIOES, IO"),
+        ("storage", "int2", r"model\.features\.storage: expected one of float32, float16, int8, int4"),
+    ],
+)
+def test_a_choice_that_there_is_not_is_refused_by_field(folder, field, value, message):
+    settings = json.loads((folder / "config.json").read_text())
+    place = settings["model"]["features"] if field == "storage" else settings["model"]
+    place[field] = value
+    rewrite(folder, "config.json", json.dumps(settings).encode())
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(folder)

@@ -536,7 +536,15 @@ def test_without_a_build_the_reference_computes(tmp_path, monkeypatch):
         tagger = Tagger(MODEL, device="cpu")
         assert tagger.engine == "reference"
         assert tagger("Ada met Siemens.") == Tagger(MODEL, device="cpu", engine="reference")("Ada met Siemens.")
-        with pytest.raises(InputError, match="the kernel was not compiled here"):
+        with pytest.raises(InputError, match="no compiled kernel can be used here"):
             Tagger(MODEL, device="cpu", engine="native")
     finally:
         library.load.cache_clear()
+
+
+def test_an_activation_that_only_python_knows_is_no_silent_answer():
+    """Whatever number C is given that it has no case for, scores are NaN, and those are refused."""
+    engine = Native(library.load(), MODEL, cache_mb=1, numbers="float32")
+    engine._weights.network.activation = 99
+    with pytest.raises(RunError, match="NaN"):
+        log_probabilities(engine, [[["Ada", "met", "Munich", "."]]])

@@ -85,12 +85,19 @@ class ModelConfig:
     def __post_init__(self) -> None:
         features = self.features
         rules = {
-            "context": (0 <= self.context <= 50, "between 0 and 50"),
-            "hidden": (len(self.hidden) >= 1 and min(self.hidden) >= 1, "one or more layers of at least one unit"),
+            "context": (_whole(self.context) and self.context <= 50, "between 0 and 50"),
+            "hidden": (
+                len(self.hidden) >= 1 and all(_whole(units, 1) for units in self.hidden),
+                "one or more layers of at least one unit",
+            ),
             "labels": (
-                all(self.labels) and len(set(self.labels)) == len(self.labels) >= 1,
+                isinstance(self.labels, tuple)
+                and all(isinstance(label, str) and label for label in self.labels)
+                and len(set(self.labels)) == len(self.labels) >= 1,
                 "one or more different labels",
             ),
+            "scheme": (self.scheme in get_args(Scheme), f"one of {', '.join(get_args(Scheme))}"),
+            "activation": (self.activation in get_args(Activation), f"one of {', '.join(get_args(Activation))}"),
             "decoder": (self.decoder in get_args(Decoder), f"one of {', '.join(get_args(Decoder))}"),
             "weights": (self.weights in get_args(Weights), f"one of {', '.join(get_args(Weights))}"),
             "agreement": (
@@ -102,15 +109,13 @@ class ModelConfig:
                 "at least one feature switched on",
             ),
             "features.topic": (features.vectors or not features.topic, "vectors, which it is the mean of"),
-            "features.ngram_buckets": (features.ngram_buckets >= 1, "at least 1"),
+            "features.ngram_buckets": (_whole(features.ngram_buckets, 1), "at least 1"),
         }
         for name in ("word", "case", "shape", "affix", "cluster", "lists", "ngram"):
-            rules[f"features.{name}"] = (getattr(features, name) >= 0, "a width of 0 or more")
+            rules[f"features.{name}"] = (_whole(getattr(features, name)), "a width of 0 or more")
         for name in ("prefixes", "suffixes", "ngram_sizes"):
-            sizes = getattr(features, name)
-            rules[f"features.{name}"] = (all(1 <= size <= 12 for size in sizes), "lengths between 1 and 12")
-        bits = features.cluster_prefixes
-        rules["features.cluster_prefixes"] = (all(1 <= size <= 64 for size in bits), "lengths between 1 and 64")
+            rules[f"features.{name}"] = (_lengths(getattr(features, name), 12), "lengths between 1 and 12")
+        rules["features.cluster_prefixes"] = (_lengths(features.cluster_prefixes, 64), "lengths between 1 and 64")
         for name, (holds, expected) in rules.items():
             if not holds:
                 raise ConfigError(f"model.{name}: expected {expected}")
@@ -139,3 +144,13 @@ class ModelConfig:
             return cls(**rest, features=features)
         except (TypeError, KeyError, AttributeError) as error:
             raise ConfigError(f"model configuration: {error}") from error
+
+
+def _whole(number: object, least: int = 0) -> bool:
+    """Whether something, which may come from a file, is a whole number of at least so much."""
+    return isinstance(number, int) and number >= least
+
+
+def _lengths(numbers: tuple[int, ...], most: int) -> bool:
+    """Whether all are whole numbers from 1 to ``most``."""
+    return all(_whole(number, 1) and number <= most for number in numbers)

@@ -20,7 +20,7 @@ def draw(result: "Result") -> str:
     source = result.source
     labels = [*_USUAL, *sorted({entity.label for entity in result} - set(_USUAL))]
     pieces, before = [], 0
-    for entity in result:
+    for entity in sorted(result):  # whoever has sorted them by score still sees the text in order
         paper, ink = _TONES[labels.index(entity.label) % len(_TONES)]
         pieces += [
             escape(_between(source, before, entity.start)),

@@ -63,13 +63,12 @@ def load(name_or_folder: str | Path = "english", **options: Any) -> "Tagger":  #
 
     Args:
         name_or_folder: ``english``, ``russian``, or a folder that ``fenestra train`` wrote. A folder of that name in
-        the
-            current one comes first, and what is written as a path (``./russian``) is always a folder.
-        options: ``device``, ``threads``, ``cache_mb``, ``cache_numbers`` of :meth:`Tagger.load`.
+            the current one comes first, and what is written as a path (``./russian``) is always a folder.
+        options: ``device``, ``threads``, ``cache_mb``, ``cache_numbers``, ``engine`` of :meth:`Tagger.load`.
 
     Raises:
         TypeError: it is neither a string nor a path, or an option is unknown.
-        InputError: it is neither a folder nor a bundled model, or there is no such device.
+        InputError: it is neither a folder nor a bundled model, there is no such device, or an option is out of range.
         CheckpointError: the folder is damaged or of another format.
     """
     from fenestra.model.bundled import find_model

@@ -12,6 +12,7 @@
 Nothing in it can run code when it is opened: JSON, text and safetensors only.
 """
 
+import errno
 import hashlib
 import json
 import shutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.numpy
+from safetensors import SafetensorError
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
@@ -115,7 +117,7 @@ def load(folder: Path) -> Checkpoint:
         words = files.pop("words.txt").decode().split("\n")[:-1]
         lexicon = Lexicon.of(config.features, words, json.loads(files.pop("features.json")), _gazetteers(config, files))
         parameters = Parameters.from_arrays(config, lexicon, safetensors.numpy.load(files.pop("weights.safetensors")))
-    except (ConfigError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+    except (ConfigError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: the parts do not fit together: {_first_line(error)}") from error
     return Checkpoint(config, lexicon, parameters, calibration, version)
 
@@ -145,21 +147,21 @@ def _gazetteers(config: ModelConfig, files: dict[str, bytes]) -> Gazetteers:
 def _read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
     """The manifest, and the version that follows from it."""
     try:
-        raw = (folder / MANIFEST).read_bytes()
+        raw = _read(folder / MANIFEST)
     except OSError as error:
         raise CheckpointError(f"{folder}: not a checkpoint: cannot read {MANIFEST} ({error.strerror})") from error
     try:
         manifest = json.loads(raw)
         found, listed = manifest["format_version"], manifest["files"]
         names = {name: (entry["sha256"], entry["bytes"]) for name, entry in listed.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         expected = "expected format_version and files, each with sha256, bytes"
         raise CheckpointError(f"{folder / MANIFEST}: {expected}") from error
     if found != FORMAT_VERSION:
         raise CheckpointError(f"{folder}: format version {found!r}, this program reads version {FORMAT_VERSION}")
     if missing := [name for name in _NEEDED if name not in names]:
         raise CheckpointError(f"{folder / MANIFEST}: does not list {', '.join(missing)}")
-    if strays := [name for name in names if Path(name).name != name]:
+    if strays := [name for name in names if name in ("", "..") or Path(name).name != name or not name.isprintable()]:
         raise CheckpointError(f"{folder / MANIFEST}: {strays[0]!r} is not a plain file name")
     return manifest, hashlib.sha256(raw).hexdigest()[:12]
 
@@ -169,16 +171,23 @@ def _verified(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
     contents = {}
     for name, entry in manifest["files"].items():
         try:
-            data = (folder / name).read_bytes()
+            data = _read(folder / name)
         except OSError as error:
             raise CheckpointError(f"{folder / name}: cannot be read ({error.strerror})") from error
         if len(data) != entry["bytes"]:
             raise CheckpointError(f"{folder / name}: {len(data)} bytes, expected {entry['bytes']}")
         if (digest := hashlib.sha256(data).hexdigest()) != entry["sha256"]:
-            raise CheckpointError(f"{folder / name}: sha256 {digest[:12]}…, expected {entry['sha256'][:12]}…")
+            raise CheckpointError(f"{folder / name}: sha256 {digest[:12]}…, expected {str(entry['sha256'])[:12]}…")
         if name in (*_NEEDED, _CLUSTERS, _LISTS):
             contents[name] = data
     return contents
+
+
+def _read(path: Path) -> bytes:
+    """Read a file, but not a pipe or a device, which might never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file")
+    return path.read_bytes()
 
 
 def _json(value: object) -> bytes:

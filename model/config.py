@@ -85,9 +85,17 @@ class ModelConfig:
     def __post_init__(self) -> None:
         features, labels = self.features, self.labels
         rules = {
-            "context": (0 <= self.context <= 50, "between 0 and 50"),
-            "hidden": (len(self.hidden) >= 1 and min(self.hidden) >= 1, "one or more layers of at least one unit"),
-            "labels": (all(labels) and len(set(labels)) == len(labels) >= 1, "one or more different labels"),
+            "context": (_whole(self.context) and self.context <= 50, "between 0 and 50"),
+            "hidden": (
+                len(self.hidden) >= 1 and all(_whole(units, 1) for units in self.hidden),
+                "one or more layers of at least one unit",
+            ),
+            "labels": (
+                isinstance(labels, tuple)
+                and all(isinstance(label, str) and label for label in labels)
+                and len(set(labels)) == len(labels) >= 1,
+                "one or more different labels",
+            ),
             "agreement": (
                 not self.agreement or self.decoder == "softmax",
                 'false with model.decoder = "transitions", which it would pass by',
@@ -97,7 +105,7 @@ class ModelConfig:
                 "at least one feature switched on",
             ),
             "features.topic": (features.vectors or not features.topic, "vectors, which it is the mean of"),
-            "features.ngram_buckets": (features.ngram_buckets >= 1, "at least 1"),
+            "features.ngram_buckets": (_whole(features.ngram_buckets, 1), "at least 1"),
         }
         choices: dict[str, tuple[str, Any]] = {
             "scheme": (self.scheme, Scheme),
@@ -109,12 +117,10 @@ class ModelConfig:
         for name, (value, kind) in choices.items():
             rules[name] = (value in get_args(kind), f"one of {', '.join(get_args(kind))}")
         for name in ("word", "case", "shape", "affix", "cluster", "lists", "ngram"):
-            rules[f"features.{name}"] = (getattr(features, name) >= 0, "a width of 0 or more")
+            rules[f"features.{name}"] = (_whole(getattr(features, name)), "a width of 0 or more")
         for name in ("prefixes", "suffixes", "ngram_sizes"):
-            sizes = getattr(features, name)
-            rules[f"features.{name}"] = (all(1 <= size <= 12 for size in sizes), "lengths between 1 and 12")
-        bits = features.cluster_prefixes
-        rules["features.cluster_prefixes"] = (all(1 <= size <= 64 for size in bits), "lengths between 1 and 64")
+            rules[f"features.{name}"] = (_lengths(getattr(features, name), 12), "lengths between 1 and 12")
+        rules["features.cluster_prefixes"] = (_lengths(features.cluster_prefixes, 64), "lengths between 1 and 64")
         for name, (holds, expected) in rules.items():
             if not holds:
                 raise ConfigError(f"model.{name}: expected {expected}")
@@ -143,3 +149,13 @@ class ModelConfig:
             return cls(**rest, features=features)
         except (TypeError, KeyError, AttributeError) as error:
             raise ConfigError(f"model configuration: {error}") from error
+
+
+def _whole(number: object, least: int = 0) -> bool:
+    """Whether something, which may come from a file, is a whole number of at least so much."""
+    return isinstance(number, int) and number >= least
+
+
+def _lengths(numbers: tuple[int, ...], most: int) -> bool:
+    """Whether all are whole numbers from 1 to ``most``."""
+    return all(_whole(number, 1) and number <= most for number in numbers)

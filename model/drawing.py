@@ -21,7 +21,7 @@ def draw(source: str | Sequence[str], entities: Iterable[Any]) -> str:
     """A text, or words, with the entities marked; everything that was tagged is escaped."""
     labels = [*_USUAL, *sorted({entity.label for entity in entities} - set(_USUAL))]
     pieces, before = [], 0
-    for entity in entities:
+    for entity in sorted(entities):  # whoever has sorted them by score still sees the text in order
         paper, ink = _TONES[labels.index(entity.label) % len(_TONES)]
         pieces += [
             escape(joined(source[before : entity.start])),

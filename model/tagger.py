@@ -3,11 +3,13 @@
 There is one way through it, :meth:`Tagger.work`; all else runs that to its end.
 """
 
+import math
+import operator
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +93,7 @@ class Tagger:
 
         Raises:
             CheckpointError: the folder is damaged or of another format.
-            InputError: there is no such device or engine here.
+            InputError: there is no such device or engine here, or an option is out of range.
         """
         options: dict[str, Any] = {"threads": threads, "cache_mb": cache_mb, "cache_numbers": cache_numbers}
         return cls(checkpoint.load(Path(folder)), folder=Path(folder), device=device, engine=engine, **options)
@@ -115,6 +117,7 @@ class Tagger:
 
         Raises:
             TypeError: ``texts`` is a single string, or one of them is not a string.
+            ValueError: ``alternatives`` is below 0.
         """
         return finish(self.work(_texts(texts), alternatives=alternatives))
 
@@ -159,10 +162,11 @@ class Tagger:
             as_tuples: items come as (item, context), and results go out as (result, context).
 
         Raises:
-            TypeError: ``items`` is a single string, or an item is neither a string nor a list of strings.
+            TypeError: ``items`` is a single string, or an item is neither a string nor a list of strings; or, with
+                ``as_tuples``, no pair.
             ValueError: ``batch_size`` is below 1.
         """
-        if isinstance(items, str | bytes):
+        if isinstance(items, str | bytes) or not isinstance(items, Iterable):
             raise TypeError(f"items: expected an iterable of texts, got {_kind(items)}")
         if batch_size < 1:
             raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
@@ -177,7 +181,10 @@ class Tagger:
 
         Raises:
             InputError: a word is empty.
+            ValueError: ``alternatives`` is below 0.
         """
+        if alternatives < 0:
+            raise ValueError(f"alternatives: expected 0 or more, got {alternatives}")
         return self._tag(_documents(items), alternatives)
 
     def explain(self, item: Item, token: int) -> Explanation:
@@ -186,9 +193,11 @@ class Tagger:
         ``token`` is its place among the tokens of the result, from 0.
 
         Raises:
+            TypeError: the item is neither a string nor a list of strings, or ``token`` is not a whole number.
             InputError: there is no such token, or a word is empty.
         """
-        return finish(self.explain_work(item, token))
+        _check_item(item)
+        return finish(self.explain_work(item, operator.index(token)))
 
     def explain_work(self, item: Item, token: int) -> Generator[Progress, None, Explanation]:
         """As :meth:`explain`, yielding control like :meth:`work`.
@@ -268,12 +277,12 @@ class Tagger:
 
     def _pipe(self, items: Iterator[Any], batch_size: int, as_tuples: bool) -> Iterator[Any]:
         while batch := list(islice(items, batch_size)):
+            for pair in batch if as_tuples else ():
+                if not isinstance(pair, list | tuple) or len(pair) != 2:
+                    raise TypeError(f"items: expected pairs of an item and its context, got {_kind(pair)}")
             contents = [item for item, _ in batch] if as_tuples else batch
             for content in contents:
-                if isinstance(content, list | tuple):
-                    _sentences([content])
-                elif not isinstance(content, str):
-                    raise TypeError(f"items: expected texts or lists of words, got {_kind(content)}")
+                _check_item(content)
             found = finish(self.work(contents))
             yield from zip(found, (context for _, context in batch), strict=True) if as_tuples else found
 
@@ -332,8 +341,11 @@ class Tagger:
     def _token_alternatives(self, log_TK: NDArray[np.float32], paths: Paths, count: int) -> list[list[Alternative]]:
         tables, scheme = tag_tables(self._tags, self.config.scheme), self.config.scheme
         p_TB = tag_probabilities(log_TK, tables, scheme, len(self.labels))
-        chosen_T = np.where((paths.tag_T > 0) & (paths.tag_T % 2 == 0) & (scheme == "IO"), paths.tag_T - 1, paths.tag_T)
-        return _named(best_others(p_TB, chosen_T, count), self._names)
+        names, chosen_T = self._names, paths.tag_T
+        if scheme == "IO":  # all of I is that of B
+            columns = [0, *range(1, len(names), 2)]
+            names, p_TB, chosen_T = tuple(names[tag] for tag in columns), p_TB[:, columns], (chosen_T + 1) // 2
+        return _named(best_others(p_TB, chosen_T, count), names)
 
     def _entity_alternatives(
         self, log_TK: NDArray[np.float32], paths: Paths, oov_T: NDArray[np.bool_], count: int
@@ -351,6 +363,12 @@ def _engine(
     """What computes; raises InputError where it is not here."""
     if engine not in ("auto", "native", "reference"):
         raise InputError(f"engine {engine!r}: expected auto, native or reference")
+    if cache_numbers not in get_args(Numbers):
+        raise InputError(f"cache_numbers {cache_numbers!r}: expected {', '.join(get_args(Numbers))}")
+    if not 0 <= cache_mb < math.inf:
+        raise InputError(f"cache_mb {cache_mb!r}: expected 0 or more")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads {threads!r}: expected 1 or more")
     kernel = None if engine == "reference" else library.load()
     if kernel is None:
         if engine == "native" or device != "cpu":
@@ -402,6 +420,14 @@ def _sentences(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
                 if not isinstance(word, str):
                     raise TypeError(f"sentences[{place}][{number}]: expected a string, got {_kind(word)}")
     return found
+
+
+def _check_item(item: object) -> None:
+    """Check that an item is a string, or a list of strings."""
+    if isinstance(item, list | tuple):
+        _sentences([item])
+    elif not isinstance(item, str):
+        raise TypeError(f"item: expected a text or a list of words, got {_kind(item)}")
 
 
 def _kind(value: object) -> str:

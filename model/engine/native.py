@@ -6,6 +6,7 @@ every token is in C, what is done for every new word stays in Python, and the tw
 T tokens · S sentences · P documents · U pairs · N windows of a bag · C words on each side · K tags · H hidden units
 """
 
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -85,7 +86,7 @@ class CpuScorer:
 
     def __init__(self, kernel: Kernel, network: Structure, threads: int) -> None:
         self._kernel, self._network, self._threads = kernel, network, threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="windows")
+        self._workers = self._start_workers()
 
     def mirror(self, _slots: int) -> Mirror | None:
         """No copy is needed."""
@@ -108,7 +109,13 @@ class CpuScorer:
         if threads == 1:
             return work(0, size)
         bounds = [size * part // threads for part in range(threads + 1)]
-        return sum(self._pool.map(work, bounds[:-1], bounds[1:]))
+        if self._workers[0] != os.getpid():  # forked meanwhile, and threads do not survive that
+            self._workers = self._start_workers()
+        return sum(self._workers[1].map(work, bounds[:-1], bounds[1:]))
+
+    def _start_workers(self) -> tuple[int, ThreadPoolExecutor]:
+        """Threads, and the process that they are of; none runs before there is work."""
+        return os.getpid(), ThreadPoolExecutor(self._threads, thread_name_prefix="windows")
 
 
 class Native:

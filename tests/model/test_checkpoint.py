@@ -199,6 +199,24 @@ def test_a_missing_file_is_named(folder, name):
         checkpoint.load(folder)
 
 
+@pytest.mark.parametrize("digest", [1, None])
+def test_a_sum_that_is_not_a_string_is_refused(digest, folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["words.txt"]["sha256"] = digest
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match=r"words\.txt: sha256"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["manifest.json", "words.txt"])
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(name, folder):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        checkpoint.load(folder)
+
+
 @pytest.mark.parametrize("version", [0, 2, None, "1"])
 def test_another_format_version_is_refused_by_name(folder, version):
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -208,16 +226,19 @@ def test_another_format_version_is_refused_by_name(folder, version):
         checkpoint.load(folder)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format_version": 1}', '{"format_version": 1, "files": []}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"format_version": 1}', '{"format_version": 1, "files": []}', '{"a":' * 20_000]
+)
 def test_a_manifest_of_another_shape_is_refused(folder, content):
     (folder / "manifest.json").write_text(content)
     with pytest.raises(CheckpointError, match=r"manifest\.json"):
         checkpoint.load(folder)
 
 
-def test_a_manifest_cannot_reach_outside_its_folder(folder):
+@pytest.mark.parametrize("name", ["../secret", "..", "", "a\0b", "\ud800"])
+def test_a_manifest_cannot_reach_outside_its_folder(name, folder):
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"]["../secret"] = {"sha256": "", "bytes": 0}
+    manifest["files"][name] = {"sha256": "", "bytes": 0}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match="plain file name"):
         checkpoint.load(folder)
@@ -294,11 +315,42 @@ def test_weights_that_are_nan_are_refused(model, tmp_path):
         ("lists.tsv", b"first\n"),
         ("config.json", b'{"model": {}}'),
         ("config.json", b"\xff"),
+        ("config.json", b'{"a":' * 20_000),
+        ("features.json", b"[" * 20_000),
         ("weights.safetensors", b"\x00" * 40),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused_even_with_correct_sums(folder, name, data):
     rewrite(folder, name, data)
+    with pytest.raises(CheckpointError, match="do not fit together"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("activation", "swish"), ("activation", None), ("scheme", "IOB9"), ("labels", [1, 2, 3]), ("labels", "PER"),
+        ("context", 2.0), ("hidden", [16.0]), ("features.word", 4.0), ("features.ngram_buckets", 50.0),
+        ("features.ngram_sizes", [3.0, 4, 5]), ("features.prefixes", [2, 3, "4"]), ("features.cluster_prefixes", [2.0]),
+    ],
+)  # fmt: skip
+def test_a_configuration_of_other_types_is_refused_by_field(field, value, folder):
+    settings = json.loads((folder / "config.json").read_text())
+    *sections, name = field.split(".")
+    place = settings["model"]
+    for section in sections:
+        place = place[section]
+    place[name] = value
+    rewrite(folder, "config.json", json.dumps(settings).encode())
+    with pytest.raises(CheckpointError, match=f"model.{field}: expected"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("value", [None, [], 1])
+def test_a_calibration_of_another_shape_is_refused(value, folder):
+    settings = json.loads((folder / "config.json").read_text())
+    settings["calibration"] = value
+    rewrite(folder, "config.json", json.dumps(settings).encode())
     with pytest.raises(CheckpointError, match="do not fit together"):
         checkpoint.load(folder)
 

@@ -117,3 +117,8 @@ def test_colours_are_those_of_the_page():
 
 def test_a_result_without_entities_is_its_text():
     assert unescape(re.sub(r"<[^>]*>", "", drawn("a < b", []))) == "a < b"
+
+
+def test_entities_that_were_sorted_by_score_stand_in_the_order_of_the_text():
+    entities = [Entity(0, 3, "PER", "Ada", 0.5), Entity(8, 15, "ORG", "Siemens", 0.9)]
+    assert drawn("Ada met Siemens.", entities[::-1]) == drawn("Ada met Siemens.", entities)

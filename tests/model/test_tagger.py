@@ -152,6 +152,13 @@ def test_a_batch_of_no_item_is_refused(size):
         TAGGER.pipe([], batch_size=size)
 
 
+@pytest.mark.parametrize("call", [lambda t: t("Ada", alternatives=-1), lambda t: t.tag(["Ada"], alternatives=-1),
+                                  lambda t: t.tag_tokens([["Ada"]], alternatives=-1)])  # fmt: skip
+def test_fewer_alternatives_than_none_are_refused(call):
+    with pytest.raises(ValueError, match="alternatives: expected 0 or more, got -1"):
+        call(TAGGER)
+
+
 # ── what only looks like a text ──
 
 
@@ -183,9 +190,18 @@ def test_a_batch_of_no_item_is_refused(size):
         (lambda t: t.tag_documents([["Ada"]]), r"sentences\[0\]: expected a list of words, got one string"),
         (lambda t: t.tag_documents([[["Ada", None]]]), r"sentences\[0\]\[1\]: expected a string, got None"),
         (lambda t: t.pipe("Ada"), "items: expected an iterable of texts, got one string"),
-        (lambda t: list(t.pipe(["Ada", None])), "expected texts or lists of words, got None"),
-        (lambda t: list(t.pipe([b"Ada"])), "expected texts or lists of words, got bytes"),
-        (lambda t: list(t.pipe([4])), "expected texts or lists of words, got int"),
+        (lambda t: t.pipe(None), "items: expected an iterable of texts, got None"),
+        (lambda t: list(t.pipe(["ab"], as_tuples=True)), "expected pairs of an item and its context, got one string"),
+        (lambda t: list(t.pipe([("Ada",)], as_tuples=True)), "expected pairs of an item and its context, got tuple"),
+        (lambda t: list(t.pipe([None], as_tuples=True)), "expected pairs of an item and its context, got None"),
+        (lambda t: list(t.pipe([(b"Ada", 1)], as_tuples=True)), "expected a text or a list of words, got bytes"),
+        (lambda t: t.explain(None, 0), "item: expected a text or a list of words, got None"),
+        (lambda t: t.explain(b"Ada", 0), "item: expected a text or a list of words, got bytes"),
+        (lambda t: t.explain(["Ada", None], 0), "expected a string, got None"),
+        (lambda t: t.explain("Ada", 0.0), "float"),
+        (lambda t: list(t.pipe(["Ada", None])), "expected a text or a list of words, got None"),
+        (lambda t: list(t.pipe([b"Ada"])), "expected a text or a list of words, got bytes"),
+        (lambda t: list(t.pipe([4])), "expected a text or a list of words, got int"),
         (lambda t: list(t.pipe([["Ada", 4]])), "expected a string, got int"),
     ],
 )
@@ -275,6 +291,22 @@ def test_processes_load_a_tagger_for_themselves(folder, engine):
         assert list(pool.map(tagger, TEXTS[:4])) == tagger.tag(TEXTS[:4])
 
 
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+def test_a_forked_process_tags_with_threads_of_its_own(engine):
+    tagger = Tagger(MODEL, device="cpu", engine=engine, threads=2)
+    text = "Ada Lovelace met Siemens in Munich. " * 400
+    expected = tagger(text)  # which wakes the threads
+    fork = multiprocessing.get_context("fork")
+    results = fork.Queue()
+    child = fork.Process(target=lambda: results.put(tagger(text)))
+    child.start()
+    try:
+        assert results.get(timeout=60) == expected
+    finally:
+        child.kill()
+        child.join()
+
+
 def test_a_tagger_from_memory_is_not_pickled():
     with pytest.raises(TypeError, match="pickled by its folder, and this one was not loaded from any"):
         pickle.dumps(TAGGER)
@@ -302,6 +334,17 @@ def test_auto_takes_cuda_where_there_is_one():
 def test_an_engine_that_is_unknown_is_refused_by_name():
     with pytest.raises(InputError, match="engine 'torch': expected auto, native or reference"):
         Tagger(MODEL, device="cpu", engine="torch")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"threads": 0}, {"threads": -1}, {"cache_mb": -1}, {"cache_mb": float("nan")}, {"cache_mb": float("inf")},
+     {"cache_numbers": "int4"}],
+)  # fmt: skip
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_option_out_of_range_is_refused_by_name(option, engine):
+    with pytest.raises(InputError, match=f"^{next(iter(option))} "):
+        Tagger(small_model(), engine=engine, **option)
 
 
 def test_an_option_that_is_unknown_is_refused():

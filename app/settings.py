@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if there is a device."""
     threads: PositiveInt = 1
-    """CPU threads for large batches, at most as many as there are cores. More than one rarely helps a model of this size."""
+    """CPU threads for a large batch, at most as many as there are cores. More than one rarely helps a small model."""
     cache_mb: PositiveInt = 50
     """Memory for what frequent words add to the network, in MB for each model. More is faster on varied text."""
     cache_numbers: Literal["float32", "int16", "int8"] = "int16"

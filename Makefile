@@ -102,7 +102,7 @@ $(BIN)/python:
 	echo "creating $(VENV) with $$("$$found" --version) ($$found)"; \
 	"$$found" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-KERNEL  := $(wildcard model/*/*.c model/*.h) model/engine/build.py model/engine/sources.py
+KERNEL  := $(wildcard model/*/*.c model/*.h) fenestra/hatch_build.py model/engine/sources.py
 INSTALL := pyproject.toml $(KERNEL) | $(BIN)/python
 
 # A stamp for each extra. `dev` holds the others, and the base is in all.

@@ -135,14 +135,14 @@ class Settings(BaseSettings):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if there is a device."""
     threads: PositiveInt = 1
-    """CPU threads for a large batch, at most as many as there are cores. More than one rarely helps a small model."""
+    """CPU threads for a large batch, at most as many as there are cores. More than one rarely helps."""
     cache_mb: PositiveInt = 50
     """Memory for what frequent words add to the network, in MB for each model. More is faster on varied text."""
     cache_numbers: Literal["float32", "int16", "int8"] = "int16"
     """How that is kept. ``int16`` changes a probability by less than 0.0001; ``int8`` takes half the room, is faster,
     and changes one by 0.0002 on average, at worst by 0.1, and one tag in ten thousand; ``float32`` is exact."""
     batch_tokens: Annotated[int, Field(ge=64, le=65536)] = 2048
-    """Most tokens in a batch. A larger request is computed in steps, with other requests in between."""
+    """Most tokens in a batch. A larger request is computed in pieces, with other requests in between."""
     max_waiting: PositiveInt = 64
     """Most requests that wait for the model or are being computed. The next one is refused with 503."""
     max_waiting_tokens: PositiveInt = 500_000

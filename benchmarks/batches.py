@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from fenestra.model.tagger import Tagger
-from fenestra.model.text.conll import DOCSTART, iter_conll_words, open_bytes
+from fenestra.training.data.conll import DOCSTART, iter_conll_words, open_bytes
 
 SIZES = (1, 8, 32)
 _TEXTS = 960

@@ -19,6 +19,7 @@ from fenestra.model.tagger import Tagger
 from fenestra.training.config import DataConfig
 from fenestra.training.data.corpus import documents_of, read_corpora
 from fenestra.training.fit.score import score
+from fenestra.training.report.predictions import predict
 
 
 def main() -> None:
@@ -57,7 +58,7 @@ def main() -> None:
 
 def answers(tagger: Tagger, documents: Sequence[Any]) -> tuple[list[list[str]], Any]:
     """Tags of every sentence, and log p of every token."""
-    predictions = [prediction.tags for document in tagger.predict(documents) for prediction in document]
+    predictions = [prediction.tags for document in predict(tagger, documents) for prediction in document]
     return predictions, tagger.log_probabilities(documents)
 
 

@@ -21,12 +21,13 @@ from itertools import groupby
 from pathlib import Path
 
 from fenestra.model.tagger import Tagger
-from fenestra.model.tags import spans
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token, tokenize
 from fenestra.training.config import DataConfig
 from fenestra.training.data.corpus import Sentence, read_corpora
+from fenestra.training.data.spans import spans
 from fenestra.training.fit.score import from_counts
+from fenestra.training.report.predictions import predict
 
 Place = tuple[int, int, str]
 Pieces = list[list[Token]]
@@ -109,7 +110,7 @@ def tagged(tagger: Tagger, documents: Sequence[Pieces]) -> list[set[Place]]:
             for row, prediction in zip(document, predictions, strict=True)
             for span in prediction.spans
         }
-        for document, predictions in zip(documents, tagger.predict(words), strict=True)
+        for document, predictions in zip(documents, predict(tagger, words), strict=True)
     ]
 
 

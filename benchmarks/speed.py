@@ -29,8 +29,8 @@ from benchmarks.raw_text import Place, gold_places
 from benchmarks.workloads import SAMPLE
 from fenestra.cli.bench import percentile
 from fenestra.model.bundled import bundled_model
-from fenestra.model.tags import spans
 from fenestra.training.data.corpus import Sentence, find_corpus, read_corpus
+from fenestra.training.data.spans import spans
 
 SENTENCE = 20
 """Tokens of the sentence whose calls are timed."""

@@ -16,10 +16,11 @@ from statistics import fmean
 
 from fenestra.model.bundled import DEFAULT, find_model
 from fenestra.model.tagger import Tagger
-from fenestra.model.tags import Span, spans
 from fenestra.training.config import load_config
 from fenestra.training.data.corpus import Sentence, documents_of, read_corpora
+from fenestra.training.data.spans import Span, spans
 from fenestra.training.fit.score import f1_of_spans
+from fenestra.training.report.predictions import predict
 
 TYPES = {"PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC"}
 
@@ -48,7 +49,7 @@ def main() -> None:
 
 def ours(tagger: Tagger, sentences: Sequence[Sentence]) -> Iterable[list[Span]]:
     """What the tagger finds, document by document."""
-    return [prediction.spans for document in tagger.predict(documents_of(sentences)) for prediction in document]
+    return [prediction.spans for document in predict(tagger, documents_of(sentences)) for prediction in document]
 
 
 def theirs(python: str, pipeline: str, sentences: Sequence[Sentence]) -> Iterable[list[Span]]:

@@ -16,7 +16,7 @@ from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
-from fenestra.model.words.lexicon import Lexicon
+from fenestra.training.data.lexicon import build_lexicon
 from fenestra.training.network.export import to_checkpoint
 from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.vectors.quantise import VectorTable
@@ -86,7 +86,7 @@ def model(shape: Shape) -> Checkpoint:
         activation="relu",
         features=shape.features,
     )
-    lexicon = Lexicon.build(config.features, known, known, 1)
+    lexicon = build_lexicon(config.features, known, known, 1)
     table = torch.randn(shape.known, shape.width)
     table[:, 0] = torch.tensor([4.0 * (spelt != lower) for spelt, lower in zip(words, known, strict=True)])
     network = WindowTagger(config, lexicon, VectorTable.pack(table, config.features.storage))

@@ -52,10 +52,7 @@ class Checkpoint:
 def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] | None = None) -> None:
     """Write a checkpoint to a folder that does not exist or is empty: all of it, or nothing.
 
-    Args:
-        checkpoint: what to write.
-        folder: where to.
-        extra: more files to keep beside the model, name → content.
+    ``extra`` are more files to keep beside the model, name → content.
 
     Raises:
         StorageError: the disk refused; names the path, the bytes needed and the bytes free.
@@ -71,9 +68,7 @@ def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] 
     features, gazetteers = checkpoint.config.features, checkpoint.lexicon.gazetteers
     works = ((_CLUSTERS, features.cluster, gazetteers.clusters), (_LISTS, features.lists, gazetteers.lists))
     files |= {name: to_lines(known).encode() for name, width, known in works if width}
-    files |= {
-        name: content.encode() if isinstance(content, str) else content for name, content in (extra or {}).items()
-    }
+    files |= {name: some.encode() if isinstance(some, str) else some for name, some in (extra or {}).items()}
     write_folder(files, folder)
 
 
@@ -158,9 +153,8 @@ def _read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
         found, listed = manifest["format_version"], manifest["files"]
         names = {name: (entry["sha256"], entry["bytes"]) for name, entry in listed.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{folder / MANIFEST}: expected format_version and files, each with sha256, bytes"
-        ) from error
+        expected = "expected format_version and files, each with sha256, bytes"
+        raise CheckpointError(f"{folder / MANIFEST}: {expected}") from error
     if found != FORMAT_VERSION:
         raise CheckpointError(f"{folder}: format version {found!r}, this program reads version {FORMAT_VERSION}")
     if missing := [name for name in _NEEDED if name not in names]:

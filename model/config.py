@@ -83,14 +83,11 @@ class ModelConfig:
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
     def __post_init__(self) -> None:
-        features = self.features
+        features, labels = self.features, self.labels
         rules = {
             "context": (0 <= self.context <= 50, "between 0 and 50"),
             "hidden": (len(self.hidden) >= 1 and min(self.hidden) >= 1, "one or more layers of at least one unit"),
-            "labels": (
-                all(self.labels) and len(set(self.labels)) == len(self.labels) >= 1,
-                "one or more different labels",
-            ),
+            "labels": (all(labels) and len(set(labels)) == len(labels) >= 1, "one or more different labels"),
             "decoder": (self.decoder in get_args(Decoder), f"one of {', '.join(get_args(Decoder))}"),
             "weights": (self.weights in get_args(Weights), f"one of {', '.join(get_args(Weights))}"),
             "agreement": (

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from fenestra.model.config import Activation
 from fenestra.model.engine.stages import Window
 from fenestra.model.network.network import ACTIVATIONS, SLOPES, encode
-from fenestra.model.network.parameters import Layer, Parameters
+from fenestra.model.network.parameters import Parameters
 from fenestra.model.results import TaggedToken
 from fenestra.model.words.lexicon import Lexicon
 
@@ -76,23 +76,13 @@ class Split(NamedTuple):
 
 
 def split_logit(p: Parameters, activation: Activation, lexicon: Lexicon, window: Window, column: int) -> Split:
-    """Split the logit of one tag over the words of one window.
-
-    Args:
-        p: of the network.
-        activation: of its hidden units.
-        lexicon: looks words up.
-        window: what the network sees of the token.
-        column: the tag.
-    """
+    """Split the logit of one tag, given by its column, over the words of one window."""
     f, slope = ACTIVATIONS[activation], SLOPES[activation]
     exact = activation == "relu"
     part_WH, document_H = _contributions(p, lexicon, window)
     empty_H: Floats = p.bias_H.astype(np.float64)
     state_H: Floats = part_WH.sum(axis=0) + document_H + empty_H
-    layers = [
-        Layer(layer.weight_OI.astype(np.float64), layer.bias_O.astype(np.float64)) for layer in (*p.hidden, p.output)
-    ]
+    layers = [(weight_OI.astype(np.float64), bias_O.astype(np.float64)) for weight_OI, bias_O in (*p.hidden, p.output)]
     factors = []
     for weight_OI, bias_O in layers:
         if exact:
@@ -105,9 +95,9 @@ def split_logit(p: Parameters, activation: Activation, lexicon: Lexicon, window:
             factors.append(np.where(near_H, slope(state_H), chord_H))
         empty_H = weight_OI @ f(empty_H) + bias_O
         state_H = weight_OI @ f(state_H) + bias_O
-    slope_H = factors.pop() * layers[-1].weight_OI[column]
-    for layer, factor_H in zip(reversed(layers[:-1]), reversed(factors), strict=True):
-        slope_H = factor_H * (slope_H @ layer.weight_OI)
+    slope_H = factors.pop() * layers[-1][0][column]
+    for (weight_OI, _), factor_H in zip(reversed(layers[:-1]), reversed(factors), strict=True):
+        slope_H = factor_H * (slope_H @ weight_OI)
     logit, document, share_W = float(state_H[column]), float(document_H @ slope_H), (part_WH @ slope_H).tolist()
     return Split(logit, logit - document - sum(share_W), document, share_W, "exact" if exact else "rescale")
 

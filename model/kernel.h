@@ -1,12 +1,20 @@
-/* What the C of this room and its Python agree on: constants, structures, functions.
+/* The contract between the C of this room and its Python: constants, structures, function prototypes.
  *
- * The compiler checks the definitions against these prototypes, and model/engine/library.py reads the same lines to make
- * the types that Python calls with: an array of another number type than the pointer's is refused before the call.
- * For that, a declaration keeps to one form: one field, constant or prototype after another, no macros inside.
+ * The compiler checks every definition against these prototypes, and model/engine/library.py parses the same lines to
+ * type its calls: an array whose numbers are of another type than the C pointer's is refused before the call. So keep
+ * to the form that it parses: one constant, field or prototype after another, comments anywhere, no macros inside.
  *
- * Letters in names are shapes, as everywhere (docs/glossary.md): T tokens · S sentences · P documents · W window width
- * U distinct words · E width of e(w) · D width of a vector · H hidden units, padded to whole panels · N windows of a bag
- * K tags · M entities. A pointer without letters is to a structure or to numbers whose count is beside it.
+ * Each function's contract, with the shapes of its arguments, stands above its definition. All arrays are dense and
+ * row-major: (A, B) means A rows of B numbers. A name ends with its shape letters, as everywhere (docs/glossary.md):
+ *
+ *   T tokens               P documents; a text is one        W window width, 2C + 1
+ *   S sentences            L tokens of one sentence          E width of e(w)
+ *   U distinct words       M entities                        D width of a pretrained vector
+ *   K tags                 F feature fields of a word        H hidden units, padded to whole panels
+ *   N some of the tokens: a bag of windows, or the tokens of repeated words
+ *   G n-grams of a word        Q repeated words of documents
+ *
+ * x_of_word is indexed by word number, that is by place in the vocabulary (model/engine/vocabulary.py).
  */
 #ifndef FENESTRA_KERNEL_H
 #define FENESTRA_KERNEL_H
@@ -19,108 +27,128 @@
 #define API __attribute__((visibility("default")))
 #endif
 
+/* ── Constants ── */
+
 /* Number types of tables. */
 enum { FLOAT32, INT16, INT8, FLOAT16, INT4 };
 /* Activations of hidden units. */
 enum { RELU, SIGMOID, TANH, GELU, SILU };
-/* Why reading stopped: all is read; the room for tokens is used up; the next run is not in the table. */
+/* Why read_texts returned: at the end; no room for more tokens; the next run is not in the table. */
 enum { READ_ALL, READ_FULL, READ_UNKNOWN_RUN };
-/* What a function returns where it can fail. */
+/* Status of a function that can fail. */
 enum { OK, NO_MEMORY, NOT_FINITE };
-/* Code points: longer runs are not remembered. */
+/* Characters; longer runs are not stored in the table. */
 enum { LONGEST_RUN = 64 };
-/* Columns of a matrix that lie together; widths are padded with zeros to a multiple of it. */
+/* Columns of a weight matrix that are stored together; widths are padded with zeros to a multiple of it. */
 enum { PANEL = 16 };
 
-/* What a word may be to the sentences around it, as bits (model/text/sentences.py). */
-enum { ROLE_ENDS = 1, ROLE_ABBREVIATED = 2, ROLE_DATE = 4, ROLE_NUMBER = 8, ROLE_MAY_END = 15, ROLE_CLOSES = 16,
-       ROLE_QUOTE = 32, ROLE_LOWER = 64, ROLE_CAPITAL = 128, ROLE_OPENER = 256, ROLE_UPPER = 512, ROLE_COMMA = 1024,
-       ROLE_CLOCK = 2048 };
-/* Characters: a shorter line did not end because the page was full (model/text/sentences.py). */
+/* What a word can do to a sentence boundary: bits of its role (model/text/sentences.py). */
+enum {
+    ROLE_ENDS = 1,        /* ends a sentence: . ! ? … */
+    ROLE_ABBREVIATED = 2, /* has a full stop of its own: Mr. */
+    ROLE_DATE = 4,        /* the date of a dateline: 1996-08-30 */
+    ROLE_NUMBER = 8,
+    ROLE_MAY_END = 15,    /* any of the above: the next word decides */
+    ROLE_CLOSES = 16,     /* a closing bracket or quotation mark */
+    ROLE_QUOTE = 32,      /* a straight quotation mark, which may open or close */
+    ROLE_LOWER = 64,      /* starts in lower case, or is AM or PM */
+    ROLE_CAPITAL = 128,   /* starts with a capital */
+    ROLE_OPENER = 256,    /* often starts a sentence: The, He, But */
+    ROLE_UPPER = 512,     /* all capitals, two or more */
+    ROLE_COMMA = 1024,
+    ROLE_CLOCK = 2048     /* AM or PM */
+};
+/* Characters; a shorter line did not end because the page was full (model/text/sentences.py). */
 enum { SHORT_LINE = 50 };
 
-/* How a word is cased where case means something, as bits of a class (model/network/context.py). */
-enum { SEEN_LOWER = 1, CASE_IS_FORCED = 8 };
+/* Bits of a case class (model/network/context.py); 2 and 4 are: seen capitalised, seen in capitals. */
+enum {
+    SEEN_LOWER = 1,    /* the document writes the word in lower case somewhere */
+    CASE_IS_FORCED = 8 /* this token is at the head of a sentence or in a headline: case carries no meaning */
+};
 
-/* Which runs of characters between white space are known, and the words of each: a hash table with open addressing. */
+/* ── Structures ── */
+
+/* The runs of characters between white space that were seen before, and the words of each.
+ * A hash table with open addressing and linear probing: a place holds a run's number, which indexes the rest. */
 typedef struct {
-    uint64_t *hash;      /* (places) of the run in each place */
-    int32_t *run;        /* (places) which run it is; −1 for a free place */
+    uint64_t *hash;      /* (places) hash of the run in each place */
+    int32_t *run;        /* (places) number of that run; −1 for a free place */
     int64_t places;      /* a power of two */
-    int64_t runs;
+    int64_t runs;        /* stored so far */
     int64_t most_runs;
-    int64_t *letters_at; /* (runs) where the code points of each begin in letters … */
-    int32_t *letters_of; /* (runs) … how many there are … */
-    int64_t *words_at;   /* (runs) … where its words begin in words … */
-    int32_t *words_of;   /* (runs) … and how many there are */
-    uint32_t *letters;   /* (most_letters) */
+    int64_t *letters_at; /* (most_runs) where the code points of each run begin in letters */
+    int32_t *letters_of; /* (most_runs) how many code points it has */
+    int64_t *words_at;   /* (most_runs) where its words begin in words */
+    int32_t *words_of;   /* (most_runs) how many words it has */
+    uint32_t *letters;   /* (most_letters) code points of all runs, end to end */
     int64_t used_letters;
     int64_t most_letters;
-    int32_t *words;      /* (most_words) numbers of words */
+    int32_t *words;      /* (most_words) word numbers of all runs, end to end */
     int64_t used_words;
     int64_t most_words;
 } Runs;
 
-/* How far texts are read. */
+/* How far read_texts has come. */
 typedef struct {
     int64_t at;        /* the next code point */
-    int64_t text;      /* which text it is in */
-    int64_t tokens;    /* how many were read */
+    int64_t text;      /* the text that it is in */
+    int64_t tokens;    /* read so far */
     int64_t lines;     /* line breaks since the last token */
-    int64_t stop;      /* the end of the run that is not known */
-    int64_t undecided; /* whether only model/text/tokens.py can tell how the run is split */
+    int64_t stop;      /* the end of the run that is not in the table */
+    int64_t undecided; /* 1 if only model/text/tokens.py can tell whether that run ends with an initial */
 } Reading;
 
 /* The tables that e(w) is looked up in. */
 typedef struct {
-    int64_t width;           /* D; 0 for a model without vectors */
-    int64_t storage;         /* FLOAT32, FLOAT16, INT8 or INT4: component i and, in the upper half, i + D / 2 */
-    const void *codes;       /* (V, D) */
-    const float *scale;      /* (V), for INT8 and INT4 */
-    int64_t fields;          /* F */
-    const float **table;     /* (F) of each field: (its values, its width) */
-    const int64_t *widths;   /* (F) */
+    int64_t width;         /* D; 0 for a model without pretrained vectors */
+    int64_t storage;       /* FLOAT32, FLOAT16, INT8 or INT4 (two components a byte, see words.c) */
+    const void *codes;     /* (vectors, D), for INT4 (vectors, D / 2); row 0 is the unknown word */
+    const float *scale;    /* (vectors) for INT8 and INT4 */
+    int64_t fields;        /* F */
+    const float **table;   /* (F) of each field: (values, width) */
+    const int64_t *widths; /* (F) */
     int64_t gram_width;
-    const float *grams;      /* (buckets + 1, gram_width) */
-    int64_t entry;           /* E */
+    const float *grams;    /* (buckets + 1, gram_width); row 0 is padding */
+    int64_t entry;         /* E */
 } Features;
 
 /* The layers from the sum of a window to the softmax. */
 typedef struct {
-    int64_t width;           /* W */
-    int64_t hidden;          /* H */
-    int64_t numbers;         /* of the table of rows: FLOAT32, INT16 or INT8 */
-    int64_t activation;      /* RELU … SILU */
-    int64_t layers;          /* L: the weights after the first, the output's among them */
-    const float **weight;    /* (L) of each, panel by panel: (its outputs / PANEL, its inputs, PANEL) */
-    const float **bias;      /* (L) of each: (its outputs) */
-    const int64_t *outputs;  /* (L), padded to whole panels */
-    int64_t tags;            /* K */
+    int64_t width;          /* W */
+    int64_t hidden;         /* H */
+    int64_t numbers;        /* of the row cache: FLOAT32, INT16 or INT8 */
+    int64_t activation;     /* RELU … SILU */
+    int64_t layers;         /* after the first, the output layer included */
+    const float **weight;   /* (layers) of each: (outputs / PANEL, inputs, PANEL) */
+    const float **bias;     /* (layers) of each: (outputs) */
+    const int64_t *outputs; /* (layers) padded to whole panels */
+    int64_t tags;           /* K */
     float temperature;
-    const float *unit_H;     /* what a 1 means in a table of INT8 */
+    const float *unit_H;    /* (H) what a 1 means in an INT8 row */
 } Network;
 
-/* What is known of the tags of a scheme (model/decode/decoding.py). */
+/* The tags of a scheme: which sequences are legal, and what each tag means (model/decode/decoding.py). */
 typedef struct {
-    int64_t tags;               /* K */
-    const uint8_t *starts_K;    /* whether a sentence may start with the tag */
-    const uint8_t *follows_KK;  /* row: the tag before */
-    const uint8_t *ends_K;
-    const int64_t *label_K;     /* −1 for O */
-    const uint8_t *opens_K;
-    const uint8_t *closes_K;
-    const int64_t *same_iob2_KA; /* columns that IOB2 writes the same way; K where there are no more */
-    int64_t most_same;          /* A */
-    const double *start_K;      /* transition scores; about −1e30 where the scheme does not allow one */
-    const double *transition_KK;
-    const double *end_K;
-    int64_t crf;                /* whether they were learned; else they are 0 where allowed */
+    int64_t tags;                /* K */
+    const uint8_t *starts_K;     /* (K) 1 if a sentence may start with the tag */
+    const uint8_t *follows_KK;   /* (K, K) 1 if the column's tag may follow the row's */
+    const uint8_t *ends_K;       /* (K) 1 if a sentence may end with the tag */
+    const int64_t *label_K;      /* (K) number of its label; −1 for O */
+    const uint8_t *opens_K;      /* (K) 1 if an entity always begins at the tag */
+    const uint8_t *closes_K;     /* (K) 1 if an entity always ends at the tag */
+    const int64_t *same_iob2_KA; /* (K, A) the tags that IOB2 writes the same way, itself first; padded with K */
+    int64_t most_same;           /* A */
+    const double *start_K;       /* (K) transition scores; about −1e30 where the scheme forbids the transition */
+    const double *transition_KK; /* (K, K) row: the tag before */
+    const double *end_K;         /* (K) */
+    int64_t crf;                 /* 1 if the scores were learned; else they are 0 where allowed */
 } TagTables;
 
 /* The weights of label consistency (model/decode/label_consistency.py). */
 typedef struct {
     int64_t tags;           /* K */
-    const int64_t *label_K; /* −1 for O */
+    const int64_t *label_K; /* (K) number of each tag's label; −1 for O */
     float same_tag;
     float same_label;
 } LabelConsistency;
@@ -130,49 +158,51 @@ API const char *source_digest(void);
 API int32_t is_whitespace(uint32_t code_point);
 API int32_t remember_run(Runs *runs, const uint32_t *letters, int64_t count, int32_t initial, const int32_t *words,
                          int64_t words_of);
-API int32_t read_texts(const Runs *runs, const uint32_t *code, const int64_t *end_P, int64_t texts,
+API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
                        const int32_t *size_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
                        uint8_t *lines_T, int64_t room, int64_t *tokens_until_P);
-API int64_t unknown_runs(const Runs *runs, const uint32_t *code, const int64_t *end_P, int64_t texts,
+API int64_t unknown_runs(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
                          const Reading *reading, int64_t *found, int64_t most, int64_t distance);
-API int64_t split_sentences(const uint32_t *code, const int64_t *end_P, int64_t texts, const int64_t *tokens_until_P,
-                            const int32_t *word_T, const int32_t *start_T, const uint8_t *lines_T,
-                            const int32_t *size_of_word, const uint16_t *role_of_word, int64_t *length_S,
-                            int64_t *sentences_P);
+API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, int64_t texts,
+                            const int64_t *tokens_until_P, const int32_t *word_T, const int32_t *start_T,
+                            const uint8_t *lines_T, const int32_t *size_of_word, const uint16_t *role_of_word,
+                            int64_t *length_S, int64_t *sentences_P);
 API void case_classes(const int32_t *word_T, const int64_t *length_S, const int64_t *sentences_P, int64_t documents,
-                      const uint8_t *evidence_of_word, const int32_t *lowered_of_word, uint8_t *seen, uint8_t *class_T);
+                      const uint8_t *evidence_of_word, const int32_t *lowered_of_word, uint8_t *seen_of_lowered,
+                      uint8_t *class_T);
 
 /* ── words/words.c ── */
 API void fill_crc_table(void);
-API void hash_ngrams(const uint8_t *bytes, const int64_t *end_U, int64_t words, const int64_t *sizes, int64_t kinds,
-                     int64_t buckets, int64_t *gram_UG, int64_t most);
+API void hash_ngrams(const uint8_t *utf8, const int64_t *end_U, int64_t words, const int64_t *sizes, int64_t kinds,
+                     int64_t buckets, int64_t *ngram_UG, int64_t most);
 API void encode_words(const Features *features, const int64_t *vector_U, const int64_t *field_UF,
-                      const int64_t *gram_UG, int64_t grams, int64_t words, float *entry_UE);
+                      const int64_t *ngram_UG, int64_t ngrams, int64_t words, float *entry_UE);
 API int32_t project_words(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t words,
-                          int64_t entry, int64_t width, int64_t hidden, const float *weight, const float *class_CWH,
+                          int64_t entry, int64_t width, int64_t hidden, const float *weight, const float *class_rows,
                           int64_t numbers, const float *unit_H, void *table, float *scale);
 API void sum_vectors(const Features *features, const int32_t *word_T, const int64_t *size_P, int64_t documents,
                      const int32_t *vector_of_word, float *sum_PD, int64_t *known_P);
 API int32_t topic_rows(const float *sum_PD, const int64_t *known_P, int64_t documents, int64_t width, float few,
-                       const float *mean_D, const float *spread_D, const float *weight, const float *bias_H,
+                       const float *mean_D, const float *scale_D, const float *weight, const float *bias_H,
                        int64_t hidden, float *row_PH);
 
 /* ── network/network.c ── */
 API int64_t lay_out_windows(const int32_t *word_T, const uint8_t *class_T, int64_t classes, const int64_t *length_S,
-                            int64_t sentence, int64_t at, int64_t begin, int64_t end, int64_t context, int32_t *slot_of,
-                            int64_t *uses, int32_t *line, int32_t *place_N, int64_t *missing);
-API int64_t score_windows(const Network *network, const void *table, const float *scale, const int32_t *line,
-                          const int32_t *place_N, const int32_t *row_N, const float *row_RH, int64_t begin, int64_t end,
+                            int64_t sentence, int64_t offset, int64_t begin, int64_t end, int64_t context,
+                            int32_t *slot_of_pair, int64_t *uses_of_slot, int32_t *slots, int32_t *place_N,
+                            int64_t *missing_pairs);
+API int64_t score_windows(const Network *network, const void *table, const float *scale, const int32_t *slots,
+                          const int32_t *place_N, const int32_t *row_N, const float *row_PH, int64_t begin, int64_t end,
                           float *log_NK);
 
 /* ── decode/label_consistency.c ── */
 API int64_t find_repeats(const int32_t *word_T, const int64_t *size_P, int64_t documents,
-                         const uint8_t *evidence_of_word, const int32_t *lowered_of_word, int32_t *tally,
-                         int64_t *token_N, int64_t *group_N, int64_t *count_G);
+                         const uint8_t *evidence_of_word, const int32_t *lowered_of_word, int32_t *tally_of_lowered,
+                         int64_t *token_N, int64_t *group_N, int64_t *count_Q);
 API void sum_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                           int64_t tags, double *sum_GK);
+                           int64_t tags, double *sum_QK);
 API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                                    const int64_t *count_G, const double *sum_GK, const LabelConsistency *weights);
+                                    const int64_t *count_Q, const double *sum_QK, const LabelConsistency *weights);
 
 /* ── decode/decode.c ── */
 API int64_t decode_paths(const float *log_TK, const int64_t *length_S, int64_t sentences, const TagTables *tables,

@@ -24,22 +24,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def replace_durably(path: Path, data: bytes) -> None:
-    """Put a file in the place of another in one step: whatever happens, one of the two is there, and whole.
-
-    Raises:
-        StorageError: the disk refused; the file before is still there.
-    """
-    draft = path.with_name(f"{path.name}.new")
-    try:
-        write_durably(draft, data)
-        draft.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise storage_error(path, len(data), error) from error
-
-
 def storage_error(path: Path, needed: int, error: OSError) -> StorageError:
     """Say which path could not be written, how much it needs and how much is free."""
     place = next(parent for parent in (path, *path.absolute().parents) if parent.exists())

@@ -5,9 +5,9 @@ There is one way through it, :meth:`Tagger.work`; all else runs that to its end.
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,47 +15,28 @@ from numpy.typing import NDArray
 from fenestra.model import checkpoint
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.decode.alternatives import best_others, label_log_products, tag_probabilities
-from fenestra.model.decode.decoding import Paths, iob2_tags, tag_tables
-from fenestra.model.decode.viterbi import forward_backward
+from fenestra.model.decode.decoding import Paths, marginals, tag_tables
 from fenestra.model.engine import library
 from fenestra.model.engine.gpu import resolve_device, torch_scorer
 from fenestra.model.engine.native import Native
 from fenestra.model.engine.reference import Reference, crf_of
 from fenestra.model.engine.row_cache import Numbers
 from fenestra.model.engine.self_test import check
-from fenestra.model.engine.stages import PIECE, Engine, Item, Sentences, grouped_documents
+from fenestra.model.engine.stages import PIECE, Document, Engine
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation, Share, split_logit
 from fenestra.model.progress import Progress, finish
-from fenestra.model.results import (
-    Alternative,
-    Places,
-    Prediction,
-    RankedEntity,
-    Result,
-    TaggedToken,
-    Tags,
-    WordPlaces,
-    prediction,
-    results,
-    scores,
-)
+from fenestra.model.results import Alternative, Result, TaggedToken, results, scores
 from fenestra.model.tags import tag_set
 
 CACHE_MB = 96.0
 EngineName = Literal["auto", "native", "reference"]
 """The compiled kernel; NumPy; or the kernel where there is one."""
+Item = str | Sequence[str]
+"""A raw text, or a sentence of words."""
+Sentences = Sequence[Sequence[str]]
+"""A document whose sentences are words already."""
 Context = TypeVar("Context")
-
-
-class Options(NamedTuple):
-    """How a tagger computes; arguments as of :meth:`Tagger.load`."""
-
-    device: str = "auto"
-    threads: int | None = None
-    cache_mb: float = CACHE_MB
-    cache_numbers: Numbers = "int16"
-    engine: EngineName = "auto"
 
 
 class Tagger:
@@ -64,27 +45,23 @@ class Tagger:
     It is pickled by its folder, so that worker processes load it for themselves.
     """
 
-    def __init__(self, model: Checkpoint, *, folder: Path | None = None, **options: Any) -> None:  # noqa: ANN401
-        """Set a model up.
+    def __init__(
+        self, model: Checkpoint, *, folder: Path | None = None, device: str = "auto", **options: Any  # noqa: ANN401
+    ) -> None:  # fmt: skip
+        """Set a model up; without the folder that it was loaded from, the tagger cannot be pickled.
 
-        Args:
-            model: in memory.
-            folder: where it was loaded from; without, the tagger cannot be pickled.
-            options: as of :meth:`load`.
-
-        Raises:
-            InputError: there is no such device or engine here.
+        Options and what is raised are as of :meth:`load`.
         """
-        self._options = Options(**options)
+        self._options = {"device": device, **options}
         self.config, self.version, self.labels = model.config, model.version, model.config.labels
         self.lexicon, self.calibration, self.parameters = model.lexicon, model.calibration, model.parameters
         self.folder = folder
-        self.device = resolve_device(self._options.device)
+        self.device = resolve_device(device)
         """``cpu``, ``cuda`` or ``cuda:N``."""
         self._tags = tag_set(self.labels, self.config.scheme)
-        self._names = iob2_tags(self.labels)
+        self._names = tag_set(self.labels, "IOB2")
         self._transitions = crf_of(model)
-        self._engine = _engine(model, self._options, self.device)
+        self._engine = _engine(model, self.device, **options)
         self.engine = self._engine.name
         """Which build of the compiled kernel tags, or ``reference``."""
 
@@ -115,15 +92,11 @@ class Tagger:
             CheckpointError: the folder is damaged or of another format.
             InputError: there is no such device or engine here.
         """
-        options = Options(device, threads, cache_mb, cache_numbers, engine)
-        return cls(checkpoint.load(Path(folder)), folder=Path(folder), **options._asdict())
+        options: dict[str, Any] = {"threads": threads, "cache_mb": cache_mb, "cache_numbers": cache_numbers}
+        return cls(checkpoint.load(Path(folder)), folder=Path(folder), device=device, engine=engine, **options)
 
     def __call__(self, text: str, *, alternatives: int = 0) -> Result:
-        """Find the entities of one text, ordered by start, with ``text[e.start:e.end] == e.text``.
-
-        Args:
-            text: any text.
-            alternatives: as of :meth:`tag`.
+        """Find the entities of one text, ordered by start, with ``text[e.start:e.end] == e.text``; see :meth:`tag`.
 
         Raises:
             TypeError: ``text`` is not a string.
@@ -134,12 +107,10 @@ class Tagger:
         return finish(self.work([text], alternatives=alternatives))[0]
 
     def tag(self, texts: Iterable[str], *, alternatives: int = 0) -> list[Result]:
-        """Find the entities of every text.
+        """Find the entities of every text; for a stream without end, see :meth:`pipe`.
 
-        Args:
-            texts: any number; for a stream without end, see :meth:`pipe`.
-            alternatives: how many runner-up tags of each token, and labels of each entity, to tell
-                (``entity.alternatives``).
+        ``alternatives`` says how many runner-up tags of each token, and labels of each entity, to tell
+        (``entity.alternatives``).
 
         Raises:
             TypeError: ``texts`` is a single string, or one of them is not a string.
@@ -166,7 +137,9 @@ class Tagger:
             TypeError: a document or a sentence is a single string, or a word is not a string.
             InputError: a word is empty.
         """
-        return list(self._documents(documents))
+        given = [_sentences(document) for document in documents]
+        found = iter(finish(self._tag(given, 0)))
+        return [list(islice(found, len(document))) for document in given]
 
     @overload
     def pipe(
@@ -198,31 +171,18 @@ class Tagger:
         """Tag texts (strings) and sentences of words (lists), yielding control after every few milliseconds of work.
 
         However large an item is, a caller can do something else now and then. The bits of an answer depend on its item
-        alone, not on the batch it is tagged in.
-
-        Yields:
-            What was done since the last time.
-
-        Returns:
-            One result an item, in order.
+        alone, not on the batch it is tagged in. Yields what was done since the last time, and returns one result an
+        item, in order.
 
         Raises:
             InputError: a word is empty.
         """
-        found: list[Result] = []
-        for read in self._engine.read(items):
-            if isinstance(read, Progress):
-                yield read
-            else:
-                found += yield from self._results(read, read.sizes, read.places, alternatives)
-        return found
+        return self._tag(_documents(items), alternatives)
 
     def explain(self, item: Item, token: int) -> Explanation:
         """Say what each word around a token of a text, or of a sentence of words, adds to the score of its tag.
 
-        Args:
-            item: as of :meth:`work`.
-            token: its place among the tokens of the result, from 0.
+        ``token`` is its place among the tokens of the result, from 0.
 
         Raises:
             InputError: there is no such token, or a word is empty.
@@ -235,12 +195,10 @@ class Tagger:
         Of a long text only one sentence is scored, unless labels are to be consistent with those of the others.
         """
         engine = self._engine
-        batch: Any = engine.read_documents([])
-        for read in engine.read([item]):
-            if isinstance(read, Progress):
-                yield read
-            else:
-                batch = read
+        batch: Any = None
+        for batch in engine.read(_documents([item])):
+            if isinstance(batch, Progress):
+                yield batch
         if not 0 <= token < batch.tokens:
             raise InputError(f"token: expected a number from 0 to below the count of tokens, {batch.tokens}")
         ends = np.cumsum(batch.lengths)
@@ -262,23 +220,17 @@ class Tagger:
         split = split_logit(self.parameters, self.config.activation, self.lexicon, window, column)
         consistency = self.calibration.temperature * float(log_TK[token - begin, column] - alone_K[column])
         (place,) = batch.places
-        start, stop, text = place.of(token, token + 1)
-        tag, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
         shares = []
         for position, share in enumerate(split.share_W, start=-self.config.context):
             at = token + position
-            seen = place.of(at, at + 1) if begin <= at < end else (None, None, None)
-            shares.append(Share(position, seen[2], seen[0], seen[1], share))
+            start, stop, text = place.of(at, at + 1) if begin <= at < end else (None, None, None)
+            shares.append(Share(position, text, start, stop, share))
         yield Progress("network")
-        return Explanation(
-            TaggedToken(text, start, stop, tag, score),
-            self._tags[column],
-            split.logit + consistency,
-            split.bias,
-            split.document + consistency,
-            split.method,
-            shares,
-        )
+        start, stop, text = place.of(token, token + 1)
+        tag, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
+        tagged, logit, document = TaggedToken(text, start, stop, tag, score), split.logit, split.document
+        rest = (logit + consistency, split.bias, document + consistency, split.method)
+        return Explanation(tagged, self._tags[column], *rest, shares)
 
     def self_test(self) -> None:
         """Make sure that answers are batch-invariant on this machine.
@@ -288,22 +240,21 @@ class Tagger:
         """
         check(self.tag)
 
-    def predict(self, documents: Iterable[Sentences]) -> Iterator[list[Prediction]]:
-        """As :meth:`tag_documents`, as tags and spans, reading no further ahead than a batch."""
-        return ([prediction(result) for result in document] for document in self._documents(documents))
-
     def log_probabilities(self, documents: Sequence[Sentences]) -> NDArray[np.float32]:
         """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K).
 
         Transition scores are no part of it, nor is label consistency.
         """
-        batch = self._engine.read_documents(documents)
-        context, _ = self._engine.look_up(batch)
-        return finish(self._engine.score(batch, context, 0, batch.tokens))
+        found = [np.zeros((0, len(self._tags)), np.float32)]
+        for batch in self._batches(documents):
+            context, _ = self._engine.look_up(batch)
+            found.append(finish(self._engine.score(batch, context, 0, batch.tokens)))
+        return np.concatenate(found)
 
     def is_oov(self, documents: Sequence[Sentences]) -> NDArray[np.bool_]:
         """Which tokens of the documents, end to end, are out-of-vocabulary words; shape (T,)."""
-        return self._engine.is_oov(self._engine.read_documents(documents))
+        found = [self._engine.is_oov(batch) for batch in self._batches(documents)]
+        return np.concatenate([np.zeros(0, np.bool_), *found])
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.folder is None:
@@ -325,17 +276,21 @@ class Tagger:
             found = finish(self.work(contents))
             yield from zip(found, (context for _, context in batch), strict=True) if as_tuples else found
 
-    def _documents(self, documents: Iterable[Sentences]) -> Iterator[list[Result]]:
-        for group in grouped_documents(map(_sentences, documents)):
-            batch = self._engine.read_documents(group)
-            places = [WordPlaces(words) for document in group for words in document]
-            found = iter(finish(self._results(batch, batch.lengths, places, 0)))
-            yield from (list(islice(found, len(document))) for document in group)
+    def _batches(self, documents: Sequence[Document]) -> Iterator[Any]:
+        return (read for read in self._engine.read(documents) if not isinstance(read, Progress))
 
-    def _results(
-        self, batch: Any, sizes: Sequence[int], places: Sequence[Places], alternatives: int  # noqa: ANN401
-    ) -> Generator[Progress, None, list[Result]]:  # fmt: skip
-        """Tag a batch: one result for each of some stretches of its tokens."""
+    def _tag(self, documents: Sequence[Document], alternatives: int) -> Generator[Progress, None, list[Result]]:
+        """As :meth:`work`; a document of sentences has a result for each of them."""
+        found: list[Result] = []
+        for read in self._engine.read(documents):
+            if isinstance(read, Progress):
+                yield read
+            else:
+                found += yield from self._results(read, alternatives)
+        return found
+
+    def _results(self, batch: Any, alternatives: int) -> Generator[Progress, None, list[Result]]:  # noqa: ANN401
+        """Take a batch through the stages after reading."""
         engine = self._engine
         context, oov = engine.look_up(batch)
         yield Progress("rows", batch.tokens, oov)
@@ -345,13 +300,17 @@ class Tagger:
             yield Progress("decode")
         paths = yield from self._decode(log_TK, batch.lengths)
         oov_T = engine.is_oov(batch) if self.calibration.oov else np.zeros(batch.tokens, np.bool_)
-        tags = Tags(self._names, paths.tag_T.astype(np.uint16), paths.probability_T)
-        if alternatives:
-            log_TK = self._marginals(log_TK, batch.lengths, paths)
-            tags = tags._replace(others_T=self._token_alternatives(log_TK, paths, alternatives))
-        found = results(paths, oov_T, sizes, places, self.labels, tags, self.calibration)
-        if alternatives:
-            self._rank(found, log_TK, paths, oov_T, alternatives)
+        score_M = scores(paths.log_product_M, paths, oov_T, self.calibration)
+        if not alternatives:
+            found = results(paths, score_M, batch.places, self.labels, self._names)
+        else:
+            if self._transitions is not None:
+                log_TK, _ = marginals(log_TK, batch.lengths, paths.column_T, self._transitions)
+            others_T = self._token_alternatives(log_TK, paths, alternatives)
+            found = results(paths, score_M, batch.places, self.labels, self._names, others_T)
+            others_M = self._entity_alternatives(log_TK, paths, oov_T, alternatives)
+            for entity, others in zip(chain.from_iterable(found), others_M, strict=True):
+                entity.alternatives = others
         yield Progress("decode")
         return found
 
@@ -369,67 +328,51 @@ class Tagger:
             yield Progress("decode")
         return Paths(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
-    def _marginals(self, log_TK: NDArray[np.float32], lengths: Sequence[int], paths: Paths) -> NDArray[np.float32]:
-        """Log of the probability of every tag: with a CRF, under all paths."""
-        if self._transitions is None:
-            return log_TK
-        found_TK, begin = np.empty_like(log_TK), 0
-        for length in filter(None, lengths):
-            here = slice(begin, begin + length)
-            found_TK[here], _ = forward_backward(log_TK[here], self._transitions, paths.column_T[here])
-            begin += length
-        return found_TK
-
     def _token_alternatives(self, log_TK: NDArray[np.float32], paths: Paths, count: int) -> list[list[Alternative]]:
         tables, scheme = tag_tables(self._tags, self.config.scheme), self.config.scheme
         p_TB = tag_probabilities(log_TK, tables, scheme, len(self.labels))
         chosen_T = np.where((paths.tag_T > 0) & (paths.tag_T % 2 == 0) & (scheme == "IO"), paths.tag_T - 1, paths.tag_T)
-        return [
-            [Alternative(self._names[tag], score) for tag, score in others]
-            for others in best_others(p_TB, chosen_T, count)
-        ]
+        return _named(best_others(p_TB, chosen_T, count), self._names)
 
-    def _rank(
-        self, found: list[Result], log_TK: NDArray[np.float32], paths: Paths, oov_T: NDArray[np.bool_], count: int
-    ) -> None:
-        """Give every entity its alternatives: the same span with other labels, their scores as calibrated."""
+    def _entity_alternatives(
+        self, log_TK: NDArray[np.float32], paths: Paths, oov_T: NDArray[np.bool_], count: int
+    ) -> list[list[Alternative]]:
+        """The same spans with other labels, their scores as calibrated."""
         product_ML = label_log_products(log_TK, paths, self.config.scheme, len(self.labels))
         columns = [scores(product_M, paths, oov_T, self.calibration) for product_M in product_ML.T]
-        others_M = iter(best_others(np.stack(columns, axis=1), paths.label_M, count))
-        for result in found:
-            for place, entity in enumerate(result):
-                ranked = RankedEntity(*entity)
-                ranked.alternatives = [Alternative(self.labels[label], score) for label, score in next(others_M)]
-                result[place] = ranked
+        return _named(best_others(np.stack(columns, axis=1), paths.label_M, count), self.labels)
 
 
-def _engine(model: Checkpoint, options: Options, device: str) -> Engine:
-    """What computes.
-
-    Raises:
-        InputError: what was asked for is not here.
-    """
-    if options.engine not in ("auto", "native", "reference"):
-        raise InputError(f"engine {options.engine!r}: expected auto, native or reference")
-    kernel = None if options.engine == "reference" else library.load()
+def _engine(
+    model: Checkpoint, device: str, *, threads: int | None = None, cache_mb: float = CACHE_MB,
+    cache_numbers: Numbers = "int16", engine: EngineName = "auto",
+) -> Engine:  # fmt: skip
+    """What computes; raises InputError where it is not here."""
+    if engine not in ("auto", "native", "reference"):
+        raise InputError(f"engine {engine!r}: expected auto, native or reference")
+    kernel = None if engine == "reference" else library.load()
     if kernel is None:
-        if options.engine == "native" or device != "cpu":
-            raise InputError(f"device {device!r}, engine {options.engine!r}: the kernel was not compiled here")
+        if engine == "native" or device != "cpu":
+            raise InputError(f"device {device!r}, engine {engine!r}: the kernel was not compiled here")
         return Reference(model)
     if device != "cpu":
-        return Native(kernel, model, cache_mb=options.cache_mb, numbers="float32", scorer=torch_scorer(model, device))
-    threads = options.threads or _cores()
-    return Native(kernel, model, cache_mb=options.cache_mb, numbers=options.cache_numbers, threads=threads)
+        return Native(kernel, model, cache_mb=cache_mb, numbers="float32", scorer=torch_scorer(model, device))
+    may_use = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Native(kernel, model, cache_mb=cache_mb, numbers=cache_numbers, threads=threads or may_use)
 
 
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _load_again(kind: type[Tagger], folder: str, options: Options) -> Tagger:
+def _load_again(kind: type[Tagger], folder: str, options: dict[str, Any]) -> Tagger:
     """Unpickle."""
-    return kind.load(folder, **options._asdict())
+    return kind.load(folder, **options)
+
+
+def _documents(items: Iterable[Item]) -> list[Document]:
+    """Items as documents: a sentence of words is one of its own."""
+    return [item if isinstance(item, str) else [item] for item in items]
+
+
+def _named(others: Iterable[list[tuple[int, float]]], names: Sequence[str]) -> list[list[Alternative]]:
+    return [[Alternative(names[column], score) for column, score in some] for some in others]
 
 
 def _texts(texts: Iterable[str]) -> list[str]:

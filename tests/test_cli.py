@@ -26,11 +26,12 @@ from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import RunError, StorageError
 from fenestra.model.tagger import Tagger
-from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.data.corpus import documents_of, read_corpus
+from fenestra.training.data.lexicon import build_lexicon
 from fenestra.training.network.export import to_checkpoint
 from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.report.evaluation import known_entities, measure
+from fenestra.training.report.predictions import predict
 from fenestra.training.vectors.quantise import VectorTable
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +46,7 @@ def folder(tmp_path_factory):
     config = ModelConfig(
         labels=("LOC", "PER"), context=1, hidden=(8,), features=FeatureConfig(vectors=False, word=8, case=4)
     )
-    lexicon = Lexicon.build(config.features, [], WORDS, 1)
+    lexicon = build_lexicon(config.features, [], WORDS, 1)
     torch.manual_seed(2)
     network = WindowTagger(config, lexicon, VectorTable.pack(torch.zeros(0, 0), "float32"))
     with torch.no_grad():
@@ -344,7 +345,7 @@ class TestTag:
         path = ROOT / "data" / "sample" / "dev.conll"
         _, out, _ = fenestra("tag", "--model", folder, "--output-format", "conll", path)
         documents = documents_of(read_corpus(path).sentences)
-        expected = [tag for answers in tagger.predict(documents) for answer in answers for tag in answer.tags]
+        expected = [tag for answers in predict(tagger, documents) for answer in answers for tag in answer.tags]
         assert [line.split("\t")[1] for line in out if line and "DOCSTART" not in line] == expected
 
     def test_conll_becomes_an_object_for_every_sentence(self, fenestra, folder, tmp_path):

@@ -14,7 +14,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from fenestra.cli.main import main
 from fenestra.model.bundled import bundled_models
 from fenestra.model.tagger import Tagger
-from fenestra.model.words.surface import is_contact
+from fenestra.training.data.lexicon import is_contact
 from fenestra.training.report.report import render_card
 from tests.conftest import ROOT
 

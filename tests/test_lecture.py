@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenestra.model.tags import convert
 from fenestra.training.config import TrainingConfig
+from fenestra.training.data.spans import convert
 from fenestra.training.fit.losses import class_weights, make_loss
 from fenestra.training.network.rows import Windows, windows_over
 from fenestra.training.network.window_tagger import ACTIVATIONS

@@ -263,7 +263,7 @@ class TestMakefile:
     @pytest.fixture
     def installed_by(self, tmp_path):
         """Run a verb where no program does anything but be noted; gives what pip was told to install."""
-        for name in ("Makefile", "pyproject.toml", "model/engine/build.py", "model/engine/sources.py"):
+        for name in ("Makefile", "pyproject.toml", "fenestra/hatch_build.py", "model/engine/sources.py"):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tmp_path / name)
         (tmp_path / ".venv" / "bin").mkdir(parents=True)
@@ -303,7 +303,7 @@ class TestMakefile:
         ]
 
     def test_every_platform_of_the_wheels_is_one_that_the_build_knows(self):
-        build = (ROOT / "model" / "engine" / "build.py").read_text(encoding="utf-8")
+        build = (ROOT / "fenestra" / "hatch_build.py").read_text(encoding="utf-8")
         assert [*re.findall(r'^    "(\S+)": Target\(', build, re.MULTILINE)] == list(CROSS)
         assert ["pure", *CROSS] == WHEELS
 

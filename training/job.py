@@ -21,10 +21,10 @@ from fenestra.model.errors import CheckpointError, InputError, TrainingDiverged
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import OUTSIDE
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.model.words.surface import is_contact
 from fenestra.training.config import RunConfig, VectorsConfig, differences, publishable_config
 from fenestra.training.data.corpus import Corpus, read_corpora, without_tags
 from fenestra.training.data.gazetteers import ReferenceWorks, load_reference
+from fenestra.training.data.lexicon import build_lexicon, is_contact
 from fenestra.training.data.perturbations import VARIANTS, vary
 from fenestra.training.data.stream import Stream
 from fenestra.training.device import resolve_device
@@ -171,7 +171,7 @@ def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors)
     features = config.model.features
     counted = [w for w in tokens if not is_contact(w)] if config.training.forget_contacts else tokens
     reference = load_reference(config.reference, features, distinct)
-    lexicon = Lexicon.build(features, vectors.words, counted, config.training.min_count, reference.known)
+    lexicon = build_lexicon(features, vectors.words, counted, config.training.min_count, reference.known)
     table = pack(vectors, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}), config)
     torch.manual_seed(config.seed)
     network = WindowTagger(config.model, lexicon, table)

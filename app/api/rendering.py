@@ -9,7 +9,7 @@ from fenestra.app.api.offsets import Unit, convert
 from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.errors import Problem
 from fenestra.model.explain import Explanation
-from fenestra.model.results import Entity, RankedEntity, RankedToken, Result, TaggedToken
+from fenestra.model.results import Entity, Result, TaggedToken
 
 _Rows = list[dict[str, Any]]
 
@@ -19,7 +19,7 @@ _DIGITS = 6  # of a score, after the point: more than any calibration can mean, 
 
 
 def check_labels(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
-    """Refuse a label that the model cannot give: the empty result would look like an answer.
+    """Refuse a label that the model does not have: an empty result would look like an answer.
 
     Raises:
         Problem: ``invalid_request``, naming the labels that there are.
@@ -32,14 +32,14 @@ def check_labels(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
 def tag_answer(
     request: TagRequest, name: str, version: str, results: Sequence[Result], line: int | None = None
 ) -> Iterator[bytes]:
-    """Write the answer of ``POST /tag`` as JSON, in pieces none of which takes long.
+    """Write the response of ``POST /tag`` as JSON, in pieces that are each bounded in time.
 
     Args:
-        request: what was asked.
+        request: the validated request.
         name: of the model.
         version: of the model.
         results: one for each text or sentence, in order.
-        line: of a stream, that this answers.
+        line: of a stream, that this responds to.
     """
     head = {} if line is None else {"line": line}
     yield to_json(head | {"model": {"name": name, "version": version}})[:-1] + b',"results":['
@@ -66,7 +66,7 @@ def tag_answer(
 
 
 def _in_pieces(lists: Iterable[tuple[str, Iterator[_Rows]]]) -> Iterator[bytes]:
-    """Write a result that is too large to be made, or written, at once."""
+    """Write a result that is too large for one piece."""
     opening = b"{"
     for name, pieces in lists:
         yield opening + to_json(name) + b":["
@@ -104,10 +104,10 @@ def _rows(found: Sequence[Entity] | Sequence[TaggedToken], text: str, unit: Unit
 def explain_answer(
     request: ExplainRequest, name: str, version: str, explanations: Sequence[Explanation]
 ) -> Iterator[bytes]:
-    """Write the answer of ``POST /explain`` as JSON.
+    """Write the response of ``POST /explain`` as JSON.
 
     Args:
-        request: what was asked.
+        request: the validated request.
         name: of the model.
         version: of the model.
         explanations: the one.
@@ -124,7 +124,7 @@ def explain_answer(
 def _fields(found: Entity | TaggedToken) -> dict[str, Any]:
     """An entity or token as it goes into the JSON."""
     fields = found._asdict() | {"score": round(found.score, _DIGITS)}
-    if isinstance(found, RankedEntity | RankedToken):
+    if vars(found):  # alternatives were asked for
         fields["alternatives"] = [{"name": name, "score": round(score, _DIGITS)} for name, score in found.alternatives]
     return fields
 

@@ -13,7 +13,7 @@ from fenestra.model.results import Result
 Item = str | Sequence[str]
 """A raw text, or a sentence of words."""
 
-_CHARACTERS_A_TOKEN = 4  # roughly, with the space; only the size of a batch depends on it
+_CHARACTERS_A_TOKEN = 4  # roughly, with the space; only batch sizes depend on it
 
 
 class Works(Protocol):
@@ -42,38 +42,38 @@ class TagsText(Works, Protocol):
 
 
 class ClientGone(Exception):
-    """The client hung up before its turn came: there is nobody to answer."""
+    """The client disconnected before its turn came."""
 
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """What one request wants of the model. The event loop owns it; the worker only reads it."""
+    """The work of one request. The event loop owns it; the worker only reads it."""
 
     tagger: Works
     items: Sequence[Item]
     render: Callable[[list[Any]], Iterator[bytes]]
-    """Makes the answer, in pieces, from one result an item."""
+    """Writes the response, in pieces, from one result an item."""
     gone: Callable[[], bool]
-    """Whether the client has hung up."""
+    """Whether the client has disconnected."""
     answer: asyncio.Future[bytes]
     trace: Trace | None
-    """Where the time it takes is to be noted, if anywhere."""
+    """Records the time it takes, if the request is traced."""
     arrived: float
     """When it joined the queue, by the monotonic clock, in seconds."""
     tokens: int = field(init=False)
-    """How many there are, about."""
+    """Estimated number of tokens."""
 
     def __post_init__(self) -> None:
         self.tokens = sum(size(item) for item in self.items)
 
     @property
-    def unwanted(self) -> bool:
-        """Whether computing it would be for nothing: answered already (too late, given up), or nobody there."""
+    def abandoned(self) -> bool:
+        """Whether nobody waits for the result: the job has timed out, or the client has disconnected."""
         return self.answer.done() or self.gone()
 
 
 def size(item: Item) -> int:
-    """How many tokens an item has, about, without looking at it; at least 1.
+    """Estimate the tokens of an item from its length; at least 1.
 
     >>> size("Ada met Ito."), size(["Ada", "met", "Ito", "."])
     (4, 4)

@@ -8,7 +8,7 @@ so neither delays the other.
     large       ▅    ▅     ▅ …   one step
 
 One thread, because two would share the cores and slow each other down. Results are batch-invariant: whatever else is
-computed with it, a response has the same bits (``model/tiles.py``).
+computed with it, a response has the same bits (``model/engine/self_test.py``).
 """
 
 import queue
@@ -97,7 +97,7 @@ class Worker:
         room = self._budget
         while self._small and (not batch or self._small[0].tagger is batch[0].tagger) and self._small[0].tokens <= room:
             job = self._small.popleft()
-            if job.unwanted:
+            if job.abandoned:
                 self._deliver([(job, ClientGone())])
             else:
                 batch.append(job)
@@ -159,7 +159,7 @@ class Worker:
     ) -> Generator[None, None, list[Any]]:
         """Run the tagger's steps, and record how long each takes."""
         while True:
-            if all(job.unwanted for job in batch):
+            if all(job.abandoned for job in batch):
                 raise ClientGone
             self._busy_since = time.monotonic()
             began = time.perf_counter()

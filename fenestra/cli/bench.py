@@ -17,9 +17,9 @@ from typing import Any
 from fenestra.cli.tag import guess_format, items
 from fenestra.model.errors import InputError
 from fenestra.model.tagger import Tagger
-from fenestra.model.text.conll import DOCSTART, open_bytes
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import tokenize
+from fenestra.training.data.conll import DOCSTART, open_bytes
 
 _MOST_SINGLE = 1_000  # sentences that are timed one by one
 

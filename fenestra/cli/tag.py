@@ -27,9 +27,16 @@ from fenestra.model.errors import DataError
 from fenestra.model.results import Result, TaggedToken
 from fenestra.model.storage import storage_error
 from fenestra.model.tagger import Tagger
-from fenestra.model.text.conll import DOCSTART, LONGEST_DOCUMENT, iter_conll_words, open_bytes, read_lines, write_conll
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token
+from fenestra.training.data.conll import (
+    DOCSTART,
+    LONGEST_DOCUMENT,
+    iter_conll_words,
+    open_bytes,
+    read_lines,
+    write_conll,
+)
 
 InputFormat = Literal["text", "conll", "jsonl"]
 OutputFormat = Literal["jsonl", "conll"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fenestra.model.decode.decoding import Paths, TagTables
+from fenestra.model.decode.decoding import Paths, TagTables, sums
 from fenestra.model.tags import PREFIXES, Scheme
 
 
@@ -36,20 +36,14 @@ def tag_probabilities(
 def label_log_products(log_p_TK: NDArray[np.float32], paths: Paths, scheme: Scheme, labels: int) -> NDArray[np.float32]:
     """Log of the probability that the tags of an entity are those of the same span with another label: shape (M, L).
 
-    Args:
-        log_p_TK: as of :func:`tag_probabilities`.
-        paths: decoded from it.
-        scheme: of the K tags, which are O and then the prefixes of each label.
-        labels: L.
+    ``paths`` are decoded from log_p_TK; the K tags of the scheme are O and then the prefixes of each label.
     """
     prefixes = len(PREFIXES[scheme])
     prefix_T = (paths.column_T - 1) % prefixes
-    edges = np.stack([paths.begin_M, paths.end_M], axis=1).reshape(-1)
     found_ML = np.zeros((len(paths.begin_M), labels), np.float32)
     for label in range(labels):
         chosen_T = log_p_TK[np.arange(len(log_p_TK)), 1 + label * prefixes + prefix_T]
-        if len(edges):
-            found_ML[:, label] = np.add.reduceat(np.append(chosen_T, np.float32(0)), edges)[::2]
+        found_ML[:, label] = sums(chosen_T, paths.begin_M, paths.end_M)
     return found_ML
 
 

@@ -11,7 +11,7 @@ of a window network.
 K tags
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,16 +39,9 @@ class Transitions(NamedTuple):
         return cls(*(np.where(legal, 0.0, FORBIDDEN) for legal in transitions(tags, scheme)))
 
     @classmethod
-    def learned(
-        cls,
-        start_K: NDArray[np.floating],
-        transition_KK: NDArray[np.floating],
-        end_K: NDArray[np.floating],
-        tags: Sequence[str],
-        scheme: Scheme,
-    ) -> "Transitions":
-        """Learned scores where the scheme allows a transition."""
-        pairs = zip((start_K, transition_KK, end_K), transitions(tags, scheme), strict=True)
+    def learned(cls, parts: Iterable[NDArray[np.floating]], tags: Sequence[str], scheme: Scheme) -> "Transitions":
+        """Learned start, transition and end scores where the scheme allows a transition."""
+        pairs = zip(parts, transitions(tags, scheme), strict=True)
         return cls(*(np.where(legal, scores.astype(np.float64), FORBIDDEN) for scores, legal in pairs))
 
     def divided(self, temperature: float) -> "Transitions":

@@ -18,21 +18,11 @@ from numpy.typing import NDArray
 
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.viterbi import best_path, forward_backward
-from fenestra.model.tags import Scheme, Span, split_tag, tag_set, transitions
+from fenestra.model.tags import Scheme, split_tag, transitions
+
+Scores = NDArray[np.float32]
 
 _TO_IOB2 = str.maketrans("SE", "BI")
-
-
-class Decoded(NamedTuple):
-    """A sentence read off its best path."""
-
-    tags: list[str]
-    """IOB2, one a token."""
-    tag_probabilities: NDArray[np.float32]
-    """Of those tags, one a token: the sum over all columns that IOB2 writes the same way."""
-    spans: list[Span]
-    log_products: NDArray[np.float32]
-    """Log of the probability of each span's tags: Σ log p over its tokens, along the path."""
 
 
 class Paths(NamedTuple):
@@ -41,7 +31,7 @@ class Paths(NamedTuple):
     column_T: NDArray[np.int64]
     """The column of each token's tag inside the network."""
     tag_T: NDArray[np.int64]
-    """The tag that is written outside: its place in :func:`iob2_tags`."""
+    """The tag that is written outside: its place in the tag set of IOB2."""
     probability_T: NDArray[np.float32]
     """Of that tag: the sum over all columns that IOB2 writes the same way."""
     begin_M: NDArray[np.int64]
@@ -75,11 +65,6 @@ class TagTables(NamedTuple):
     """The columns that IOB2 writes the same way, itself first; K where there are no more."""
 
 
-def iob2_tags(labels: Sequence[str]) -> tuple[str, ...]:
-    """The tags of answers: O first, then B and I of each label."""
-    return tag_set(labels, "IOB2")
-
-
 def labels_of(tags: Sequence[str]) -> list[str]:
     """The labels of some tags, in order of appearance."""
     return list(dict.fromkeys(label for _, label in map(split_tag, tags) if label))
@@ -102,40 +87,10 @@ def tag_tables(tags: tuple[str, ...], scheme: Scheme) -> TagTables:
     )
 
 
-def decode(
-    log_p_TK: NDArray[np.float32],
-    lengths: Sequence[int],
-    tags: Sequence[str],
-    scheme: Scheme,
-    learned: Transitions | None = None,
-) -> Iterator[Decoded]:
-    """Read every sentence off its best legal path; arguments as of :func:`best_paths`."""
-    paths = read_paths(log_p_TK, lengths, tags, scheme, learned)
-    labels = labels_of(tags)
-    names = iob2_tags(labels)
-    bounds_M = zip(paths.begin_M.tolist(), paths.end_M.tolist(), paths.label_M.tolist(), strict=True)
-    found = [Span(begin, end, labels[label]) for begin, end, label in bounds_M]
-    used = 0
-    for length, end in zip(lengths, accumulate(lengths), strict=True):
-        begin, first = end - length, used
-        while used < len(found) and found[used].end <= end:
-            used += 1
-        yield Decoded(
-            [names[tag] for tag in paths.tag_T[begin:end].tolist()],
-            paths.probability_T[begin:end],
-            [Span(span.start - begin, span.end - begin, span.label) for span in found[first:used]],
-            paths.log_product_M[first:used],
-        )
-
-
 def read_paths(
-    log_p_TK: NDArray[np.float32],
-    lengths: Sequence[int],
-    tags: Sequence[str],
-    scheme: Scheme,
-    learned: Transitions | None = None,
+    log_p_TK: Scores, lengths: Sequence[int], tags: Sequence[str], scheme: Scheme, learned: Transitions | None = None
 ) -> Paths:
-    """Find the best legal path of every sentence and read tags and entities off it; arguments as of :func:`best_paths`."""  # noqa: E501
+    """Find the best legal path of every sentence and read it; arguments as of :func:`best_paths`."""
     tables = tag_tables(tuple(tags), scheme)
     column_T = best_paths(log_p_TK, lengths, tags, scheme, learned)
     begins_T, ends_T = _boundaries(column_T, lengths, tables)
@@ -143,30 +98,19 @@ def read_paths(
     begin_M, end_M = np.flatnonzero(begins_T), np.flatnonzero(ends_T) + 1
     chosen_T = log_p_TK[token_T, column_T]
     if learned:
-        log_p_TK, given_T = _marginals(log_p_TK, lengths, column_T, learned)
+        log_p_TK, given_T = marginals(log_p_TK, lengths, column_T, learned)
         chosen_T = np.where(begins_T, log_p_TK[token_T, column_T], given_T)
     # p(B-PER) in IOB2 is p(B-PER) + p(S-PER) in BIOES; the column behind the last has probability 0.
     p_TK = np.concatenate([np.exp(log_p_TK), np.zeros((len(column_T), 1), np.float32)], axis=1)
     probability_T = np.zeros(len(column_T), dtype=np.float32)
     for same_T in tables.same_iob2_KA[column_T].T:
         probability_T += p_TK[token_T, same_T]
-    return Paths(
-        column_T,
-        np.where(label_T >= 0, 2 * label_T + np.where(begins_T, 1, 2), 0),
-        probability_T.clip(0.0, 1.0),
-        begin_M,
-        end_M,
-        label_T[begin_M],
-        _sums(chosen_T, begin_M, end_M),
-    )
+    tag_T, product_M = np.where(label_T >= 0, 2 * label_T + np.where(begins_T, 1, 2), 0), sums(chosen_T, begin_M, end_M)
+    return Paths(column_T, tag_T, probability_T.clip(0.0, 1.0), begin_M, end_M, label_T[begin_M], product_M)
 
 
 def best_paths(
-    log_p_TK: NDArray[np.float32],
-    lengths: Sequence[int],
-    tags: Sequence[str],
-    scheme: Scheme,
-    learned: Transitions | None = None,
+    log_p_TK: Scores, lengths: Sequence[int], tags: Sequence[str], scheme: Scheme, learned: Transitions | None = None
 ) -> NDArray[np.int64]:
     """Find the most probable legal tag sequence of every sentence.
 
@@ -219,18 +163,18 @@ def _boundaries(
     return begins_T, ends_T
 
 
-def _sums(value_T: NDArray[np.float32], begin_M: NDArray[np.int64], end_M: NDArray[np.int64]) -> NDArray[np.float32]:
+def sums(value_T: Scores, begin_M: NDArray[np.int64], end_M: NDArray[np.int64]) -> Scores:
     """Add up the values of every interval."""
     if not len(begin_M):
         return np.zeros(0, dtype=np.float32)
     edges = np.stack([begin_M, end_M], axis=1).reshape(-1)
-    result: NDArray[np.float32] = np.add.reduceat(np.append(value_T, np.float32(0)), edges)[::2]
+    result: Scores = np.add.reduceat(np.append(value_T, np.float32(0)), edges)[::2]
     return result
 
 
-def _marginals(
-    log_p_TK: NDArray[np.float32], lengths: Sequence[int], column_T: NDArray[np.int64], learned: Transitions
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def marginals(
+    log_p_TK: Scores, lengths: Sequence[int], column_T: NDArray[np.int64], learned: Transitions
+) -> tuple[Scores, Scores]:
     """The marginals of all tags, and the probability of each tag on its path given the one before, as logarithms."""
     marginal_TK, given_T = np.empty_like(log_p_TK), np.zeros(len(column_T), np.float32)
     for begin, end in _sentences(lengths):

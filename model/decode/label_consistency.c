@@ -1,107 +1,150 @@
-/* log p of a word with a capital beside what is said of its other tokens in the document. As model/decode/label_consistency.py.
+/* Label consistency: log p of a capitalised word, combined with p of its other tokens in the document.
  *
- * T tokens · P documents · K tags · N tokens of words that their document has more than once · G such words, by document
+ * The windows of a word's tokens are scored one by one, but a name is mostly the same thing throughout a document.
+ * Three steps: find the words that a document repeats, sum p over the tokens of each, and add the mean of the others
+ * to every token's scores. The formula is explained in model/decode/label_consistency.py.
+ *
+ * T tokens · P documents · K tags · N tokens of repeated words · Q repeated words, each of one document
  */
 #include <stdlib.h>
 
 #include "simd.h"
 
-#define SMALL 1 /* what is more has a capital first, as of model.document.case_evidence */
-
-/* Find the words with a capital that a document has more than once.
+/* Find the words with a capital that a document has more than once, whatever the case of their other letters.
  *
- * tally                      zeros for every lowered number, and zeros again afterwards
- * token_N, group_N, count_G  as of model.agreement.Repeats; groups are numbered as they come
+ * word_T            (T) number of each token's word; size_P  (P) tokens of each document, P = documents
+ * evidence_of_word  (words) above SEEN_LOWER for a word with a capital (text.c)
+ * lowered_of_word   (words) a number that words share which differ in case only
+ * tally_of_lowered  (words) scratch memory; zeros before and after
+ * token_N, group_N  (T) receive the tokens, rising, and the group of each, from 0
+ * count_Q           (T / 2) receives the tokens of each group, 2 or more
  * Returns N.
  */
-API int64_t find_repeats(const int32_t *word, const int64_t *size_P, int64_t documents, const uint8_t *evidence_of_word,
-                         const int32_t *lowered_of_word, int32_t *tally, int64_t *token_N, int64_t *group_N,
-                         int64_t *count_G) {
+API int64_t find_repeats(const int32_t *word_T, const int64_t *size_P, int64_t documents,
+                         const uint8_t *evidence_of_word, const int32_t *lowered_of_word, int32_t *tally_of_lowered,
+                         int64_t *token_N, int64_t *group_N, int64_t *count_Q) {
     int64_t token = 0, found = 0, groups = 0;
     for (int64_t document = 0; document < documents; document++) {
-        int64_t until = token + size_P[document], first = found, stop = found, before = groups;
-        for (; token < until; token++) {
-            token_N[stop] = token;
-            group_N[stop] = lowered_of_word[word[token]];
-            if (evidence_of_word[word[token]] > SMALL) tally[group_N[stop++]]++;
+        int64_t end = token + size_P[document], first = found, candidates = found, groups_before = groups;
+
+        /* list the tokens with a capital as candidates, and count them by lower-cased word; without a branch */
+        for (; token < end; token++) {
+            token_N[candidates] = token;
+            group_N[candidates] = lowered_of_word[word_T[token]];
+            if (evidence_of_word[word_T[token]] > SEEN_LOWER) tally_of_lowered[group_N[candidates++]]++;
         }
-        int64_t candidates = stop;
+
+        /* keep the candidates whose word was counted twice or more, and number the words as they come: the number of
+         * a group takes the place of its count in the tally, as −1, −2, … */
         for (int64_t n = first; n < candidates; n++) {
-            int32_t *here = tally + group_N[n];
-            if (*here == 1) {
-                *here = 0;
+            int32_t *tally = tally_of_lowered + group_N[n];
+            if (*tally == 1) {
+                *tally = 0;
                 continue;
             }
-            if (*here > 0) { /* the number of a group takes the place of its count, as −1, −2, … */
-                count_G[groups] = *here;
-                *here = (int32_t)(-++groups + before);
+            if (*tally > 0) {
+                count_Q[groups] = *tally;
+                *tally = (int32_t)(-++groups + groups_before);
             }
             token_N[found] = token_N[n];
-            group_N[found++] = before - *here - 1;
+            group_N[found++] = groups_before - *tally - 1;
         }
-        for (int64_t n = first; n < found; n++) tally[lowered_of_word[word[token_N[n]]]] = 0;
+
+        /* clear the tally */
+        for (int64_t n = first; n < found; n++) tally_of_lowered[lowered_of_word[word_T[token_N[n]]]] = 0;
     }
     return found;
 }
 
-/* p of some neighbouring tags, no more than there are LANES. */
-static inline void probabilities(const float *log_p, int64_t count, float *p) {
+/* p (LANES) of count ≤ LANES neighbouring tags, padded with about 0; log_p (count). */
+static inline void exp_block(const float *log_p, int64_t count, float *p) {
     for (int64_t i = 0; i < LANES; i++) p[i] = i < count ? log_p[i] : -INFINITY;
-    store(p, exponential(load(p)));
+    store(p, exp_nonpositive(load(p)));
 }
 
-/* Add p up over the tokens of every word, in float64 and in the order of the tokens. */
-API void sum_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count, int64_t tags,
-                double *sum_GK) {
+/* Sum p over the tokens of every group, in float64 and in the order of the tokens.
+ *
+ * log_TK            (T, K)
+ * token_N, group_N  (N) from find_repeats, N = count
+ * sum_QK            (Q, K) is added to
+ */
+API void sum_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
+                           int64_t tags, double *sum_QK) {
     for (int64_t n = 0; n < count; n++) {
         const float *log_K = log_TK + token_N[n] * tags;
-        double *sum_K = sum_GK + group_N[n] * tags;
+        double *sum_K = sum_QK + group_N[n] * tags;
         for (int64_t k = 0; k < tags; k += LANES) {
             float p[LANES];
-            int64_t here = tags - k < LANES ? tags - k : LANES;
-            probabilities(log_K + k, here, p);
-            for (int64_t i = 0; i < here; i++) sum_K[k + i] += (double)p[i];
+            int64_t block = tags - k < LANES ? tags - k : LANES;
+            exp_block(log_K + k, block, p);
+            for (int64_t i = 0; i < block; i++) sum_K[k + i] += (double)p[i];
         }
     }
 }
 
-/* Write log p of tokens as it is beside what the others of their words say.
+/* Mean p of the other tokens of a group, by tag and summed by label.
  *
- * count_G  tokens of each word
- * sum_GK   their p added up, of all of them
- * Returns whether there was memory.
+ * log_K    (K) of the token; sum_K  (K) of its group; others  tokens in the group beside it
+ * label_K  (K) label of each tag; −1 for O
+ * mean_K   (K) receives the mean of each tag; mean_label  (K + 1) that of each label, O first
  */
-API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count, const int64_t *count_G,
-                  const double *sum_GK, const LabelConsistency *a) {
-    int64_t tags = a->tags, whole = (tags + LANES - 1) / LANES * LANES;
-    double *mean_K = malloc((size_t)(2 * tags + 1) * sizeof(double) + (size_t)whole * sizeof(float));
-    if (!mean_K) return 0;
-    double *label_L = mean_K + tags; /* O is the first */
-    float *x_K = (float *)(label_L + tags + 1);
-    for (int64_t n = 0; n < count; n++) {
-        float *log_K = log_TK + token_N[n] * tags, largest = -INFINITY;
-        const double *sum_K = sum_GK + group_N[n] * tags;
-        double others = (double)(count_G[group_N[n]] - 1);
-        for (int64_t k = 0; k <= tags; k++) label_L[k] = 0;
-        for (int64_t k = 0; k < tags; k += LANES) {
-            float p[LANES];
-            int64_t here = tags - k < LANES ? tags - k : LANES;
-            probabilities(log_K + k, here, p);
-            for (int64_t i = 0; i < here; i++) {
-                mean_K[k + i] = (sum_K[k + i] - (double)p[i]) / others;
-                label_L[a->label_K[k + i] + 1] += mean_K[k + i];
-            }
+static void mean_of_others(const float *log_K, const double *sum_K, double others, const int64_t *label_K, int64_t tags,
+                           double *mean_K, double *mean_label) {
+    for (int64_t k = 0; k <= tags; k++) mean_label[k] = 0;
+    for (int64_t k = 0; k < tags; k += LANES) {
+        float p[LANES];
+        int64_t block = tags - k < LANES ? tags - k : LANES;
+        exp_block(log_K + k, block, p);
+        for (int64_t i = 0; i < block; i++) {
+            mean_K[k + i] = (sum_K[k + i] - (double)p[i]) / others;
+            mean_label[label_K[k + i] + 1] += mean_K[k + i];
         }
+    }
+}
+
+/* log Σ exp(x) of x (tags), whose maximum is `largest`; x is padded to `padded` numbers, a multiple of LANES. */
+static float log_sum_exp(float *x, int64_t tags, int64_t padded, float largest) {
+    for (int64_t k = tags; k < padded; k++) x[k] = -INFINITY;
+    Vector total = splat(0);
+    for (int64_t k = 0; k < padded; k += LANES) total = add(total, exp_nonpositive(add(load(x + k), splat(-largest))));
+    return largest + logf(reduce_add(total));
+}
+
+/* Combine log p of the tokens with the mean p of the other tokens of their words, in place.
+ *
+ * log_TK            (T, K)
+ * token_N, group_N  (N), count_Q  (Q) from find_repeats, N = count
+ * sum_QK            (Q, K) from sum_probabilities
+ * Returns OK or NO_MEMORY.
+ */
+API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
+                                    const int64_t *count_Q, const double *sum_QK, const LabelConsistency *weights) {
+    int64_t tags = weights->tags, padded = (tags + LANES - 1) / LANES * LANES;
+    const int64_t *label_K = weights->label_K;
+    double *mean_K = malloc((size_t)(2 * tags + 1) * sizeof(double) + (size_t)padded * sizeof(float));
+    if (!mean_K) return NO_MEMORY;
+    double *mean_label = mean_K + tags;            /* (K + 1), O first */
+    float *x_K = (float *)(mean_label + tags + 1); /* (K), padded */
+
+    for (int64_t n = 0; n < count; n++) {
+        /* mean p of the other tokens of the word */
+        float *log_K = log_TK + token_N[n] * tags;
+        const double *sum_K = sum_QK + group_N[n] * tags;
+        double others = (double)(count_Q[group_N[n]] - 1);
+        mean_of_others(log_K, sum_K, others, label_K, tags, mean_K, mean_label);
+
+        /* x = log p + same_tag · mean of the tag + same_label · mean of its label */
+        float largest = -INFINITY;
         for (int64_t k = 0; k < tags; k++) {
-            x_K[k] = log_K[k] + a->same_tag * (float)mean_K[k] + a->same_label * (float)label_L[a->label_K[k] + 1];
+            x_K[k] = log_K[k] + weights->same_tag * (float)mean_K[k] +
+                     weights->same_label * (float)mean_label[label_K[k] + 1];
             largest = x_K[k] > largest ? x_K[k] : largest;
         }
-        for (int64_t k = tags; k < whole; k++) x_K[k] = -INFINITY;
-        Vector total = splat(0);
-        for (int64_t k = 0; k < whole; k += LANES) total = add(total, exponential(add(load(x_K + k), splat(-largest))));
-        float shift = largest + logf(reduce_add(total));
-        for (int64_t k = 0; k < tags; k++) log_K[k] = x_K[k] - shift;
+
+        /* normalise */
+        float log_total = log_sum_exp(x_K, tags, padded, largest);
+        for (int64_t k = 0; k < tags; k++) log_K[k] = x_K[k] - log_total;
     }
     free(mean_K);
-    return 1;
+    return OK;
 }

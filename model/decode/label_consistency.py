@@ -15,7 +15,7 @@ Two-Stage Model for Exploiting Non-Local Dependencies, ACL 2006; see also the co
 CoNLL 2009. Here the second model has two numbers, and is given p instead of decided tags. ``label_consistency.c`` is
 the same in C.
 
-T tokens · K tags · N tokens of words that their document has more than once · G such words, by document
+T tokens · K tags · N tokens of words that their document has more than once · Q such words, by document
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ class Repeats(NamedTuple):
     """Which they are, rising."""
     group_N: NDArray[np.int64]
     """Equal for tokens of one word in one document."""
-    count_G: NDArray[np.int64]
+    count_Q: NDArray[np.int64]
     """How many tokens each word has there, 2 or more."""
 
 
@@ -93,10 +93,10 @@ def apply(
 def evidence(log_TK: NDArray[np.float32], repeats: Repeats, label_K: NDArray[np.int64]) -> Evidence:
     """What the other tokens of its word say of each of N tokens; arguments as of :func:`apply`."""
     p_NK = np.exp(log_TK[repeats.token_N]).astype(np.float64)
-    sum_GK = np.zeros((len(repeats.count_G), log_TK.shape[1]))
-    np.add.at(sum_GK, repeats.group_N, p_NK)
-    others_N = repeats.count_G[repeats.group_N] - 1
-    tag_NK = (sum_GK[repeats.group_N] - p_NK) / others_N[:, None]
+    sum_QK = np.zeros((len(repeats.count_Q), log_TK.shape[1]))
+    np.add.at(sum_QK, repeats.group_N, p_NK)
+    others_N = repeats.count_Q[repeats.group_N] - 1
+    tag_NK = (sum_QK[repeats.group_N] - p_NK) / others_N[:, None]
     label_NL = np.zeros((len(tag_NK), int(label_K.max(initial=-1)) + 2))  # the last is that of O, at −1
     for column, label in enumerate(label_K.tolist()):
         label_NL[:, label] += tag_NK[:, column]

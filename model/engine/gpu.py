@@ -50,20 +50,12 @@ def resolve_device(name: str) -> str:
 
 
 def torch_scorer(model: Checkpoint, device: str) -> Callable[[Weights], Scorer]:
-    """What makes a scorer of :class:`fenestra.model.engine.native.Native` that computes with torch.
-
-    Args:
-        model: what to score with.
-        device: of torch.
-    """
+    """What makes a scorer of ``Native`` that computes with torch on one of its devices."""
     import torch
     from torch import Tensor
     from torch.nn import functional
 
-    activations: dict[str, Callable[[Tensor], Tensor]] = {
-        "relu": functional.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "gelu": functional.gelu,
-        "silu": functional.silu,
-    }  # fmt: skip
+    activation: Callable[[Tensor], Tensor] = getattr(functional, model.config.activation)
 
     class TorchMirror:
         """The rows of a row cache on the device."""
@@ -82,12 +74,10 @@ def torch_scorer(model: Checkpoint, device: str) -> Callable[[Weights], Scorer]:
 
         def __init__(self, weights: Weights) -> None:
             p = model.parameters
-            self._weights, self._activation = weights, activations[model.config.activation]
-            self._temperature = model.calibration.temperature
+            self._weights, self._temperature = weights, model.calibration.temperature
             self._position_W = torch.arange(weights.window, device=device)
-            self._layers = [
-                tuple(torch.tensor(part, device=device) for part in layer) for layer in (*p.hidden, p.output)
-            ]
+            layers = (*p.hidden, p.output)
+            self._layers = [tuple(torch.tensor(part, device=device) for part in layer) for layer in layers]
 
         def mirror(self, slots: int) -> Mirror | None:
             """A place for the rows of a row cache."""
@@ -104,7 +94,7 @@ def torch_scorer(model: Checkpoint, device: str) -> Callable[[Weights], Scorer]:
             x_NH = functional.embedding_bag(place_NW, rows, mode="sum") + row_PH[row_N.long()]
             x_NH = x_NH[:, : self._weights.units]
             for weight_OI, bias_O in self._layers:
-                x_NH = functional.linear(self._activation(x_NH), weight_OI, bias_O)
+                x_NH = functional.linear(activation(x_NH), weight_OI, bias_O)
             log_NK[:] = functional.log_softmax(x_NH / self._temperature, dim=1).cpu().numpy()
             return int(np.isnan(log_NK).any(axis=1).sum())
 

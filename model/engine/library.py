@@ -28,14 +28,9 @@ FOLDER = Path(__file__).parent
 _MANY = 4096  # tokens; looking up fewer takes less than half a millisecond
 _LINE = 64  # bytes of a line of the cache
 _addressof, _by_reference, _first_byte = ctypes.addressof, ctypes.byref, ctypes.c_char.from_buffer
-_SCALARS: dict[str, Any] = {
-    "int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint32_t": ctypes.c_uint32, "float": ctypes.c_float,
-    "void": None,
-}  # fmt: skip
-_NUMBERS = {
-    "int8_t": "int8", "uint8_t": "uint8", "uint16_t": "uint16", "int32_t": "int32", "uint32_t": "uint32",
-    "int64_t": "int64", "uint64_t": "uint64", "float": "float32", "double": "float64",
-}  # fmt: skip
+_SCALARS: dict[str, Any] = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint32_t": ctypes.c_uint32,
+                            "float": ctypes.c_float, "void": None}  # fmt: skip
+_FLOATS = {"float": "float32", "double": "float64"}
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _ENUM = re.compile(r"enum \{(.*?)\};", re.DOTALL)
 _STRUCT = re.compile(r"typedef struct \{(.*?)\} (\w+);", re.DOTALL)
@@ -85,7 +80,8 @@ class Parameter:
         """What ctypes converts an argument with: a type of its own, or this with :meth:`from_param`."""
         if self._is_array:
             # A pointer to pointers takes an array of addresses, and a pointer to void an array of any numbers.
-            self._number = np.dtype("uint64" if stars == "**" else _NUMBERS[kind]) if kind != "void" else None
+            number = "uint64" if stars == "**" else _FLOATS.get(kind, kind.removesuffix("_t"))
+            self._number = None if kind == "void" else np.dtype(number)
         else:
             self.type = self.argument = ctypes.POINTER(structures[kind]) if stars else _SCALARS[kind]
 
@@ -154,42 +150,27 @@ class Declarations:
         self.structures: dict[str, type[Structure]] = {}
         for body, name in _STRUCT.findall(text):
             fields = [Parameter(line, self.structures) for line in filter(str.strip, body.split(";"))]
-            self.structures[name] = type(
-                name,
-                (Structure,),
-                {
-                    "_fields_": [(field.name, field.type) for field in fields],
-                    "declared": {field.name: field for field in fields},
-                    "__doc__": "As in ``kernel.h``.",
-                },
-            )
+            members = {"_fields_": [(f.name, f.type) for f in fields], "declared": {f.name: f for f in fields}}
+            self.structures[name] = type(name, (Structure,), members)
         self.functions = {
             name: ([] if taken == "void" else [Parameter(p, self.structures) for p in taken.split(",")],
                    None if star else result)
             for result, star, name, taken in _PROTOTYPE.findall(text)
         }  # fmt: skip
 
-    def bind(self, library: ctypes.CDLL) -> "Functions":
-        """The functions of a library, by their names."""
-        return Functions(
-            {name: Function(name, getattr(library, name), *types) for name, types in self.functions.items()}
-        )
-
 
 class Functions:
-    """The functions of a library as attributes."""
+    """The declared functions of a library, as attributes."""
 
-    def __init__(self, functions: dict[str, Function]) -> None:
-        self.__dict__.update(functions)
+    def __init__(self, declared: Declarations, library: ctypes.CDLL) -> None:
+        for name, types in declared.functions.items():
+            setattr(self, name, Function(name, getattr(library, name), *types))
 
     def __getattr__(self, name: str) -> Function:
         raise AttributeError(f"the compiled kernel has no function {name}")
 
 
-@cache
-def declarations() -> Declarations:
-    """What the header beside the sources declares, read once."""
-    return Declarations((ROOM / "kernel.h").read_text(encoding="utf-8"))
+DECLARED = Declarations((ROOM / "kernel.h").read_text(encoding="utf-8"))
 
 
 class Kernel:
@@ -210,7 +191,7 @@ class Kernel:
         library.source_digest.restype = ctypes.c_char_p
         if library.source_digest() != digest(FOLDER.parent).encode():
             raise OSError(f"{path}: compiled from other sources; install the project again")
-        self.short, self.long = declarations().bind(ctypes.PyDLL(str(path))), declarations().bind(library)
+        self.short, self.long = Functions(DECLARED, ctypes.PyDLL(str(path))), Functions(DECLARED, library)
         self.short.fill_crc_table()
 
     def call(self, tokens: int, each: float = 1.0) -> Functions:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.decoding import Paths, tag_tables
-from fenestra.model.engine.library import Array, Kernel, Structure, declarations
+from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
 from fenestra.model.engine.reader import NativeBatch, Reader
 from fenestra.model.engine.reference import NAN_SCORES, crf_of
 from fenestra.model.engine.row_cache import Mirror, Numbers, RowCache
-from fenestra.model.engine.stages import PIECE, Item, Sentences, Window, grouped
+from fenestra.model.engine.stages import PIECE, Document, Window, grouped
 from fenestra.model.engine.vocabulary import Vocabulary
 from fenestra.model.engine.weights import Weights
 from fenestra.model.errors import RunError
@@ -41,6 +41,8 @@ class _Context(NamedTuple):
 
     class_T: NDArray[np.uint8] | None
     """Case class of every token, from 0; None for a model that does not look."""
+    pair_T: NDArray[np.int32]
+    """Which pair of word and case class every token is."""
     document_T: NDArray[np.int32]
     """The row of row_PH of every token."""
     row_PH: NDArray[np.float32]
@@ -61,15 +63,6 @@ class Line(NamedTuple):
     row_N: NDArray[np.int32]
     """Which row of row_PH is added to each."""
     row_PH: NDArray[np.float32]
-
-
-class _Pairs(NamedTuple):
-    """Which slot each (word, class) has."""
-
-    word_T: NDArray[np.int32]
-    class_T: NDArray[np.uint8] | None
-    classes: int
-    slots: NDArray[np.int32]
 
 
 class Scorer(Protocol):
@@ -99,11 +92,7 @@ class CpuScorer:
         return None
 
     def __call__(self, cache: RowCache, line: Line, log_NK: NDArray[np.float32]) -> int:
-        """Write log p of a bag.
-
-        Raises:
-            MemoryError: there was not enough.
-        """
+        """Write log p of a bag; raises MemoryError."""
 
         def work(begin: int, end: int) -> int:
             wrong: int = self._kernel.call(len(log_NK), _LAYERS).score_windows(
@@ -123,27 +112,15 @@ class CpuScorer:
 
 
 class Native:
-    """Tags batches with the compiled kernel; another scorer may do the part of the network. Threads may share it."""
+    """Tags batches with the compiled kernel. Threads may share it."""
 
     def __init__(
-        self,
-        kernel: Kernel,
-        model: Checkpoint,
-        *,
-        cache_mb: float,
-        numbers: Numbers,
-        threads: int = 1,
+        self, kernel: Kernel, model: Checkpoint, *, cache_mb: float, numbers: Numbers, threads: int = 1,
         scorer: Callable[[Weights], Scorer] | None = None,
-    ) -> None:
-        """Lay the weights out.
+    ) -> None:  # fmt: skip
+        """Lay the weights out; arguments as of ``Tagger.load``.
 
-        Args:
-            kernel: the compiled library.
-            model: what to tag with.
-            cache_mb: size of the row cache, in units of 10⁶ bytes.
-            numbers: how it stores its rows.
-            threads: of the CPU, for the windows of a large bag.
-            scorer: makes what computes log p in place of the kernel.
+        ``numbers`` are those of the row cache, and ``scorer`` makes what computes log p in place of the kernel.
         """
         self.name = kernel.name
         self._kernel, self._config, self._lexicon = kernel, model.config, model.lexicon
@@ -156,16 +133,14 @@ class Native:
         self._cache = RowCache(self._weights, slots, self._scorer.mirror(slots))
         self._vocabulary = Vocabulary(kernel, model.lexicon)
         self._tables = _tag_tables(self._tags, model.config.scheme, crf_of(model))
-        same_tag, same_label = model.calibration.label_consistency
-        label_K = tag_tables(self._tags, model.config.scheme).label_K
-        self._consistency = declarations().structures["LabelConsistency"](
-            tags=len(self._tags), label_K=label_K, same_tag=same_tag, same_label=same_label
-        )
+        label_K, (a, b) = tag_tables(self._tags, model.config.scheme).label_K, model.calibration.label_consistency
+        consistency = DECLARED.structures["LabelConsistency"]
+        self._consistency = consistency(tags=len(self._tags), label_K=label_K, same_tag=a, same_label=b)
         self._lock = Lock()
 
-    def read(self, items: Sequence[Item]) -> Iterator[Progress | NativeBatch]:
-        """Read texts and sentences of words; see :class:`fenestra.model.engine.stages.Engine`."""
-        for group in grouped(items, self._scorer.piece):
+    def read(self, documents: Sequence[Document]) -> Iterator[Progress | NativeBatch]:
+        """Read documents into batches; see :class:`fenestra.model.engine.stages.Engine`."""
+        for group in grouped(documents, self._scorer.piece):
             with self._lock:
                 reader = Reader(self._kernel, self._current_vocabulary())
             work = reader.read(group)
@@ -178,43 +153,31 @@ class Native:
             yield Progress("tokenize")
             yield reader.batch
 
-    def read_documents(self, documents: Sequence[Sentences]) -> NativeBatch:
-        """Read documents whose sentences are words already."""
-        with self._lock:
-            reader = Reader(self._kernel, self._current_vocabulary())
-            reader.read_documents(documents)
-        return reader.batch
-
     def look_up(self, batch: NativeBatch) -> tuple[_Context, int]:
         """Case classes and topics of the documents, and how many tokens have no pretrained vector."""
         word_T, features, vocabulary = batch.word_T, self._config.features, batch.vocabulary
         length_S, size_P = np.array(batch.lengths, np.int64), np.array(batch.sizes, np.int64)
-        class_T = np.empty(batch.tokens, np.uint8) if features.elsewhere else None
-        if class_T is not None:
-            sentences_P = np.array(batch.sentences, np.int64)
+        class_T, pair_T = None, word_T
+        if features.elsewhere:
+            class_T, sentences_P = np.empty(batch.tokens, np.uint8), np.array(batch.sentences, np.int64)
             with self._lock:  # the vocabulary's scratch memory
                 self._kernel.call(batch.tokens).case_classes(
                     word_T, length_S, sentences_P, len(sentences_P), vocabulary.evidence, vocabulary.lowered,
                     vocabulary.seen, class_T,
                 )  # fmt: skip
+            pair_T = word_T * np.int32(vocabulary.classes) + class_T
         vector = vocabulary.vector  # which may make room for a longer one while the kernel reads
         row_PH, topic_PD = self._weights.topic_rows(word_T, size_P, vector)
-        document_T = (
-            np.repeat(np.arange(len(size_P), dtype=np.int32), size_P)
-            if features.topic
-            else np.zeros(batch.tokens, np.int32)
-        )
+        document_T = np.zeros(batch.tokens, np.int32)
+        if features.topic:
+            document_T = np.arange(len(size_P), dtype=np.int32).repeat(size_P)
         unknown = int(np.count_nonzero(vector[word_T] == 0)) if features.vectors else 0
-        return _Context(class_T, document_T, row_PH, topic_PD, length_S, length_S.cumsum()), unknown
+        return _Context(class_T, pair_T, document_T, row_PH, topic_PD, length_S, length_S.cumsum()), unknown
 
     def score(
         self, batch: NativeBatch, context: _Context, begin: int, end: int
     ) -> Generator[Progress, None, NDArray[np.float32]]:
-        """Log p of some tokens, a bag of windows at a time. Rows that are missing in the cache are computed first.
-
-        Raises:
-            RunError: a score is NaN.
-        """
+        """Log p of some tokens, a bag of windows at a time. Rows that are missing in the cache are computed first."""
         log_TK = np.empty((end - begin, len(self._tags)), np.float32)
         for piece in _even_parts(end - begin, self._scorer.piece):
             bag = slice(begin + piece.start, begin + piece.stop)
@@ -225,30 +188,22 @@ class Native:
         return log_TK
 
     def reconcile(self, batch: NativeBatch, log_TK: NDArray[np.float32]) -> None:
-        """Apply label consistency, in place.
-
-        Raises:
-            MemoryError: there is none for a few numbers a tag.
-        """
+        """Apply label consistency, in place; raises MemoryError."""
         vocabulary, size_P = batch.vocabulary, np.array(batch.sizes, np.int64)
-        token_N, group_N, count_G = (np.empty(batch.tokens, np.int64) for _ in range(3))
+        token_N, group_N, count_Q = (np.empty(batch.tokens, np.int64) for _ in range(3))
         with self._lock:  # the vocabulary's scratch memory
             count = self._kernel.call(batch.tokens).find_repeats(
                 batch.word_T, size_P, len(size_P), vocabulary.evidence, vocabulary.lowered, vocabulary.tally, token_N,
-                group_N, count_G,
+                group_N, count_Q,
             )  # fmt: skip
         functions = self._kernel.call(count)
-        sum_GK = np.zeros((count // 2, len(self._tags)))  # as many words as there can be
-        functions.sum_probabilities(log_TK, token_N, group_N, count, len(self._tags), sum_GK)
-        if not functions.apply_label_consistency(log_TK, token_N, group_N, count, count_G, sum_GK, self._consistency):
+        sum_QK = np.zeros((count // 2, len(self._tags)))  # as many words as there can be
+        functions.sum_probabilities(log_TK, token_N, group_N, count, len(self._tags), sum_QK)
+        if functions.apply_label_consistency(log_TK, token_N, group_N, count, count_Q, sum_QK, self._consistency):
             raise MemoryError
 
     def decode(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Paths:
-        """Find the best legal path of every sentence and read it.
-
-        Raises:
-            MemoryError: there was not enough.
-        """
+        """Find the best legal path of every sentence and read it; raises MemoryError."""
         length_S, count = np.asarray(lengths, dtype=np.int64), len(log_TK)
         column_T, tag_T = np.empty(count, np.int64), np.empty(count, np.int64)
         begin_M, end_M, label_M = (np.empty(count, np.int64) for _ in range(3))
@@ -259,15 +214,8 @@ class Native:
         )  # fmt: skip
         if entities < 0:
             raise MemoryError
-        return Paths(
-            column_T,
-            tag_T,
-            probability_T,
-            begin_M[:entities],
-            end_M[:entities],
-            label_M[:entities],
-            product_M[:entities],
-        )
+        begin_M, end_M, label_M = begin_M[:entities], end_M[:entities], label_M[:entities]
+        return Paths(column_T, tag_T, probability_T, begin_M, end_M, label_M, product_M[:entities])
 
     def is_oov(self, batch: NativeBatch) -> NDArray[np.bool_]:
         """Which tokens are out-of-vocabulary words."""
@@ -315,19 +263,18 @@ class Native:
         self, batch: NativeBatch, context: _Context, bag: slice, log_NK: NDArray[np.float32]
     ) -> Generator[Progress, None, int]:
         """Log p of a bag; returns how many rows hold a NaN."""
-        vocabulary = batch.vocabulary
         rounds, tried = 1, 0
         while tried <= rounds:  # others may use the cache in between, and evict what was just put in
             with self._lock:
-                if vocabulary is not self._vocabulary:
+                if batch.vocabulary is not self._vocabulary:
                     break
-                pairs = _Pairs(batch.word_T, context.class_T, vocabulary.classes, vocabulary.slots)
-                line, missing = self._lay_out(context, bag, pairs, self._cache)
+                slots = batch.vocabulary.slots  # which may have grown
+                line, missing = self._lay_out(context, bag, context.pair_T, slots, self._cache)
                 if not len(missing):
                     return self._scorer(self._cache, line, log_NK)
-                if not self._cache.make_room(len(missing[:_NEW_WORDS]), pairs.slots, line.slots):
+                if not self._cache.make_room(len(missing[:_NEW_WORDS]), slots, line.slots):
                     break
-                self._put(self._cache, batch, missing[:_NEW_WORDS], missing[:_NEW_WORDS], pairs.slots)
+                self._put(self._cache, batch, missing[:_NEW_WORDS], missing[:_NEW_WORDS], slots)
             rounds = max(rounds, len(missing) // _NEW_WORDS + 2)
             tried += 1
             yield Progress("network")
@@ -337,36 +284,27 @@ class Native:
         self, batch: NativeBatch, context: _Context, bag: slice, log_NK: NDArray[np.float32]
     ) -> Generator[Progress, None, int]:
         """As :meth:`_score_bag`, with a row cache for this bag alone."""
-        classes, reach = batch.vocabulary.classes, self._config.context
-        begin, end = max(bag.start - reach, 0), min(bag.stop + reach, batch.tokens)
-        pair_T = batch.word_T[begin:end].astype(np.int64) * classes
-        if context.class_T is not None:
-            pair_T += context.class_T[begin:end]
-        pair_U, place_T = np.unique(pair_T, return_inverse=True)
-        word_T = np.zeros(end, np.int32)
-        word_T[begin:] = place_T
+        begin, end = max(bag.start - self._config.context, 0), min(bag.stop + self._config.context, batch.tokens)
+        pair_U, place_T = np.unique(context.pair_T[begin:end], return_inverse=True)
+        pair_T = np.zeros(end, np.int32)
+        pair_T[begin:] = place_T
         cache = RowCache(self._weights, len(pair_U) + 1, self._scorer.mirror(len(pair_U) + 1))
-        pairs = _Pairs(word_T, None, 1, np.full(len(pair_U), -1, np.int32))
+        slots = np.full(len(pair_U), -1, np.int32)
         for piece in parts(len(pair_U), _NEW_WORDS):
-            self._put(cache, batch, pair_U[piece], np.arange(piece.start, piece.stop), pairs.slots)
+            self._put(cache, batch, pair_U[piece], np.arange(piece.start, piece.stop), slots)
             yield Progress("network")
-        line, _ = self._lay_out(context, bag, pairs, cache)
+        line, _ = self._lay_out(context, bag, pair_T, slots, cache)
         return self._scorer(cache, line, log_NK)
 
-    def _put(
-        self,
-        cache: RowCache,
-        batch: NativeBatch,
-        pair_U: NDArray[np.int64],
-        name_U: NDArray[np.int64],
-        slots: NDArray[np.int32],
-    ) -> None:
+    def _put(self, cache: RowCache, batch: NativeBatch, pair_U: Array, name_U: Array, slots: NDArray[np.int32]) -> None:
         """Put pairs of the vocabulary into a row cache, under a name each."""
-        word_U, class_U = np.divmod(pair_U, batch.vocabulary.classes)
+        word_U, class_U = np.divmod(pair_U.astype(np.int64), batch.vocabulary.classes)
         entry_UE = self._weights.encode([batch.text(number) for number in word_U.tolist()])
         cache.put(name_U, entry_UE, class_U + PAD + 1, slots)
 
-    def _lay_out(self, context: _Context, bag: slice, pairs: _Pairs, cache: RowCache) -> tuple[Line, NDArray[np.int64]]:
+    def _lay_out(
+        self, context: _Context, bag: slice, pair_T: NDArray[np.int32], slot_of: NDArray[np.int32], cache: RowCache
+    ) -> tuple[Line, NDArray[np.int64]]:
         """The windows of a bag in one line of slots, and the pairs that have no slot."""
         reach, length_S, end_S = self._config.context, context.length_S, context.end_S
         size = bag.stop - bag.start
@@ -375,8 +313,8 @@ class Native:
         slots = np.zeros(size + reach * (last - first + 4), np.int32)
         place_N, missing = np.empty(size, np.int32), np.empty(size + 2 * reach, np.int64)
         count = self._kernel.short.lay_out_windows(
-            pairs.word_T, pairs.class_T, pairs.classes, length_S, first, at, bag.start, bag.stop, reach, pairs.slots,
-            cache.uses, slots, place_N, missing,
+            pair_T, None, 1, length_S, first, at, bag.start, bag.stop, reach, slot_of, cache.uses, slots, place_N,
+            missing,
         )  # fmt: skip
         return Line(slots, place_N, context.document_T[bag], context.row_PH), missing[:count]
 
@@ -394,7 +332,7 @@ def _tag_tables(tags: Sequence[str], scheme: Scheme, learned: Transitions | None
     def array(found: Array) -> Array:
         return np.ascontiguousarray(found, np.uint8 if found.dtype == np.bool_ else found.dtype)
 
-    return declarations().structures["TagTables"](
+    return DECLARED.structures["TagTables"](
         tags=len(tags),
         most_same=tables.same_iob2_KA.shape[1],
         crf=learned is not None,

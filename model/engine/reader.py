@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby, islice
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fenestra.model.engine.library import Array, Kernel, declarations
-from fenestra.model.engine.stages import PIECE, Item, Sentences
+from fenestra.model.engine.library import DECLARED, Kernel
+from fenestra.model.engine.stages import PIECE, Batch, Document
 from fenestra.model.engine.vocabulary import LONG, Vocabulary
-from fenestra.model.progress import Progress, parts
-from fenestra.model.results import Places, TextPlaces, WordPlaces
+from fenestra.model.progress import Progress
+from fenestra.model.results import Places
 from fenestra.model.text.tokens import cut_long
 
-_CONSTANTS, _READING = declarations().constants, declarations().structures["Reading"]
+_CONSTANTS, _READING = DECLARED.constants, DECLARED.structures["Reading"]
 _UNKNOWN_RUN, _FULL = _CONSTANTS["READ_UNKNOWN_RUN"], _CONSTANTS["READ_FULL"]
 _AHEAD = 256  # unknown runs that are looked for at once
 _DISTANCE = 1 << 15  # code points that are looked through for them
@@ -22,42 +22,22 @@ _BY_HAND = 64  # runs that Python reads before control is yielded
 _CHARACTERS = 6  # of a token, about, with the space
 
 
-class NativeBatch:
-    """Documents that are tagged together, as numbers of a vocabulary."""
+class NativeBatch(Batch):
+    """Documents as numbers of a vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
         self.vocabulary = vocabulary
         self.long: dict[int, str] = {}
         """Text of words over 64 characters, by number."""
-        self._chunks: list[NDArray[np.int32]] = []
-        self.lengths: list[int] = []
-        """Tokens of each sentence."""
-        self.sizes: list[int] = []
-        """Tokens of each document."""
-        self.sentences: list[int] = []
-        """Sentences of each document."""
-        self.tokens = 0
-        """How many were read."""
-        self.places: list[Places] = []
-        """Where the tokens of each document stand."""
+        self.read: list[NDArray[np.int32]] = []
 
     @property
     def word_T(self) -> NDArray[np.int32]:
         """The number of every token's word."""
-        if len(self._chunks) != 1:
-            self._chunks = [np.concatenate([np.zeros(0, np.int32), *self._chunks])]
-        return self._chunks[0]
-
-    def add(self, word_N: NDArray[np.int32]) -> None:
-        """Take the next words of a document."""
-        self._chunks.append(word_N)
-        self.tokens += len(word_N)
-
-    def end_document(self, lengths: Sequence[int]) -> None:
-        """End a document; ``lengths`` are the tokens of its sentences."""
-        self.lengths += lengths
-        self.sizes.append(sum(lengths))
-        self.sentences.append(len(lengths))
+        if len(self.read) != 1:
+            self.read = [np.concatenate([np.zeros(0, np.int32), *self.read])]
+        return self.read[0]
 
     def text(self, number: int) -> str:
         """The word of a number."""
@@ -72,46 +52,37 @@ class Reader:
         self._kernel = kernel
         self.batch = NativeBatch(vocabulary)
 
-    def read(self, items: Sequence[Item]) -> Iterator[Progress]:
-        """Read texts (strings) and sentences of words (lists), yielding control after every few thousand tokens.
+    def read(self, documents: Sequence[Document]) -> Iterator[Progress]:
+        """Read documents, yielding control after every few thousand tokens.
 
         Raises:
             InputError: a word is empty.
         """
-        for is_text, same_kind in groupby(items, key=lambda item: isinstance(item, str)):
-            some = list(same_kind)
-            yield from self._read_texts(cast(list[str], some)) if is_text else self._read_words(some)
+        for is_text, same_kind in groupby(documents, key=lambda document: isinstance(document, str)):
+            some: Any = list(same_kind)
+            yield from self._read_texts(some) if is_text else self._read_words(some)
 
-    def read_documents(self, documents: Sequence[Sentences]) -> None:
-        """Read documents whose sentences are words already."""
-        batch = self.batch
-        words = list(chain.from_iterable(chain.from_iterable(documents)))
-        batch.add(batch.vocabulary.numbers(words, batch.long))
-        for document in documents:
-            batch.end_document(list(map(len, document)))
-
-    def _read_words(self, sentences: Sequence[Sequence[str]]) -> Iterator[Progress]:
-        batch = self.batch
-        words = sentences[0] if len(sentences) == 1 else list(chain.from_iterable(sentences))  # large ones are alone
-        for piece in parts(len(words), PIECE):
-            batch.add(batch.vocabulary.numbers(words[piece], batch.long))
-            if piece.stop < len(words):
+    def _read_words(self, documents: Sequence[Sequence[Sequence[str]]]) -> Iterator[Progress]:
+        batch, words = self.batch, chain.from_iterable(chain.from_iterable(documents))
+        while piece := list(islice(words, PIECE)):
+            batch.read.append(batch.vocabulary.numbers(piece, batch.long))
+            if len(piece) == PIECE:
                 yield Progress("tokenize")
-        for sentence in sentences:
-            batch.end_document([len(sentence)] if sentence else [])
-            self.batch.places.append(WordPlaces(sentence))
+        places = iter(Places.of_words(list(chain.from_iterable(documents))))
+        for document in documents:
+            batch.end_document(list(map(len, document)), *islice(places, len(document)))
 
     def _read_texts(self, texts: list[str]) -> Iterator[Progress]:
         source = _Texts(self._kernel, self.batch, texts)
         yield from source.read()
         word_T, start_T = source.tokens()
         size_T = self.batch.vocabulary.size[word_T]
-        self.batch.add(word_T)
+        self.batch.read.append(word_T)
         token = sentence = 0
         lengths, sentences_of = source.sentences()
         for text, until, count in zip(texts, source.tokens_until.tolist(), sentences_of, strict=True):
-            self.batch.end_document(lengths[sentence : sentence + count])
-            self.batch.places.append(TextPlaces(text, start_T[token:until], size_T[token:until]))
+            places = Places(text, start_T[token:until], size_T[token:until])
+            self.batch.end_document(lengths[sentence : sentence + count], places)
             token, sentence = until, sentence + count
 
 
@@ -124,11 +95,8 @@ class _Texts:
         self._code = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
         self._end = np.fromiter(map(len, texts), np.int64, len(texts)).cumsum()
         most = len(self._code)  # tokens are no more than characters; the system gives memory for what is written to
-        self._word, self._start, self._lines = (
-            np.empty(most, np.int32),
-            np.empty(most, np.int32),
-            np.empty(most, np.uint8),
-        )
+        self._word, self._start = np.empty(most, np.int32), np.empty(most, np.int32)
+        self._lines = np.empty(most, np.uint8)
         self.tokens_until = np.zeros(len(texts), np.int64)
         """How many tokens there are up to the end of each text."""
         self._reading: Any = _READING.zeros()
@@ -179,7 +147,8 @@ class _Texts:
         )  # fmt: skip
         for begin, end, initial in found[:count].tolist():
             letters = self._code[begin:end]
-            vocabulary.remember(_string(letters), letters, initial=bool(initial))
+            run = letters.tobytes().decode("utf-32-le", "surrogatepass")
+            vocabulary.remember(run, letters, initial=bool(initial))
         return bool(count) and int(found[0, 0]) == reading.at
 
     def _read_run(self) -> Iterator[Progress]:
@@ -204,8 +173,3 @@ class _Texts:
             if len(piece) == PIECE:
                 yield Progress("tokenize")
         reading.at, reading.lines = reading.stop, 0
-
-
-def _string(letters: Array) -> str:
-    """Code points as a string."""
-    return letters.tobytes().decode("utf-32-le", "surrogatepass")

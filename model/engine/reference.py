@@ -19,13 +19,13 @@ from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.decode import label_consistency
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.decoding import Paths, read_paths, tag_tables
-from fenestra.model.engine.stages import PIECE, Item, Sentences, Window, grouped
+from fenestra.model.engine.stages import PIECE, Batch, Document, Window, grouped
 from fenestra.model.errors import InputError, RunError
 from fenestra.model.network import network
 from fenestra.model.network.context import case_classes, case_evidence, topics
 from fenestra.model.network.windows import PAD, sentence_bounds, window_ids
 from fenestra.model.progress import Progress, parts
-from fenestra.model.results import Places, TextPlaces, WordPlaces
+from fenestra.model.results import Places
 from fenestra.model.tags import tag_set
 from fenestra.model.text.sentences import Splitter
 from fenestra.model.text.tokens import pieces
@@ -35,27 +35,20 @@ _REMEMBERED = 1 << 14  # words whose e(w) is kept
 NAN_SCORES = "the model's scores are NaN: its weights are damaged"
 
 
-class ReferenceBatch:
+class ReferenceBatch(Batch):
     """Documents as lists of words."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.words: list[str] = []
         """Of all tokens."""
-        self.lengths: list[int] = []
-        self.sizes: list[int] = []
-        self.places: list[Places] = []
-
-    @property
-    def tokens(self) -> int:
-        """T."""
-        return len(self.words)
 
     def documents(self) -> Iterator[tuple[int, int]]:
         """Begin and end of every document, in tokens."""
         return ((end - size, end) for size, end in zip(self.sizes, accumulate(self.sizes), strict=True))
 
     def read_text(self, text: str) -> Iterator[Progress]:
-        """Read a raw text as a document."""
+        """Read a raw text."""
         starts, sizes, splitter = array("i"), array("i"), Splitter(text)
         for words, begins in pieces(text, PIECE):
             splitter.read(words, begins)
@@ -64,40 +57,34 @@ class ReferenceBatch:
             self.words += words
             if len(words) >= PIECE:
                 yield Progress("tokenize")
-        self._end_document(splitter.lengths())
-        self.places.append(TextPlaces(text, np.array(starts, np.int32), np.array(sizes, np.int32)))
+        self.end_document(splitter.lengths(), Places(text, np.array(starts, np.int32), np.array(sizes, np.int32)))
 
-    def read_sentence(self, words: Sequence[str]) -> None:
-        """Read a sentence of words as a document.
-
-        Raises:
-            InputError: a word is empty.
-        """
-        self.words += _checked(words)
-        self._end_document([len(words)] if words else [])
-        self.places.append(WordPlaces(words))
-
-    def read_document(self, sentences: Sentences) -> None:
-        """Read a document of sentences of words, of which some may be empty.
+    def read_words(self, sentences: Sequence[Sequence[str]]) -> None:
+        """Read sentences of words, of which some may be empty.
 
         Raises:
             InputError: a word is empty.
         """
-        self.words += _checked(list(chain.from_iterable(sentences)))
-        self._end_document(list(map(len, sentences)))
-
-    def _end_document(self, lengths: Sequence[int]) -> None:
-        self.lengths += lengths
-        self.sizes.append(sum(lengths))
+        words = list(chain.from_iterable(sentences))
+        if not all(words):
+            raise InputError("a sentence holds an empty word")
+        self.words += words
+        self.end_document(list(map(len, sentences)), *Places.of_words(sentences))
 
 
 class _Context(NamedTuple):
-    """What documents add to their windows."""
+    """The windows of a batch."""
 
+    words: list[str]
+    """The distinct ones."""
+    id_TW: NDArray[np.int64]
+    """Which of them stand in the window of every token, from 1, PAD outside the sentence."""
     class_T: NDArray[np.int64] | None
     """Case class of every token, from 0; None for a model that does not look."""
+    class_TW: NDArray[np.int64] | None
+    """The same of every window, from 1, PAD outside the sentence."""
     topic_PD: NDArray[np.float32] | None
-    """Mean vector of every document; likewise."""
+    """Mean vector of every document; None for a model that does not look."""
 
 
 class Reference:
@@ -113,32 +100,25 @@ class Reference:
         self._transitions = crf_of(model)
         self._entry = lru_cache(_REMEMBERED)(self._encode)
 
-    def read(self, items: Sequence[Item]) -> Iterator[Progress | ReferenceBatch]:
-        """Read texts and sentences of words; see :class:`fenestra.model.engine.stages.Engine`."""
-        for group in grouped(items):
+    def read(self, documents: Sequence[Document]) -> Iterator[Progress | ReferenceBatch]:
+        """Read documents into batches; see :class:`fenestra.model.engine.stages.Engine`."""
+        for group in grouped(documents):
             batch = ReferenceBatch()
-            for item in group:
-                if isinstance(item, str):
-                    yield from batch.read_text(item)
+            for document in group:
+                if isinstance(document, str):
+                    yield from batch.read_text(document)
                 else:
-                    batch.read_sentence(item)
+                    batch.read_words(document)
             yield Progress("tokenize")
             yield batch
 
-    def read_documents(self, documents: Sequence[Sentences]) -> ReferenceBatch:
-        """Read documents whose sentences are words already."""
-        batch = ReferenceBatch()
-        for document in documents:
-            batch.read_document(document)
-        return batch
-
     def look_up(self, batch: ReferenceBatch) -> tuple[_Context, int]:
-        """Case classes and topics of the documents, and how many tokens have no pretrained vector."""
-        features = self._config.features
+        """Windows, case classes and topics, and how many tokens have no pretrained vector."""
+        features, bounds_2T, size = self._config.features, sentence_bounds(batch.lengths), self._config.context
         words, places = number_words(batch.words)
         word_T = np.array(places, dtype=np.int64)
         vector_T = np.array([self._lexicon.vector_row(word) for word in words], dtype=np.int64)[word_T]
-        class_T = topic_PD = None
+        class_T = class_TW = topic_PD = None
         if features.elsewhere:
             _, lowered = number_words(word.lower() for word in words)
             evidence_T = np.array([case_evidence(word) for word in words], dtype=np.uint8)[word_T]
@@ -146,24 +126,24 @@ class Reference:
             sentence_T = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
             lowered_T = np.array(lowered, dtype=np.int64)[word_T] + document_T * len(words)
             class_T = case_classes(evidence_T, lowered_T, sentence_T).astype(np.int64)
+            class_TW = window_ids(class_T + 1, bounds_2T, size)
         if features.topic:
             topic_PD = topics(self._parameters.vectors, vector_T, batch.sizes)
-        return _Context(class_T, topic_PD), int(np.count_nonzero(vector_T == UNKNOWN)) if features.vectors else 0
+        unknown = int(np.count_nonzero(vector_T == UNKNOWN)) if features.vectors else 0
+        return _Context(words, window_ids(word_T + 1, bounds_2T, size), class_T, class_TW, topic_PD), unknown
 
     def score(
         self, batch: ReferenceBatch, context: _Context, begin: int, end: int
     ) -> Generator[Progress, None, NDArray[np.float32]]:
         """Log p of some tokens, document by document, a few thousand windows at a time from each document's first."""
         log_TK = np.empty((batch.tokens, len(self._tags)), np.float32)
-        id_TW, class_TW, words = self._windows(batch, context)
         done = 0
         for document, (first, last) in enumerate(batch.documents()):
-            topic_D = None if context.topic_PD is None else context.topic_PD[document]
             for piece in parts(last - first, PIECE):
                 bag = slice(first + piece.start, first + piece.stop)
                 if bag.stop <= begin or bag.start >= end:
                     continue
-                log_TK[bag] = self._score_bag(words, id_TW[bag], None if class_TW is None else class_TW[bag], topic_D)
+                log_TK[bag] = self._score_bag(context, bag, document)
                 done += bag.stop - bag.start
                 if done >= PIECE:
                     yield Progress("network")
@@ -189,33 +169,19 @@ class Reference:
 
     def window(self, batch: ReferenceBatch, context: _Context, token: int) -> Window:
         """What the network sees of one token."""
-        id_TW, class_TW, words = self._windows(batch, context)
         document = int(np.searchsorted(np.cumsum(batch.sizes), token, side="right"))
         return Window(
-            [None if number == PAD else words[number - 1] for number in id_TW[token].tolist()],
-            None if class_TW is None else class_TW[token],
+            [None if number == PAD else context.words[number - 1] for number in context.id_TW[token].tolist()],
+            None if context.class_TW is None else context.class_TW[token],
             None if context.topic_PD is None else context.topic_PD[document],
         )
 
-    def _windows(
-        self, batch: ReferenceBatch, context: _Context
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, list[str]]:
-        """The window of every token as words and as case classes, both from 1 with PAD outside; and the words."""
-        words, places = number_words(batch.words)
-        bounds_2T, size = sentence_bounds(batch.lengths), self._config.context
-        id_TW = window_ids(np.array(places, dtype=np.int64) + 1, bounds_2T, size)
-        return id_TW, None if context.class_T is None else window_ids(context.class_T + 1, bounds_2T, size), words
-
-    def _score_bag(
-        self,
-        words: Sequence[str],
-        id_TW: NDArray[np.int64],
-        class_TW: NDArray[np.int64] | None,
-        topic_D: NDArray[np.float32] | None,
-    ) -> NDArray[np.floating]:
+    def _score_bag(self, context: _Context, bag: slice, document: int) -> NDArray[np.floating]:
         """Rows, windows, W₁ x + b₁, activation, softmax."""
-        p, distinct_V = self._parameters, np.union1d([PAD], id_TW)
-        entry_VE = np.stack([p.pad_E, *(self._entry(words[number - 1]) for number in distinct_V[1:].tolist())])
+        p, id_TW, distinct_V = self._parameters, context.id_TW[bag], np.union1d([PAD], context.id_TW[bag])
+        class_TW = None if context.class_TW is None else context.class_TW[bag]
+        topic_D = None if context.topic_PD is None else context.topic_PD[document]
+        entry_VE = np.stack([p.pad_E, *(self._entry(context.words[number - 1]) for number in distinct_V[1:].tolist())])
         z_TH = network.preactivations(p, entry_VE, np.searchsorted(distinct_V, id_TW), class_TW, topic_D)
         logits_TK = network.logits(p, self._config.activation, z_TH)
         return network.log_softmax(logits_TK / np.float32(self._calibration.temperature))
@@ -226,21 +192,10 @@ class Reference:
         return found_E
 
 
-def _checked(words: Sequence[str]) -> Sequence[str]:
-    """Words that came as words.
-
-    Raises:
-        InputError: one of them is empty.
-    """
-    if not all(words):
-        raise InputError("a sentence holds an empty word")
-    return words
-
-
 def crf_of(model: Checkpoint) -> Transitions | None:
     """The transition scores of a model's CRF, if it has one, as they stand beside its calibrated log p."""
     scores, config = model.parameters.transitions, model.config
     if scores is None:
         return None
     tags = tag_set(config.labels, config.scheme)
-    return Transitions.learned(*scores, tags, config.scheme).divided(model.calibration.temperature)
+    return Transitions.learned(scores, tags, config.scheme).divided(model.calibration.temperature)

@@ -36,13 +36,7 @@ class RowCache:
     """Rows of (word, class) pairs. Its owner sees to it that only one thread uses it."""
 
     def __init__(self, weights: Weights, slots: int, mirror: Mirror | None = None) -> None:
-        """Set up a cache that holds nothing but PAD; memory is taken as words come in.
-
-        Args:
-            weights: compute rows.
-            slots: S, at least 1.
-            mirror: receives every row too.
-        """
+        """Set up a cache of one slot or more that holds nothing but PAD; memory is taken as words come in."""
         self._weights, self.mirror = weights, mirror
         self.numbers = empty((slots, weights.window, weights.hidden), weights.numbers)
         self.scale = np.empty((slots, weights.window), np.float32)
@@ -85,14 +79,8 @@ class RowCache:
         self.uses //= 2
         return True
 
-    def put(
-        self,
-        pair_U: NDArray[np.int64],
-        entry_UE: NDArray[np.float32],
-        class_U: NDArray[np.int64],
-        slots: NDArray[np.int32],
-    ) -> None:
-        """Compute rows and keep them; there is room for them.
+    def put(self, pair_U: Array, entry_UE: NDArray[np.float32], class_U: Array, slots: NDArray[np.int32]) -> None:
+        """Compute the rows of pairs and keep them; there is room for them.
 
         Args:
             pair_U: what the slots will belong to.

@@ -1,7 +1,7 @@
 """What the kernel is compiled from, and what its builds are called.
 
-``build.py`` makes the builds and ``library.py`` loads one; both read it here. ``build.py`` runs before anything is
-installed, so nothing but the standard library is imported.
+``fenestra/hatch_build.py`` makes the builds and ``library.py`` loads one; both read it here. The former runs before
+anything is installed, so nothing but the standard library is imported.
 """
 
 import hashlib

@@ -25,25 +25,34 @@ from fenestra.model.results import Places
 PIECE = 4096
 """Tokens, about, that are worked on before control is yielded."""
 
-Item = str | Sequence[str]
-"""A raw text, or a sentence of words."""
-Sentences = Sequence[Sequence[str]]
-"""A document whose sentences are words already."""
+Document = str | Sequence[Sequence[str]]
+"""A raw text, or sentences of words."""
 
 _CHARACTERS = 6  # of a token, about, with the space
 
 
-class Batch(Protocol):
-    """Documents that are tagged together."""
+class Batch:
+    """Documents that are tagged together; how an engine keeps their words is its own business."""
 
-    tokens: int
-    """T."""
-    lengths: list[int]
-    """Tokens of each sentence."""
-    sizes: list[int]
-    """Tokens of each document."""
-    places: list[Places]
-    """Where the tokens of each document stand; empty where documents were given as sentences of words."""
+    def __init__(self) -> None:
+        self.tokens = 0
+        """T."""
+        self.lengths: list[int] = []
+        """Tokens of each sentence."""
+        self.sizes: list[int] = []
+        """Tokens of each document."""
+        self.sentences: list[int] = []
+        """Sentences of each document."""
+        self.places: list[Places] = []
+        """Where tokens stand: of each text, and of each sentence of words."""
+
+    def end_document(self, lengths: Sequence[int], *places: Places) -> None:
+        """Take down a document whose words were read; ``lengths`` are the tokens of its sentences."""
+        self.lengths += lengths
+        self.sizes.append(sum(lengths))
+        self.sentences.append(len(lengths))
+        self.places += places
+        self.tokens += self.sizes[-1]
 
 
 class Window(NamedTuple):
@@ -58,19 +67,16 @@ class Window(NamedTuple):
 
 
 class Engine(Protocol):
-    """What computes. Threads may share one; what a batch and its context are, is for the engine to know."""
+    """What computes. Threads may share one; what its batches and contexts hold, is for the engine to know."""
 
     name: str
 
-    def read(self, items: Sequence[Item], /) -> Iterator[Progress | Any]:
-        """Read items into batches, yielding control after every few thousand tokens.
+    def read(self, documents: Sequence[Document], /) -> Iterator[Progress | Any]:
+        """Read documents into batches, yielding control after every few thousand tokens.
 
         Raises:
             InputError: a word is empty.
         """
-
-    def read_documents(self, documents: Sequence[Sentences], /) -> Any:  # noqa: ANN401 - a batch
-        """Read documents whose sentences are words already into one batch."""
 
     def look_up(self, batch: Any, /) -> tuple[Any, int]:  # noqa: ANN401
         """What documents add to their windows, and how many tokens are words without a pretrained vector."""
@@ -97,28 +103,14 @@ class Engine(Protocol):
         """What the network sees of one token."""
 
 
-def grouped(items: Sequence[Item], most: int = PIECE) -> Iterator[Sequence[Item]]:
-    """Put neighbours together until there are ``most`` tokens, about; a large item is alone."""
+def grouped(documents: Sequence[Document], most: int = PIECE) -> Iterator[Sequence[Document]]:
+    """Put neighbours together until there are ``most`` tokens, about; a large document is alone, and none is cut."""
     begin = tokens = 0
-    for place, item in enumerate(items):
-        size = len(item) // _CHARACTERS + 1 if isinstance(item, str) else len(item) + 1
+    for place, document in enumerate(documents):
+        size = 1 + (len(document) // _CHARACTERS if isinstance(document, str) else sum(map(len, document)))
         if tokens and tokens + size > most:
-            yield items[begin:place]
+            yield documents[begin:place]
             begin, tokens = place, 0
         tokens += size
-    if begin < len(items):
-        yield items[begin:]
-
-
-def grouped_documents(documents: Iterator[Sentences]) -> Iterator[list[Sentences]]:
-    """Put neighbouring documents together until there are :data:`PIECE` tokens; a document is never cut."""
-    group: list[Sentences] = []
-    tokens = 0
-    for document in documents:
-        group.append(document)
-        tokens += sum(map(len, document))
-        if max(tokens, len(group)) >= PIECE:
-            yield group
-            group, tokens = [], 0
-    if group:
-        yield group
+    if begin < len(documents):
+        yield documents[begin:]

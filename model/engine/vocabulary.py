@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fenestra.model.engine.library import Array, Kernel, Structure, declarations
+from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
 from fenestra.model.errors import InputError
 from fenestra.model.network.context import CASE_CLASSES, case_evidence
 from fenestra.model.text.sentences import role
@@ -25,7 +25,7 @@ _WORDS = 1 << 15
 """Words from which a vocabulary is full; a large text may make it larger, until it is read."""
 _RUNS = 1 << 15
 _LETTERS = 12  # code points and words that there is room for, for each run
-LONG = declarations().constants["LONGEST_RUN"]
+LONG = DECLARED.constants["LONGEST_RUN"]
 """Characters; of longer words only a digest is kept, and their text by the batch; longer runs are not remembered."""
 
 
@@ -66,19 +66,11 @@ class Vocabulary:
     def is_full(self) -> bool:
         """Whether it is time for a new one."""
         runs = self.runs
-        return (
-            len(self.words) >= self.most
-            or runs.runs >= runs.most_runs
-            or runs.used_letters + LONG > runs.most_letters
-            or runs.used_words + LONG > runs.most_words
-        )
+        no_room = runs.used_letters + LONG > runs.most_letters or runs.used_words + LONG > runs.most_words
+        return len(self.words) >= self.most or runs.runs >= runs.most_runs or no_room
 
     def numbers(self, words: Sequence[str], long: dict[int, str]) -> NDArray[np.int32]:
-        """The number of every word.
-
-        Args:
-            words: in any number.
-            long: receives the text of long words, by number.
+        """The number of every word; ``long`` receives the text of long ones, by number.
 
         Raises:
             InputError: a word is empty.
@@ -89,12 +81,9 @@ class Vocabulary:
             return np.fromiter([self.number(word, long) for word in words], np.int32, len(words))
 
     def remember(self, run: str, letters: Array, *, initial: bool) -> None:
-        """Split a run into words, and remember it if there is room.
+        """Split a run without white space into words, and remember it, by its code points, if there is room.
 
-        Args:
-            run: characters without white space.
-            letters: its code points.
-            initial: whether it ends like the ``J.`` of ``J. Smith``.
+        ``initial`` says whether it ends like the ``J.`` of ``J. Smith``.
         """
         words = self.numbers(cut(run, initial=initial), {})
         self._kernel.short.remember_run(self.runs, letters, len(run), initial, words, len(words))
@@ -150,20 +139,10 @@ def digest(word: str) -> bytes:
 def _runs(most: int) -> Structure:
     """An empty table of runs."""
     places = 1 << (2 * most - 1).bit_length()
-    return declarations().structures["Runs"](
-        hash=np.empty(places, np.uint64),
-        run=np.full(places, -1, np.int32),
-        places=places,
-        runs=0,
-        most_runs=most,
-        letters_at=np.empty(most, np.int64),
-        letters_of=np.empty(most, np.int32),
-        words_at=np.empty(most, np.int64),
-        words_of=np.empty(most, np.int32),
-        letters=np.empty(_LETTERS * most, np.uint32),
-        used_letters=0,
-        most_letters=_LETTERS * most,
-        words=np.empty(_LETTERS * most, np.int32),
-        used_words=0,
-        most_words=_LETTERS * most,
-    )
+    return DECLARED.structures["Runs"](
+        hash=np.empty(places, np.uint64), run=np.full(places, -1, np.int32), places=places, runs=0, most_runs=most,
+        letters_at=np.empty(most, np.int64), letters_of=np.empty(most, np.int32),
+        words_at=np.empty(most, np.int64), words_of=np.empty(most, np.int32),
+        letters=np.empty(_LETTERS * most, np.uint32), used_letters=0, most_letters=_LETTERS * most,
+        words=np.empty(_LETTERS * most, np.int32), used_words=0, most_words=_LETTERS * most,
+    )  # fmt: skip

@@ -9,35 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model.checkpoint import Checkpoint
-from fenestra.model.config import Activation
-from fenestra.model.engine.library import Array, Kernel, Structure, address, declarations, empty
+from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure, address, empty
 from fenestra.model.engine.reference import NAN_SCORES
 from fenestra.model.errors import RunError
 from fenestra.model.network.context import FEW
 from fenestra.model.network.parameters import Floats, Layer, Parameters
 from fenestra.model.words.surface import clip
 
-_CONSTANTS = declarations().constants
+_CONSTANTS = DECLARED.constants
 _PANEL = _CONSTANTS["PANEL"]
 _LARGEST_INT8 = 127
 _NEW_WORD = 500.0  # times as long as looking a token up
 _TOPIC_ROW = 20.0
-_ACTIVATIONS: dict[Activation, str] = {
-    "relu": "RELU", "sigmoid": "SIGMOID", "tanh": "TANH", "gelu": "GELU", "silu": "SILU",
-}  # fmt: skip
 
 
 class Weights:
     """A network's numbers, and what the kernel does with words: e(w), and its rows."""
 
     def __init__(self, kernel: Kernel, model: Checkpoint, numbers: str) -> None:
-        """Copy the weights.
-
-        Args:
-            kernel: the compiled library.
-            model: whose they are.
-            numbers: of the table of rows: ``float32``, ``int16`` or ``int8``.
-        """
+        """Copy the weights; ``numbers`` are those of the table of rows: ``float32``, ``int16`` or ``int8``."""
         p = model.parameters
         self._kernel, self._lexicon, self._parameters = kernel, model.lexicon, p
         self.numbers = numbers
@@ -90,12 +80,7 @@ class Weights:
         np.maximum(self.unit_H, np.abs(row_UWH).max(axis=(0, 1)) / _LARGEST_INT8, out=self.unit_H)
 
     def project(
-        self,
-        entry_UE: Floats,
-        class_U: NDArray[np.int64],
-        slot_U: NDArray[np.int64],
-        table: Array,
-        scale: NDArray[np.float32],
+        self, entry_UE: Floats, class_U: NDArray[np.int64], slot_U: NDArray[np.int64], table: Array, scale: Floats
     ) -> None:
         """Write the rows of some words to their slots of a table.
 
@@ -122,12 +107,7 @@ class Weights:
     def topic_rows(
         self, word_T: NDArray[np.int32], size_P: NDArray[np.int64], vector_of_word: NDArray[np.int32]
     ) -> tuple[Floats, Floats]:
-        """What documents add to the first layer, and the bias: row_PH; and their mean vectors, topic_PD.
-
-        Args:
-            word_T: numbers of words, documents end to end.
-            size_P: tokens of each document.
-            vector_of_word: row of each word's vector, 0 for none.
+        """What documents of so many tokens add to the first layer, and the bias: row_PH; and their mean vectors.
 
         Raises:
             MemoryError: there was not enough.
@@ -154,13 +134,7 @@ def padded_width(width: int, whole: int = _PANEL) -> int:
 
 
 def panels(weight_OI: Floats, outputs: int, inputs: int) -> Floats:
-    """A weight matrix as ``simd.h`` multiplies with it: panel by panel of its outputs, each (inputs, PANEL).
-
-    Args:
-        weight_OI: the matrix.
-        outputs: what its height is padded to.
-        inputs: what its width is padded to.
-    """
+    """A matrix padded to (outputs, inputs), as ``simd.h`` multiplies with it: panel by panel, each (inputs, PANEL)."""
     whole = np.zeros((outputs, inputs), dtype=np.float32)
     whole[: weight_OI.shape[0], : weight_OI.shape[1]] = weight_OI
     result = empty((outputs // _PANEL, inputs, _PANEL), np.float32)
@@ -185,18 +159,12 @@ def _features(p: Parameters) -> Structure:
     """The tables that e(w) is looked up in."""
     tables, codes = list(p.fields.values()), p.vectors.codes_VD
     storage = "INT4" if codes.dtype == np.uint8 else codes.dtype.name.upper()
-    features = declarations().structures["Features"](
-        width=p.vectors.width,
-        storage=_CONSTANTS[storage],
-        codes=codes,
-        scale=p.vectors.scale_V1,
-        fields=len(tables),
-        table=_addresses(tables),
+    features = DECLARED.structures["Features"](
+        width=p.vectors.width, storage=_CONSTANTS[storage], codes=codes, scale=p.vectors.scale_V1,
+        fields=len(tables), table=_addresses(tables),
         widths=np.array([table.shape[1] for table in tables] or [0], np.int64),
-        gram_width=p.ngrams.shape[1],
-        grams=p.ngrams,
-        entry=len(p.pad_E),
-    )
+        gram_width=p.ngrams.shape[1], grams=p.ngrams, entry=len(p.pad_E),
+    )  # fmt: skip
     features.keep(tables)
     return features
 
@@ -215,18 +183,12 @@ def _network(p: Parameters, model: Checkpoint, hidden: int, numbers: str, unit_H
         weights.append(panels(weight_OI, outputs, inputs))
         biases.append(pad_last(bias_O, outputs))
         inputs = outputs
-    network = declarations().structures["Network"](
-        width=p.window,
-        hidden=hidden,
-        numbers=_CONSTANTS[numbers.upper()],
-        activation=_CONSTANTS[_ACTIVATIONS[model.config.activation]],
-        layers=len(weights),
-        weight=_addresses(weights),
-        bias=_addresses(biases),
+    network = DECLARED.structures["Network"](
+        width=p.window, hidden=hidden, numbers=_CONSTANTS[numbers.upper()],
+        activation=_CONSTANTS[model.config.activation.upper()],
+        layers=len(weights), weight=_addresses(weights), bias=_addresses(biases),
         outputs=np.array([len(bias) for bias in biases], np.int64),
-        tags=len(bias_K),
-        temperature=model.calibration.temperature,
-        unit_H=unit_H,
-    )
+        tags=len(bias_K), temperature=model.calibration.temperature, unit_H=unit_H,
+    )  # fmt: skip
     network.keep(weights, biases)
     return network

@@ -10,7 +10,6 @@ T tokens of the documents · P documents · D width of a vector
 """
 
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,21 +34,6 @@ def case_evidence(word: str) -> int:
     if not word[0].isupper():
         return 0
     return _UPPER if len(word) > 1 and word.isupper() else _TITLE
-
-
-def elsewhere(sentences: Sequence[Sequence[str]]) -> list[int]:
-    """Class every token of a document by how the document cases that word where its case is free.
-
-    >>> elsewhere([["Rose", "met", "Ito"], ["Ito", "saw", "a", "rose"]])
-    [9, 1, 2, 10, 1, 1, 1]
-    """
-    words = list(chain.from_iterable(sentences))
-    numbers: dict[str, int] = {}
-    lowered_T = np.array([numbers.setdefault(word.lower(), len(numbers)) for word in words], dtype=np.int64)
-    evidence_T = np.array([case_evidence(word) for word in words], dtype=np.uint8)
-    sentence_T = np.repeat(np.arange(len(sentences)), [len(sentence) for sentence in sentences])
-    found: list[int] = case_classes(evidence_T, lowered_T, sentence_T).tolist()
-    return found
 
 
 def case_classes(

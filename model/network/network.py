@@ -19,6 +19,7 @@ from fenestra.model.config import Activation
 from fenestra.model.network.parameters import Floats, Parameters
 from fenestra.model.words.lexicon import Rows
 
+Ids = NDArray[np.int64]
 Function = Callable[[NDArray[np.floating]], NDArray[np.floating]]
 
 _erf = np.vectorize(math.erf, otypes=[float])
@@ -68,13 +69,7 @@ def encode(p: Parameters, rows: Rows) -> Floats:
     return np.concatenate([p.pad_E[None], entry_UE])
 
 
-def preactivations(
-    p: Parameters,
-    entry_VE: Floats,
-    id_TW: NDArray[np.int64],
-    class_TW: NDArray[np.int64] | None,
-    topic_D: Floats | None,
-) -> Floats:
+def preactivations(p: Parameters, entry_VE: Floats, id_TW: Ids, class_TW: Ids | None, topic_D: Floats | None) -> Floats:
     """z₁ = W₁ x + b₁ and what the document adds, for every window of one document: z_TH.
 
     Args:

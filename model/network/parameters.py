@@ -82,23 +82,15 @@ class Parameters:
     def from_arrays(
         cls, config: ModelConfig, lexicon: Lexicon, arrays: Mapping[str, NDArray[np.generic]]
     ) -> "Parameters":
-        """Take the arrays of a checkpoint apart.
-
-        Args:
-            config: the architecture.
-            lexicon: says how many rows the tables have.
-            arrays: by name; learned ones of the number type that the configuration names.
+        """Take the arrays of a checkpoint apart; learned ones are of the number type that the configuration names.
 
         Raises:
             ValueError: an array is missing, unknown, of another shape or number type, or not finite; names it.
         """
         _check(config, lexicon, arrays)
         features, (first, *rest) = config.features, config.hidden
-        wide: dict[str, Floats] = {
-            name: np.ascontiguousarray(array, dtype=np.float32)
-            for name, array in arrays.items()
-            if name != "vectors.codes"
-        }
+        learned = {name: array for name, array in arrays.items() if name != "vectors.codes"}
+        wide: dict[str, Floats] = {n: np.ascontiguousarray(array, dtype=np.float32) for n, array in learned.items()}
         window = 2 * config.context + 1
         return cls(
             VectorTable(arrays["vectors.codes"], wide["vectors.scale"]),
@@ -115,22 +107,18 @@ class Parameters:
         )
 
     def to_arrays(self, number: str) -> dict[str, NDArray[np.generic]]:
-        """The inverse of :meth:`from_arrays`.
-
-        Args:
-            number: the number type of what was learned, ``float32`` or ``float16``.
-        """
+        """The inverse of :meth:`from_arrays`; ``number`` is the type of what was learned, float32 or float16."""
         none, hidden = np.zeros(0, np.float32), len(self.bias_H)
+        topic = self.topic or Topic(np.zeros((hidden, 0), np.float32), none, none)
+        elsewhere = np.zeros((0, hidden), np.float32) if self.elsewhere_CWH is None else self.elsewhere_CWH
         learned: dict[str, Floats] = {f"fields.{name}.weight": table for name, table in self.fields.items()}
         learned |= {
             "ngrams.weight": self.ngrams,
             "pad": self.pad_E[None],
             "project.weight": self.first_WHE.reshape(-1, len(self.pad_E)),
             "bias": self.bias_H,
-            "elsewhere": np.zeros((0, hidden), np.float32)
-            if self.elsewhere_CWH is None
-            else self.elsewhere_CWH.reshape(-1, hidden),
-            "topic": np.zeros((hidden, 0), np.float32) if self.topic is None else self.topic.weight_HD,
+            "elsewhere": elsewhere.reshape(-1, hidden),
+            "topic": topic.weight_HD,
             "output.weight": self.output.weight_OI,
             "output.bias": self.output.bias_O,
         }
@@ -141,20 +129,14 @@ class Parameters:
         return {
             "vectors.codes": self.vectors.codes_VD,
             "vectors.scale": self.vectors.scale_V1,
-            "topic_mean": none if self.topic is None else self.topic.mean_D,
-            "topic_scale": none if self.topic is None else self.topic.scale_D,
+            "topic_mean": topic.mean_D,
+            "topic_scale": topic.scale_D,
             **{name: np.ascontiguousarray(array, dtype=number) for name, array in learned.items()},
         }
 
 
 def shapes(config: ModelConfig, lexicon: Lexicon, vector_width: int) -> dict[str, tuple[int, ...]]:
-    """The shape of every array of a network but the table of vectors, by name.
-
-    Args:
-        config: the architecture.
-        lexicon: says how many rows the tables have.
-        vector_width: D.
-    """
+    """The shape of every array of a network but the table of vectors, whose width is given, by name."""
     features, window, (first, *rest) = config.features, 2 * config.context + 1, config.hidden
     widths, tags = features.widths(), len(tag_set(config.labels, config.scheme))
     entry = (vector_width if features.vectors else 0) + sum(widths.values()) + features.ngram

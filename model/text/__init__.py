@@ -1,1 +1,1 @@
-"""Text into tokens and sentences; files of tokens."""
+"""Text into tokens and sentences."""

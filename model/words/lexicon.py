@@ -3,7 +3,6 @@
 U distinct words · F one-valued fields · G n-grams of the longest word, 0 fills up
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -40,27 +39,6 @@ class Lexicon:
     """Field → value → row of that field's table, counted from 1."""
     gazetteers: Gazetteers = NO_GAZETTEERS
     """What is known of words besides."""
-
-    @classmethod
-    def build(
-        cls,
-        features: FeatureConfig,
-        vector_words: Sequence[str],
-        corpus: Iterable[str],
-        min_count: int,
-        gazetteers: Gazetteers = NO_GAZETTEERS,
-    ) -> Self:
-        """Number the vectors' words, and the feature values that occur at least ``min_count`` times in a corpus."""
-        counts: dict[str, Counter[str]] = {name: Counter() for name in features.widths()}
-        for word, count in Counter(corpus).items():
-            values = field_values(word, features, gazetteers)
-            for name, counter in counts.items():
-                counter[values[name]] += count
-        known = {
-            name: [value for value in sorted(counter) if counter[value] >= min_count]
-            for name, counter in counts.items()
-        }
-        return cls.of(features, vector_words, known, gazetteers)
 
     @classmethod
     def of(

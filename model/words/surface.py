@@ -8,7 +8,6 @@ import re
 from zlib import crc32
 
 _EDGE = 24  # characters of a very long word that are read, at either end
-_PHONE_DIGITS = 7
 _LONG_RUN = re.compile(r"(.)\1{2,}", re.DOTALL)  # a run longer than two adds nothing to the shape
 
 
@@ -25,15 +24,6 @@ _ASCII_KINDS = {code: _kind(chr(code)) for code in range(128)}
 def clip(word: str) -> str:
     """Shorten a monstrous word to its two ends, so that no word costs more than a bounded time."""
     return word if len(word) <= 2 * _EDGE else word[:_EDGE] + word[-_EDGE:]
-
-
-def is_contact(word: str) -> bool:
-    """Whether a word could be how to reach somebody: a mail or web address, a telephone or account number.
-
-    >>> [is_contact(word) for word in ("ada@x.org", "www.x.org", "713-555-3989", "Ada", "1996")]
-    [True, True, True, False, False]
-    """
-    return "@" in word[1:] or "://" in word or word.startswith("www.") or sum(map(str.isdigit, word)) >= _PHONE_DIGITS
 
 
 def case(word: str) -> str:

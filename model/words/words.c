@@ -1,227 +1,325 @@
-/* Words into rows: e(w), and W₁⁽ʲ⁾ e(w) for every position j, as they are kept in the table (model/projections.py).
+/* Words to rows: e(w), and W₁⁽ʲ⁾ e(w) for every position j of a window.
  *
- * U words · E width of e(w) · W window width · H hidden units, filled up to whole panels
+ * This runs once for every new word, not for every token: the rows of a word go to the row cache
+ * (model/engine/row_cache.py), where the windows find them. e(w) is what model/words/lexicon.py describes: a pretrained
+ * vector, one row for each feature field, and the mean of the rows of the word's character n-grams. Beside it, the one
+ * row that a document adds to all of its windows: its topic (model/network/context.py).
+ *
+ * U new words · P documents · T tokens · W window width · E width of e(w) · D width of a pretrained vector
+ * H hidden units, padded to whole panels · F feature fields · G n-grams of a word, padded
  */
 #include <stdlib.h>
 
 #include "simd.h"
 
-enum { AHEAD = 6 }; /* words whose vectors are asked for before they are needed */
+enum { PREFETCH_DISTANCE = 6 }; /* tokens */
+enum { CACHE_LINE = 64 };       /* bytes */
 
-static float half(uint16_t bits) {
-    uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31, rest = bits & 1023, whole;
+/* ── Pretrained vectors ──
+ *
+ * They are stored as float32, as float16, or as integers with a scale for each vector. A byte of INT4 holds two
+ * components: i in the lower half and i + D/2 in the upper, both plus 8.
+ */
+
+/* A float16 of IEEE 754, given as its bits, as float32: exact. */
+static float half_to_float(uint16_t bits) {
+    uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023, word;
     float x;
-    if (exponent == 0) {
-        x = (float)rest * 0x1p-24f;
-        memcpy(&whole, &x, 4);
-        whole |= sign;
-    } else {
-        whole = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | rest << 13;
+    if (exponent == 0) { /* zero or subnormal: fraction · 2⁻²⁴ */
+        x = (float)fraction * 0x1p-24f;
+        memcpy(&word, &x, 4);
+        word |= sign;
+    } else { /* rebias the exponent from 15 to 127; 31 stands for infinity and NaN */
+        word = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13;
     }
-    memcpy(&x, &whole, 4);
+    memcpy(&x, &word, 4);
     return x;
 }
 
-static void vector_of(const Features *f, int64_t row, float *out) {
-    int64_t width = f->width;
-    if (f->storage == INT8) {
-        const int8_t *code = (const int8_t *)f->codes + row * width;
-        float scale = f->scale[row];
+/* Bytes of one stored vector. */
+static int64_t vector_bytes(const Features *features) {
+    int64_t width = features->width;
+    switch (features->storage) {
+    case INT4: return width / 2;
+    case INT8: return width;
+    case FLOAT16: return width * 2;
+    default: return width * 4;
+    }
+}
+
+/* Decode vector `row` of the table to out (D). */
+static void load_vector(const Features *features, int64_t row, float *out) {
+    int64_t width = features->width;
+    if (features->storage == INT8) {
+        const int8_t *code = (const int8_t *)features->codes + row * width; /* (D) */
+        float scale = features->scale[row];
         for (int64_t i = 0; i < width; i++) out[i] = (float)code[i] * scale;
-    } else if (f->storage == INT4) {
-        const uint8_t *code = (const uint8_t *)f->codes + row * (width / 2);
-        float scale = f->scale[row];
+    } else if (features->storage == INT4) {
+        const uint8_t *code = (const uint8_t *)features->codes + row * (width / 2); /* (D / 2) */
+        float scale = features->scale[row];
         for (int64_t i = 0; i < width / 2; i++) out[i] = (float)((code[i] & 15) - 8) * scale;
         for (int64_t i = 0; i < width / 2; i++) out[width / 2 + i] = (float)((code[i] >> 4) - 8) * scale;
-    } else if (f->storage == FLOAT16) {
-        const uint16_t *code = (const uint16_t *)f->codes + row * width;
-        for (int64_t i = 0; i < width; i++) out[i] = half(code[i]);
+    } else if (features->storage == FLOAT16) {
+        const uint16_t *code = (const uint16_t *)features->codes + row * width; /* (D) */
+        for (int64_t i = 0; i < width; i++) out[i] = half_to_float(code[i]);
     } else {
-        memcpy(out, (const float *)f->codes + row * width, (size_t)width * sizeof *out);
+        memcpy(out, (const float *)features->codes + row * width, (size_t)width * sizeof *out);
     }
 }
 
-/* e(w) of some words: the vector, the row of each field, the mean of the rows of the n-grams (0 fills up and counts not). */
-API void encode_words(const Features *f, const int64_t *vector_U, const int64_t *field_UF, const int64_t *gram_UG, int64_t grams,
-                int64_t count, float *entry_UE) {
-    for (int64_t u = 0; u < count; u++) {
-        float *out = entry_UE + u * f->entry;
-        vector_of(f, vector_U[u], out);
-        out += f->width;
-        for (int64_t i = 0; i < f->fields; i++) {
-            memcpy(out, f->table[i] + field_UF[u * f->fields + i] * f->widths[i], (size_t)f->widths[i] * sizeof *out);
-            out += f->widths[i];
-        }
-        int64_t width = f->gram_width, known = 0;
-        for (int64_t i = 0; i < width; i++) out[i] = 0;
-        for (int64_t g = 0; g < grams && width; g++) {
-            int64_t row = gram_UG[u * grams + g];
-            if (!row) continue;
-            known++;
-            for (int64_t i = 0; i < width; i++) out[i] += f->grams[row * width + i];
-        }
-        for (int64_t i = 0; i < width && known; i++) out[i] /= (float)known;
+/* Decode vector `row` of the table and add it to sum (D). Not by load_vector: multiplying and adding are one rounding
+ * where the processor has a fused multiply-add, and a vector is read once. */
+static inline void add_vector(const Features *features, int64_t row, float *restrict sum) {
+    int64_t width = features->width;
+    if (features->storage == INT8) {
+        const int8_t *restrict code = (const int8_t *)features->codes + row * width; /* (D) */
+        float scale = features->scale[row];
+        for (int64_t i = 0; i < width; i++) sum[i] += (float)code[i] * scale;
+    } else if (features->storage == INT4) {
+        const uint8_t *restrict code = (const uint8_t *)features->codes + row * (width / 2); /* (D / 2) */
+        float scale = features->scale[row];
+        for (int64_t i = 0; i < width / 2; i++) sum[i] += (float)((code[i] & 15) - 8) * scale;
+        for (int64_t i = 0; i < width / 2; i++) sum[width / 2 + i] += (float)((code[i] >> 4) - 8) * scale;
+    } else if (features->storage == FLOAT16) {
+        const uint16_t *restrict code = (const uint16_t *)features->codes + row * width; /* (D) */
+        for (int64_t i = 0; i < width; i++) sum[i] += half_to_float(code[i]);
+    } else {
+        const float *restrict code = (const float *)features->codes + row * width; /* (D) */
+        for (int64_t i = 0; i < width; i++) sum[i] += code[i];
     }
 }
 
-static int all_numbers(const float *x, int64_t count) {
-    int32_t bits, wrong = 0;
+/* ── Character n-grams, hashed: as ngrams in model/words/surface.py ── */
+
+static uint32_t crc_table[256]; /* CRC-32 of every byte, as zlib has it */
+
+/* Fill crc_table; to be called once, before hash_ngrams. */
+API void fill_crc_table(void) {
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t c = byte;
+        for (int bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320u ^ (c >> 1) : c >> 1;
+        crc_table[byte] = c;
+    }
+}
+
+/* One past the UTF-8 character that begins at `at`: bytes 10…… continue it. */
+static inline int64_t character_end(const uint8_t *utf8, int64_t at, int64_t end) {
+    at++;
+    while (at < end && (utf8[at] & 0xc0) == 0x80) at++;
+    return at;
+}
+
+/* Find the buckets of the n-grams of words.
+ *
+ * utf8      (end_U[U − 1]) the words with their marks, <word>, end to end; end_U  (U) one past each
+ * sizes     (kinds) n of the n-grams, in characters
+ * buckets   number of hash buckets; a bucket is from 1 to that
+ * ngram_UG  (U, most) receives the buckets, those of sizes[0] first; padded with 0
+ */
+API void hash_ngrams(const uint8_t *utf8, const int64_t *end_U, int64_t words, const int64_t *sizes, int64_t kinds,
+                     int64_t buckets, int64_t *ngram_UG, int64_t most) {
+    for (int64_t u = 0; u < words; u++) {
+        int64_t word_begin = u ? end_U[u - 1] : 0, word_end = end_U[u], count = 0;
+        int64_t *ngram_G = ngram_UG + u * most;
+        for (int64_t kind = 0; kind < kinds; kind++) {
+            /* slide a window [begin, end) of n characters over the word */
+            int64_t begin = word_begin, end = word_begin, characters = 0;
+            while (begin < word_end) {
+                for (; characters < sizes[kind] && end < word_end; characters++)
+                    end = character_end(utf8, end, word_end);
+                if (characters < sizes[kind]) break;
+
+                /* CRC-32 of its bytes, to a bucket */
+                uint32_t c = 0xffffffffu;
+                for (int64_t i = begin; i < end; i++) c = crc_table[(c ^ utf8[i]) & 255] ^ (c >> 8);
+                ngram_G[count++] = 1 + (int64_t)((c ^ 0xffffffffu) % (uint64_t)buckets);
+
+                begin = character_end(utf8, begin, word_end);
+                characters--;
+            }
+        }
+        for (; count < most; count++) ngram_G[count] = 0;
+    }
+}
+
+/* ── e(w) ── */
+
+/* Write e(w) of words: vector, row of each field, mean of the rows of the n-grams.
+ *
+ * vector_U  (U) row of each word's vector
+ * field_UF  (U, F) row of each field's table
+ * ngram_UG  (U, ngrams) buckets; 0 is padding
+ * entry_UE  (U, E) receives e(w)
+ */
+API void encode_words(const Features *features, const int64_t *vector_U, const int64_t *field_UF,
+                      const int64_t *ngram_UG, int64_t ngrams, int64_t words, float *entry_UE) {
+    int64_t fields = features->fields, gram_width = features->gram_width;
+    for (int64_t u = 0; u < words; u++) {
+        float *out = entry_UE + u * features->entry;
+        /* the pretrained vector (D) */
+        load_vector(features, vector_U[u], out);
+        out += features->width;
+
+        /* one row of each field (its width) */
+        for (int64_t f = 0; f < fields; f++) {
+            int64_t width = features->widths[f];
+            memcpy(out, features->table[f] + field_UF[u * fields + f] * width, (size_t)width * sizeof *out);
+            out += width;
+        }
+
+        /* the mean of the n-grams' rows (gram_width) */
+        int64_t count = 0;
+        for (int64_t i = 0; i < gram_width; i++) out[i] = 0;
+        for (int64_t g = 0; g < ngrams && gram_width; g++) {
+            int64_t bucket = ngram_UG[u * ngrams + g];
+            if (!bucket) continue;
+            count++;
+            for (int64_t i = 0; i < gram_width; i++) out[i] += features->grams[bucket * gram_width + i];
+        }
+        for (int64_t i = 0; i < gram_width && count; i++) out[i] /= (float)count;
+    }
+}
+
+/* ── Rows of the cache: W₁⁽ʲ⁾ e(w) ── */
+
+/* Whether x (count) holds no infinity and no NaN: an exponent of all ones. */
+static int all_finite(const float *x, int64_t count) {
+    int32_t bits, found = 0;
     for (int64_t i = 0; i < count; i++) {
         memcpy(&bits, x + i, sizeof bits);
-        wrong |= (bits & 0x7f800000) == 0x7f800000;
+        found |= (bits & 0x7f800000) == 0x7f800000;
     }
-    return !wrong;
+    return !found;
 }
 
-/* One row as the table keeps it. INT16: fractions of the largest number of the row, which unit[row] is told. INT8: the
- * nearest multiple of steps[h], of each hidden unit; what is beyond 127 of them is cut off. */
-static void keep(const float *x, int64_t hidden, int64_t kind, const float *steps, void *table, float *unit, int64_t row) {
-    if (kind == FLOAT32) {
+/* Store a row x (H) as row `row` of the table (rows, H).
+ *
+ * FLOAT32: as it is. INT16: as multiples of max |x| / 32767, which goes to scale[row] (rows). INT8: as multiples of
+ * unit_H (H), which is one for each hidden unit, clipped to ±127.
+ */
+static void quantise_row(const float *x, int64_t hidden, int64_t numbers, const float *unit_H, void *table,
+                         float *scale, int64_t row) {
+    if (numbers == FLOAT32) {
         memcpy((float *)table + row * hidden, x, (size_t)hidden * sizeof *x);
-    } else if (kind == INT16) {
+    } else if (numbers == INT16) {
         Vector most = splat(0);
         for (int64_t i = 0; i < hidden; i += LANES) {
-            Vector here = load(x + i);
-            most = maximum(most, maximum(here, fmadd(splat(0), here, splat(-1))));
+            Vector value = load(x + i);
+            most = maximum(most, maximum(value, fmadd(splat(0), value, splat(-1))));
         }
-        float largest = reduce_max(most), per = largest > 1e-30f ? 32767 / largest : 0; /* smaller is 0 */
-        unit[row] = largest / 32767;
-        for (int64_t i = 0; i < hidden; i++) ((int16_t *)table)[row * hidden + i] = (int16_t)nearbyintf(x[i] * per);
+        float largest = reduce_max(most), factor = largest > 1e-30f ? 32767 / largest : 0; /* else all become 0 */
+        scale[row] = largest / 32767;
+        int16_t *out = (int16_t *)table + row * hidden; /* (H) */
+        for (int64_t i = 0; i < hidden; i++) out[i] = (int16_t)nearbyintf(x[i] * factor);
     } else {
+        int8_t *out = (int8_t *)table + row * hidden; /* (H) */
         for (int64_t i = 0; i < hidden; i++) {
-            float q = steps[i] > 0 ? x[i] / steps[i] : 0;
-            ((int8_t *)table)[row * hidden + i] = (int8_t)nearbyintf(q > 127 ? 127 : q > -127 ? q : -127);
+            float q = unit_H[i] > 0 ? x[i] / unit_H[i] : 0;
+            out[i] = (int8_t)nearbyintf(q > 127 ? 127 : q > -127 ? q : -127);
         }
     }
 }
 
-/* Put W₁⁽ʲ⁾ e(w) + E⁽ʲ⁾[class] of some words into the table, for every position j.
+/* Store W₁⁽ʲ⁾ e(w) + the row of the case class at j, for all W positions j of words.
  *
- * entry_UE   e(w); class_U  of each word, from 0 for PAD; slot_U  where it goes
- * weight     of W₁, panel by panel, each E × PANEL; summand  of the classes, (classes × W) × H, or none
- * kind       of the numbers in the table; steps  of each hidden unit, for INT8
- * Returns 0, NO_MEMORY, or NOT_FINITE if a row has one that is none.
+ * entry_UE    (U, E)
+ * class_U     (U) case class of each word, 0 for PAD; slot_U  (U) its slot in the table
+ * weight      (W, H / PANEL, E, PANEL) W₁
+ * class_rows  (classes, W, H), or NULL for a model without case classes
+ * numbers     of the table: FLOAT32, INT16 or INT8; unit_H  (H) for INT8
+ * table       (slots, W, H); scale  (slots, W) for INT16
+ * Returns OK, NO_MEMORY, or NOT_FINITE if a row holds infinity or NaN; such a row is not stored.
  */
-API int32_t project_words(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t count, int64_t entry,
-                    int64_t width, int64_t hidden, const float *weight, const float *summand, int64_t kind,
-                    const float *steps, void *table, float *unit) {
-    int64_t rows = (count + ROWS - 1) / ROWS * ROWS, panels = hidden / PANEL;
-    int32_t wrong = 0;
-    float *x = calloc((size_t)(rows * entry + rows * hidden + 1), sizeof *x), *out = x + rows * entry;
+API int32_t project_words(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t words,
+                          int64_t entry, int64_t width, int64_t hidden, const float *weight, const float *class_rows,
+                          int64_t numbers, const float *unit_H, void *table, float *scale) {
+    /* copy e(w), padded with zeros to whole blocks of ROWS words */
+    int64_t rows = (words + ROWS - 1) / ROWS * ROWS, panels = hidden / PANEL;
+    int32_t status = OK;
+    float *x = calloc((size_t)(rows * entry + rows * hidden + 1), sizeof *x); /* (rows, E), behind it (rows, H) */
     if (!x) return NO_MEMORY;
-    memcpy(x, entry_UE, (size_t)(count * entry) * sizeof *x);
+    float *out = x + rows * entry;
+    memcpy(x, entry_UE, (size_t)(words * entry) * sizeof *x);
+
     for (int64_t j = 0; j < width; j++) {
+        /* out (rows, H) = x (rows, E) · W₁⁽ʲ⁾ (E, H); a panel of the weights stays in cache for all words */
         for (int64_t p = 0; p < panels; p++) {
-            const float *w = weight + (j * panels + p) * entry * PANEL;
+            const float *panel = weight + (j * panels + p) * entry * PANEL; /* (E, PANEL) */
             for (int64_t u = 0; u < rows; u += ROWS)
-                multiply_panel(x + u * entry, entry, w, entry, 0, out + u * hidden + p * PANEL, hidden);
+                matmul_panel(x + u * entry, entry, panel, entry, NULL, out + u * hidden + p * PANEL, hidden);
         }
-        for (int64_t u = 0; u < count; u++) {
-            const float *more = summand ? summand + (class_U[u] * width + j) * hidden : 0;
-            for (int64_t i = 0; more && i < hidden; i++) out[u * hidden + i] += more[i];
-            if (!all_numbers(out + u * hidden, hidden)) wrong = NOT_FINITE;
-            else keep(out + u * hidden, hidden, kind, steps, table, unit, slot_U[u] * width + j);
+
+        /* add the row of the class, and store */
+        for (int64_t u = 0; u < words; u++) {
+            float *row = out + u * hidden; /* (H) */
+            const float *class_row = class_rows ? class_rows + (class_U[u] * width + j) * hidden : NULL; /* (H) */
+            for (int64_t i = 0; class_row && i < hidden; i++) row[i] += class_row[i];
+            if (!all_finite(row, hidden)) status = NOT_FINITE;
+            else quantise_row(row, hidden, numbers, unit_H, table, scale, slot_U[u] * width + j);
         }
     }
     free(x);
-    return wrong;
+    return status;
 }
 
-/* Add up the vectors of the words of each document, in order; known counts those that have one. Goes on where sums are. */
-API void sum_vectors(const Features *f, const int32_t *word, const int64_t *size_of, int64_t documents,
+/* ── Topics: the row that a document adds to its windows ── */
+
+/* Add the vectors of each document's words to its sum, in the order of the words, so that it depends on them alone.
+ *
+ * word_T          (T) number of each token's word; size_P  (P) tokens of each document
+ * vector_of_word  (words) row of each word's vector; 0 for an unknown word
+ * sum_PD          (P, D) is added to; known_P  (P) is raised by the tokens that have a vector
+ */
+API void sum_vectors(const Features *features, const int32_t *word_T, const int64_t *size_P, int64_t documents,
                      const int32_t *vector_of_word, float *restrict sum_PD, int64_t *known_P) {
-    int64_t width = f->width, token = 0, tokens = 0;
-    int64_t bytes = f->storage == INT4 ? width / 2 : width * (f->storage == INT8 ? 1 : f->storage == FLOAT16 ? 2 : 4);
-    for (int64_t d = 0; d < documents; d++) tokens += size_of[d];
+    int64_t bytes = vector_bytes(features), token = 0, tokens = 0;
+    for (int64_t d = 0; d < documents; d++) tokens += size_P[d];
     for (int64_t d = 0; d < documents; d++) {
-        float *restrict sum = sum_PD + d * width;
-        for (int64_t stop = token + size_of[d]; token < stop; token++) {
-            if (token + AHEAD < tokens) {
-                const char *soon = (const char *)f->codes + vector_of_word[word[token + AHEAD]] * bytes;
-                for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(soon + i);
+        float *restrict sum_D = sum_PD + d * features->width;
+        for (int64_t end = token + size_P[d]; token < end; token++) {
+            /* the table is larger than any cache: load the vector of a later token while this one is added */
+            if (token + PREFETCH_DISTANCE < tokens) {
+                int64_t later = vector_of_word[word_T[token + PREFETCH_DISTANCE]];
+                const char *vector = (const char *)features->codes + later * bytes;
+                for (int64_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch(vector + i);
             }
-            int64_t row = vector_of_word[word[token]];
+            int64_t row = vector_of_word[word_T[token]];
             if (!row) continue;
             known_P[d]++;
-            if (f->storage == INT8) {
-                const int8_t *restrict code = (const int8_t *)f->codes + row * width;
-                float scale = f->scale[row];
-                for (int64_t i = 0; i < width; i++) sum[i] += (float)code[i] * scale;
-            } else if (f->storage == INT4) {
-                const uint8_t *restrict code = (const uint8_t *)f->codes + row * (width / 2);
-                float scale = f->scale[row];
-                for (int64_t i = 0; i < width / 2; i++) sum[i] += (float)((code[i] & 15) - 8) * scale;
-                for (int64_t i = 0; i < width / 2; i++) sum[width / 2 + i] += (float)((code[i] >> 4) - 8) * scale;
-            } else if (f->storage == FLOAT16) {
-                const uint16_t *restrict code = (const uint16_t *)f->codes + row * width;
-                for (int64_t i = 0; i < width; i++) sum[i] += half(code[i]);
-            } else {
-                const float *restrict code = (const float *)f->codes + row * width;
-                for (int64_t i = 0; i < width; i++) sum[i] += code[i];
-            }
+            add_vector(features, row, sum_D);
         }
     }
 }
 
-/* What every window of a document adds up from: b₁ + T · ((Σ v(w) / (n + few)) − mean) · spread, n words have a vector.
+/* Write what a document adds to each of its windows: b₁ + T · ((Σ v(w) / (n + few)) − mean) · scale, where n of its
+ * tokens have a vector, and T is the topic's weight.
+ *
+ * sum_PD, known_P  (P, D) and (P), from sum_vectors
+ * mean_D, scale_D  (D) standardise the topic
+ * weight           (H / PANEL, D, PANEL) T; bias_H  (H) b₁, or NULL for zeros
+ * row_PH           (P, H) receives the rows
+ * Returns OK or NO_MEMORY.
  */
 API int32_t topic_rows(const float *sum_PD, const int64_t *known_P, int64_t documents, int64_t width, float few,
-                          const float *mean, const float *spread, const float *weight, const float *bias,
-                          int64_t hidden, float *row_PH) {
-    float *topic = calloc((size_t)(ROWS * (width + hidden) + 1), sizeof *topic), *out = topic + ROWS * width;
+                       const float *mean_D, const float *scale_D, const float *weight, const float *bias_H,
+                       int64_t hidden, float *row_PH) {
+    float *topic = calloc((size_t)(ROWS * (width + hidden) + 1), sizeof *topic); /* (ROWS, D), behind it (ROWS, H) */
     if (!topic) return NO_MEMORY;
+    float *out = topic + ROWS * width;
     for (int64_t first = 0; first < documents; first += ROWS) {
-        int64_t here = documents - first < ROWS ? documents - first : ROWS;
-        for (int64_t d = 0; d < here; d++)
+        /* the standardised topics of ROWS documents; of the last block, the rest are stale and not used */
+        int64_t count = documents - first < ROWS ? documents - first : ROWS;
+        for (int64_t d = 0; d < count; d++)
             for (int64_t i = 0; i < width; i++) {
                 float sum = sum_PD[(first + d) * width + i];
-                topic[d * width + i] = (sum / ((float)known_P[first + d] + few) - mean[i]) * spread[i];
+                topic[d * width + i] = (sum / ((float)known_P[first + d] + few) - mean_D[i]) * scale_D[i];
             }
+        /* out (ROWS, H) = b₁ + topic (ROWS, D) · T (D, H) */
         for (int64_t p = 0; p < hidden / PANEL; p++)
-            multiply_panel(topic, width, weight + p * width * PANEL, width, bias ? bias + p * PANEL : 0, out + p * PANEL,
-                           hidden);
-        memcpy(row_PH + first * hidden, out, (size_t)(here * hidden) * sizeof *out);
+            matmul_panel(topic, width, weight + p * width * PANEL, width, bias_H ? bias_H + p * PANEL : NULL,
+                         out + p * PANEL, hidden);
+        memcpy(row_PH + first * hidden, out, (size_t)(count * hidden) * sizeof *out);
     }
     free(topic);
-    return 0;
-}
-
-/* ── hashed n-grams: as model/words/surface.py ── */
-
-static uint32_t crc_table[256];
-
-/* To be called first: the table of CRC-32 as zlib has it. */
-API void fill_crc_table(void) {
-    for (uint32_t n = 0; n < 256; n++) {
-        uint32_t c = n;
-        for (int bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320u ^ (c >> 1) : c >> 1;
-        crc_table[n] = c;
-    }
-}
-
-/* Bucket of every n-gram of words in UTF-8, which lie end to end with their marks; row by row, filled up with 0. */
-API void hash_ngrams(const uint8_t *bytes, const int64_t *end, int64_t words, const int64_t *sizes, int64_t kinds,
-                     int64_t buckets, int64_t *gram_UG, int64_t most) {
-    for (int64_t w = 0; w < words; w++) {
-        int64_t begin = w ? end[w - 1] : 0, stop = end[w], count = 0;
-        int64_t *out = gram_UG + w * most;
-        for (int64_t kind = 0; kind < kinds; kind++) {
-            int64_t ahead = begin, letters = 0; /* the end of the n-gram, and how many letters it has */
-            for (int64_t at = begin; at < stop;) {
-                while (letters < sizes[kind] && ahead < stop) {
-                    ahead++;
-                    while (ahead < stop && (bytes[ahead] & 0xc0) == 0x80) ahead++;
-                    letters++;
-                }
-                if (letters < sizes[kind]) break;
-                uint32_t c = 0xffffffffu;
-                for (int64_t i = at; i < ahead; i++) c = crc_table[(c ^ bytes[i]) & 255] ^ (c >> 8);
-                out[count++] = 1 + (int64_t)((c ^ 0xffffffffu) % (uint64_t)buckets);
-                at++;
-                while (at < stop && (bytes[at] & 0xc0) == 0x80) at++;
-                letters--;
-            }
-        }
-        for (; count < most; count++) out[count] = 0;
-    }
+    return OK;
 }

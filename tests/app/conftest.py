@@ -13,7 +13,9 @@ from fenestra.app.settings import Settings
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation, Share
 from fenestra.model.progress import Progress
-from fenestra.model.results import Entity, Result, TaggedToken, WordPlaces
+from fenestra.model.results import Entity, Result, TaggedToken
+from fenestra.model.tagger import Tagger
+from tests.model.conftest import small_model
 
 
 class StubTagger:
@@ -58,7 +60,7 @@ class StubTagger:
             for word, start, end in words
         ]
         entities = [Entity(t.start, t.end, "PER", t.text, t.score) for t in tokens if t.tag == "B-PER"]
-        return Result(entities, tokens, WordPlaces([]))
+        return Result(entities, tokens, [])
 
 
 class Client:
@@ -164,3 +166,9 @@ def new_client():
 @pytest.fixture
 def refused():
     return assert_refused
+
+
+@pytest.fixture
+def small_tagger():
+    """A real tagger with random weights."""
+    return Tagger(small_model(documents=True, scheme="BIOES"), device="cpu")

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fenestra.app.observability.metrics import REFUSALS, STAGES, Metrics
 from fenestra.app.observability.route_names import UNMATCHED
-from fenestra.model.results import Entity, Result, WordPlaces
+from fenestra.model.results import Entity, Result
 
 DOCUMENTED = """
     requests_total refused_total cancelled_total open_connections draining request_seconds_count
@@ -196,7 +196,7 @@ def test_a_request_refused_before_routing_is_counted_under_the_route_of_its_path
 
 
 def test_nothing_is_lost_between_threads(metrics):
-    result = Result([Entity(0, 3, "PER", "Ada", 0.9)], [], WordPlaces(["Ada"]))
+    result = Result([Entity(0, 3, "PER", "Ada", 0.9)], [], ["Ada"])
 
     def work():
         for _ in range(2000):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fenestra.app.api.rendering import tag_answer
 from fenestra.app.api.schemas import TagRequest
-from fenestra.model.results import Entity, Result, TaggedToken, WordPlaces
+from fenestra.model.results import Entity, Result, TaggedToken
 
 SIZES = st.sampled_from([0, 1, 2, 7, 499, 500, 501, 998, 999, 1000, 1001, 1999, 2000, 2001, 3100])
 ROCKETS = "🚀é "
@@ -23,7 +23,7 @@ def item(tokens, entities):
         for number, ((start, end), name) in enumerate(zip(places, names, strict=False))
     ]
     listed = [TaggedToken("🚀é", start, end, "O", 0.5) for start, end in places[:tokens]]
-    return ROCKETS * len(places), Result(found, listed, WordPlaces([]))
+    return ROCKETS * len(places), Result(found, listed, [])
 
 
 def expected(request, text, analysis):
@@ -92,7 +92,7 @@ def test_a_large_result_is_rendered_in_pieces(unit):
     tokens = Counted(analysis.tokens)
     request = TagRequest(text=text, details=True, offsets=unit)
     most = before = 0
-    for _ in tag_answer(request, "m", "1", [Result([], tokens, WordPlaces([]))]):
+    for _ in tag_answer(request, "m", "1", [Result([], tokens, [])]):
         most, before = max(most, tokens.taken - before), tokens.taken
     assert tokens.taken == 20_000
     assert most <= 1000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fenestra.model.results import Result, WordPlaces
+from fenestra.model.results import Result
 
 
 def test_one_text_gives_one_result_with_its_entities(client):
@@ -73,10 +73,7 @@ def test_scores_are_filtered_as_they_are_and_written_with_six_digits(serve, stub
     tag = stub.tag
 
     def thirds(texts):
-        return [
-            Result([entity._replace(score=1 / 3) for entity in found], found.tokens, WordPlaces([]))
-            for found in tag(texts)
-        ]
+        return [Result([entity._replace(score=1 / 3) for entity in found], found.tokens, []) for found in tag(texts)]
 
     stub.tag = thirds
     client = serve(stub)
@@ -147,3 +144,25 @@ def test_a_model_that_is_not_listed_is_not_found(client, refused, name):
 def test_models_lists_the_model_with_its_labels(serve):
     listed = serve(model_name="mine").get("/models").json()
     assert listed == {"models": [{"name": "mine", "version": "stub-1", "labels": ["PER", "LOC"], "default": True}]}
+
+
+def test_alternatives_are_other_tags_and_labels_with_details(serve, small_tagger):
+    client = serve(tagger=small_tagger)
+    text = "Ada met Siemens in Munich."
+    (plain,) = client.results(text=text, details=True)
+    (found,) = client.results(text=text, details=True, alternatives=2)
+    for ours, before in zip(found["entities"] + found["tokens"], plain["entities"] + plain["tokens"], strict=True):
+        others = ours.pop("alternatives")
+        assert ours == before
+        assert 1 <= len(others) <= 2
+        assert (before.get("tag") or before["label"]) not in [other["name"] for other in others]
+        assert [other["score"] for other in others] == sorted((other["score"] for other in others), reverse=True)
+        assert all(0 <= other["score"] <= 1 for other in others)
+
+
+def test_alternatives_without_details_or_out_of_range_are_refused(client, refused):
+    answer = client.tag({"text": "Ada", "alternatives": 1})
+    refused(answer, 422, "invalid_request")
+    assert "alternatives needs details" in answer.json()["error"]["message"]
+    for count in (-1, 21, 1.5, "two"):
+        refused(client.tag({"text": "Ada", "details": True, "alternatives": count}), 422, "invalid_request")

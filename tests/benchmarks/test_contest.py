@@ -14,7 +14,7 @@ from benchmarks.contest.crf_peer import spelt
 from benchmarks.contest.entrants import CRF, SPACY, Entrant, entrants
 from benchmarks.contest.protocol import Material, Responder
 from benchmarks.contest.rounds import Process, Row, f1, plan, play, score, tune
-from fenestra.model.tags import spans, write_tags
+from fenestra.training.data.spans import spans, write_tags
 from tests.benchmarks.stand_in import StandIn
 
 CORPUS = """-DOCSTART- O

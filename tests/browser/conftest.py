@@ -10,6 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.serving import HOST, Server
 from fenestra.model.bundled import bundled_model
+from fenestra.model.results import Result
 from tests.app.conftest import StubTagger
 from tests.app.live import LiveServer
 
@@ -87,12 +88,13 @@ class NamedTagger(StubTagger):
     def __init__(self, *labels):
         self.labels = labels
 
-    def _analysis(self, words):
-        found = super()._analysis(words)
-        labels = {entity.start: self.labels[n % len(self.labels)] for n, entity in enumerate(found.entities)}
-        return found._replace(
-            entities=[entity._replace(label=labels[entity.start]) for entity in found.entities],
-            tokens=[t._replace(tag=f"B-{labels[t.start]}") if t.start in labels else t for t in found.tokens],
+    def _result(self, words):
+        found = super()._result(words)
+        labels = {entity.start: self.labels[n % len(self.labels)] for n, entity in enumerate(found)}
+        return Result(
+            [entity._replace(label=labels[entity.start]) for entity in found],
+            [t._replace(tag=f"B-{labels[t.start]}") if t.start in labels else t for t in found.tokens],
+            [],
         )
 
 

@@ -18,7 +18,7 @@ from fenestra.app.settings import Settings
 from fenestra.model.errors import RunError
 from fenestra.model.explain import Explanation, Share
 from fenestra.model.progress import Progress
-from fenestra.model.results import Entity, Result, TaggedToken, WordPlaces
+from fenestra.model.results import Entity, Result, TaggedToken
 
 WORD = re.compile(r"\w+|[^\w\s]")
 OPENING = frozenset({"open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.listdir"})
@@ -62,7 +62,7 @@ def analysis(item):
     else:
         places = [(word, at, at + 1) for at, word in enumerate(item)]
     tokens = [TaggedToken(word, a, b, "B-PER" if word[0].isupper() else "O", 0.5) for word, a, b in places]
-    return Result([Entity(t.start, t.end, "PER", t.text, 0.5) for t in tokens if t.tag != "O"], tokens, WordPlaces([]))
+    return Result([Entity(t.start, t.end, "PER", t.text, 0.5) for t in tokens if t.tag != "O"], tokens, [])
 
 
 def main():

@@ -8,12 +8,14 @@ from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.engine import library
 from fenestra.model.engine.native import Native
-from fenestra.model.engine.reference import Reference
+from fenestra.model.engine.reader import Reader
+from fenestra.model.engine.reference import Reference, ReferenceBatch
+from fenestra.model.network.context import case_classes, case_evidence
 from fenestra.model.network.parameters import Parameters, shapes
 from fenestra.model.progress import finish
 from fenestra.model.words.gazetteers import Gazetteers
-from fenestra.model.words.lexicon import Lexicon
 from fenestra.model.words.vectors import VectorTable
+from fenestra.training.data.lexicon import build_lexicon
 
 WORDS = ["ada", "lovelace", "met", "siemens", "in", "munich", "."]
 GAZETTEERS = Gazetteers({"ada": "00101", "Munich": "0110", "met": "1"}, {"Ada": "first", "Munich": "city last"})
@@ -62,7 +64,7 @@ def small_model(
         decoder=decoder, agreement=agreement, weights=weights, features=FeatureConfig(**{**parts, **features}),
     )  # fmt: skip
     known, width = (WORDS, WIDTH) if config.features.vectors else ([], 0)
-    lexicon = Lexicon.build(config.features, known, ["Ada", "met", "Munich", "."], 1, GAZETTEERS)
+    lexicon = build_lexicon(config.features, known, ["Ada", "met", "Munich", "."], 1, GAZETTEERS)
     rng = np.random.default_rng(3)
     vectors = pack(rng.normal(size=(len(known), width)), storage)
     arrays = {
@@ -91,15 +93,36 @@ def tame_model(**options):
     return model
 
 
+def elsewhere(sentences):
+    """The case class of every token of a document."""
+    words = [word for sentence in sentences for word in sentence]
+    known = sorted({word.lower() for word in words})
+    evidence_T = np.array([case_evidence(word) for word in words], np.uint8)
+    lowered_T = np.array([known.index(word.lower()) for word in words], np.int64)
+    return case_classes(evidence_T, lowered_T, np.repeat(np.arange(len(sentences)), list(map(len, sentences)))).tolist()
+
+
 def engines_of(model):
     """The reference, and every build of the kernel that runs here, with rows as they are."""
     builds = [Native(build, model, cache_mb=1, numbers="float32") for build in library.builds()]
     return [Reference(model), *builds]
 
 
+def batch_of(engine, documents):
+    """Documents of sentences of words, in one batch however many they are."""
+    if isinstance(engine, Reference):
+        batch = ReferenceBatch()
+        for document in documents:
+            batch.read_words(document)
+        return batch
+    reader = Reader(engine._kernel, engine._current_vocabulary())
+    list(reader.read(documents))
+    return reader.batch
+
+
 def log_probabilities(engine, documents, begin=0, end=None):
     """Log p of tokens, end to end, by their windows alone."""
-    batch = engine.read_documents(documents)
+    batch = batch_of(engine, documents)
     context, _ = engine.look_up(batch)
     return finish(engine.score(batch, context, begin, batch.tokens if end is None else end))
 

@@ -8,7 +8,7 @@ import pytest
 
 from fenestra.model.decode.alternatives import best_others, label_log_products, tag_probabilities
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.decode.decoding import iob2_tags, read_paths, tag_tables
+from fenestra.model.decode.decoding import read_paths, tag_tables
 from fenestra.model.engine import library
 from fenestra.model.results import Alternative
 from fenestra.model.tagger import Tagger
@@ -30,7 +30,7 @@ def tagger_of(engine="auto", **options):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_other_tags_of_a_token_come_after_its_own_and_leave_nothing_over(engine, options):
     tagger = tagger_of(engine, **options)
-    names = iob2_tags(LABELS)
+    names = tag_set(LABELS, "IOB2")
     # The scheme IO does not tell B from I, and has the probability of both under B.
     possible = {name for name in names if options["scheme"] != "IO" or not name.startswith("I-")}
     for count in (1, 3, len(names)):

@@ -133,7 +133,7 @@ def test_the_self_test_passes_here(engine):
 
 def with_tokens(result, tokens):
     """A result with other tokens."""
-    return Result(list(result), tokens, result._places)
+    return Result(list(result), tokens, result.source)
 
 
 def test_the_self_test_notices_one_bit():

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenestra.model.network.context import elsewhere, topics
-from tests.model.conftest import pack
+from fenestra.model.network.context import topics
+from tests.model.conftest import elsewhere, pack
 
 
 def test_a_word_whose_case_is_forced_learns_from_where_it_is_free():

@@ -29,7 +29,7 @@ def test_what_the_scheme_forbids_is_not_learned_and_not_divided():
     """Whatever number stands where a transition is illegal."""
     tags = tag_set(("PER",), "IOB2")
     learned = (np.full(shape, 6.0, np.float32) for shape in ((3,), (3, 3), (3,)))
-    scores = Transitions.learned(*learned, tags, "IOB2").divided(3.0)
+    scores = Transitions.learned(learned, tags, "IOB2").divided(3.0)
     assert scores.start_K.tolist() == [2.0, 2.0, FORBIDDEN]
     assert scores.transition_KK.tolist() == [[2.0, 2.0, FORBIDDEN], [2.0] * 3, [2.0] * 3]
     assert scores.end_K.tolist() == [2.0] * 3

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenestra.model.decode.decoding import best_paths, decode
+from fenestra.model.decode.decoding import best_paths
 from fenestra.model.tags import tag_set, transitions
+from fenestra.training.fit.decoded import decode
 
 
 def every_legal_path(length, tags, scheme):

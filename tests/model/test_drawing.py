@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fenestra.model.drawing import _TONES
-from fenestra.model.results import Entity, Result, TextPlaces, WordPlaces
+from fenestra.model.results import Entity, Result
 from fenestra.model.tagger import Tagger
 from tests.model.conftest import small_model
 
@@ -46,8 +46,7 @@ class Reader(HTMLParser):
 
 
 def drawn(source, entities):
-    places = TextPlaces(source, None, None) if isinstance(source, str) else WordPlaces(source)
-    return Result(entities, None, places)._repr_html_()
+    return Result(entities, None, source)._repr_html_()
 
 
 def test_a_text_is_complete_and_its_entities_are_marked():
@@ -104,7 +103,9 @@ def test_every_label_has_a_colour_and_the_usual_ones_keep_theirs():
 
 def test_more_labels_than_colours_are_drawn_too():
     entities = [Entity(n, n + 1, f"L{n:02}", "x", 0.5) for n in range(20)]
-    assert len(colours(drawn("x" * 20, entities))) == 20
+    found = colours(drawn("x" * 20, entities))
+    assert len(found) == 20
+    assert set(found) == set(_TONES)
 
 
 def test_colours_are_those_of_the_page():

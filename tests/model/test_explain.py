@@ -1,7 +1,5 @@
 """A logit splits into shares that add up, and with ReLU a share is what the word is worth."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from fenestra.model.network.network import ACTIVATIONS, encode
 from fenestra.model.progress import finish
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
-from tests.model.conftest import ENGINES, small_model
+from tests.model.conftest import ENGINES, batch_of, small_model
 
 SENTENCE = ["Ada", "Lovelace", "met", "Siemens", "in", "Munich", "."]
 TEXT = "Ada Lovelace met Siemens in Munich. ADA met Nemo."
@@ -25,7 +23,7 @@ def tagger_of(engine="auto", **options):
 def windows_of(model, words):
     """What the network sees of every token of a sentence."""
     engine = Reference(model)
-    batch = engine.read_documents([[words]])
+    batch = batch_of(engine, [[words]])
     context, _ = engine.look_up(batch)
     return [engine.window(batch, context, token) for token in range(len(words))]
 
@@ -200,10 +198,21 @@ def test_the_document_has_a_share_only_where_the_model_looks_at_it():
 
 
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "relu"])
-def test_two_inputs_that_coincide_have_the_slope_between_them(activation):
-    """Where the contributions to a unit cancel out, the chord is the tangent: nothing is divided by zero."""
-    model = small_model(activation=activation, context=0, hidden=(16,))
-    model.parameters.first_HX[:8] = 0
-    found = Tagger(model, device="cpu").explain(["Ada"], 0)
-    assert all(map(math.isfinite, (found.bias, found.logit, found.shares[0].share)))
-    assert found.bias + found.shares[0].share == pytest.approx(found.logit)
+def test_where_contributions_cancel_out_their_shares_are_those_of_the_slope(activation):
+    """z₁ is the bias again, so the chord from there has no length: its tangent takes its place."""
+    model = small_model(activation=activation, context=1, hidden=(16,), scheme="IO", labels=("PER",))
+    p, width = model.parameters, len(model.parameters.pad_E)
+    p.first_HX[:, width : 2 * width] = 0
+    p.first_HX[:, 2 * width :] = -p.first_HX[:, :width]
+    (window,) = windows_of(model, ["Ada"])
+    part_H = p.first_HX[:, :width].astype(float) @ p.pad_E  # of PAD before the word; behind it stands −part_H
+    split = split_logit(p, activation, model.lexicon, window, column=1)
+    assert split.logit == pytest.approx(split.bias)
+
+    def logit(distance):
+        h = ACTIVATIONS[activation](p.bias_H + distance * part_H)
+        return p.output.weight_OI[1].astype(float) @ h + p.output.bias_O[1]
+
+    slope = (logit(1e-5) - logit(-1e-5)) / 2e-5
+    assert abs(slope) > 0.01
+    assert split.share_W == pytest.approx([slope, 0, -slope], rel=1e-5, abs=1e-7)

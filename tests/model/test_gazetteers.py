@@ -5,7 +5,8 @@ import pytest
 
 from fenestra.model.config import FeatureConfig
 from fenestra.model.words.gazetteers import Gazetteers, from_lines, to_lines
-from fenestra.model.words.lexicon import UNKNOWN, Lexicon
+from fenestra.model.words.lexicon import UNKNOWN
+from fenestra.training.data.lexicon import build_lexicon
 
 KNOWN = Gazetteers({"monday": "0101", "Paris": "0011", "US": "0110"}, {"Paris": "city first", "Ito": "last"})
 
@@ -21,7 +22,7 @@ def test_a_path_shorter_than_the_prefix_is_taken_whole():
 
 def test_beginnings_of_paths_and_kinds_of_names_get_rows_of_their_own():
     features = FeatureConfig(case=0, cluster=2, cluster_prefixes=(1, 4), lists=2)
-    lexicon = Lexicon.build(features, [], ["Paris", "monday", "Ito", "met"], 1, KNOWN)
+    lexicon = build_lexicon(features, [], ["Paris", "monday", "Ito", "met"], 1, KNOWN)
     assert list(lexicon.field_rows) == ["cluster1", "cluster4", "lists"]
     rows = lexicon.rows(["Paris", "monday", "Ito", "MONDAY", "met", "Tokyo"]).field_UF
     assert np.array_equal(rows[1], rows[3])

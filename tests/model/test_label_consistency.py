@@ -16,7 +16,7 @@ from fenestra.model.errors import ConfigError
 from fenestra.model.explain import split_logit
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
-from tests.model.conftest import ENGINES, engines_of, log_probabilities, small_model
+from tests.model.conftest import ENGINES, batch_of, engines_of, log_probabilities, small_model
 
 MODELS = {scheme: small_model(agreement=True, scheme=scheme, documents=True) for scheme in ("IOB2", "BIOES", "IO")}
 WORDS = ["Rose", "rose", "ROSE", "RoSE", "İx", "i̇x", "Ǆ", "1996", ".", "I", "東京", "X" * 70, "X" * 69 + "x", "iPhone"]
@@ -28,7 +28,7 @@ def reconciled(engine, documents):
     """log p of some documents, by their windows alone and as labels are consistent."""
     alone_TK = log_probabilities(engine, documents)
     log_TK = alone_TK.copy()
-    engine.reconcile(engine.read_documents(documents), log_TK)
+    engine.reconcile(batch_of(engine, documents), log_TK)
     return alone_TK, log_TK
 
 
@@ -107,7 +107,7 @@ def test_the_other_token_decides_where_the_window_does_not(engine):
     engine = Tagger(small_model(agreement=True, scheme="IO", documents=True), device="cpu", engine=engine)._engine
     log_TK = np.log(np.array([[0.01, 0.97, 0.01, 0.01], [0.97, 0.01, 0.01, 0.01], [0.5, 0.4, 0.05, 0.05]], np.float32))
     assert engine.decode(log_TK, [3]).column_T.tolist() == [1, 0, 0]
-    engine.reconcile(engine.read_documents([[["Ada", "met", "ADA"]]]), log_TK)
+    engine.reconcile(batch_of(engine, [[["Ada", "met", "ADA"]]]), log_TK)
     assert engine.decode(log_TK, [3]).column_T.tolist() == [1, 0, 1]
 
 
@@ -157,7 +157,7 @@ def test_repeats_are_words_with_a_capital_that_a_document_has_again():
     found = find_repeats(documents)
     assert found.token_N.tolist() == [0, 4, 8, 9, 11]
     assert found.group_N.tolist() == [0, 0, 1, 1, 1]
-    assert found.count_G.tolist() == [2, 3]
+    assert found.count_Q.tolist() == [2, 3]
 
 
 def test_evidence_is_the_mean_of_the_others_and_its_sum_over_the_label():
@@ -197,7 +197,7 @@ def test_what_the_others_did_to_the_tag_is_part_of_the_document(engine):
     tags = tag_set(tagger.labels, "BIOES")
     words = ["Ada", "met", "Rose", "and", "ROSE", "and", "ada"]
     alone_TK, log_TK = reconciled(tagger._engine, [[words]])
-    batch = tagger._engine.read_documents([[words]])
+    batch = batch_of(tagger._engine, [[words]])
     context, _ = tagger._engine.look_up(batch)
     changed = []
     for token in range(len(words)):

@@ -10,7 +10,7 @@ import pytest
 
 from fenestra.model.config import Activation, Storage
 from fenestra.model.engine import library, native, reader, vocabulary, weights
-from fenestra.model.engine.library import Declarations, declarations
+from fenestra.model.engine.library import DECLARED, Declarations
 from fenestra.model.engine.row_cache import Numbers
 from fenestra.model.engine.sources import ROOM, c_sources, digest, library_name
 from fenestra.model.network import context, windows
@@ -49,7 +49,7 @@ SAME = {
 """Constants whose numbers stand in Python too."""
 BY_NAME = {
     *(name.upper() for name in (*get_args(Numbers), *get_args(Storage))),  # number types
-    *weights._ACTIVATIONS.values(),
+    *map(str.upper, get_args(Activation)),
     "READ_ALL",  # anything but the other two
     "NO_MEMORY",  # anything but OK and NOT_FINITE
     "NOT_FINITE",
@@ -58,17 +58,17 @@ BY_NAME = {
 
 
 def test_every_constant_of_the_header_is_held_to_python_here():
-    assert declarations().constants.keys() == SAME.keys() | BY_NAME
+    assert DECLARED.constants.keys() == SAME.keys() | BY_NAME
     assert not SAME.keys() & BY_NAME
 
 
 @pytest.mark.parametrize("name", SAME)
 def test_a_constant_is_the_same_in_c_and_in_python(name):
-    assert declarations().constants[name] == SAME[name]
+    assert DECLARED.constants[name] == SAME[name]
 
 
 def test_constants_of_one_kind_differ():
-    found = declarations().constants
+    found = DECLARED.constants
     kinds = [
         {name.upper() for name in (*get_args(Numbers), *get_args(Storage))},
         {"RELU", "SIGMOID", "TANH", "GELU", "SILU"},
@@ -80,8 +80,7 @@ def test_constants_of_one_kind_differ():
 
 
 def test_every_activation_and_every_number_type_has_a_constant():
-    found = declarations().constants
-    assert dict(weights._ACTIVATIONS) == {name: name.upper() for name in get_args(Activation)}
+    found = DECLARED.constants
     assert found.keys() >= {name.upper() for name in (*vectors.NUMBERS, *get_args(Numbers), *get_args(Activation))}
 
 
@@ -124,7 +123,7 @@ def declared():
 
 def test_every_prototype_is_defined_and_every_definition_declared():
     assert defined() == declared()
-    assert declarations().functions.keys() == declared().keys()
+    assert DECLARED.functions.keys() == declared().keys()
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -137,11 +136,11 @@ def test_every_build_has_every_function_and_no_other(build):
 
 
 def test_parameters_have_the_types_of_their_prototypes():
-    functions = declarations().functions
+    functions = DECLARED.functions
     parameters, result = functions["sum_probabilities"]
     assert [(p.name, p.type) for p in parameters] == [
         ("log_TK", ctypes.c_void_p), ("token_N", ctypes.c_void_p), ("group_N", ctypes.c_void_p),
-        ("count", ctypes.c_int64), ("tags", ctypes.c_int64), ("sum_GK", ctypes.c_void_p),
+        ("count", ctypes.c_int64), ("tags", ctypes.c_int64), ("sum_QK", ctypes.c_void_p),
     ]  # fmt: skip
     assert result == "void"
     assert functions["source_digest"] == ([], None)
@@ -149,7 +148,7 @@ def test_parameters_have_the_types_of_their_prototypes():
 
 
 def test_structures_have_the_fields_of_the_header():
-    structures = declarations().structures
+    structures = DECLARED.structures
     assert set(structures) == {"Runs", "Reading", "Features", "Network", "TagTables", "LabelConsistency"}
     assert list(structures["LabelConsistency"].declared) == ["tags", "label_K", "same_tag", "same_label"]
     assert ctypes.sizeof(structures["LabelConsistency"]) == 24
@@ -168,7 +167,7 @@ def log_sums(**changed):
     """The arguments of ``sum_probabilities`` for two tokens of one word, some of them changed."""
     arguments = {
         "log_TK": np.log(np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)),
-        "token_N": np.array([0, 1]), "group_N": np.array([0, 0]), "count": 2, "tags": 2, "sum_GK": np.zeros((1, 2)),
+        "token_N": np.array([0, 1]), "group_N": np.array([0, 0]), "count": 2, "tags": 2, "sum_QK": np.zeros((1, 2)),
     }  # fmt: skip
     return {**arguments, **changed}
 
@@ -178,7 +177,7 @@ def test_a_call_that_fits_computes(build):
     arguments = log_sums()
     for functions in (build.short, build.long):
         functions.sum_probabilities(*arguments.values())
-    np.testing.assert_allclose(arguments["sum_GK"], [[1.5, 2.5]], atol=1e-6)
+    np.testing.assert_allclose(arguments["sum_QK"], [[1.5, 2.5]], atol=1e-6)
 
 
 @needs_kernel
@@ -189,10 +188,10 @@ def test_a_call_that_fits_computes(build):
         ({"token_N": np.zeros(2, np.int32)}, "token_N: expected an array of int64, got int32"),
         ({"token_N": np.zeros(2, np.uint64)}, "token_N: expected an array of int64, got uint64"),
         ({"group_N": np.zeros(2, np.bool_)}, "group_N: expected an array of int64, got bool"),
-        ({"sum_GK": np.zeros((1, 2), ">f8")}, "sum_GK: expected an array of float64, got >f8"),
+        ({"sum_QK": np.zeros((1, 2), ">f8")}, "sum_QK: expected an array of float64, got >f8"),
         ({"log_TK": np.zeros((2, 4), np.float32)[:, ::2]}, "lie end to end"),
         ({"log_TK": np.asfortranarray(np.zeros((2, 2), np.float32))}, "lie end to end"),
-        ({"sum_GK": np.zeros((2, 2)).T[:1]}, "lie end to end"),
+        ({"sum_QK": np.zeros((2, 2)).T[:1]}, "lie end to end"),
         ({"count": np.zeros(2, np.int64)}, "sum_probabilities"),
         ({"count": 2.5}, "sum_probabilities"),
         ({"token_N": 2}, "sum_probabilities"),
@@ -206,7 +205,7 @@ def test_an_argument_that_is_not_what_the_prototype_says_is_refused(changed, mes
 
 @needs_kernel
 @pytest.mark.parametrize(
-    ("one", "other"), [("log_TK", "token_N"), ("group_N", "count"), ("tags", "sum_GK"), ("token_N", "sum_GK")]
+    ("one", "other"), [("log_TK", "token_N"), ("group_N", "count"), ("tags", "sum_QK"), ("token_N", "sum_QK")]
 )
 def test_arguments_in_another_order_are_refused(one, other):
     arguments = log_sums()
@@ -225,7 +224,7 @@ def test_too_few_or_too_many_arguments_are_refused(count):
 
 @needs_kernel
 def test_a_structure_of_another_kind_is_refused():
-    structures = declarations().structures
+    structures = DECLARED.structures
     reading = structures["Reading"].zeros()
     with pytest.raises(TypeError):
         library.load().short.apply_label_consistency(*[None] * 3, 0, None, None, reading)
@@ -235,7 +234,7 @@ CONSISTENCY = {"tags": 2, "label_K": np.array([-1, 0]), "same_tag": 0.5, "same_l
 
 
 def test_a_structure_holds_what_it_was_given_and_keeps_arrays_alive():
-    kind = declarations().structures["LabelConsistency"]
+    kind = DECLARED.structures["LabelConsistency"]
     found = kind(**{**CONSISTENCY, "label_K": np.arange(1000)})
     np.zeros(1000, np.int64)
     held = np.ctypeslib.as_array(ctypes.cast(found.label_K, ctypes.POINTER(ctypes.c_int64)), (1000,))
@@ -244,14 +243,14 @@ def test_a_structure_holds_what_it_was_given_and_keeps_arrays_alive():
 
 
 def test_a_structure_of_zeros_holds_no_array():
-    found = declarations().structures["LabelConsistency"].zeros()
+    found = DECLARED.structures["LabelConsistency"].zeros()
     assert (found.tags, found.label_K, found.same_tag, found.same_label) == (0, None, 0, 0)
 
 
 @pytest.mark.parametrize("name", CONSISTENCY)
 def test_a_structure_with_a_missing_field_is_refused(name):
     with pytest.raises(TypeError, match="LabelConsistency: expected tags, label_K, same_tag, same_label, got"):
-        declarations().structures["LabelConsistency"](**{k: v for k, v in CONSISTENCY.items() if k != name})
+        DECLARED.structures["LabelConsistency"](**{k: v for k, v in CONSISTENCY.items() if k != name})
 
 
 @pytest.mark.parametrize(
@@ -266,12 +265,12 @@ def test_a_structure_with_a_missing_field_is_refused(name):
 )
 def test_a_structure_with_a_field_that_does_not_fit_is_refused(changed, message):
     with pytest.raises(TypeError, match=message):
-        declarations().structures["LabelConsistency"](**{**CONSISTENCY, **changed})
+        DECLARED.structures["LabelConsistency"](**{**CONSISTENCY, **changed})
 
 
 def test_an_array_of_addresses_is_one_of_uint64():
     """A pointer to pointers; and a pointer to void takes any numbers."""
-    features = declarations().structures["Features"].declared
+    features = DECLARED.structures["Features"].declared
     assert features["table"].field(np.zeros(2, np.uint64))
     with pytest.raises(TypeError, match="table: expected an array of uint64, got int64"):
         features["table"].field(np.zeros(2, np.int64))

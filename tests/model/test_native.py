@@ -25,9 +25,10 @@ from fenestra.model.tags import tag_set
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import tokenize
 from fenestra.model.words.surface import ngrams
-from tests.model.conftest import ENGINES, log_probabilities, small_model, tame_model
+from tests.model.conftest import ENGINES, batch_of, log_probabilities, small_model, tame_model
 from tests.model.test_batch_invariance import generated_texts
-from tests.model.test_sentences import PIECES
+from tests.model.test_network import BY_MATH
+from tests.model.test_sentences import CASES, PIECES
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="no compiled kernel here")
 
@@ -95,6 +96,13 @@ def test_text_is_cut_and_parted_as_in_python(texts):
         tokens = tokenize(text)
         assert places == [(token.start, token.end, token.text) for token in tokens]
         assert lengths == sentence_lengths(text, tokens)
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_breaks_fall_where_a_reader_puts_them(text, expected):
+    ((places, lengths),) = read([text])
+    words = iter([word for _, _, word in places])
+    assert [" ".join(next(words) for _ in range(length)) for length in lengths] == expected
 
 
 @given(st.lists(st.lists(PIECES, max_size=30).map(" ".join), max_size=4))
@@ -319,6 +327,23 @@ def check_scores(engine, reference, numbers, documents):
 
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.name)
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_an_activation_is_that_of_the_articles(activation, build):
+    """A network that does nothing else: no word counts, and the score of tag k beside that of O is f(bₖ)."""
+    labels = tuple(f"L{n}" for n in range(47))
+    model = small_model(activation=activation, hidden=(47,), scheme="IO", labels=labels)
+    p = model.parameters
+    p.first_HX[:], p.output.weight_OI[:], p.output.bias_O[:] = 0, 0, 0
+    p.bias_H[:] = np.concatenate([np.linspace(-9, 9, 37), [-90, -30, -15, -1e-3, -1e-6, 0, 1e-6, 1e-3, 15, 30]])
+    np.fill_diagonal(p.output.weight_OI[1:], 1)
+    model = replace(model, calibration=Calibration())
+    (log_K,) = log_probabilities(native(model, build), [[["Ada"]]]).astype(float)
+    expected = [BY_MATH[activation](float(z)) for z in p.bias_H]
+    # Of what is as large as the largest of them, a float32 knows the last digit but one.
+    np.testing.assert_allclose(log_K[1:] - log_K[0], expected, atol=5e-7 * max(1, *expected))
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.name)
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
 def test_hidden_units_of_any_size_have_the_activation_that_the_reference_gives(activation, build):
     """Far into the tails of every activation: first sums of up to hundreds, then a quiet output."""
     model = small_model(activation=activation, hidden=(64,), documents=True)
@@ -385,7 +410,7 @@ def test_integers_cost_what_is_said_of_them():
                          max_size=4), max_size=4))  # fmt: skip
 def test_documents_say_the_same_of_their_words(documents):
     engine, reference = native(), Reference(MODEL)
-    batches = [one.read_documents(documents) for one in (engine, reference)]
+    batches = [batch_of(one, documents) for one in (engine, reference)]
     (ours, unknown), (theirs, oracle) = engine.look_up(batches[0]), reference.look_up(batches[1])
     assert ours.class_T.tolist() == theirs.class_T.tolist()
     assert unknown == oracle
@@ -398,7 +423,7 @@ def test_documents_say_the_same_of_their_words(documents):
                 min_size=1, max_size=3))  # fmt: skip
 def test_the_window_of_a_token_is_the_same(documents):
     engine, reference = native(), Reference(MODEL)
-    batches = [one.read_documents(documents) for one in (engine, reference)]
+    batches = [batch_of(one, documents) for one in (engine, reference)]
     contexts = [one.look_up(batch)[0] for one, batch in zip((engine, reference), batches, strict=True)]
     for token in range(batches[0].tokens):
         ours, theirs = engine.window(batches[0], contexts[0], token), reference.window(batches[1], contexts[1], token)

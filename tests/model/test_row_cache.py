@@ -12,7 +12,7 @@ from fenestra.model.engine.reference import Reference
 from fenestra.model.engine.row_cache import RowCache
 from fenestra.model.engine.vocabulary import Vocabulary
 from fenestra.model.engine.weights import Weights
-from tests.model.conftest import log_probabilities, small_model
+from tests.model.conftest import batch_of, log_probabilities, small_model
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="no compiled kernel here")
 
@@ -80,7 +80,7 @@ def test_memory_is_what_was_given_and_taken_as_words_come_in(numbers):
 def test_more_words_than_are_computed_at_once_come_in_pieces():
     words = [f"w{number}" for number in range(1500)]
     engine = engine_of(4000)
-    batch = engine.read_documents([[words]])
+    batch = batch_of(engine, [[words]])
     context, _ = engine.look_up(batch)
     assert len(list(engine.score(batch, context, 0, 1500))) >= 1500 // 256
     assert len(engine._cache) == 1500

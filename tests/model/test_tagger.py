@@ -17,7 +17,7 @@ from fenestra.model.engine.gpu import resolve_device
 from fenestra.model.errors import InputError
 from fenestra.model.results import Entity, Result
 from fenestra.model.tagger import Tagger
-from fenestra.model.tags import spans
+from fenestra.training.data.spans import spans
 from tests.model.conftest import ENGINES, small_model
 
 MODEL = small_model(documents=True)
@@ -72,16 +72,6 @@ def test_entities_are_the_spans_of_the_tags():
         assert result.source == sentence
 
 
-def test_predictions_are_results_as_tags_and_spans():
-    documents = [[["Ada", "Lovelace", "met"], []], [["Siemens"]]]
-    for results, predictions in zip(TAGGER.tag_documents(documents), TAGGER.predict(documents), strict=True):
-        for result, found in zip(results, predictions, strict=True):
-            assert found.tags == [token.tag for token in result.tokens]
-            assert found.token_scores == [token.score for token in result.tokens]
-            assert [tuple(span) for span in found.spans] == [(e.start, e.end, e.label) for e in result]
-            assert found.span_scores == [entity.score for entity in result]
-
-
 def test_nothing_has_no_entities():
     assert TAGGER.tag([]) == []
     assert TAGGER.tag(["", "  "]) == [[], []]
@@ -93,11 +83,11 @@ def test_nothing_has_no_entities():
 def test_a_document_longer_than_a_batch_is_one_document():
     """Every one of its sentences is tagged alike, and not as the same sentence alone would be."""
     sentence = ["ada", "met", "Siemens", "."]
-    (predictions,) = TAGGER.predict([[sentence] * 3000])
-    assert len(predictions) == 3000
-    assert {tuple(prediction.tags) for prediction in predictions} == {tuple(predictions[0].tags)}
-    ((alone,),) = TAGGER.predict([[sentence]])
-    assert alone.token_scores != pytest.approx(predictions[0].token_scores, abs=1e-6)
+    (found,) = TAGGER.tag_documents([[sentence] * 3000])
+    assert len(found) == 3000
+    assert {tuple(token.tag for token in result.tokens) for result in found} == {tuple(t.tag for t in found[0].tokens)}
+    ((alone,),) = TAGGER.tag_documents([[sentence]])
+    assert [t.score for t in alone.tokens] != pytest.approx([t.score for t in found[0].tokens], abs=1e-6)
 
 
 def test_sentences_of_words_stand_for_themselves():
@@ -231,7 +221,7 @@ def test_a_result_is_a_list_of_its_entities_and_its_tokens():
     assert result == TAGGER(TEXTS[0])
     assert result != TAGGER(TEXTS[3])
     others = TAGGER(TEXTS[0].lower())
-    assert Result(list(result), others.tokens, result._places) != result
+    assert Result(list(result), others.tokens, result.source) != result
     assert repr(result) == repr(list(result))
     with pytest.raises(TypeError, match="unhashable"):
         hash(result)

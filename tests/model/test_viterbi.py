@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fenestra.model.decode.crf import FORBIDDEN, Transitions
-from fenestra.model.decode.decoding import best_paths, decode, read_paths, tag_tables
+from fenestra.model.decode.decoding import best_paths, read_paths, tag_tables
 from fenestra.model.decode.viterbi import best_path, forward_backward
 from fenestra.model.tags import tag_set, transitions
+from fenestra.training.fit.decoded import decode
 
 SCHEMES = {"IOB2": ("X", "Y"), "BIOES": ("X",), "IO": ("X", "Y")}
 

@@ -9,6 +9,7 @@ from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.words.gazetteers import Gazetteers
 from fenestra.model.words.lexicon import Lexicon
+from fenestra.training.data.lexicon import build_lexicon
 from fenestra.training.network.export import to_checkpoint
 from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.vectors.quantise import VectorTable
@@ -57,7 +58,7 @@ def small_network(
         decoder=decoder, agreement=agreement, features=FeatureConfig(**{**parts, **features}),
     )  # fmt: skip
     known = WORDS if config.features.vectors else []
-    lexicon = Lexicon.build(config.features, known, ["Ada", "met", "Munich", "."], 1, GAZETTEERS)
+    lexicon = build_lexicon(config.features, known, ["Ada", "met", "Munich", "."], 1, GAZETTEERS)
     rng = torch.Generator().manual_seed(3)
     table = torch.randn(len(lexicon.vector_rows), 6 if config.features.vectors else 0, generator=rng)
     torch.manual_seed(5)

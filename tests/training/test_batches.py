@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from fenestra.model.config import FeatureConfig, ModelConfig
-from fenestra.model.network.context import elsewhere
-from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.lexicon import build_lexicon
 from fenestra.training.data.stream import Stream
 from fenestra.training.fit.batches import Sampling, TaggedStream, packed
 from fenestra.training.vectors.quantise import VectorTable
+from tests.model.conftest import elsewhere
 
 CONFIG = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3))
 CASED = ModelConfig(labels=("LOC",), context=1, features=FeatureConfig(vectors=False, word=3, case=2))
@@ -27,12 +27,12 @@ SENTENCES = [
 
 @pytest.fixture
 def stream():
-    return TaggedStream.build(SENTENCES, Lexicon.build(CONFIG.features, [], WORDS, 1), NO_VECTORS, CONFIG)
+    return TaggedStream.build(SENTENCES, build_lexicon(CONFIG.features, [], WORDS, 1), NO_VECTORS, CONFIG)
 
 
 def surfaces(batch):
     """Windows of a batch as words, by way of the rows."""
-    names = {row: word for word, row in Lexicon.build(CONFIG.features, [], WORDS, 1).field_rows["word"].items()}
+    names = {row: word for word, row in build_lexicon(CONFIG.features, [], WORDS, 1).field_rows["word"].items()}
     rows = [None, *(names[row] for row in batch.rows.field_UF[:, 0].tolist())]
     return [tuple(rows[i] for i in window) for window in batch.windows.word_NW.tolist()]
 
@@ -112,7 +112,7 @@ REPORT = [
 
 def test_a_sentence_is_read_in_its_document_or_as_a_document_of_its_own():
     """The lower-case rose of the second sentence is evidence for the Rose of the first, unless that is isolated."""
-    lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
+    lexicon = build_lexicon(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
     together, isolated, another = (
@@ -127,7 +127,7 @@ def test_a_sentence_is_read_in_its_document_or_as_a_document_of_its_own():
 
 
 def test_the_share_of_isolated_sentences_is_kept():
-    lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
+    lexicon = build_lexicon(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
     topics = [
@@ -141,7 +141,7 @@ def test_the_share_of_isolated_sentences_is_kept():
 
 def test_joined_sentences_are_never_isolated():
     """A window that sees two sentences of a document is of that document."""
-    lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
+    lexicon = build_lexicon(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     stream = TaggedStream.build(REPORT, lexicon, vectors, DOCUMENTS, isolate=True)
     (batch,) = stream.batches([[0, 1], [0], [1]], 100, random.Random(1), isolate=1.0)
@@ -152,7 +152,7 @@ def test_joined_sentences_are_never_isolated():
 
 def test_sentences_split_into_other_documents_equal_sentences_read_as_those():
     """Words are looked up once, document features computed again: the same numbers as from the beginning."""
-    lexicon = Lexicon.build(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
+    lexicon = build_lexicon(DOCUMENTS.features, ["rose", "a"], ["rose"], 1)
     vectors = VectorTable.pack(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "float32")
     words = [sentence.words for sentence in REPORT]
     whole = Stream.read([words], lexicon, vectors, DOCUMENTS)
@@ -167,7 +167,7 @@ def test_sentences_split_into_other_documents_equal_sentences_read_as_those():
 
 
 class TestVariants:
-    lexicon = Lexicon.build(CASED.features, [], ["in", "Kiel", "NEW"], 1)
+    lexicon = build_lexicon(CASED.features, [], ["in", "Kiel", "NEW"], 1)
 
     @pytest.fixture
     def varied(self):
@@ -216,7 +216,7 @@ class TestTeachers:
     @pytest.fixture
     def taught(self):
         """The last sentence, of two words, has teacher probabilities; a variant of all three follows."""
-        lexicon = Lexicon.build(CONFIG.features, [], WORDS, 1)
+        lexicon = build_lexicon(CONFIG.features, [], WORDS, 1)
         again = [[sentence._replace(words=tuple(map(str.upper, sentence.words))) for sentence in SENTENCES]]
         return TaggedStream.build(SENTENCES, lexicon, NO_VECTORS, CONFIG, variants=again, teacher_TK=self.PROBABILITIES)
 

@@ -6,11 +6,11 @@ import torch
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.decode.decoding import decode
 from fenestra.model.decode.label_consistency import Evidence, Repeats, apply, evidence, find_repeats
 from fenestra.model.tagger import Tagger
-from fenestra.model.tags import convert, spans, tag_set
+from fenestra.model.tags import tag_set
 from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.spans import convert, spans
 from fenestra.training.fit.calibrate import (
     calibration_of,
     fit_calibration,
@@ -19,6 +19,7 @@ from fenestra.training.fit.calibrate import (
     fit_platt,
     fit_temperature,
 )
+from fenestra.training.fit.decoded import decode
 from fenestra.training.fit.losses import sentence_loss
 from fenestra.training.network.crf import LinearChainCRF
 from tests.training.networks import small_network
@@ -219,7 +220,7 @@ def raised(log_TK, repeats, weights, label_K):
     """log p after label consistency, one token after another."""
     raised_TK, p_TK = log_TK.astype(float), np.exp(log_TK.astype(float))
     of_label_KK = label_K[:, None] == label_K
-    for group in range(len(repeats.count_G)):
+    for group in range(len(repeats.count_Q)):
         tokens = repeats.token_N[repeats.group_N == group]
         for token in tokens:
             mean_K = p_TK[tokens[tokens != token]].mean(axis=0)

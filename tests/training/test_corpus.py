@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from fenestra.model.errors import ConfigError, DataError
-from fenestra.model.tags import Span, spans, write_tags
-from fenestra.model.text.conll import write_conll
 from fenestra.training import sources
 from fenestra.training.config import DataConfig
 from fenestra.training.data import corpus as corpora
+from fenestra.training.data.conll import write_conll
 from fenestra.training.data.corpus import (
     detect_scheme,
     find_corpus,
@@ -25,6 +24,7 @@ from fenestra.training.data.corpus import (
     read_corpora,
     read_corpus,
 )
+from fenestra.training.data.spans import Span, spans, write_tags
 
 LABELS = ("LOC", "PER")
 WORDS = st.text(st.characters(exclude_characters=" \t\r\n\ufeff", exclude_categories=["Cs"]), min_size=1, max_size=6)

@@ -6,11 +6,12 @@ from dataclasses import asdict
 import pytest
 
 from fenestra.model.errors import DataError
-from fenestra.model.tagger import Prediction
-from fenestra.model.tags import spans
+from fenestra.model.results import Entity, Result, TaggedToken
 from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.spans import spans
 from fenestra.training.fit.score import f1_of_spans, from_counts
 from fenestra.training.report.evaluation import THRESHOLDS, evaluate, known_entities, measure_variants
+from fenestra.training.report.predictions import Prediction
 
 
 def sentence(text, line=1):
@@ -151,9 +152,13 @@ def test_a_threshold_that_keeps_nothing_scores_nothing():
 class Remembers:
     """A tagger that knows Ada as she is written, and nobody else."""
 
-    def predict(self, documents):
-        for document in documents:
-            yield [predicted(" ".join("B-PER" if word == "Ada" else "O" for word in words)) for words in document]
+    def tag_documents(self, documents):
+        return [[self.tag(words) for words in document] for document in documents]
+
+    def tag(self, words):
+        tags = ["B-PER" if word == "Ada" else "O" for word in words]
+        tokens = [TaggedToken(word, n, n + 1, tag, 0.9) for n, (word, tag) in enumerate(zip(words, tags, strict=True))]
+        return Result([Entity(t.start, t.end, "PER", t.text, 0.95) for t in tokens if t.tag != "O"], tokens, None)
 
 
 def test_variants_are_scored_against_the_same_entities():

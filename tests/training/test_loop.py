@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fenestra.model.errors import ConfigError, TrainingDiverged
-from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import parse_config
 from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.lexicon import build_lexicon
 from fenestra.training.fit.batches import TaggedStream
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import Progress, fit, score_stream, seed_epoch
@@ -45,7 +45,7 @@ def job(sentences=SENTENCES, /, **training):
     model = {**BASE["model"], "decoder": decoder}
     config = parse_config({**BASE, "model": model, "training": {**BASE["training"], **training}})
     words = [word for sentence in sentences for word in sentence.words]
-    lexicon = Lexicon.build(config.model.features, [], words, config.training.min_count)
+    lexicon = build_lexicon(config.model.features, [], words, config.training.min_count)
     vectors = VectorTable.pack(torch.zeros(0, 0), "float32")
     stream = TaggedStream.build(sentences, lexicon, vectors, config.model, isolate=True)
     torch.manual_seed(config.seed)

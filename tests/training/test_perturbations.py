@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenestra.model.tags import spans, write_tags
 from fenestra.training.data.corpus import Sentence
 from fenestra.training.data.perturbations import VARIANTS, lower, mistyped, typos, unpunctuated, upper, vary
+from fenestra.training.data.spans import spans, write_tags
 
 
 def sentence(text, line=1):

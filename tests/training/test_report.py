@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.tagger import Prediction
-from fenestra.model.tags import spans
 from fenestra.training.config import parse_config
 from fenestra.training.data.corpus import Corpus, Sentence
 from fenestra.training.data.perturbations import VARIANTS
+from fenestra.training.data.spans import spans
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.score import from_counts, score
 from fenestra.training.report.evaluation import Variant, evaluate
@@ -27,6 +26,7 @@ from fenestra.training.report.plots import (
     reliability_chart,
     search_chart,
 )
+from fenestra.training.report.predictions import Prediction
 from fenestra.training.report.report import build_report, render_card, render_html
 from fenestra.training.vectors.vectors import Coverage, Found, WordVectors
 

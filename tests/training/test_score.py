@@ -9,7 +9,7 @@ from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 from fenestra.model.errors import DataError
-from fenestra.model.tags import Span, spans, write_tags
+from fenestra.training.data.spans import Span, spans, write_tags
 from fenestra.training.fit.score import LabelScore, f1_of_spans, from_counts, score
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-date.time", "I-date.time")

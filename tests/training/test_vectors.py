@@ -20,9 +20,9 @@ from fenestra.model.checkpoint import save
 from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import CheckpointError, ConfigError, DataError, InputError, RunError
-from fenestra.model.words.lexicon import Lexicon
 from fenestra.training import sources
 from fenestra.training.config import VectorsConfig
+from fenestra.training.data.lexicon import build_lexicon
 from fenestra.training.network.export import to_checkpoint
 from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.sources.interpolate import apply_linear_map, fill_gaps, fit_linear_map
@@ -338,7 +338,7 @@ def test_a_set_with_a_word_too_many_is_damaged(tmp_path, glove):
 def test_the_vectors_of_a_checkpoint_can_be_used_again(tmp_path, storage):
     features = FeatureConfig(storage=storage)
     config = ModelConfig(labels=("PER",), features=features)
-    lexicon = Lexicon.build(features, WORDS, [], 1)
+    lexicon = build_lexicon(features, WORDS, [], 1)
     table = VectorTable.pack(torch.from_numpy(TABLE), storage)
     save(to_checkpoint(config, lexicon, WindowTagger(config, lexicon, table), Calibration()), tmp_path / "model")
     found = load_vectors(VectorsConfig(source=f"checkpoint:{tmp_path / 'model'}"))
@@ -442,7 +442,7 @@ def test_without_rows_all_are_measured_and_an_empty_table_stays_empty():
 
 
 def test_coverage_counts_as_the_tagger_looks_up():
-    lexicon = Lexicon.build(FeatureConfig(), WORDS, [], 1)
+    lexicon = build_lexicon(FeatureConfig(), WORDS, [], 1)
     found = coverage(lexicon, ["Paris", "Paris", "The", "the", "CAT", "xx", "yy", "yy"])
     assert found.tokens == (3, 2, 3)
     assert found.types == (2, 2, 2)
@@ -456,13 +456,13 @@ def test_coverage_counts_as_the_tagger_looks_up():
 
 
 def test_only_the_twenty_most_frequent_missing_words_are_listed():
-    lexicon = Lexicon.build(FeatureConfig(), [], [], 1)
+    lexicon = build_lexicon(FeatureConfig(), [], [], 1)
     found = coverage(lexicon, [f"w{n}" for n in range(30) for _ in range(n + 1)])
     assert [word for word, _ in found.missing] == [f"w{n}" for n in range(29, 9, -1)]
 
 
 def test_nothing_is_covered_in_an_empty_text():
-    found = coverage(Lexicon.build(FeatureConfig(), WORDS, [], 1), [])
+    found = coverage(build_lexicon(FeatureConfig(), WORDS, [], 1), [])
     assert found.tokens.share == 0
     assert "0.0% of 0" in str(found)
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fenestra.model.config import FeatureConfig
-from fenestra.model.tags import spans, split_tag
-from fenestra.model.text.conll import MAX_LINE, open_bytes
+from fenestra.model.tags import split_tag
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import ReadScheme
+from fenestra.training.data.conll import MAX_LINE, open_bytes
 from fenestra.training.data.corpus import Inspection, Problem, Sentence, inspect_corpus, list_problems
+from fenestra.training.data.spans import spans
 from fenestra.training.vectors.vectors import Coverage, WordVectors, coverage
 
 LONG_SENTENCE = 200

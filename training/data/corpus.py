@@ -1,6 +1,6 @@
 """Annotated corpora: CoNLL-style files of any scheme → sentences of words and IOB2 tags.
 
-Every fault is found before a run starts and named by ``path:line``. ``model/text/conll.py`` reads the columns of a
+Every fault is found before a run starts and named by ``path:line``. ``training/data/conll.py`` reads the columns of a
 line; ``model/tags.py`` writes spans as tags.
 """
 
@@ -15,10 +15,11 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from fenestra.model.errors import ConfigError, DataError
-from fenestra.model.tags import OUTSIDE, Span, spans, split_tag, write_tags
-from fenestra.model.text.conll import DOCSTART, LONGEST_DOCUMENT, columns, open_bytes, read_lines
+from fenestra.model.tags import OUTSIDE, split_tag
 from fenestra.training import sources
 from fenestra.training.config import DataConfig, ReadScheme
+from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, columns, open_bytes, read_lines
+from fenestra.training.data.spans import Span, spans, write_tags
 
 FileScheme = Literal["IOB1", "IOB2", "BIOES"]
 FIRST_PROBLEMS = 20

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fenestra.model.errors import DataError, InputError, StorageError
-from fenestra.model.text.conll import DOCSTART, columns, open_bytes, read_lines
+from fenestra.training.data.conll import DOCSTART, columns, open_bytes, read_lines
 
 _SIZE = re.compile(r"[0-9]{1,9}|[0-9]{1,2}(\.[0-9]{1,9})?%")
 

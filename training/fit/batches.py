@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from fenestra.model.config import ModelConfig
-from fenestra.model.tags import Span, spans, tag_set, write_tags
+from fenestra.model.tags import tag_set
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import TrainingConfig
 from fenestra.training.data.corpus import Sentence, documents_of
+from fenestra.training.data.spans import Span, spans, write_tags
 from fenestra.training.data.stream import Stream
 from fenestra.training.network.rows import Rows, Windows, windows_over
 from fenestra.training.vectors.quantise import VectorTable

@@ -26,12 +26,14 @@ from numpy.typing import NDArray
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.crf import Transitions
-from fenestra.model.decode.decoding import decode, tag_tables
+from fenestra.model.decode.decoding import tag_tables
 from fenestra.model.decode.label_consistency import Evidence, Repeats, apply, evidence, find_repeats
 from fenestra.model.results import any_within
 from fenestra.model.tagger import Tagger
-from fenestra.model.tags import convert, spans, tag_set
+from fenestra.model.tags import tag_set
 from fenestra.training.data.corpus import Sentence, documents_of
+from fenestra.training.data.spans import convert, spans
+from fenestra.training.fit.decoded import decode
 from fenestra.training.fit.losses import sentence_loss
 from fenestra.training.network.crf import LinearChainCRF, transition_scores
 

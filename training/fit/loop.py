@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fenestra.model.config import ModelConfig
-from fenestra.model.decode.decoding import best_paths, decode
+from fenestra.model.decode.decoding import best_paths
 from fenestra.model.errors import TrainingDiverged
-from fenestra.model.tags import Span, tag_set
+from fenestra.model.tags import tag_set
 from fenestra.training.config import RunConfig, TrainingConfig
+from fenestra.training.data.spans import Span
 from fenestra.training.fit.batches import Batch, Sampling, TaggedStream, varied_shares
 from fenestra.training.fit.bf16_linear import linear_function
+from fenestra.training.fit.decoded import decode
 from fenestra.training.fit.epoch import Epoch, kept_epoch
 from fenestra.training.fit.losses import LossFunction, make_loss, sentence_loss
 from fenestra.training.fit.optimizers import Average, learning_rate, make_optimizer

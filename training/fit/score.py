@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fenestra.model.errors import DataError
-from fenestra.model.tags import Span, split_tag
+from fenestra.model.tags import split_tag
+from fenestra.training.data.spans import Span
 
 Tags = Sequence[str]
 
@@ -32,8 +33,8 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> Scores:
     """Score entities, micro-averaged and per label, in alphabetical order of the labels.
 
     Computed by seqeval in its default mode, which reads ill-formed tags as conlleval does. On legal IOB2, which is all
-    that :meth:`fenestra.model.tagger.Tagger.predict` and :mod:`fenestra.training.data.corpus` hand out, its strict mode
-    says the same. An undefined score, such as the precision where all tags are ``O``, is 0.
+    that a tagger and :mod:`fenestra.training.data.corpus` hand out, its strict mode says the same. An undefined score,
+    such as the precision where all tags are ``O``, is 0.
 
     >>> score([["B-PER", "I-PER", "O", "B-LOC"]], [["B-PER", "I-PER", "O", "B-ORG"]]).micro
     LabelScore(precision=0.5, recall=0.5, f1=0.5, support=2)

@@ -10,8 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fenestra.model.tags import OUTSIDE, convert
+from fenestra.model.tags import OUTSIDE
 from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.spans import convert
 
 
 @dataclass(frozen=True, slots=True)

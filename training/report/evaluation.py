@@ -9,12 +9,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fenestra.model.results import Prediction
 from fenestra.model.tagger import Tagger
-from fenestra.model.tags import OUTSIDE, Span, spans, split_tag
+from fenestra.model.tags import OUTSIDE, split_tag
 from fenestra.training.data.corpus import Sentence, documents_of
 from fenestra.training.data.perturbations import vary
+from fenestra.training.data.spans import Span, spans
 from fenestra.training.fit.score import LabelScore, Scores, f1_of_spans, from_counts, score
+from fenestra.training.report.predictions import Prediction, predict
 
 ErrorKind = Literal["missed", "spurious", "wrong label", "wrong boundary"]
 
@@ -165,7 +166,7 @@ def evaluate(
 
     Args:
         gold: the annotated sentences.
-        predictions: of :meth:`fenestra.model.tagger.Tagger.predict` for their words, in order.
+        predictions: of :func:`fenestra.training.report.predictions.predict` for their words, in order.
         known: from :func:`known_entities` of the training corpus; None if that is not available.
         labels: order in which the confusion matrix lists labels; any others follow in alphabetical order.
         loss: in nats per token, to be kept with the rest.
@@ -194,7 +195,7 @@ def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[st
 
     Arguments as for :func:`evaluate`.
     """
-    predictions = chain.from_iterable(tagger.predict(documents_of(gold)))
+    predictions = chain.from_iterable(predict(tagger, documents_of(gold)))
     return evaluate(gold, predictions, known, labels=tagger.labels)
 
 
@@ -212,7 +213,7 @@ def measure_variants(
     found = {}
     for name in names:
         varied = vary(name, gold)
-        answers = chain.from_iterable(tagger.predict(documents_of(varied)))
+        answers = chain.from_iterable(predict(tagger, documents_of(varied)))
         scores = f1_of_spans((spans(sentence.tags) for sentence in varied), (answer.spans for answer in answers))
         found[name] = Variant(len(varied), scores, scores.f1 / original.f1 if original.f1 else 0.0)
     return found

@@ -30,8 +30,8 @@ from gensim.models.fasttext import load_facebook_vectors
 from numpy.typing import NDArray
 
 from fenestra.model.errors import ConfigError, DataError, RunError
-from fenestra.model.text.conll import open_bytes
 from fenestra.training.config import VectorFormat
+from fenestra.training.data.conll import open_bytes
 from fenestra.training.vectors import fasttext as fasttext_files
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")

@@ -28,7 +28,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).parent.resolve() / "model" / "engine"
 _SOURCES = run_path(str(FOLDER / "sources.py"))  # as a package it could be imported only when all is installed
 VARIABLE = "FENESTRA_TARGET"
 PURE = "pure"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fenestra.model.errors import DataError
-from fenestra.model.text import conll
-from fenestra.model.text.conll import MAX_LINE, columns, iter_conll_words, open_bytes, read_lines, write_conll
+from fenestra.training.data import conll
+from fenestra.training.data.conll import MAX_LINE, columns, iter_conll_words, open_bytes, read_lines, write_conll
 
 WORDS = st.text(st.characters(exclude_characters=" \t\r\n\ufeff", exclude_categories=["Cs"]), min_size=1, max_size=8)
 SENTENCES = st.lists(st.lists(WORDS.filter(lambda word: word != conll.DOCSTART), min_size=1, max_size=6), max_size=5)

@@ -14,7 +14,7 @@ class Progress(NamedTuple):
     """The stage that the piece was part of."""
     tokens: int = 0
     """Tokens whose features were looked up; each token counts once, in the stage ``rows``."""
-    oov: int = 0
+    unknown: int = 0
     """Of those, the tokens whose word has no pretrained vector."""
 
 

@@ -183,15 +183,9 @@ def results(
     names: Sequence[str],
     others_T: Sequence[Sequence[Alternative]] | None = None,
 ) -> list[Result]:
-    """Put what was decoded back where it stands: one result an item.
+    """Put the paths of all items, end to end, back where their tokens stand: one result an item.
 
-    Args:
-        paths: of the tokens of all items, end to end.
-        score_M: of the entities.
-        places: of the tokens of each item.
-        labels: of entities.
-        names: the tags of IOB2.
-        others_T: other tags of each token, if they were asked for.
+    ``names`` are the tags of IOB2, and ``others_T`` other tags of each token, if they were asked for.
     """
     none, tag_T = np.zeros(0, np.int32), paths.tag_T.astype(np.uint16)
     start_T = np.concatenate([none, *(place.start_T for place in places)])
@@ -216,14 +210,7 @@ def results(
 def scores(
     log_product_M: NDArray[np.float32], paths: Paths, oov_T: NDArray[np.bool_], calibration: Calibration
 ) -> NDArray[np.float64]:
-    """Calibrated probabilities of entities.
-
-    Args:
-        log_product_M: log of the probability of the tags of each.
-        paths: where they begin and end.
-        oov_T: which tokens are out-of-vocabulary words.
-        calibration: makes scores of products.
-    """
+    """Calibrated probabilities of the entities of ``paths``, from the log of the probability of the tags of each."""
     tokens_M = (paths.end_M - paths.begin_M).astype(np.float32)
     oov_M = any_within(oov_T, paths.begin_M, paths.end_M).astype(np.float32)
     return calibration.entity_scores(log_product_M, tokens_M, oov_M)

@@ -170,5 +170,5 @@ class Worker:
                 return results
             self._metrics.stage(step.stage, time.perf_counter() - began)
             if step.tokens:
-                self._metrics.tokens(step.tokens, step.oov)
+                self._metrics.tokens(step.tokens, step.unknown)
             yield

@@ -15,15 +15,10 @@ from fenestra.model.tags import PREFIXES, Scheme
 def tag_probabilities(
     log_p_TK: NDArray[np.float32], tables: TagTables, scheme: Scheme, labels: int
 ) -> NDArray[np.float64]:
-    """The probability of every IOB2 tag: p_TB, B = 2L + 1, in the order of ``iob2_tags``.
+    """The probability of every IOB2 tag: p_TB, B = 2L + 1, in the order of ``tag_set(labels, "IOB2")``.
 
-    The scheme IO does not tell B from I; there all of it is that of B.
-
-    Args:
-        log_p_TK: natural logarithms, after label consistency; with a CRF, of the marginals.
-        tables: of the scheme.
-        scheme: of the K tags.
-        labels: L.
+    log_p_TK are natural logarithms, after label consistency; with a CRF, of the marginals. The scheme IO does not tell
+    B from I; there all of it is that of B.
     """
     outside_K = tables.label_K < 0
     tag_K = np.where(outside_K, 0, 2 * tables.label_K + np.where(tables.opens_K | (scheme == "IO"), 1, 2))

@@ -61,13 +61,7 @@ class Calibration:
     def entity_scores(
         self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], oov_M: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Probability that each of M entities is right.
-
-        Args:
-            log_product_M: log of the probability of its tags.
-            tokens_M: how many they are.
-            oov_M: 1 where one of its words is out of vocabulary, else 0.
-        """
+        """Probability that each of M entities is right; ``oov_M`` is 1 where a word is out of vocabulary, else 0."""
         product_M = np.exp(log_product_M.astype(np.float64)).clip(_EDGE, 1 - _EDGE)
         logit_M = self.slope * np.log(product_M / (1 - product_M)) + self.offset
         logit_M += self.length * np.log(tokens_M.astype(np.float64))

@@ -112,7 +112,7 @@ def read_paths(
 def best_paths(
     log_p_TK: Scores, lengths: Sequence[int], tags: Sequence[str], scheme: Scheme, learned: Transitions | None = None
 ) -> NDArray[np.int64]:
-    """Find the most probable legal tag sequence of every sentence.
+    """Find the most probable legal tag sequence of every sentence: the column of each token's tag, shape (T,).
 
     Taking the best tag of each token is the answer already wherever the result is legal, unless transitions were
     learned; only the sentences where it is not are searched.
@@ -123,9 +123,6 @@ def best_paths(
         tags: the K tags, in the order of the columns.
         scheme: decides which tag may follow which.
         learned: scores of the transitions; 0 where the scheme allows one, when omitted.
-
-    Returns:
-        The column of each token's tag, shape (T,).
     """
     tables = tag_tables(tuple(tags), scheme)
     scores = learned or Transitions.allowed(tags, scheme)

@@ -50,11 +50,7 @@ class Evidence(NamedTuple):
 
 
 def find_repeats(documents: Iterable[Sequence[str]]) -> Repeats:
-    """Find the words with a capital that a document has more than once.
-
-    Args:
-        documents: the words of each, all sentences end to end.
-    """
+    """Find the words with a capital that a document, all its sentences end to end, has more than once."""
     tokens: list[int] = []
     groups: list[int] = []
     numbers: dict[tuple[int, str], int] = {}
@@ -79,11 +75,8 @@ def apply(
 
     The bits of a token depend on its document alone: sums are in float64 and taken in the order of the tokens.
 
-    Args:
-        log_TK: natural logarithms of p; they still are when this is done.
-        repeats: of all documents.
-        label_K: a number from 0 for the label of each tag, below 0 for O.
-        weights: a and b, of the tag itself and of its label.
+    log_TK are natural logarithms of p, before and after; label_K is a number from 0 for the label of each tag, below 0
+    for O; the weights are a and b.
     """
     found = evidence(log_TK, repeats, label_K)
     raised_NK = log_TK[repeats.token_N] + weights[0] * found.tag_NK + weights[1] * found.label_NK

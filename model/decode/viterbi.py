@@ -22,13 +22,9 @@ from fenestra.model.decode.crf import Transitions
 
 
 def best_path(z_LK: NDArray[np.float32], scores: Transitions) -> NDArray[np.int64]:
-    """The path with the highest score: the column of each token's tag.
+    """The path with the highest score: the column of each token's tag. A constant per token makes no difference.
 
     Which tag a path came from is worked out on the way back only, for the one tag that it has there.
-
-    Args:
-        z_LK: a constant per token makes no difference.
-        scores: of the transitions.
     """
     score_LK = z_LK.astype(np.float64)
     score_LK[0] += scores.start_K
@@ -46,13 +42,8 @@ def forward_backward(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Sum over all paths.
 
-    Args:
-        z_LK: as of :func:`best_path`.
-        scores: of the transitions.
-        column_L: a path.
-
     Returns:
-        log P(yₜ = k) of every token and tag, shape (L, K); and log P(yₜ | yₜ₋₁) along the path, 0 for the first token.
+        log P(yₜ = k) of every token and tag, shape (L, K); and log P(yₜ | yₜ₋₁) along a path, 0 for the first token.
     """
     z_LK = z_LK.astype(np.float64)
     alpha_LK, beta_LK = z_LK.copy(), np.empty_like(z_LK)

@@ -45,11 +45,7 @@ class Structure(ctypes.Structure):
     """Its fields by name."""
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - numbers and arrays
-        """Fill all fields.
-
-        Raises:
-            TypeError: a field is missing or unknown, or an array is of another number type than the C pointer.
-        """
+        """Fill all fields; TypeError if one is missing or unknown, or an array of another number type than in C."""
         if values.keys() != self.declared.keys():
             raise TypeError(f"{type(self).__name__}: expected {', '.join(self.declared)}, got {', '.join(values)}")
         super().__init__(**{name: self.declared[name].field(value) for name, value in values.items()})
@@ -221,11 +217,7 @@ def builds() -> Iterator[Kernel]:
 
 
 def address(array: Array) -> int:
-    """Where the numbers of an array begin.
-
-    Raises:
-        TypeError: they do not lie end to end.
-    """
+    """Where the numbers of an array begin; TypeError if they do not lie end to end."""
     try:
         return _addressof(_first_byte(array))  # type: ignore[arg-type]  # five times as fast as the way below
     except (TypeError, ValueError):  # read-only, or empty

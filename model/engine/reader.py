@@ -75,15 +75,7 @@ class Reader:
     def _read_texts(self, texts: list[str]) -> Iterator[Progress]:
         source = _Texts(self._kernel, self.batch, texts)
         yield from source.read()
-        word_T, start_T = source.tokens()
-        size_T = self.batch.vocabulary.size[word_T]
-        self.batch.read.append(word_T)
-        token = sentence = 0
-        lengths, sentences_of = source.sentences()
-        for text, until, count in zip(texts, source.tokens_until.tolist(), sentences_of, strict=True):
-            places = Places(text, start_T[token:until], size_T[token:until])
-            self.batch.end_document(lengths[sentence : sentence + count], places)
-            token, sentence = until, sentence + count
+        source.end()
 
 
 class _Texts:
@@ -97,13 +89,9 @@ class _Texts:
         most = len(self._code)  # tokens are no more than characters; the system gives memory for what is written to
         self._word, self._start = np.empty(most, np.int32), np.empty(most, np.int32)
         self._lines = np.empty(most, np.uint8)
-        self.tokens_until = np.zeros(len(texts), np.int64)
+        self._tokens_until = np.zeros(len(texts), np.int64)
         """How many tokens there are up to the end of each text."""
         self._reading: Any = _READING.zeros()
-
-    def tokens(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """The number of every token's word, and where it starts in its text, in code points."""
-        return self._word[: self._reading.tokens].copy(), self._start[: self._reading.tokens].copy()
 
     def read(self) -> Iterator[Progress]:
         """Split the texts into words, yielding control after every few thousand tokens."""
@@ -112,7 +100,7 @@ class _Texts:
         while True:
             found = self._kernel.call(len(self._code) // _CHARACTERS).read_texts(
                 runs, self._code, self._end, len(self._texts), self._batch.vocabulary.size, reading, self._word,
-                self._start, self._lines, min(room, len(self._word)), self.tokens_until,
+                self._start, self._lines, min(room, len(self._word)), self._tokens_until,
             )  # fmt: skip
             if found == _UNKNOWN_RUN:
                 remembered = self._remember_ahead()
@@ -127,15 +115,25 @@ class _Texts:
             else:
                 return
 
-    def sentences(self) -> tuple[list[int], list[int]]:
-        """How many tokens each sentence has, and how many sentences each text."""
-        vocabulary = self._batch.vocabulary
-        length_S, sentences_of = np.empty(self._reading.tokens, np.int64), np.empty(len(self._texts), np.int64)
-        count = self._kernel.call(self._reading.tokens).split_sentences(
-            self._code, self._end, len(self._texts), self.tokens_until, self._word, self._start, self._lines,
-            vocabulary.size, vocabulary.role, length_S, sentences_of,
+    def end(self) -> None:
+        """Split what was read into sentences, and hand all of it to the batch."""
+        batch, vocabulary, count = self._batch, self._batch.vocabulary, self._reading.tokens
+        length_S, sentences_P = np.empty(count, np.int64), np.empty(len(self._texts), np.int64)
+        self._kernel.call(count).split_sentences(
+            self._code, self._end, len(self._texts), self._tokens_until, self._word, self._start, self._lines,
+            vocabulary.size, vocabulary.role, length_S, sentences_P,
         )  # fmt: skip
-        return length_S[:count].tolist(), sentences_of.tolist()
+        word_T, start_T, lengths = (
+            self._word[:count].copy(),
+            self._start[:count].copy(),
+            iter(length_S[: sentences_P.sum()].tolist()),
+        )
+        size_T, token = vocabulary.size[word_T], 0
+        batch.read.append(word_T)
+        for text, until, sentences in zip(self._texts, self._tokens_until.tolist(), sentences_P.tolist(), strict=True):
+            places = Places(text, start_T[token:until], size_T[token:until])
+            batch.end_document(list(islice(lengths, sentences)), places)
+            token = until
 
     def _remember_ahead(self) -> bool:
         """Remember the runs from here on that are not known; False if the next one is not known after that."""

@@ -56,12 +56,9 @@ class RowCache:
         return len(self._pair) - 1 - len(self._free)
 
     def make_room(self, needed: int, slots: NDArray[np.int32], line: NDArray[np.int32]) -> bool:
-        """Evict the least frequently used pairs, but none of those in ``line``; False if that is not enough.
+        """See to it that slots are free; False if there are not so many.
 
-        Args:
-            needed: free slots that there must be.
-            slots: of each pair; evicted pairs lose theirs.
-            line: slots that have to stay.
+        The least frequently used pairs are evicted and lose their place in ``slots``, but none of those in ``line``.
         """
         missing = needed - len(self._free)
         if missing <= 0:
@@ -80,14 +77,7 @@ class RowCache:
         return True
 
     def put(self, pair_U: Array, entry_UE: NDArray[np.float32], class_U: Array, slots: NDArray[np.int32]) -> None:
-        """Compute the rows of pairs and keep them; there is room for them.
-
-        Args:
-            pair_U: what the slots will belong to.
-            entry_UE: e(w) of each.
-            class_U: of each, 0 for PAD.
-            slots: of each pair; is updated.
-        """
+        """Compute the rows of pairs, of classes from 0 for PAD, for which there is room; writes their ``slots``."""
         slot_U = np.array(self._free[: -len(pair_U) - 1 : -1], np.int64)
         self._write(entry_UE, class_U, slot_U)
         del self._free[-len(pair_U) :]

@@ -82,14 +82,9 @@ class Weights:
     def project(
         self, entry_UE: Floats, class_U: NDArray[np.int64], slot_U: NDArray[np.int64], table: Array, scale: Floats
     ) -> None:
-        """Write the rows of some words to their slots of a table.
+        """Write the rows of words, of case classes from 0 for PAD, to slots of a table.
 
-        Args:
-            entry_UE: from :meth:`encode`.
-            class_U: case class of each, 0 for PAD.
-            slot_U: where they go.
-            table: (slots, W, H).
-            scale: (slots, W), of the rows of int16.
+        The table is (slots, W, H), and its scale, of rows of int16, (slots, W).
 
         Raises:
             RunError: a row is not finite.

@@ -63,15 +63,10 @@ def case_classes(
 def topics(
     vectors: VectorTable, vector_T: NDArray[np.int64], lengths: Sequence[int] | NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """The mean vector of every document: Σ v(w) / (n + 20), so that a short text says little.
+    """The mean vector of every document: Σ v(w) / (n + 20), so that a short text says little; topic_PD.
 
-    Args:
-        vectors: the table.
-        vector_T: row in it of every token, documents end to end; row 0, the unknown, does not count.
-        lengths: tokens of each document.
-
-    Returns:
-        topic_PD. Words are added in their order, so the bits of a document depend on that document alone.
+    Row 0 of the table, the unknown, does not count. Words are added in their order, so the bits of a document depend on
+    that document alone.
     """
     topic_PD = np.zeros((len(lengths), vectors.width), dtype=np.float32)
     end = 0

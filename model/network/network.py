@@ -72,12 +72,8 @@ def encode(p: Parameters, rows: Rows) -> Floats:
 def preactivations(p: Parameters, entry_VE: Floats, id_TW: Ids, class_TW: Ids | None, topic_D: Floats | None) -> Floats:
     """z₁ = W₁ x + b₁ and what the document adds, for every window of one document: z_TH.
 
-    Args:
-        p: of the network.
-        entry_VE: from :func:`encode`.
-        id_TW: rows of entry_VE, from :func:`fenestra.model.network.windows.window_ids`.
-        class_TW: case classes from 1, PAD outside; for a model that looks at them.
-        topic_D: mean vector of the document; likewise.
+    Windows are rows of entry_VE, from :func:`encode`, and case classes from 1, PAD outside the sentence; topic_D is the
+    mean vector of the document. None of what the model does not look at.
     """
     x_TX = entry_VE[id_TW].reshape(len(id_TW), -1)  # the concatenated window: X = W · E
     z_TH: Floats = x_TX @ p.first_HX.T + p.bias_H

@@ -38,13 +38,8 @@ def window_ids(id_T: NDArray[np.int64], bounds_2T: NDArray[np.int64], context: i
            [5, 6, 0],
            [0, 7, 0]])
 
-    Args:
-        id_T: row of every token of the stream.
-        bounds_2T: from :func:`sentence_bounds`.
-        context: C, the tokens seen on each side, ≥ 0.
+    Gives id_TW, W = 2C + 1, for a context of C ≥ 0 tokens on each side.
 
-    Returns:
-        id_TW, W = 2C + 1.
     Source: the window approach of Collobert et al., JMLR 12 (2011), section 3.3.1.
     """
     place_TW = np.arange(len(id_T))[:, None] + np.arange(-context, context + 1)

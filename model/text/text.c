@@ -9,7 +9,7 @@
  */
 #include "simd.h"
 
-/* Which sources the library was compiled from; library.py compares it. SOURCES is defined by build.py. */
+/* Which sources the library was compiled from; library.py compares it. SOURCES is defined by fenestra/hatch_build.py. */
 API const char *source_digest(void) { return SOURCES; }
 
 /* Whether Python's str.isspace holds. */

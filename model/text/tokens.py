@@ -111,13 +111,10 @@ def pieces(text: str, size: int) -> Iterator[tuple[list[str], list[int]]]:
                     yield words, starts
                     words, starts = [], []
             continue
-        initial = initial_of_a_name(text, start, run.end())
-        found = cut(piece, initial=initial)
-        words += found
-        starts.append(start)
-        for word in found[:-1]:
-            start += len(word)
+        for word in cut(piece, initial=initial_of_a_name(text, start, run.end())):
+            words.append(word)
             starts.append(start)
+            start += len(word)
         if len(words) >= size:
             yield words, starts
             words, starts = [], []
@@ -126,12 +123,8 @@ def pieces(text: str, size: int) -> Iterator[tuple[list[str], list[int]]]:
 
 def initial_of_a_name(text: str, start: int, end: int) -> bool:
     """Whether a run ends like the ``J.`` of ``J. Smith``: the only token that asks what follows the space."""
-    return (
-        text[end - 1] == "."
-        and end - start > 1
-        and "A" <= text[end - 2] <= "Z"
-        and _NAME_FOLLOWS.match(text, end) is not None
-    )
+    is_initial = text[end - 1] == "." and end - start > 1 and "A" <= text[end - 2] <= "Z"
+    return is_initial and _NAME_FOLLOWS.match(text, end) is not None
 
 
 def cut(run: str, *, initial: bool = False) -> tuple[str, ...]:

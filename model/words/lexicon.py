@@ -67,22 +67,14 @@ class Lexicon:
         return known is not None and word.lower() not in known
 
     def rows(self, words: Sequence[str], gram_UG: NDArray[np.int64] | None = None) -> Rows:
-        """Look up every feature of some distinct words.
-
-        Args:
-            words: U of them.
-            gram_UG: the buckets of their n-grams, if they are known.
-        """
+        """Look up every feature of some distinct words; ``gram_UG`` are the buckets of their n-grams, if known."""
         config = self.features
         vectors = [self.vector_row(word) for word in words] if config.vectors else [UNKNOWN] * len(words)
         names = list(self.field_rows)
         values = [field_values(word, config, self.gazetteers) for word in words] if names else []
         fields = [[self.field_rows[name].get(value[name], UNKNOWN) for name in names] for value in values]
-        return Rows(
-            np.array(vectors, dtype=np.int64),
-            np.array(fields, dtype=np.int64).reshape(len(words), len(names)),
-            self._grams(words) if gram_UG is None else gram_UG,
-        )
+        field_UF = np.array(fields, dtype=np.int64).reshape(len(words), len(names))
+        return Rows(np.array(vectors, dtype=np.int64), field_UF, self._grams(words) if gram_UG is None else gram_UG)
 
     def _grams(self, words: Sequence[str]) -> NDArray[np.int64]:
         """The buckets of the words' n-grams."""

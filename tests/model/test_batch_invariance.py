@@ -182,3 +182,25 @@ def test_damaged_weights_give_an_error_and_no_answer(damaged, engine):
     damaged(model.parameters).reshape(-1)[0] = float("nan")
     with pytest.raises(RunError, match="scores are NaN"):
         Tagger(model, device="cpu", engine=engine).self_test()
+
+
+def test_the_self_test_of_a_gpu_lets_the_last_digits_pass_and_no_more():
+    tagger = Tagger(small_model(), device="cpu")
+
+    def off_by(error):
+        def tag(texts):
+            found = tagger.tag(texts)
+            return [
+                Result(
+                    list(one), [t._replace(score=t.score + error * (len(texts) > 1)) for t in one.tokens], one.source
+                )
+                for one in found
+            ]
+
+        return tag
+
+    check(off_by(1e-5), 1e-3)
+    with pytest.raises(RunError, match="in a batch than alone"):
+        check(off_by(1e-5))
+    with pytest.raises(RunError, match="in a batch than alone"):
+        check(off_by(1e-2), 1e-3)

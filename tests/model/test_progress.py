@@ -48,7 +48,7 @@ def test_every_token_counts_once_and_words_without_a_vector_are_told(tagger):
     """Four of five words have a vector."""
     done = list(tagger.work(["ada met Siemens nowhere ."] * 3000))
     assert sum(piece.tokens for piece in done) == 15_000
-    assert sum(piece.oov for piece in done) == 3_000
+    assert sum(piece.unknown for piece in done) == 3_000
     assert {piece.stage for piece in done if piece.tokens} == {"rows"}
 
 

@@ -75,13 +75,10 @@ class Places:
 
     @classmethod
     def of_words(cls, sentences: Sequence[Sequence[str]]) -> "list[Places]":
-        """Those of sentences of words, where each word is at its place and one long."""
-        length_S = np.array([len(words) for words in sentences], np.int64)
-        end_S = length_S.cumsum()
-        start_T = np.arange(length_S.sum(), dtype=np.int32) - (end_S - length_S).repeat(length_S).astype(np.int32)
-        size_T, ends = np.ones_like(start_T), end_S.tolist()
-        bounds = zip([0, *ends], ends, strict=False)
-        return [cls(s, start_T[a:b], size_T[a:b]) for s, (a, b) in zip(sentences, bounds, strict=True)]
+        """Those of sentences of words, where each word is at its place and one long; they share their numbers."""
+        longest = max(map(len, sentences), default=0)
+        start_T, size_T = np.arange(longest, dtype=np.int32), np.ones(longest, np.int32)
+        return [cls(words, start_T[: len(words)], size_T[: len(words)]) for words in sentences]
 
     def __len__(self) -> int:
         return len(self.start_T)

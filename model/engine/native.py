@@ -207,6 +207,8 @@ class Native:
                 batch.word_T, size_P, len(size_P), vocabulary.evidence, vocabulary.lowered, vocabulary.tally, token_N,
                 group_N, count_Q,
             )  # fmt: skip
+        if not count:
+            return
         functions = self._kernel.call(count)
         sum_QK = np.zeros((count // 2, len(self._tags)))  # as many words as there can be
         functions.sum_probabilities(log_TK, token_N, group_N, count, len(self._tags), sum_QK)

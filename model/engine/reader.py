@@ -83,8 +83,8 @@ class _Texts:
 
     def __init__(self, kernel: Kernel, batch: NativeBatch, texts: list[str]) -> None:
         self._kernel, self._batch, self._texts = kernel, batch, texts
-        joined = "".join(texts)
-        self._code = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
+        letters = bytearray("".join(texts).encode("utf-32-le", "surrogatepass"))  # `address` takes longer for bytes
+        self._code = np.frombuffer(letters, np.uint32)
         self._end = np.fromiter(map(len, texts), np.int64, len(texts)).cumsum()
         most = len(self._code)  # tokens are no more than characters; the system gives memory for what is written to
         self._word, self._start = np.empty(most, np.int32), np.empty(most, np.int32)

@@ -1,6 +1,6 @@
 """What the model says of a text.
 
-T tokens of an item · M entities
+T tokens · P items: texts or sentences of words, a document each · M entities
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -187,16 +187,16 @@ def results(
     none, tag_T = np.zeros(0, np.int32), paths.tag_T.astype(np.uint16)
     start_T = np.concatenate([none, *(place.start_T for place in places)])
     size_T = np.concatenate([none, *(place.size_T for place in places)])
-    end_I = np.array([len(place) for place in places], np.int64).cumsum()
-    last_M, item_M = paths.end_M - 1, end_I.searchsorted(paths.begin_M, side="right")
+    end_P = np.array([len(place) for place in places], np.int64).cumsum()
+    last_M, item_M = paths.end_M - 1, end_P.searchsorted(paths.begin_M, side="right")
     starts, stops = start_T[paths.begin_M].tolist(), (start_T[last_M] + size_T[last_M]).tolist()
     sources = [places[item].source for item in item_M.tolist()]
     texts = [joined(source[a:b]) for source, a, b in zip(sources, starts, stops, strict=True)]
     of_label = [labels[label] for label in paths.label_M.tolist()]
     entities = list(map(_entity, zip(starts, stops, of_label, texts, score_M.tolist(), strict=True)))
-    until_I = paths.begin_M.searchsorted(end_I).tolist()  # entities up to the end of each item
+    until_P = paths.begin_M.searchsorted(end_P).tolist()  # entities up to the end of each item
     found, begin, first = [], 0, 0
-    for place, end, until in zip(places, end_I.tolist(), until_I, strict=True):
+    for place, end, until in zip(places, end_P.tolist(), until_P, strict=True):
         others = None if others_T is None else others_T[begin:end]
         tokens = TokenTable(place, names, tag_T[begin:end], paths.probability_T[begin:end], others)
         found.append(Result(entities[first:until], tokens, place.source))

@@ -10,6 +10,8 @@ from fenestra.app.http.byte_limits import ByteLimits
 from fenestra.app.http.deadlines import Phase, PhaseTimer, WriteTimer
 from fenestra.app.http.exchange import Exchange
 from fenestra.app.http.pipeline import MAX_PIPELINED, Pipeline
+from fenestra.app.http.registry import ConnectionRegistry
+from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 
 SETTINGS = Settings(header_seconds=3, body_seconds=5, keep_alive_seconds=2)
@@ -118,6 +120,37 @@ def test_when_the_pipeline_is_full_the_newest_exchange_ends_the_connection():
     assert not pipeline.append(exchange())
     assert pipeline.newest is newest
     assert not newest.keep_alive
+
+
+class Receiving:
+    """A connection whose body is on its way since a time."""
+
+    aborted = False
+
+    def __init__(self, since):
+        self.timer = PhaseTimer(SETTINGS, since)
+        self.timer.enter(Phase.BODY, since)
+
+    def has_unread_input(self):
+        return False
+
+    def check_deadlines(self, now):
+        pass
+
+    def abort(self):
+        self.aborted = True
+
+
+def test_of_connections_that_all_receive_a_body_the_one_that_takes_longest_is_evicted():
+    async def run():
+        registry = ConnectionRegistry(Settings(max_connections=3), Metrics())
+        connections = [Receiving(since) for since in (7.0, 5.0, 6.0, 8.0)]
+        for connection in connections:
+            registry.add(connection)
+            registry.mark_active(connection)
+        assert [connection.aborted for connection in connections] == [False, True, False, False]
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(("following", "reads"), [((), True), (("another",), False)])

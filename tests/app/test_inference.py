@@ -282,11 +282,11 @@ def test_a_waiter_that_is_cancelled_when_it_is_woken_wakes_the_next_one(scene, t
     assert tagger.asked == [["a"], ["y"]]
 
 
-def test_waiters_fail_too_when_the_model_is_given_up(scene, tagger):
+def test_all_waiters_fail_too_when_the_model_is_given_up(scene, tagger):
     async def act(inference):
         first = ask(inference, tagger, "a")
         await until(lambda: tagger.asked)
-        streams = [ask(inference, tagger, name, wait_for_room=True) for name in "xy"]
+        streams = [ask(inference, tagger, name, wait_for_room=True) for name in "uvwxyz"]
         await asyncio.sleep(0)
         inference.give_up()
         for waiting, words in ((first, "no answer within"), *((one, "does not answer") for one in streams)):

@@ -27,6 +27,13 @@ def test_a_page_forbids_every_other_host_and_inline_code(client, path):
     assert "*" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/static/page.js", "/static/page.css"])
+def test_a_browser_asks_again_for_a_file_that_it_kept(client, path):
+    """Else the scripts of two releases are mixed."""
+    assert client.get(path).headers["cache-control"] == "no-cache"
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -184,6 +184,21 @@ def test_damaged_weights_give_an_error_and_no_answer(damaged, engine):
         Tagger(model, device="cpu", engine=engine).self_test()
 
 
+def test_the_self_test_of_a_gpu_lets_no_other_tag_pass():
+    """However near the scores are."""
+    tagger = Tagger(small_model(), device="cpu")
+
+    def careless(texts):
+        first, *rest = tagger.tag(texts)
+        tokens = list(first.tokens)
+        if tokens and rest:
+            tokens[0] = tokens[0]._replace(tag="O" if tokens[0].tag != "O" else "B-PER")
+        return [with_tokens(first, tokens), *rest]
+
+    with pytest.raises(RunError, match="in a batch than alone"):
+        check(careless, 1e-3)
+
+
 def test_the_self_test_of_a_gpu_lets_the_last_digits_pass_and_no_more():
     tagger = Tagger(small_model(), device="cpu")
 

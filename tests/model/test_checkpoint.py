@@ -153,6 +153,13 @@ def test_the_manifest_lists_every_file_with_its_sum(folder):
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
 
 
+def test_other_users_may_read_a_checkpoint(folder):
+    """A service runs as another user than training did."""
+    assert folder.stat().st_mode & 0o777 == 0o755
+    for path in folder.iterdir():
+        assert path.stat().st_mode & 0o004, path.name
+
+
 def test_saving_into_a_folder_with_files_is_refused_and_leaves_them(model, tmp_path):
     (tmp_path / "kept.txt").write_text("precious")
     with pytest.raises(StorageError, match=r"needed .* bytes, free .* bytes"):

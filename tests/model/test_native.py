@@ -4,6 +4,7 @@ import contextlib
 import random
 import sys
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -114,8 +115,10 @@ def test_sentences_end_where_they_do_in_python(texts):
 @pytest.mark.parametrize(
     "text",
     ["a " * 20_000, "!" * 20_000, "x" * 20_000 + " y", "Ab 1\n" * 5000, " ".join(f"w{n}." for n in range(9000)),
-     "Prof. J. Б. Smith met A. Ä. He left.", "x" * 64 + " " + "y" * 65 + ".", "don't " * 3000],
-    ids=["words", "signs", "one long word", "lines", "all different", "initials", "longest run", "clitics"],
+     "Prof. J. Б. Smith met A. Ä. He left.", "x" * 64 + " " + "y" * 65 + ".", "don't " * 3000,
+     "He left" + 300 * "\n" + "X" * 65 + " met him"],
+    ids=["words", "signs", "one long word", "lines", "all different", "initials", "longest run", "clitics",
+         "a long word after many line breaks"],
 )  # fmt: skip
 def test_long_and_odd_texts_are_cut_as_in_python(text):
     ((places, lengths),) = read([text])
@@ -178,6 +181,20 @@ def test_runs_that_are_not_remembered_yield_control_too():
     for text in (" ".join(f"w{n}" for n in range(6000)), " ".join(f"{n:066}" for n in range(2000))):
         reader = Reader(library.load(), tagger._engine._current_vocabulary())
         assert len(list(reader.read([text]))) >= 25
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" ".join(f"{n:x>64}" for n in range(50)), " ".join("()" * 25 + f"{n}" for n in range(50))],
+    ids=["letters", "words"],
+)
+def test_a_vocabulary_without_room_for_the_letters_or_words_of_a_run_reads_on(text):
+    """It has room for twelve a run; these have about 64 letters, or 51 words."""
+    reader = Reader(library.load(), Vocabulary(library.load(), MODEL.lexicon, most_words=1000, most_runs=40))
+    pieces = list(islice(reader.read([text]), 1000))
+    assert len(pieces) < 1000, "reading never ends"
+    batch = reader.batch
+    assert [batch.text(number) for number in batch.word_T.tolist()] == [token.text for token in tokenize(text)]
 
 
 def test_texts_of_a_batch_share_their_numbers():
@@ -351,6 +368,17 @@ def test_hidden_units_of_any_size_have_the_activation_that_the_reference_gives(a
     model.parameters.output.weight_OI[:] *= 0.01
     ours, theirs = (log_probabilities(one, DOCUMENTS[:3]) for one in (native(model, build), Reference(model)))
     np.testing.assert_allclose(np.exp(ours), np.exp(theirs), atol=1e-5)
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.name)
+@pytest.mark.parametrize("column", [0, 1])
+def test_a_network_that_is_certain_of_a_tag_gives_the_log_p_that_the_reference_gives(column, build):
+    """Far beyond what e to that power fits into a float32; O, column 0, has a path of its own."""
+    model = tame_model()
+    model.parameters.output.bias_O[column] += 300
+    ours, theirs = (log_probabilities(one, DOCUMENTS[:3]) for one in (native(model, build), Reference(model)))
+    assert theirs.min() < -200
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,24 @@ def test_what_was_used_long_ago_does_not_count_for_ever():
     assert computed(engine, ["yesterday"]) == 1
 
 
+@pytest.mark.parametrize("build", list(library.builds()), ids=lambda build: build.name)
+def test_rows_beyond_what_int8_reaches_are_clipped_at_either_end(build):
+    """A rare word may have larger rows than the common words that the units are measured with."""
+    rows, codes = Weights(build, MODEL, "float32"), Weights(build, MODEL, "int8")
+    entry_UE = codes.encode(["Ada", "met", "Munich"])
+    codes.measure(entry_UE)
+    unit_H = codes.unit_H.copy()
+    row_UWH, code_UWH = (np.empty((3, WINDOW, UNITS), kind) for kind in (np.float32, np.int8))
+    scale, class_U, slot_U = np.empty((3, WINDOW), np.float32), np.ones(3, np.int64), np.arange(3)
+    rows.project(3 * entry_UE, class_U, slot_U, row_UWH, scale)
+    codes.project(3 * entry_UE, class_U, slot_U, code_UWH, scale)
+    some = unit_H > 0
+    exact_UWH = row_UWH[..., some] / unit_H[some]
+    assert exact_UWH.min() < -129
+    assert exact_UWH.max() > 129
+    np.testing.assert_allclose(code_UWH[..., some], exact_UWH.clip(-127, 127), atol=0.51)
+
+
 # ── eviction, by itself ──
 
 
@@ -164,6 +182,18 @@ def test_pairs_of_the_batch_at_hand_are_not_evicted():
     assert (slot_of == before).all()
     assert cache.make_room(5, slot_of, line)
     assert np.flatnonzero(slot_of[:8] < 0).tolist() == [3, 4, 5, 6, 7]
+
+
+def test_a_new_pair_starts_without_the_uses_of_the_one_it_replaces():
+    """Else a word that comes once, after a frequent one has been evicted, stays for long."""
+    cache, slot_of = cache_of(17, [9, 9, *[4] * 14])
+    assert cache.make_room(1, slot_of, slot_of[2:16].copy())
+    assert np.flatnonzero(slot_of[:16] < 0).tolist() == [0, 1]
+    entries = np.zeros((2, len(MODEL.parameters.pad_E)), np.float32)
+    cache.put(np.array([50, 51]), entries, np.ones(2, np.int64), slot_of)
+    assert cache.make_room(1, slot_of, NOTHING)
+    assert slot_of[50:52].tolist() == [-1, -1]
+    assert (slot_of[2:16] >= 0).all()
 
 
 def test_pad_is_never_evicted():

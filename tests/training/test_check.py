@@ -53,6 +53,10 @@ def test_a_clean_file_has_nothing_but_counts(tmp_path):
             b"Jordan B-PER\n\nJordan B-LOC\n\nJordan B-PER\n\n, B-PER\n\n, B-LOC\n",
             ["1 words occur under more than one label (Jordan: PER 2, LOC 1)"],
         ),
+        (
+            b"Jordan B-PER\n\n" * 9 + b"Jordan B-LOC\n\n" + b"May B-PER\n\nMay B-MISC\n\n" * 2,
+            ["2 words occur under more than one label (May: PER 2, MISC 2; Jordan: PER 9, LOC 1)"],
+        ),
     ],
 )
 def test_what_is_odd_is_remarked_on_and_no_error(tmp_path, content, expected):

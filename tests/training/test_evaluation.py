@@ -97,6 +97,14 @@ def test_an_example_shows_a_few_words_on_either_side():
     assert mistake.example.after == "v0 v1 v2 v3 v4 v5"
 
 
+def test_an_example_near_an_end_of_its_sentence_shows_what_there_is():
+    words = ["of/O", "old/O", "Ada/B-PER", *(f"w{n}/O" for n in range(9)), "Ito/B-PER", "left/O"]
+    mistakes = evaluate([sentence(" ".join(words))], [predicted(" ".join(["O"] * 14))], None).errors.frequent
+    assert [(m.text, m.example.before, m.example.after) for m in mistakes] == [
+        ("Ada", "of old", "w0 w1 w2 w3 w4 w5"), ("Ito", "w3 w4 w5 w6 w7 w8", "left"),
+    ]  # fmt: skip
+
+
 def test_seen_and_unseen_entities_are_scored_apart():
     """Seen is the same text with the same label: Paris the place says nothing of Paris the person."""
     known = known_entities([sentence("Paris/B-LOC hit/O New/B-LOC York/I-LOC"), sentence("May/B-LOC")])

@@ -38,7 +38,7 @@ FLAGS = (
 ).split()
 ZIG = "ziglang>=0.14"
 _X86 = ("x86_64", "amd64")
-_SECONDS = 300
+_SECONDS = 900  # zig first compiles the C runtime of another platform: minutes on a busy machine, once
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def build(tmp_path_factory):
         if target:
             environment["FENESTRA_TARGET"] = target
         command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
-        subprocess.run(command, cwd=source, env=environment, check=True, capture_output=True, timeout=600)
+        subprocess.run(command, cwd=source, env=environment, check=True, capture_output=True, timeout=1000)
         (archive,) = folder.iterdir()
         return archive
 

@@ -4,12 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from fenestra.training.config import RunConfig, load_config
 from fenestra.training.job import train
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "training" / "configs" / "sample.toml"
+
+settings.register_profile("untimed", deadline=None)  # a busy machine makes no answer wrong
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def expected(request, text, analysis):
     return result
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(SIZES, SIZES), max_size=4),
     st.sampled_from(["codepoint", "utf16", "utf8"]),

@@ -21,7 +21,7 @@ def shares(chromium, real):
 parts = st.lists(st.floats(-50, 50), min_size=1, max_size=20)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=parts)
 def test_rounded_parts_add_up_to_their_rounded_sum(shares, values):
     rounded = shares("hundredths", values)

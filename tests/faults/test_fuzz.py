@@ -20,9 +20,7 @@ from benchmarks.wire import Wire, post
 from tests.faults.scenarios_body import CODECS
 from tests.faults.world import check_refusal
 
-FAST = settings(
-    deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FAST = settings(database=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),

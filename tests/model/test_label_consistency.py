@@ -60,7 +60,7 @@ def by_hand(documents, alone_TK, config, calibration):
     return result
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(DOCUMENTS, st.sampled_from(list(MODELS)))
 def test_log_p_is_the_formula_in_every_engine(documents, scheme):
     model = MODELS[scheme]

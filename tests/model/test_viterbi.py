@@ -52,7 +52,7 @@ LENGTHS = st.lists(st.integers(0, 4), min_size=1, max_size=5)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lengths=LENGTHS, seed=st.integers(0, 10_000))
 def test_no_path_scores_higher_than_the_one_found(lengths, seed, scheme):
     tags, log_p_TK, scores = drawn(scheme, lengths, seed)
@@ -65,7 +65,7 @@ def test_no_path_scores_higher_than_the_one_found(lengths, seed, scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lengths=LENGTHS, seed=st.integers(0, 10_000))
 def test_tags_and_entities_have_their_share_of_all_paths(lengths, seed, scheme):
     """A tag: all paths that IOB2 writes so at its token. An entity: all paths that take its tags there."""
@@ -130,7 +130,7 @@ def test_scores_of_any_size_give_probabilities(scale):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(length=st.integers(1, 4), seed=st.integers(0, 10_000))
 def test_marginals_are_shares_of_all_paths(length, seed, scheme):
     """Of every tag at every token; and of a tag after the one before it on the best path."""

@@ -58,7 +58,7 @@ def scores(paths, z_LK, crf):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lengths=LENGTHS, seed=st.integers(0, 10_000))
 def test_the_partition_and_the_loss_are_sums_over_every_legal_path(lengths, seed, scheme):
     """Sentences of all lengths together, empty ones too, in whatever order."""

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fenestra.training.network.row_sums import mean_rows, sum_rows
@@ -15,7 +15,6 @@ def tables():
     return table.clone().requires_grad_(), table.clone().requires_grad_()
 
 
-@settings(deadline=None)  # the first example starts torch's autograd
 @given(st.integers(1, 4).flatmap(lambda w: st.lists(st.lists(st.integers(0, ROWS - 1), min_size=w, max_size=w))))
 def test_a_sum_of_rows_and_its_gradient_are_those_of_indexing(rows):
     row_NW = torch.tensor(rows, dtype=torch.int64).reshape(len(rows), len(rows[0]) if rows else 2)

@@ -33,8 +33,7 @@ _SOURCES = run_path(str(FOLDER / "sources.py"))  # as a package it could be impo
 VARIABLE = "FENESTRA_TARGET"
 PURE = "pure"
 FLAGS = (
-    "-std=c11 -O3 -g0 -fPIC -shared -fvisibility=hidden -ffp-contract=fast -fno-math-errno -fno-trapping-math "
-    "-Wall -Wextra"
+    "-std=c11 -O3 -g0 -fPIC -fvisibility=hidden -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wall -Wextra"
 ).split()
 ZIG = "ziglang>=0.14"
 _X86 = ("x86_64", "amd64")
@@ -130,28 +129,35 @@ def march(build: str, zig: bool) -> list[str]:
 def compile_all(command: list[str], names: list[str], folder: Path, system: str) -> dict[Path, str]:
     """Compile several builds at once; gives what the compiler said of each that failed, and ``""`` of the others."""
     paths = [folder / _SOURCES["library_name"](name, system) for name in names]
-    commands = [[*command, *march(name, "ziglang" in command)] for name in names]
+    flags = [march(name, "ziglang" in command) for name in names]
     with ThreadPoolExecutor() as pool:
-        return dict(zip(paths, pool.map(compile_one, commands, paths), strict=True))
+        return dict(zip(paths, pool.map(compile_one, [command] * len(names), flags, paths), strict=True))
 
 
-def compile_one(command: list[str], path: Path) -> str:
+def compile_one(command: list[str], flags: list[str], path: Path) -> str:
     """Compile all sources to one library, complete or not at all; returns what the compiler said if it failed."""
     draft = path.with_suffix(f".{os.getpid()}")
     mark = f'-DSOURCES="{_SOURCES["digest"]()}"'  # library.py compares it
-    sources = [f"-I{_SOURCES['ROOM']}", *map(str, _SOURCES["c_sources"]())]
-    result = subprocess.run(
-        [*command, *FLAGS, mark, *sources, "-o", draft.name, "-lm"],
-        cwd=path.parent,  # some linkers write the path of the output into it
-        capture_output=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    if result.returncode:
+    room = f"-I{_SOURCES['ROOM']}"
+    folder = path.parent  # some linkers write the path of the output into it
+    with tempfile.TemporaryDirectory(prefix="fenestra-objects-") as objects:
+        made = {str(source): str(Path(objects, f"{source.stem}.o")) for source in _SOURCES["c_sources"]()}
+        steps = [[*command, *flags, *FLAGS, mark, room, "-c", source, "-o", made[source]] for source in made]
+        # Linked for any processor: zig compiles the C runtime of another platform once, not once for each build.
+        linked = [*command, *march("any", "ziglang" in command), "-shared", *made.values()]
+        steps.append([*linked, "-o", draft.name, "-lm"])
+        said = next(filter(None, (called(step, folder) for step in steps)), "")
+    if said:
         draft.unlink(missing_ok=True)
-        return result.stderr.decode(errors="replace")[-2000:]
+        return said
     draft.replace(path)
     return ""
+
+
+def called(command: list[str], folder: Path) -> str:
+    """Run a compiler; returns the end of what it said if it failed."""
+    result = subprocess.run(command, cwd=folder, capture_output=True, timeout=_SECONDS, check=False)
+    return (result.stderr.decode(errors="replace")[-2000:] or str(command)) if result.returncode else ""
 
 
 class KernelHook(BuildHookInterface[Any]):

@@ -42,6 +42,11 @@ def test_a_rise_together_with_train_loss_is_not_overfitting():
     assert found.kind != "overfitting"
 
 
+def test_a_rise_while_train_loss_stands_still_is_not_overfitting():
+    """Nothing was learned meanwhile, so nothing by heart."""
+    assert verdict(epochs(0.2, [0.1, 0.2, 0.3], 0.96, 0.96, 0.8)).kind != "overfitting"
+
+
 def test_poor_accuracy_in_training_itself_is_underfitting():
     found = verdict(epochs([0.6, 0.5, 0.5], [0.5, 0.5, 0.5], 0.88, 0.88, 0.1))
     assert found.kind == "underfitting"

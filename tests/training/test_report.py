@@ -310,6 +310,7 @@ class TestPlots:
         drawn = bar_chart("b", {"model.context": 0.6, "<x>": 0.3})
         first, second = (float(width) for width in re.findall(r'width="([\d.]+)" height="20"', drawn))
         assert first == pytest.approx(2 * second)
+        assert 200 + first < 520, "the longest one leaves room for its number"
         assert "&lt;x&gt;" in drawn
         assert "60%" in drawn
 

@@ -165,17 +165,23 @@ def test_the_body_is_requested_before_the_response_begins(client):
     client.run(run())
 
 
+def hold_bodies(connection):
+    """Let nothing be sent beyond the first piece of the response until the event is set that this returns."""
+    held = asyncio.Event()
+
+    async def send(message):
+        connection.sent.append(message)
+        if message["type"] == "http.response.body":
+            await held.wait()
+
+    connection.send = send
+    return held
+
+
 def test_a_bounded_number_of_lines_is_read_ahead(client):
     async def run():
         connection = Connection(client.app)
-        held = asyncio.Event()
-
-        async def send(message):
-            connection.sent.append(message)
-            if message["type"] == "http.response.body":
-                await held.wait()
-
-        connection.send = send
+        held = hold_bodies(connection)
         for _ in range(500):
             connection.feed(b'{"text":"Ada"}\n')
         connection.feed(b"", more=False)
@@ -195,14 +201,7 @@ def test_the_lines_in_progress_have_no_more_bytes_than_one_line_may_have(serve):
 
     async def run():
         connection = Connection(client.app)
-        held = asyncio.Event()
-
-        async def send(message):
-            connection.sent.append(message)
-            if message["type"] == "http.response.body":
-                await held.wait()
-
-        connection.send = send
+        held = hold_bodies(connection)
         for _ in range(20):
             connection.feed(b'{"text":"Ada%s"}\n' % (b" " * 300))
         connection.feed(b"", more=False)

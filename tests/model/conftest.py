@@ -130,3 +130,16 @@ def log_probabilities(engine, documents, begin=0, end=None):
 @pytest.fixture
 def model():
     return small_model()
+
+
+def by_turns(works):
+    """Run generators to their ends, a step of each in turn; what they return."""
+    found = [None] * len(works)
+    while None in found:
+        for place, work in enumerate(works):
+            if found[place] is None:
+                try:
+                    next(work)
+                except StopIteration as end:
+                    found[place] = end.value
+    return found

@@ -26,7 +26,7 @@ from fenestra.model.tags import tag_set
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import tokenize
 from fenestra.model.words.surface import ngrams
-from tests.model.conftest import ENGINES, batch_of, log_probabilities, small_model, tame_model
+from tests.model.conftest import ENGINES, batch_of, by_turns, log_probabilities, small_model, tame_model
 from tests.model.test_batch_invariance import generated_texts
 from tests.model.test_network import BY_MATH
 from tests.model.test_sentences import CASES, PIECES
@@ -153,14 +153,7 @@ def test_a_request_goes_on_with_the_vocabulary_that_it_began_with():
     tagger, plain = pair(MODEL)
     tagger._engine._vocabulary = Vocabulary(library.load(), MODEL.lexicon, most_words=20, most_runs=20)
     items = [[" ".join(f"{head}{n % 900}" for n in range(9000))] for head in ("a", "B", "Mc")]
-    works, found = [tagger.work(item) for item in items], [None] * 3
-    while None in found:
-        for place, work in enumerate(works):
-            if found[place] is None:
-                try:
-                    next(work)
-                except StopIteration as end:
-                    found[place] = end.value
+    found = by_turns([tagger.work(item) for item in items])
     for item, results in zip(items, found, strict=True):
         assert_alike(results, plain.tag(item))
 

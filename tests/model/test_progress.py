@@ -10,7 +10,7 @@ from fenestra.model.errors import InputError
 from fenestra.model.progress import Progress, finish, parts
 from fenestra.model.results import TokenTable
 from fenestra.model.tagger import Tagger
-from tests.model.conftest import ENGINES, small_model
+from tests.model.conftest import ENGINES, by_turns, small_model
 
 MODEL = small_model(documents=True, scheme="BIOES")
 TAGGERS = {}
@@ -120,14 +120,7 @@ def test_two_requests_may_take_turns(engine):
     tagger, ample = (Tagger(MODEL, device="cpu", cache_mb=size, engine=engine) for size in (0.05, 96))
     items = [[" ".join(f"{head}{n % 700}" for n in range(4000))] for head in ("a", "B")]
     expected = [finish(ample.work(item)) for item in items]
-    works, found = [tagger.work(item) for item in items], [None, None]
-    while None in found:
-        for place, work in enumerate(works):
-            if found[place] is None:
-                try:
-                    next(work)
-                except StopIteration as end:
-                    found[place] = end.value
+    found = by_turns([tagger.work(item) for item in items])
     assert found == expected
 
 

@@ -6,6 +6,7 @@
     features.json       the values each feature table knows, in the order of its rows
     clusters.tsv        word clusters, for a model that looks at them: path, and its words
     lists.tsv           name lists, likewise: kinds of names, and the words that are of them
+    text.json           how texts are read: abbreviations and the like; English for a model that lacks it
     weights.safetensors the numbers
     …                   whatever else the maker wants to keep with it: scores, the job, a model card
 
@@ -30,13 +31,14 @@ from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import CheckpointError, ConfigError
 from fenestra.model.network.parameters import Parameters
 from fenestra.model.storage import storage_error, sync_folder, write_durably
+from fenestra.model.text.language import Language, language
 from fenestra.model.words.gazetteers import Gazetteers, from_lines, to_lines
 from fenestra.model.words.lexicon import Lexicon
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 _NEEDED = ("config.json", "words.txt", "features.json", "weights.safetensors")
-_CLUSTERS, _LISTS = "clusters.tsv", "lists.tsv"
+_CLUSTERS, _LISTS, _TEXT = "clusters.tsv", "lists.tsv", "text.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] 
         "config.json": _json(settings),
         "words.txt": "".join(f"{word}\n" for word in checkpoint.lexicon.vector_rows).encode(),
         "features.json": _json(by_row),
+        _TEXT: _json(checkpoint.lexicon.language.to_json()),
         "weights.safetensors": safetensors.numpy.save(checkpoint.parameters.to_arrays(checkpoint.config.weights)),
     }
     features, gazetteers = checkpoint.config.features, checkpoint.lexicon.gazetteers
@@ -115,7 +118,9 @@ def load(folder: Path) -> Checkpoint:
         if any(calibration.label_consistency) and not config.agreement:
             raise ValueError("calibration: same_tag and same_label are given, which the configuration has no use for")
         words = files.pop("words.txt").decode().split("\n")[:-1]
-        lexicon = Lexicon.of(config.features, words, json.loads(files.pop("features.json")), _gazetteers(config, files))
+        of = Language.from_json(json.loads(files.pop(_TEXT))) if _TEXT in files else language()
+        values = json.loads(files.pop("features.json"))
+        lexicon = Lexicon.of(config.features, words, values, _gazetteers(config, files), of)
         parameters = Parameters.from_arrays(config, lexicon, safetensors.numpy.load(files.pop("weights.safetensors")))
     except (ConfigError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: the parts do not fit together: {_first_line(error)}") from error
@@ -178,7 +183,7 @@ def _verified(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
             raise CheckpointError(f"{folder / name}: {len(data)} bytes, expected {entry['bytes']}")
         if (digest := hashlib.sha256(data).hexdigest()) != entry["sha256"]:
             raise CheckpointError(f"{folder / name}: sha256 {digest[:12]}…, expected {str(entry['sha256'])[:12]}…")
-        if name in (*_NEEDED, _CLUSTERS, _LISTS):
+        if name in (*_NEEDED, _CLUSTERS, _LISTS, _TEXT):
             contents[name] = data
     return contents
 

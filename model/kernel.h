@@ -56,10 +56,35 @@ enum {
     ROLE_OPENER = 256,    /* often starts a sentence: The, He, But */
     ROLE_UPPER = 512,     /* all capitals, two or more */
     ROLE_COMMA = 1024,
-    ROLE_CLOCK = 2048     /* AM or PM */
+    ROLE_CLOCK = 2048,    /* AM or PM */
+    ROLE_BEFORE_NAME = 4096,  /* a title or an initial */
+    ROLE_DASH = 8192,
+    ROLE_SHORTENED = 16384,   /* an abbreviation or initial in a language that sets its stop apart */
+    ROLE_CONTINUING = 32768   /* , ; : */
 };
 /* Characters; a shorter line did not end because the page was full (model/text/sentences.py). */
 enum { SHORT_LINE = 50 };
+/* Words of a line; behind fewer, initials are the end of a name: Moss J. K. */
+enum { FEW_WORDS = 2 };
+/* What stands between two tokens. */
+enum { GAP_LINE = 1, GAP_BLANK_LINE = 2, GAP_CELL = 4 };
+/* So many spaces, or a tab, part the cells of a table. */
+enum { GAP = 3 };
+/* U+2029, the separator of paragraphs, which is a blank line. */
+enum { PARAGRAPH = 8233 };
+/* What follows the stop at the end of a run (model/text/tokens.py). */
+enum { NOTHING_FOLLOWS, NAME_FOLLOWS, NUMBER_FOLLOWS };
+
+/* Characters that have a kind here: planes 0 and 1. */
+enum { KINDS = 131072 };
+/* Bits of a kind (model/text/characters.py). */
+enum {
+    KIND_UPPER = 1,
+    KIND_LETTER = 2,
+    KIND_MARK = 4,     /* modifies the character before it */
+    KIND_OF_WORD = 8,  /* a letter, a digit or a mark */
+    KIND_INVISIBLE = 16
+};
 
 /* Bits of a case class (model/network/context.py); 2 and 4 are: seen capitalised, seen in capitals. */
 enum {
@@ -85,8 +110,11 @@ typedef struct {
     int64_t used_letters;
     int64_t most_letters;
     int32_t *words;      /* (most_words) word numbers of all runs, end to end */
+    uint8_t *starts;     /* (most_words) where in its run each word starts */
     int64_t used_words;
     int64_t most_words;
+    const uint8_t *kind; /* (KINDS) KIND_ bits of each character */
+    int64_t keep_stops;  /* 1 if the stop of an abbreviation belongs to it */
 } Runs;
 
 /* How far read_texts has come. */
@@ -95,8 +123,9 @@ typedef struct {
     int64_t text;      /* the text that it is in */
     int64_t tokens;    /* read so far */
     int64_t lines;     /* line breaks since the last token */
+    int64_t spaces;    /* since the last token; a tab counts for GAP of them */
     int64_t stop;      /* the end of the run that is not in the table */
-    int64_t undecided; /* 1 if only model/text/tokens.py can tell whether that run ends with an initial */
+    int64_t undecided; /* 1 if only model/text/tokens.py can tell what follows that run */
 } Reading;
 
 /* The tables that e(w) is looked up in. */
@@ -156,16 +185,17 @@ typedef struct {
 /* ── text/text.c ── */
 API const char *source_digest(void);
 API int32_t is_whitespace(uint32_t code_point);
-API int32_t remember_run(Runs *runs, const uint32_t *letters, int64_t count, int32_t initial, const int32_t *words,
-                         int64_t words_of);
+API int32_t remember_run(Runs *runs, const uint32_t *letters, int64_t count, int32_t after, const int32_t *words,
+                         const uint8_t *starts, int64_t words_of);
 API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                       const int32_t *size_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
-                       uint8_t *lines_T, int64_t room, int64_t *tokens_until_P);
+                       const uint16_t *role_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
+                       uint8_t *gap_T, int64_t room, int64_t *tokens_until_P);
 API int64_t unknown_runs(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                         const Reading *reading, int64_t *found, int64_t most, int64_t distance);
+                         const uint16_t *role_of_word, const Reading *reading, int64_t *found, int64_t most,
+                         int64_t distance);
 API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, int64_t texts,
                             const int64_t *tokens_until_P, const int32_t *word_T, const int32_t *start_T,
-                            const uint8_t *lines_T, const int32_t *size_of_word, const uint16_t *role_of_word,
+                            const uint8_t *gap_T, const int32_t *size_of_word, const uint16_t *role_of_word,
                             int64_t *length_S, int64_t *sentences_P);
 API void case_classes(const int32_t *word_T, const int64_t *length_S, const int64_t *sentences_P, int64_t documents,
                       const uint8_t *evidence_of_word, const int32_t *lowered_of_word, uint8_t *seen_of_lowered,

@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.errors import ConfigError
+from fenestra.model.text.language import DEFAULT, language
 
 Loss = Literal["cross_entropy", "focal", "sentence"]
 ClassWeights = Literal["none", "balanced", "sqrt_balanced"]
@@ -55,6 +56,9 @@ class DataConfig:
     """Corpora that the teachers tag; their own tags are ignored. Needs training.teachers."""
     root: str = ""
     """Folder that relative file names start from; the folder of the configuration file when empty."""
+    language: str = DEFAULT
+    """Code of the language of the texts, such as `en`: which abbreviations the model knows when it reads raw text, and
+    with which words its sentences begin."""
     scheme: ReadScheme = "auto"
     """How the files write spans as tags; auto finds out for each file."""
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +66,12 @@ class DataConfig:
     drop_mentions: bool | tuple[str, ...] = False
     """Leave out user names of social media: `@name`, or `@` and the token after it. A list leaves them out of the
     corpora it names only, where one corpus marks them as persons and the others do not."""
+
+    def __post_init__(self) -> None:
+        try:
+            language(self.language)
+        except ConfigError as error:
+            raise ConfigError(f"data.{error}") from None
 
     def leaves_out_mentions(self, corpus: str) -> bool:
         """Whether user names are left out of a corpus, by its name in the job."""

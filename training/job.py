@@ -20,6 +20,7 @@ from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import CheckpointError, InputError, TrainingDiverged
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import OUTSIDE
+from fenestra.model.text.language import language
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import RunConfig, VectorsConfig, differences, publishable_config
 from fenestra.training.data.corpus import Corpus, read_corpora, without_tags
@@ -141,12 +142,12 @@ def read(config: RunConfig) -> dict[str, Corpus]:
         InputError: there is nothing to learn in one, or nothing to decide by.
     """
     corpora = {
-        split: read_corpora(names, config.data, config.model.labels)
+        split: read_corpora(names, config.data, config.model.labels).canonical()
         for split in ("train", "dev", "test")
         if (names := getattr(config.data, split))
     }
     if config.data.unlabelled:
-        corpora["unlabelled"] = without_tags(read_corpora(config.data.unlabelled, config.data, None))
+        corpora["unlabelled"] = without_tags(read_corpora(config.data.unlabelled, config.data, None).canonical())
     for split in ("train", "dev"):
         if all(tag == OUTSIDE for sentence in corpora[split].sentences for tag in sentence.tags):
             raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")
@@ -171,7 +172,9 @@ def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors)
     features = config.model.features
     counted = [w for w in tokens if not is_contact(w)] if config.training.forget_contacts else tokens
     reference = load_reference(config.reference, features, distinct)
-    lexicon = build_lexicon(features, vectors.words, counted, config.training.min_count, reference.known)
+    lexicon = build_lexicon(
+        features, vectors.words, counted, config.training.min_count, reference.known, language(config.data.language)
+    )
     table = pack(vectors, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}), config)
     torch.manual_seed(config.seed)
     network = WindowTagger(config.model, lexicon, table)

@@ -12,7 +12,7 @@ from fenestra.model.engine.stages import PIECE, Batch, Document
 from fenestra.model.engine.vocabulary import LONG, Vocabulary
 from fenestra.model.progress import Progress
 from fenestra.model.results import Places
-from fenestra.model.text.tokens import cut_long
+from fenestra.model.text.sentences import BLANK_LINE, CELL, LINE
 
 _CONSTANTS, _READING = DECLARED.constants, DECLARED.structures["Reading"]
 _UNKNOWN_RUN, _FULL = _CONSTANTS["READ_UNKNOWN_RUN"], _CONSTANTS["READ_FULL"]
@@ -29,7 +29,7 @@ class NativeBatch(Batch):
         super().__init__()
         self.vocabulary = vocabulary
         self.long: dict[int, str] = {}
-        """Text of words over 64 characters, by number."""
+        """Canonical form of words over 64 characters, by number."""
         self.read: list[NDArray[np.int32]] = []
 
     @property
@@ -40,7 +40,7 @@ class NativeBatch(Batch):
         return self.read[0]
 
     def text(self, number: int) -> str:
-        """The word of a number."""
+        """The canonical form of the word of a number."""
         text = self.vocabulary.words[number]
         return self.long[number] if text is None else text
 
@@ -88,7 +88,7 @@ class _Texts:
         self._end = np.fromiter(map(len, texts), np.int64, len(texts)).cumsum()
         most = len(self._code)  # tokens are no more than characters; the system gives memory for what is written to
         self._word, self._start = np.empty(most, np.int32), np.empty(most, np.int32)
-        self._lines = np.empty(most, np.uint8)
+        self._gap = np.empty(most, np.uint8)
         self._tokens_until = np.zeros(len(texts), np.int64)
         """How many tokens there are up to the end of each text."""
         self._reading: Any = _READING.zeros()
@@ -99,8 +99,8 @@ class _Texts:
         room, by_hand = PIECE, 0
         while True:
             found = self._kernel.call(len(self._code) // _CHARACTERS).read_texts(
-                runs, self._code, self._end, len(self._texts), self._batch.vocabulary.size, reading, self._word,
-                self._start, self._lines, min(room, len(self._word)), self._tokens_until,
+                runs, self._code, self._end, len(self._texts), self._batch.vocabulary.role, reading, self._word,
+                self._start, self._gap, min(room, len(self._word)), self._tokens_until,
             )  # fmt: skip
             if found == _UNKNOWN_RUN:
                 remembered = self._remember_ahead()
@@ -120,7 +120,7 @@ class _Texts:
         batch, vocabulary, count = self._batch, self._batch.vocabulary, self._reading.tokens
         length_S, sentences_P = np.empty(count, np.int64), np.empty(len(self._texts), np.int64)
         self._kernel.call(count).split_sentences(
-            self._code, self._end, len(self._texts), self._tokens_until, self._word, self._start, self._lines,
+            self._code, self._end, len(self._texts), self._tokens_until, self._word, self._start, self._gap,
             vocabulary.size, vocabulary.role, length_S, sentences_P,
         )  # fmt: skip
         word_T, start_T, lengths = (
@@ -141,33 +141,35 @@ class _Texts:
         if vocabulary.is_full or reading.undecided or reading.stop - reading.at > LONG:
             return False
         count = self._kernel.short.unknown_runs(
-            vocabulary.runs, self._code, self._end, len(self._texts), reading, found, _AHEAD, _DISTANCE
+            vocabulary.runs, self._code, self._end, len(self._texts), vocabulary.role, reading, found, _AHEAD, _DISTANCE
         )  # fmt: skip
-        for begin, end, initial in found[:count].tolist():
+        for begin, end, after in found[:count].tolist():
             letters = self._code[begin:end]
             run = letters.tobytes().decode("utf-32-le", "surrogatepass")
-            vocabulary.remember(run, letters, initial=bool(initial))
+            vocabulary.remember(run, letters, after)
         return bool(count) and int(found[0, 0]) == reading.at
 
     def _read_run(self) -> Iterator[Progress]:
         """Read one run that cannot be remembered, as ``model/text/tokens.py`` does."""
         reading, batch = self._reading, self._batch
-        text = self._texts[reading.text]
+        text, tokenizer = self._texts[reading.text], batch.vocabulary.tokenizer
         base = int(self._end[reading.text]) - len(text)
         start, end = reading.at - base, reading.stop - base
-        lines = min(reading.lines, 2)
-        words = cut_long(text, start, end)
-        while piece := list(islice(words, PIECE)):
-            number_N = batch.vocabulary.numbers(piece, batch.long)
+        spans = iter(tokenizer.spans(text[start:end], tokenizer.after_stop(text, start, end)))
+        while piece := list(islice(spans, PIECE)):
             here = slice(reading.tokens, reading.tokens + len(piece))
-            size_N = batch.vocabulary.size[number_N]
-            self._word[here] = number_N
-            self._start[here] = start + np.cumsum(size_N) - size_N
-            self._lines[here] = 0
-            self._lines[reading.tokens] = lines
-            lines = 0
-            start += int(size_N.sum())
+            self._word[here] = batch.vocabulary.numbers([text[start + a : start + b] for a, b in piece], batch.long)
+            self._start[here] = [start + a for a, _ in piece]
+            self._gap[here] = 0
+            self._gap[reading.tokens] = self._take_gap()
             reading.tokens += len(piece)
             if len(piece) == PIECE:
                 yield Progress("tokenize")
-        reading.at, reading.lines = reading.stop, 0
+        reading.at = reading.stop
+
+    def _take_gap(self) -> int:
+        """What stands before the next token, as ``take_gap`` in ``text.c``."""
+        lines, spaces, self._reading.lines, self._reading.spaces = self._reading.lines, self._reading.spaces, 0, 0
+        if lines:
+            return LINE if lines == 1 else BLANK_LINE
+        return CELL if spaces >= _CONSTANTS["GAP"] else 0

@@ -27,8 +27,10 @@ from fenestra.model.network.windows import PAD, sentence_bounds, window_ids
 from fenestra.model.progress import Progress, parts
 from fenestra.model.results import Places
 from fenestra.model.tags import tag_set
+from fenestra.model.text.canonical import canonical
+from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import Splitter
-from fenestra.model.text.tokens import pieces
+from fenestra.model.text.tokens import tokenizer
 from fenestra.model.words.lexicon import UNKNOWN, number_words
 
 _REMEMBERED = 1 << 14  # words whose e(w) is kept
@@ -38,10 +40,11 @@ NAN_SCORES = "the model's scores are NaN: its weights are damaged"
 class ReferenceBatch(Batch):
     """Documents as lists of words."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language) -> None:
         super().__init__()
+        self._language = language
         self.words: list[str] = []
-        """Of all tokens."""
+        """Canonical forms of all tokens."""
 
     def documents(self) -> Iterator[tuple[int, int]]:
         """Begin and end of every document, in tokens."""
@@ -49,12 +52,12 @@ class ReferenceBatch(Batch):
 
     def read_text(self, text: str) -> Iterator[Progress]:
         """Read a raw text."""
-        starts, sizes, splitter = array("i"), array("i"), Splitter(text)
-        for words, begins in pieces(text, PIECE):
+        starts, sizes, splitter = array("i"), array("i"), Splitter(text, self._language)
+        for words, begins in tokenizer(self._language).pieces(text, PIECE):
             splitter.read(words, begins)
             starts.extend(begins)
             sizes.extend(map(len, words))
-            self.words += words
+            self.words += map(canonical, words)
             if len(words) >= PIECE:
                 yield Progress("tokenize")
         self.end_document(splitter.lengths(), Places(text, np.array(starts, np.int32), np.array(sizes, np.int32)))
@@ -68,7 +71,7 @@ class ReferenceBatch(Batch):
         words = list(chain.from_iterable(sentences))
         if not all(words):
             raise InputError("a sentence holds an empty word")
-        self.words += words
+        self.words += map(canonical, words)
         self.end_document(list(map(len, sentences)), *Places.of_words(sentences))
 
 
@@ -103,7 +106,7 @@ class Reference:
     def read(self, documents: Sequence[Document]) -> Iterator[Progress | ReferenceBatch]:
         """Read documents into batches; see :class:`fenestra.model.engine.stages.Engine`."""
         for group in grouped(documents):
-            batch = ReferenceBatch()
+            batch = ReferenceBatch(self._lexicon.language)
             for document in group:
                 if isinstance(document, str):
                     yield from batch.read_text(document)

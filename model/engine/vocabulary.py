@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
 from fenestra.model.errors import InputError
 from fenestra.model.network.context import CASE_CLASSES, case_evidence
-from fenestra.model.text.sentences import role
-from fenestra.model.text.tokens import cut
+from fenestra.model.text.canonical import canonical
+from fenestra.model.text.characters import KINDS
+from fenestra.model.text.sentences import roles
+from fenestra.model.text.tokens import tokenizer
 from fenestra.model.words.lexicon import Lexicon
 
 _WORDS = 1 << 15
@@ -36,11 +38,13 @@ class Vocabulary:
         """Start empty; memory is taken as words come in."""
         self._kernel = kernel
         self._lexicon = lexicon
+        self.tokenizer = tokenizer(lexicon.language)
+        self._role = roles(lexicon.language)
         self.most = most_words
         """Words from which it is full."""
         self.classes = CASE_CLASSES if lexicon.features.elsewhere else 1
         self.words: list[str | None] = []
-        """Text of each word; None for a long one."""
+        """Canonical form of each word; None for a long one. Several words may have the same."""
         self._numbers: dict[str | bytes, int] = {}
         self._lowered: dict[str | bytes, int] = {}
         self.vector = np.zeros(0, np.int32)
@@ -60,7 +64,7 @@ class Vocabulary:
         self.slots = np.zeros(0, np.int32)
         """Slot in the table of each (word, class), below 0 for none."""
         self._grow(1 << 10)
-        self.runs: Any = _runs(most_runs)
+        self.runs: Any = _runs(most_runs, keep_stops=lexicon.language.keep_stops)
 
     @property
     def is_full(self) -> bool:
@@ -70,7 +74,7 @@ class Vocabulary:
         return len(self.words) >= self.most or runs.runs >= runs.most_runs or no_room
 
     def numbers(self, words: Sequence[str], long: dict[int, str]) -> NDArray[np.int32]:
-        """The number of every word; ``long`` receives the text of long ones, by number.
+        """The number of every word as it stands in a text; ``long`` receives the canonical form of long ones.
 
         Raises:
             InputError: a word is empty.
@@ -80,13 +84,15 @@ class Vocabulary:
         except KeyError:
             return np.fromiter([self.number(word, long) for word in words], np.int32, len(words))
 
-    def remember(self, run: str, letters: Array, *, initial: bool) -> None:
+    def remember(self, run: str, letters: Array, after: int) -> None:
         """Split a run without white space into words, and remember it, by its code points, if there is room.
 
-        ``initial`` says whether it ends like the ``J.`` of ``J. Smith``.
+        ``after`` is as of ``Tokenizer.after_stop``.
         """
-        words = self.numbers(cut(run, initial=initial), {})
-        self._kernel.short.remember_run(self.runs, letters, len(run), initial, words, len(words))
+        spans = self.tokenizer.spans(run, after)
+        words = self.numbers([run[start:end] for start, end in spans], {})
+        starts = np.array([start for start, _ in spans], np.uint8)
+        self._kernel.short.remember_run(self.runs, letters, len(run), after, words, starts, len(words))
 
     def successor(self) -> "Vocabulary":
         """A new one, which knows nothing yet."""
@@ -103,20 +109,21 @@ class Vocabulary:
             number = len(self.words)
             if number >= len(self.vector):
                 self._grow(2 * number)
-            lowered = word.lower()
-            self.vector[number] = self._lexicon.vector_row(word) if self._lexicon.features.vectors else 0
+            form = canonical(word)
+            lowered = form.lower()
+            self.vector[number] = self._lexicon.vector_row(form) if self._lexicon.features.vectors else 0
             self.lowered[number] = self._lowered.setdefault(
                 lowered if len(lowered) <= LONG else digest(lowered), len(self._lowered)
             )
-            self.evidence[number] = case_evidence(word)
-            self.role[number] = role(word)
-            self.oov[number] = self._lexicon.is_oov(word)
+            self.evidence[number] = case_evidence(form)
+            self.role[number] = self._role(word)
+            self.oov[number] = self._lexicon.is_oov(form)
             self.size[number] = len(word)
             # Last, so that a word is known only when all is known of it, whatever interrupts this.
-            self.words.append(None if is_long else word)
+            self.words.append(None if is_long else form)
             self._numbers[key] = number
         if is_long:
-            long[number] = word
+            long[number] = canonical(word)
         return number
 
     def _grow(self, words: int) -> None:
@@ -136,7 +143,7 @@ def digest(word: str) -> bytes:
     return blake2b(word.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _runs(most: int) -> Structure:
+def _runs(most: int, *, keep_stops: bool) -> Structure:
     """An empty table of runs."""
     places = 1 << (2 * most - 1).bit_length()
     return DECLARED.structures["Runs"](
@@ -144,5 +151,6 @@ def _runs(most: int) -> Structure:
         letters_at=np.empty(most, np.int64), letters_of=np.empty(most, np.int32),
         words_at=np.empty(most, np.int64), words_of=np.empty(most, np.int32),
         letters=np.empty(_LETTERS * most, np.uint32), used_letters=0, most_letters=_LETTERS * most,
-        words=np.empty(_LETTERS * most, np.int32), used_words=0, most_words=_LETTERS * most,
+        words=np.empty(_LETTERS * most, np.int32), starts=np.empty(_LETTERS * most, np.uint8), used_words=0,
+        most_words=_LETTERS * most, kind=KINDS, keep_stops=int(keep_stops),
     )  # fmt: skip

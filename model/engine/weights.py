@@ -14,7 +14,7 @@ from fenestra.model.engine.reference import NAN_SCORES
 from fenestra.model.errors import RunError
 from fenestra.model.network.context import FEW
 from fenestra.model.network.parameters import Floats, Layer, Parameters
-from fenestra.model.words.surface import clip
+from fenestra.model.text.canonical import clip
 
 _CONSTANTS = DECLARED.constants
 _PANEL = _CONSTANTS["PANEL"]

@@ -2,37 +2,45 @@
 
 A rule and not a library: the tokens are there already, abbreviations have kept their period, and a missed break
 costs little, since training overlooks some on purpose (``training/fit/batches.py``). What the rule costs on
-running text is measured by ``python -m benchmarks.raw_text``.
+running text is measured by ``python -m benchmarks.raw_text``, and how it stands beside other splitters by
+``python -m benchmarks.segmentation``.
+
+The words that it asks for are those of the language (``language.py``). A cell of a table is a sentence, too: no name
+reaches from one cell into the next.
 """
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from fenestra.model.text.tokens import Token
-from fenestra.model.words.surface import clip
+from fenestra.model.text.canonical import canonical, clip
+from fenestra.model.text.language import Language, language
+from fenestra.model.text.tokens import LINE_ENDS, Token
 
 _STOP = re.compile(r"[.!?…。！？।؟]+")
 _CLOSERS = frozenset("'”’»)]}''")
+_CONTINUES = frozenset(",;:")
+_DASHES = re.compile(r"[‐-―-]+")
 _DATELINE = re.compile(r"\d{4}-\d\d-\d\d")  # NEW YORK 1996-08-30 | Stocks fell …
 _NUMBER = re.compile(r"[+.-]?\d")
-_OPENERS = frozenset(
-    "The A An It He She They We You I This That These Those There In On At But And For If When While As After Before "
-    "However His Her Its Their Our My No Not Some Many Most All One What Who Why How Where".split()
-)
-_CLOCKS = frozenset(("AM", "PM"))  # of a time of day
 _SHORT_LINE = 50  # characters; a shorter line did not end because the page was full
-
+_PARAGRAPH = "\u2029"
+_GAP = 3  # spaces or more part the cells of a table, and so does a tab
+_FEW_WORDS = 2  # of a line; with fewer before them, initials are the end of a name: Moss J. K.
 
 # What there is to know of a word here, as bits.
 _ENDS, _ABBREVIATED, _DATE, _COUNTS = 1, 2, 4, 8  # may end a sentence: always, or by what stands around it
 _MAY_END = _ENDS | _ABBREVIATED | _DATE | _COUNTS
 _CLOSES, _QUOTE, _SMALL, _CAPITAL, _OPENS, _LOUD, _COMMA, _CLOCK = 16, 32, 64, 128, 256, 512, 1024, 2048
+_BEFORE_NAME, _DASH, _SHORTENED, _CONTINUING = 4096, 8192, 16384, 32768
 _REMEMBERED = 1 << 14
 _SHORT_WORD = 48  # characters; of longer words the ends are enough
 
+# What stands between two tokens.
+LINE, BLANK_LINE, CELL = 1, 2, 4
 
-def sentence_lengths(text: str, tokens: Sequence[Token]) -> list[int]:
+
+def sentence_lengths(text: str, tokens: Sequence[Token], of: Language | None = None) -> list[int]:
     """Part the tokens of a text into sentences.
 
     >>> from fenestra.model.text.tokens import tokenize
@@ -40,60 +48,115 @@ def sentence_lengths(text: str, tokens: Sequence[Token]) -> list[int]:
     >>> sentence_lengths(text, tokenize(text))
     [5, 3]
 
+    Args:
+        text: any text.
+        tokens: its tokens, in order.
+        of: its language; English when omitted.
+
     Returns:
         How many tokens each sentence has; they add up to ``len(tokens)``.
     """
-    splitter = Splitter(text)
+    splitter = Splitter(text, of or language())
     splitter.read([token.text for token in tokens], [token.start for token in tokens])
     return splitter.lengths()
+
+
+def gap(between: str) -> int:
+    r"""What white space between two tokens says: a line's end, a blank line, a cell's end, or 0 for nothing.
+
+    >>> [gap(between) for between in (" ", "\n", "\r\n", "\n\n", "\t", "    ")]
+    [0, 1, 1, 2, 4, 4]
+    """
+    if len(between) < 2 and between != "\t" and between not in LINE_ENDS:
+        return 0
+    lines = sum(map(between.count, LINE_ENDS)) - between.count("\r\n") + between.count(_PARAGRAPH)
+    if lines:
+        return LINE if lines == 1 else BLANK_LINE
+    return CELL if "\t" in between or sum(map(str.isspace, between)) >= _GAP else 0
 
 
 class Splitter:
     """Parts a text into sentences while its tokens come in."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, of: Language) -> None:
         self._text = text
-        self._has_lines = "\n" in text
+        self._role = roles(of)
         self._begins: list[int] = []
         self._count = 0
         self._end = 0  # of the last token, in characters
         self._line = 0  # where the first token of the line starts
+        self._line_words = 0  # words of the line or cell, initials and stops not counted
         self._roles = (0, 0)  # of the last token but one, and of the last
         self._word = 0  # role of the last token that closes nothing
         self._opened = False  # whether a straight quotation mark is open
         self._place = -1  # where words in capitals began that could name a dateline's place; -1 none, 0 they cannot
+        self._dash = -1  # a dash behind a full stop: what follows tells whether a sentence begins with it; -1 none
 
     def read(self, words: Sequence[str], starts: Sequence[int]) -> None:
         """Take the next tokens of the text: what they are, and where they start."""
-        short = words if max(map(len, words), default=0) <= _SHORT_WORD else map(clip, words)
-        for word, start, role in zip(words, starts, map(_role, short), strict=True):
-            lines = self._text.count("\n", self._end, start) if self._has_lines and self._count else 0
-            if lines > 1:
+        text = self._text
+        for word, start in zip(words, starts, strict=True):
+            role, between = self._role(word), 0
+            if self._count and start > self._end:
+                between = gap(text[self._end : start])
+            if between == BLANK_LINE:
                 self._opened = False
-            if role & _QUOTE and self._quote_closes(start):
-                role |= _CLOSES
-            if role & _CLOCK and not self._roles[1] & _COUNTS:
-                role &= ~(_CLOCK | _SMALL)  # PM Modi, I AM: no time of day
-            if self._count and (
-                (lines and (lines > 1 or self._line_ends(role))) or (self._word > 0 and self._stops(role))
-            ):
-                self._begins.append(self._count)
+            role = self._settle(word, role, start)
+            self._find_end(between, role)
             self._find_dateline(role)
-            if lines:
-                self._line = start
-            if not role & _CLOCK:  # AM and PM belong to the number before them
-                if not role & _CLOSES or not self._count:
-                    self._word = role & _MAY_END
-                else:
-                    self._word &= _ENDS  # only a full stop reaches through what closes after it
-                self._roles = (self._roles[1], role)
+            if between:
+                self._line, self._line_words = start, 0
+            self._move_on(role)
             self._end = start + len(word)
-            self._count += 1
 
     def lengths(self) -> list[int]:
         """How many tokens each sentence has of what was read so far; they add up to all of them."""
-        ends = [*self._begins, self._count] if self._count else []
-        return [end - begin for begin, end in zip([0, *self._begins], ends, strict=False)]
+        begins = [*self._begins, self._dash] if self._dash >= 0 else self._begins
+        ends = [*begins, self._count] if self._count else []
+        return [end - begin for begin, end in zip([0, *begins], ends, strict=False)]
+
+    def _find_end(self, between: int, role: int) -> None:
+        """End the sentence before the next token, or before a dash that was the last one."""
+        if self._dash >= 0 and (not role & _SMALL or between):
+            self._begins.append(self._dash)
+        self._dash = -1
+        if self._count and ((between and self._parts(between, role)) or self._stops(role)):
+            self._begins.append(self._count)
+        elif self._count and role & _DASH and self._stops(role & ~_DASH):
+            self._dash = self._count
+
+    def _move_on(self, role: int) -> None:
+        self._line_words += not role & (_BEFORE_NAME | _ENDS)
+        if not role & _CLOCK:  # AM and PM belong to the number before them
+            if not role & _CLOSES or not self._count:
+                self._word = role & _MAY_END
+            else:
+                self._word &= _ENDS  # only a full stop reaches through what closes after it
+            self._roles = (self._roles[1], role)
+        self._count += 1
+
+    def _settle(self, word: str, role: int, start: int) -> int:
+        """The role of a word that means one thing or another by what stands around it."""
+        before = self._roles[1]
+        if role & _QUOTE and self._quote_closes(start):
+            role |= _CLOSES
+        if role & _CLOCK and not before & _COUNTS:
+            role &= ~(_CLOCK | _SMALL)  # PM Modi, I AM: no time of day
+        if role & _ENDS:
+            role = self._settle_stop(word, role, start)
+        if role & _OPENS and role & _SHORTENED and self._text[start + len(word) : start + len(word) + 1] == ".":
+            role &= ~_OPENS  # А. С. Пушкин
+        return role
+
+    def _settle_stop(self, word: str, role: int, start: int) -> int:
+        """The role of what may end a sentence: nothing, if it counts (``1. Moss``) or leans on what follows (``.com``)."""
+        before, is_free = self._roles[1], start > self._end or not self._count
+        if is_free:
+            return role & ~_ENDS if self._text[start + len(word) : start + len(word) + 1].strip() else role
+        if word == "." and before & _SHORTENED:  # г. Казань, where every stop is a token
+            return _ABBREVIATED | before & _BEFORE_NAME
+        counts = before & _COUNTS and self._count - (self._begins[-1] if self._begins else 0) == 1
+        return role & ~_ENDS if word == "." and counts else role
 
     def _quote_closes(self, start: int) -> bool:
         """Whether a straight quotation mark closes.
@@ -119,13 +182,23 @@ class Splitter:
                 self._begins.append(self._place)
             self._place = -1
 
-    def _line_ends(self, following: int) -> bool:
-        """Whether a single line break ends a sentence: after a short line, unless the next goes on in lower case."""
-        return self._end - self._line <= _SHORT_LINE and not following & _SMALL
+    def _parts(self, between: int, following: int) -> bool:
+        r"""Whether a line's end or a cell's end is the end of a sentence.
+
+        A blank line is one. A line's end is one after a short line, unless the next goes on in lower case. Between a
+        title or an initial and the name that follows there is none: ``met Mr.\nIto``.
+        """
+        if between == BLANK_LINE:
+            return True
+        if self._roles[1] & _BEFORE_NAME and following & _CAPITAL and self._line_words >= _FEW_WORDS:
+            return False
+        return between == CELL or (self._end - self._line <= _SHORT_LINE and not following & _SMALL)
 
     def _stops(self, following: int) -> bool:
         """Whether what was read ends a sentence that the next token could follow."""
-        if following & (_SMALL | _CLOSES | _ENDS):  # of several stops the last one counts
+        # Of several stops the last one counts; nothing begins small, with a comma, or with what closes. Whether a
+        # sentence begins with a dash is settled by what comes behind it.
+        if not self._word or following & (_SMALL | _CLOSES | _ENDS | _CONTINUING | _DASH):
             return False
         if self._word & _ENDS:
             return True
@@ -136,26 +209,47 @@ class Splitter:
         return bool(following & _CAPITAL and row)
 
 
-def role(word: str) -> int:
-    """What a word could be to the sentences around it, as bits; of a long word only its ends are looked at."""
-    return _role(clip(word) if len(word) > _SHORT_WORD else word)
+class Roles:
+    """What a word of a language could be to the sentences around it."""
+
+    def __init__(self, of: Language) -> None:
+        stop = "." if of.keep_stops else ""
+        self._openers, self._clocks = frozenset(of.openers), frozenset(of.clocks)
+        self._titles = frozenset(title + stop for title in of.titles)
+        self._shortened = frozenset() if of.keep_stops else frozenset((*of.titles, *of.abbreviations, *of.numbered))
+        self._keep_stops = of.keep_stops
+        self._known = lru_cache(_REMEMBERED)(self._of)
+
+    def __call__(self, word: str) -> int:
+        """Its role, as bits; of a long word only its ends are looked at."""
+        return self._known(clip(canonical(word)) if len(word) > _SHORT_WORD else word)
+
+    def _of(self, surface: str) -> int:
+        word = canonical(surface)
+        initial = word[:-1] if self._keep_stops and word.endswith(".") else "" if self._keep_stops else word
+        is_initial = len(initial) == 1 and initial.isupper()
+        facts = {
+            _ENDS: _STOP.fullmatch(word),
+            _ABBREVIATED: word.endswith("."),
+            _DATE: _DATELINE.fullmatch(word),
+            _COUNTS: _NUMBER.match(word),
+            _CLOSES: word in _CLOSERS,
+            _QUOTE: word == '"',
+            _SMALL: word[0].islower() or word in self._clocks,
+            _CAPITAL: word[0].isupper(),
+            _OPENS: word in self._openers,
+            _LOUD: len(word) > 1 and word[0].isupper() and word.isupper(),
+            _COMMA: word == ",",
+            _CLOCK: word in self._clocks,
+            _BEFORE_NAME: is_initial or word in self._titles,
+            _DASH: _DASHES.fullmatch(word),
+            _SHORTENED: word in self._shortened or (is_initial and not self._keep_stops),
+            _CONTINUING: word in _CONTINUES,
+        }
+        return sum(bit for bit, holds in facts.items() if holds)
 
 
-@lru_cache(_REMEMBERED)
-def _role(word: str) -> int:
-    """What a word could be to the sentences around it."""
-    facts = {
-        _ENDS: _STOP.fullmatch(word),
-        _ABBREVIATED: word.endswith("."),
-        _DATE: _DATELINE.fullmatch(word),
-        _COUNTS: _NUMBER.match(word),
-        _CLOSES: word in _CLOSERS,
-        _QUOTE: word == '"',
-        _SMALL: word[0].islower() or word in _CLOCKS,
-        _CAPITAL: word[0].isupper(),
-        _OPENS: word in _OPENERS,
-        _LOUD: len(word) > 1 and word[0].isupper() and word.isupper(),
-        _COMMA: word == ",",
-        _CLOCK: word in _CLOCKS,
-    }
-    return sum(bit for bit, holds in facts.items() if holds)
+@lru_cache(64)
+def roles(of: Language) -> Roles:
+    """The roles of a language's words."""
+    return Roles(of)

@@ -23,11 +23,16 @@ static inline int is_space(uint32_t c) {
 /* The same for Python, which tests it. */
 API int32_t is_whitespace(uint32_t code_point) { return is_space(code_point); }
 
+/* Whether a line ends at a character; one of "\r\n" does not count. */
+static inline int is_line_end(uint32_t c) {
+    return (c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == PARAGRAPH;
+}
+
 /* ── The table of runs ── */
 
-/* A hash of a run: letters (count) and whether it ends with an initial. */
-static uint64_t hash_run(const uint32_t *letters, int64_t count, int initial) {
-    uint64_t h = 0x9e3779b97f4a7c15u + (uint64_t)initial;
+/* A hash of a run: letters (count), and what follows it (NOTHING_FOLLOWS …). */
+static uint64_t hash_run(const uint32_t *letters, int64_t count, int after) {
+    uint64_t h = 0x9e3779b97f4a7c15u + (uint64_t)after;
     for (int64_t i = 0; i < count; i++) {
         h = (h ^ letters[i]) * 0xff51afd7ed558ccdu;
         h ^= h >> 32;
@@ -51,15 +56,16 @@ static int32_t find_run(const Runs *runs, const uint32_t *letters, int64_t count
 /* Store a run and its words; 0 if there is no room or the run is too long.
  *
  * letters  (count) its code points
- * initial  whether it ends with an initial: such a run is split otherwise, so it is stored apart
+ * after    what follows it (NOTHING_FOLLOWS …): a run may be split otherwise, so it is stored apart
  * words    (words_of) numbers of the words that it is split into
+ * starts   (words_of) where in the run each of them starts
  */
-API int32_t remember_run(Runs *runs, const uint32_t *letters, int64_t count, int32_t initial, const int32_t *words,
-                         int64_t words_of) {
+API int32_t remember_run(Runs *runs, const uint32_t *letters, int64_t count, int32_t after, const int32_t *words,
+                         const uint8_t *starts, int64_t words_of) {
     if (count > LONGEST_RUN || runs->runs >= runs->most_runs || runs->used_letters + count > runs->most_letters ||
         runs->used_words + words_of > runs->most_words)
         return 0;
-    uint64_t hash = hash_run(letters, count, initial);
+    uint64_t hash = hash_run(letters, count, after);
     if (find_run(runs, letters, count, hash) >= 0) return 1;
 
     /* take the first free place from the hash's on, and the next number */
@@ -77,6 +83,7 @@ API int32_t remember_run(Runs *runs, const uint32_t *letters, int64_t count, int
     runs->words_at[run] = runs->used_words;
     runs->words_of[run] = (int32_t)words_of;
     memcpy(runs->words + runs->used_words, words, (size_t)words_of * sizeof *words);
+    memcpy(runs->starts + runs->used_words, starts, (size_t)words_of * sizeof *starts);
     runs->used_words += words_of;
     return 1;
 }
@@ -90,54 +97,111 @@ static inline int64_t run_end(const uint32_t *code_points, int64_t begin, int64_
     return end;
 }
 
-/* Whether a run ends with an initial, like the "J." of "J. Smith": the one split that depends on what follows the run.
- * −1 if the next character is not ASCII: only Python knows its case. */
-static int ends_with_initial(const uint32_t *code_points, int64_t begin, int64_t end, int64_t limit) {
-    /* the run ends with a capital of ASCII and a full stop … */
-    if (code_points[end - 1] != '.' || end - begin < 2 || code_points[end - 2] < 'A' || code_points[end - 2] > 'Z')
-        return 0;
-    /* … and one space and a capital follow it */
-    if (end + 1 >= limit || code_points[end] != ' ') return 0;
-    uint32_t next = code_points[end + 1];
-    return next < 0x80 ? next >= 'A' && next <= 'Z' : -1;
+/* The KIND_ bits of a character; −1 beyond the table, where only Python knows them. */
+static inline int kind_of(const Runs *runs, uint32_t c) { return c < KINDS ? runs->kind[c] : -1; }
+
+/* What follows the full stop at the end of a run, if that decides whether the stop belongs to the word before: as
+ * Tokenizer.after_stop in model/text/tokens.py, where it is explained.
+ *
+ * text_begin, limit  of the text
+ * role_of_word       (words) ROLE_… bits
+ * Returns NOTHING_FOLLOWS, NAME_FOLLOWS or NUMBER_FOLLOWS; or −1 if only Python can tell.
+ */
+static int after_stop(const Runs *runs, const uint32_t *code_points, int64_t text_begin, int64_t begin, int64_t end,
+                      int64_t limit, const uint16_t *role_of_word) {
+    if (code_points[end - 1] != '.' || !runs->keep_stops) return NOTHING_FOLLOWS;
+
+    /* what follows: a number? */
+    int64_t after = end, lines = 0;
+    while (after < limit && is_space(code_points[after])) lines += is_line_end(code_points[after++]);
+    uint32_t following = after < limit && lines < 2 ? code_points[after] : 0;
+    if (after > end && following >= '0' && following <= '9') return NUMBER_FOLLOWS;
+
+    /* a single capital before the stop? */
+    if (end - begin < 2) return NOTHING_FOLLOWS;
+    int kind = kind_of(runs, code_points[end - 2]);
+    if (kind < 0 || kind & (KIND_MARK | KIND_INVISIBLE)) return -1;
+    if (!(kind & KIND_UPPER)) return NOTHING_FOLLOWS;
+
+    /* it is an initial before a letter, unless that begins a word that opens sentences */
+    int next = following ? kind_of(runs, following) : 0;
+    if (next < 0) return -1;
+    if (next & KIND_LETTER) {
+        if (!(next & KIND_UPPER) || (after + 1 < limit && code_points[after + 1] == '.')) return NAME_FOLLOWS;
+        int64_t count = run_end(code_points, after, limit) - after;
+        if (count > LONGEST_RUN) return -1;
+        int32_t run = find_run(runs, code_points + after, count, hash_run(code_points + after, count, NOTHING_FOLLOWS));
+        if (run < 0 || !runs->words_of[run]) return -1;
+        if (!(role_of_word[runs->words[runs->words_at[run]]] & ROLE_OPENER)) return NAME_FOLLOWS;
+    }
+
+    /* … and behind another initial wherever it stands */
+    int64_t before = end - 3;
+    while (before >= text_begin && is_space(code_points[before])) before--;
+    if (before < text_begin + 1 || code_points[before] != '.') return NOTHING_FOLLOWS;
+    kind = kind_of(runs, code_points[before - 1]);
+    if (kind < 0) return -1;
+    if (!(kind & KIND_UPPER)) return NOTHING_FOLLOWS;
+    if (before == text_begin + 1) return NAME_FOLLOWS;
+    kind = kind_of(runs, code_points[before - 2]);
+    return kind < 0 ? -1 : kind & KIND_OF_WORD ? NOTHING_FOLLOWS : NAME_FOLLOWS;
+}
+
+/* Skip white space from `at` on, and note in `reading` what it says: line breaks, and spaces, of which a tab counts for
+ * GAP. Returns where it ends. */
+static inline int64_t skip_space(const uint32_t *code_points, int64_t at, int64_t limit, Reading *reading) {
+    for (; at < limit && is_space(code_points[at]); at++) {
+        uint32_t c = code_points[at];
+        reading->spaces += c == '\t' ? GAP : 1;
+        if (is_line_end(c)) reading->lines += c == PARAGRAPH ? 2 : !(c == '\r' && at + 1 < limit && code_points[at + 1] == '\n');
+    }
+    return at;
+}
+
+/* What stood between two tokens, and the counts back to 0. */
+static inline uint8_t take_gap(Reading *reading) {
+    int64_t lines = reading->lines, spaces = reading->spaces;
+    reading->lines = reading->spaces = 0;
+    if (lines) return lines == 1 ? GAP_LINE : GAP_BLANK_LINE;
+    return spaces >= GAP ? GAP_CELL : 0;
 }
 
 /* Read on, from text to text, until all is read, the room for tokens could run out, or a run is not in the table.
  *
  * code_points     (end_P[P − 1]) of all texts, end to end
  * end_P           (P) one past each text, P = texts
- * size_of_word    (words) code points of each word
+ * role_of_word    (words) ROLE_… bits
  * reading         where to begin, and, afterwards, where it stopped
  * word_T          (room) number of each token's word
  * start_T         (room) where the token starts in its text, in code points
- * lines_T         (room) line breaks before the token: 0, 1, or 2 for more
+ * gap_T           (room) what stands before the token: GAP_LINE …, or 0
  * tokens_until_P  (P) tokens of all texts up to each one's end, for the texts that were finished
  * Returns READ_ALL, READ_FULL or READ_UNKNOWN_RUN.
  */
 API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                       const int32_t *size_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
-                       uint8_t *lines_T, int64_t room, int64_t *tokens_until_P) {
-    int64_t at = reading->at, text = reading->text, tokens = reading->tokens, breaks = reading->lines;
+                       const uint16_t *role_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
+                       uint8_t *gap_T, int64_t room, int64_t *tokens_until_P) {
+    int64_t at = reading->at, text = reading->text, tokens = reading->tokens;
     int32_t stopped = READ_ALL;
     while (text < texts) {
-        /* skip white space, counting line breaks; at its end, go on to the next text */
+        /* skip white space; at its end, go on to the next text */
         int64_t limit = end_P[text], text_begin = text ? end_P[text - 1] : 0;
-        while (at < limit && is_space(code_points[at])) breaks += code_points[at++] == '\n';
+        at = skip_space(code_points, at, limit, reading);
         if (at >= limit) {
             tokens_until_P[text++] = tokens;
-            breaks = 0;
+            take_gap(reading);
             continue;
         }
 
         /* look the run up */
         int64_t end = run_end(code_points, at, limit), count = end - at;
-        int initial = ends_with_initial(code_points, at, end, limit);
+        int after = after_stop(runs, code_points, text_begin, at, end, limit, role_of_word);
         int32_t run = -1;
-        if (count <= LONGEST_RUN && initial >= 0)
-            run = find_run(runs, code_points + at, count, hash_run(code_points + at, count, initial));
+        if (count <= LONGEST_RUN && after >= 0)
+            run = find_run(runs, code_points + at, count, hash_run(code_points + at, count, after));
         if (run < 0) {
             reading->stop = end;
-            reading->undecided = initial < 0;
+            reading->undecided = after < 0;
             stopped = READ_UNKNOWN_RUN;
             break;
         }
@@ -147,51 +211,50 @@ API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int6
             break;
         }
 
-        /* copy the words of the run to the tokens; line breaks stand before the first of them */
-        const int32_t *word = runs->words + runs->words_at[run]; /* (words) */
-        int32_t start = (int32_t)(at - text_begin);
+        /* copy the words of the run to the tokens; the gap stands before the first of them */
+        const int32_t *word = runs->words + runs->words_at[run];    /* (words) */
+        const uint8_t *start = runs->starts + runs->words_at[run]; /* (words) */
+        int32_t run_begin = (int32_t)(at - text_begin);
         for (int32_t i = 0; i < words; i++) {
             word_T[tokens] = word[i];
-            start_T[tokens] = start;
-            lines_T[tokens++] = i ? 0 : (uint8_t)(breaks > 2 ? 2 : breaks);
-            start += size_of_word[word[i]];
+            start_T[tokens] = run_begin + start[i];
+            gap_T[tokens++] = i ? 0 : take_gap(reading);
         }
-        breaks = 0;
         at = end;
     }
     reading->at = at;
     reading->text = text;
     reading->tokens = tokens;
-    reading->lines = breaks;
     return stopped;
 }
 
 /* List runs ahead that are not in the table but could be, so that many are split in one go.
  *
- * code_points, end_P  as of read_texts
- * reading             where to begin
- * found               (most, 3) begin, end and whether it ends with an initial, of each run
- * distance            code points to look ahead
+ * code_points, end_P, role_of_word  as of read_texts
+ * reading                           where to begin
+ * found                             (most, 3) begin, end and what follows (NOTHING_FOLLOWS …), of each run
+ * distance                          code points to look ahead
  * Returns how many were found.
  */
 API int64_t unknown_runs(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                         const Reading *reading, int64_t *found, int64_t most, int64_t distance) {
+                         const uint16_t *role_of_word, const Reading *reading, int64_t *found, int64_t most,
+                         int64_t distance) {
     int64_t at = reading->at, count = 0, until = at + distance;
     for (int64_t text = reading->text; text < texts && count < most && at < until; text++) {
-        int64_t limit = end_P[text];
+        int64_t limit = end_P[text], text_begin = text ? end_P[text - 1] : 0;
         while (at < limit && at < until && count < most) {
             /* the next run */
             while (at < limit && is_space(code_points[at])) at++;
             if (at >= limit) break;
             int64_t end = run_end(code_points, at, limit);
-            int initial = ends_with_initial(code_points, at, end, limit);
+            int after = after_stop(runs, code_points, text_begin, at, end, limit, role_of_word);
 
             /* list it if it is short enough for the table, clear in its ending, and not stored */
-            if (end - at <= LONGEST_RUN && initial >= 0 &&
-                find_run(runs, code_points + at, end - at, hash_run(code_points + at, end - at, initial)) < 0) {
+            if (end - at <= LONGEST_RUN && after >= 0 &&
+                find_run(runs, code_points + at, end - at, hash_run(code_points + at, end - at, after)) < 0) {
                 found[3 * count] = at;
                 found[3 * count + 1] = end;
-                found[3 * count++ + 2] = initial;
+                found[3 * count++ + 2] = after;
             }
             at = end;
         }
@@ -204,18 +267,21 @@ API int64_t unknown_runs(const Runs *runs, const uint32_t *code_points, const in
 /* ── Sentences ──
  *
  * A state machine over the roles of words, the same as Splitter in model/text/sentences.py, where the rules are
- * explained; quote_closes, line_ends and stops are methods of it.
+ * explained; quote_closes, parts and stops are methods of it.
  */
 
 typedef struct {
     int role, role_before;  /* of the last token and of the one before it; AM and PM do not count */
     int stop;               /* ROLE_MAY_END bits of the last token that is not a closing mark */
     int quote_open;         /* whether a straight quotation mark is open */
-    int64_t line_start;     /* of the first token of the line, in code points of the text */
+    int64_t line_start;     /* of the first token of the line or cell, in code points of the text */
+    int64_t line_words;     /* tokens of it; initials, titles and stops do not count */
     int64_t token_end;      /* of the last token, in code points of the text */
     int64_t sentence;       /* the first token of the sentence */
     int64_t place;          /* the first of the words in capitals that could be a dateline's place; −1 if there is no
                                such word, 0 if they cannot be a place */
+    int64_t dash;           /* a dash behind a full stop, which begins a sentence unless lower case follows; −1 if the
+                               last token is none */
 } Splitter;
 
 /* Whether a straight quotation mark closes: it is attached to the word that it belongs to. With white space on both
@@ -226,15 +292,17 @@ static inline int quote_closes(Splitter *s, int space_before, int space_after) {
     return closes;
 }
 
-/* Whether a single line break ends the sentence: after a short line, unless the next word starts in lower case. */
-static inline int line_ends(const Splitter *s, int next) {
-    return s->token_end - s->line_start <= SHORT_LINE && !(next & ROLE_LOWER);
+/* Whether a gap that is a line's or a cell's end ends the sentence; not between a title or initial and a name. */
+static inline int parts(const Splitter *s, int gap, int next) {
+    if (gap == GAP_BLANK_LINE) return 1;
+    if (s->role & ROLE_BEFORE_NAME && next & ROLE_CAPITAL && s->line_words >= FEW_WORDS) return 0;
+    return gap == GAP_CELL || (s->token_end - s->line_start <= SHORT_LINE && !(next & ROLE_LOWER));
 }
 
 /* Whether what was read ends a sentence that the next word could follow. */
 static inline int stops(const Splitter *s, int next) {
-    /* of several stops the last one counts, and lower case continues a sentence */
-    if (!s->stop || next & (ROLE_LOWER | ROLE_CLOSES | ROLE_ENDS)) return 0;
+    /* of several stops the last one counts; nothing begins in lower case, with a comma, or with a closing mark */
+    if (!s->stop || next & (ROLE_LOWER | ROLE_CLOSES | ROLE_ENDS | ROLE_CONTINUING | ROLE_DASH)) return 0;
     if (s->stop & ROLE_ENDS) return 1;
     if (s->stop & ROLE_ABBREVIATED && next & ROLE_OPENER) return 1;
     /* before a capital: a date, or two numbers in a row, end a dateline or the row of a table */
@@ -250,6 +318,7 @@ static inline void move_on(Splitter *s, int64_t token, int role, int is_first) {
     } else if (!(role & (ROLE_CAPITAL | ROLE_COMMA))) {
         s->place = -1;
     }
+    s->line_words += !(role & (ROLE_BEFORE_NAME | ROLE_ENDS));
     /* AM and PM belong to the number before them; only a full stop reaches through what closes after it */
     if (!(role & ROLE_CLOCK)) {
         s->stop = !(role & ROLE_CLOSES) || is_first ? role & ROLE_MAY_END : s->stop & ROLE_ENDS;
@@ -260,38 +329,60 @@ static inline void move_on(Splitter *s, int64_t token, int role, int is_first) {
 
 /* Split the tokens of texts into sentences.
  *
- * code_points, end_P, tokens_until_P, word_T, start_T, lines_T, size_of_word  as of read_texts
- * role_of_word  (words) ROLE_… bits
- * length_S      (T) receives the tokens of each sentence
- * sentences_P   (P) receives the sentences of each text
+ * code_points, end_P, tokens_until_P, word_T, start_T, gap_T, role_of_word  as of read_texts
+ * size_of_word  (words) code points of each word
+ * length_S     (T) receives the tokens of each sentence
+ * sentences_P  (P) receives the sentences of each text
  * Returns S.
  */
 API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, int64_t texts,
                             const int64_t *tokens_until_P, const int32_t *word_T, const int32_t *start_T,
-                            const uint8_t *lines_T, const int32_t *size_of_word, const uint16_t *role_of_word,
+                            const uint8_t *gap_T, const int32_t *size_of_word, const uint16_t *role_of_word,
                             int64_t *length_S, int64_t *sentences_P) {
     int64_t sentences = 0, token = 0;
     for (int64_t text = 0; text < texts; text++) {
         int64_t text_begin = text ? end_P[text - 1] : 0, text_size = end_P[text] - text_begin;
+        const uint32_t *letters = code_points + text_begin; /* (text_size) */
         int64_t first = token, sentences_before = sentences;
-        Splitter s = {.sentence = first, .place = -1};
+        Splitter s = {.sentence = first, .place = -1, .dash = -1};
         for (; token < tokens_until_P[text]; token++) {
-            int role = role_of_word[word_T[token]], breaks = token > first ? lines_T[token] : 0;
-            int64_t start = start_T[token];
+            int role = role_of_word[word_T[token]], gap = token > first ? gap_T[token] : 0;
+            int64_t start = start_T[token], end = start + size_of_word[word_T[token]];
 
-            /* settle the role of a quotation mark, and of an AM or PM that is not a time of day: PM Modi, I AM */
-            if (breaks > 1) s.quote_open = 0;
+            /* settle the role of a quotation mark, and of an AM or PM that is not a time of day: PM Modi, I AM; where
+             * every stop is a token, of the stop of an abbreviation, and of an initial that is also a word; and of a stop that
+             * counts (1. Moss) or leans on what follows (.com) */
+            if (gap == GAP_BLANK_LINE) s.quote_open = 0;
             if (role & ROLE_QUOTE) {
                 int space_before = token == first || start > s.token_end;
-                int space_after = start + 1 >= text_size || is_space(code_points[text_begin + start + 1]);
+                int space_after = start + 1 >= text_size || is_space(letters[start + 1]);
                 if (quote_closes(&s, space_before, space_after)) role |= ROLE_CLOSES;
             }
             if (role & ROLE_CLOCK && !(s.role & ROLE_NUMBER)) role &= ~(ROLE_CLOCK | ROLE_LOWER);
+            if (role & ROLE_ENDS) {
+                int is_free = token == first || start > s.token_end, is_stop = end == start + 1 && letters[start] == '.';
+                int leans_on_next = is_free && end < text_size && !is_space(letters[end]);
+                int counts = !is_free && is_stop && s.role & ROLE_NUMBER && token - s.sentence == 1;
+                if (!is_free && is_stop && s.role & ROLE_SHORTENED)
+                    role = ROLE_ABBREVIATED | (s.role & ROLE_BEFORE_NAME);
+                else if (leans_on_next || counts)
+                    role &= ~ROLE_ENDS;
+            }
+            if (role & ROLE_OPENER && role & ROLE_SHORTENED && end < text_size && letters[end] == '.')
+                role &= ~ROLE_OPENER;
 
-            /* end the sentence before this token, at a blank line, a short line or a stop … */
-            if (token > first && ((breaks && (breaks > 1 || line_ends(&s, role))) || stops(&s, role))) {
+            /* end the sentence before a dash that was read … */
+            if (s.dash >= 0 && (!(role & ROLE_LOWER) || gap)) {
+                length_S[sentences++] = s.dash - s.sentence;
+                s.sentence = s.dash;
+            }
+            s.dash = -1;
+            /* … before this token, at a blank line, a short line, a cell or a stop … */
+            if (token > first && ((gap && parts(&s, gap, role)) || stops(&s, role))) {
                 length_S[sentences++] = token - s.sentence;
                 s.sentence = token;
+            } else if (token > first && role & ROLE_DASH && stops(&s, role & ~ROLE_DASH)) {
+                s.dash = token;
             }
             /* … and before the place of a dateline, which only its date shows: LONGYEAR , Norway 1996-08-30 */
             if (role & ROLE_DATE && s.place > s.sentence) {
@@ -299,9 +390,16 @@ API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, i
                 s.sentence = s.place;
             }
 
+            if (gap) {
+                s.line_start = start;
+                s.line_words = 0;
+            }
             move_on(&s, token, role, token == first);
-            if (breaks) s.line_start = start;
-            s.token_end = start + size_of_word[word_T[token]];
+            s.token_end = end;
+        }
+        if (s.dash >= 0) {
+            length_S[sentences++] = s.dash - s.sentence;
+            s.sentence = s.dash;
         }
         if (token > s.sentence) length_S[sentences++] = token - s.sentence;
         sentences_P[text] = sentences - sentences_before;

@@ -1,17 +1,36 @@
 """Text into tokens that remember where they came from, in the manner of the Penn Treebank.
 
-The tagger was trained on text that people split by hand, so raw text is split the way they did:
-punctuation stands alone, ``'s`` and ``n't`` come off their word, hyphens hold, abbreviations keep their period.
-One compiled expression does the work. Every repetition in it is over a class that the next item cannot
-match, or is bounded, so the time is linear in the text whatever it holds.
+The tagger was trained on text that people split by hand, so raw text is split the way they did: punctuation stands
+alone, ``'s`` and ``n't`` come off their word, hyphens hold, abbreviations keep their period where it is customary.
+Runs of characters between white space are split in their canonical form (``canonical.py``), and every token keeps the
+place of what stands in the text. One compiled expression does the work. Every repetition in it is over a class that the
+next item cannot match, or is bounded, so the time is linear in the text whatever it holds.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import groupby
 from typing import NamedTuple
+
+from fenestra.model.text.canonical import canonical, canonicalise
+from fenestra.model.text.characters import (
+    INVISIBLE,
+    LETTERS,
+    LOWER,
+    MARKS,
+    RAISED,
+    UNSPACED,
+    UPPER,
+    WORD,
+    is_letter,
+    is_mark,
+    is_of_word,
+    is_upper,
+)
+from fenestra.model.text.language import Language, language
+
+Span = tuple[int, int]
+"""Start and end, in code points."""
 
 
 class Token(NamedTuple):
@@ -22,130 +41,175 @@ class Token(NamedTuple):
     end: int
 
 
-def _combining_marks() -> str:
-    r"""Code points of the first two planes that modify the character before them, as ranges of a regex class.
-
-    Python's ``\w`` leaves them out, which would cut Hindi words and decomposed accents to pieces.
-    """
-    marks = (code for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M")
-    ranges = []
-    for _, run in groupby(enumerate(marks), key=lambda pair: pair[1] - pair[0]):
-        codes = [code for _, code in run]
-        ranges.append(f"{chr(codes[0])}-{chr(codes[-1])}")
-    return "".join(ranges)
-
-
-_MARKS = _combining_marks()
-_WORD = rf"[\w{_MARKS}\u200c\u200d]"
-_LETTER = r"[^\W\d_]"
-_GLUE = rf"[{_MARKS}\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
-_ABBREVIATIONS = (
-    "Mr Mrs Ms Dr Prof Rev Hon St ST Mt Ft Sgt Capt Cpl Lt Col Gen Adm Maj Gov Sen Rep Pres Messrs Mme Mlle "
-    "Inc Corp Ltd Co Bros Cos Assn Dept Univ Intl Natl Plc Jr Sr Esq PhD Ph.D M.D "
-    "Jan Feb Mar Apr Jun Jul Aug Sept Sep Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun "
-    "Ave Blvd Rd No Nos vs etc cf al approx est ca Fig Vol Ed eds pp Ala Ariz Ark Calif Colo Conn Fla Ga "
-    "Ill Ind Kan La Mass Md Mich Minn Miss Mo Mont Neb Nev Okla Ore Pa Penn Tenn Tex Va Vt Wash Wis Wyo"
-).split()
-_ALWAYS_ABBREVIATED = "|".join(re.escape(a) for a in sorted(_ABBREVIATIONS, key=len, reverse=True))
-
-_PATTERN = re.compile(
-    rf"""
-      (?:https?://|www\.)[^\s<>"]*[^\s<>".,;:!?')\]}}]          # an address on the web
-    | [\w.+-]{{1,64}}@[\w-]{{1,64}}(?:\.[\w-]{{1,64}}){{1,8}}   # an address for mail
-    | [@\#]{_WORD}+                                             # a name or topic of social media
-    | {_LETTER}(?:\.{_LETTER})+\.?(?:-{_WORD}+)*(?!{_WORD})     # U.S.  a.m.  U.N.-led
-    | (?:{_ALWAYS_ABBREVIATED})\.(?!{_WORD})                    # Mr.  Inc.  Sept.
-    | [A-Z]\.(?=\ [^\W\d_a-z])                                  # the J. of J. Smith
-    | [+-]?\d+(?:[.,:/-]\d+)+(?!{_WORD})                        # 1,200.50  3-1  1996-08-22  10:30  192.168.1.1
-    | [+-]?\.\d+(?!{_WORD}|\.\d)                                # .500
-    | [A-Z]{{1,3}}\$(?!{_LETTER})                                # C$  US$
-    | {_WORD}+(?:(?:[-&'’_]+|\.(?=[a-z0-9]))(?={_WORD}){_WORD}+)*   # a word, with hyphens and apostrophes inside
-    | ['’](?:s|S|re|ve|ll|d|m|n|em)(?!{_WORD})                  # a clitic after a space
-    | \.{{2,}} | -{{2,}} | [‐-―]+ | ``|''                       # ellipsis, dashes, Treebank quotes
-    | [\U0001f1e6-\U0001f1ff]{{2}}                              # a flag
-    | \S(?:{_GLUE}+(?:(?<=\u200d)[^\s\w])?)*                    # any other sign, with what modifies it
-    """,
-    re.VERBOSE,
-)
-_CLITIC = re.compile(r"(?i:(n['’]t)|['’](?:s|re|ve|ll|d|m))$")
+_GLUE = rf"[{MARKS}\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 _RUN = re.compile(r"\S+")
-_NAME_FOLLOWS = re.compile(r"\ [^\W\d_a-z]")
 _LONGEST_RUN = 64  # characters; longer ones are cut as they are read, and not remembered
 _REMEMBERED = 1 << 14
+NOTHING, NAME, NUMBER = 0, 1, 2
+"""What follows a run; see :meth:`Tokenizer.after_stop`."""
+_EXAMPLES = ("", " X", " 1")
+LINE_ENDS = "\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 
 
-def tokenize(text: str) -> list[Token]:
+def tokenize(text: str, of: Language | None = None) -> list[Token]:
     """Split text into tokens, in order and without overlap, with ``text[token.start:token.end] == token.text``.
+
+    White space and ignorable characters belong to no token, unless they stand inside of one.
 
     >>> [token.text for token in tokenize("Ada's U.S. firm didn't move.")]
     ['Ada', "'s", 'U.S.', 'firm', 'did', "n't", 'move', '.']
     >>> tokenize("🙂 Ada")
     [Token(text='🙂', start=0, end=1), Token(text='Ada', start=2, end=5)]
+
+    Args:
+        text: any text.
+        of: its language; English when omitted.
     """
     return [
         Token(word, start, start + len(word))
-        for words, starts in pieces(text, 1 << 16)
+        for words, starts in tokenizer(of or language()).pieces(text, 1 << 16)
         for word, start in zip(words, starts, strict=True)
     ]
 
 
-def pieces(text: str, size: int) -> Iterator[tuple[list[str], list[int]]]:
-    """Split text as :func:`tokenize` does, about ``size`` tokens at a time; the first piece is there even if empty.
+class Tokenizer:
+    """Splits texts of a language into tokens. Threads may share it."""
 
-    No token reaches over white space, so what was said of a run of signs between two spaces may be remembered:
-    running text repeats itself.
+    def __init__(self, of: Language) -> None:
+        """Compile what the language's words are needed for."""
+        self.language = of
+        self._openers = frozenset(of.openers)
+        self._pattern = re.compile(_expression(of), re.VERBOSE)
+        self._clitic = re.compile(f"(?i:{_any(of.clitics)})$") if of.clitics else None
+        self._cut = lru_cache(_REMEMBERED)(self._cut_short)
 
-    Yields:
-        Words, and where each starts.
-    """
-    words: list[str] = []
-    starts: list[int] = []
-    for run in _RUN.finditer(text):
-        piece, start = run.group(), run.start()
-        if len(piece) > _LONGEST_RUN:
-            for word in cut_long(text, start, run.end()):
-                words.append(word)
-                starts.append(start)
-                start += len(word)
+    def pieces(self, text: str, size: int) -> Iterator[tuple[list[str], list[int]]]:
+        """Split text as :func:`tokenize` does, about ``size`` tokens at a time; the first piece is there even if empty.
+
+        No token reaches over white space, so what was said of a run of signs between two spaces may be remembered:
+        running text repeats itself.
+
+        Yields:
+            Words, and where each starts.
+        """
+        words: list[str] = []
+        starts: list[int] = []
+        for run in _RUN.finditer(text):
+            base = run.start()
+            for start, end in self.spans(run.group(), self.after_stop(text, base, run.end())):
+                words.append(text[base + start : base + end])
+                starts.append(base + start)
                 if len(words) >= size:
                     yield words, starts
                     words, starts = [], []
-            continue
-        for word in cut(piece, initial=initial_of_a_name(text, start, run.end())):
-            words.append(word)
-            starts.append(start)
-            start += len(word)
-        if len(words) >= size:
-            yield words, starts
-            words, starts = [], []
-    yield words, starts
+        yield words, starts
+
+    def spans(self, run: str, after: int = NOTHING) -> tuple[Span, ...] | Iterator[Span]:
+        """The tokens of a run of signs without white space, by place in it; ``after`` as of :meth:`after_stop`."""
+        return self._cut(run, after) if len(run) <= _LONGEST_RUN else self._cut_long(run, after)
+
+    def after_stop(self, text: str, start: int, end: int) -> int:
+        """What follows the full stop at the end of a run, if that decides whether the stop belongs to the word before.
+
+        Such words are the only ones that ask what stands around their run.
+
+        Returns:
+            ``NUMBER``, before a number: ``Phil. 4:8``.
+            ``NAME``, behind a single capital that is an initial: the ``J.`` of ``J. Smith``. It is one before a small
+            letter, and before a capital, unless that is of a word that opens sentences (``Malcolm X. He left``); behind
+            another initial it is one wherever it stands (``Moss J. K.``).
+            ``NOTHING`` otherwise.
+        """
+        if text[end - 1] != "." or not self.language.keep_stops:
+            return NOTHING
+        after, lines = end, 0
+        while after < len(text) and text[after].isspace():
+            lines += text[after] in LINE_ENDS
+            after += 1
+        following = text[after] if after < len(text) and lines < 2 else ""
+        if after > end and "0" <= following <= "9":
+            return NUMBER
+        at = end - 2
+        while at >= start and (is_mark(text[at]) or text[at] in INVISIBLE):
+            at -= 1
+        if at < start or not is_upper(text[at]):
+            return NOTHING
+        if following and is_letter(following):
+            if not is_upper(following) or text[after + 1 : after + 2] == ".":
+                return NAME
+            first = self.first_of(text, after)
+            if first not in self._openers:
+                return NAME
+        before = at - 1
+        while before >= 0 and text[before].isspace():
+            before -= 1
+        initial = before >= 1 and text[before] == "." and is_upper(text[before - 1])
+        return NAME if initial and (before == 1 or not is_of_word(text[before - 2])) else NOTHING
+
+    def first_of(self, text: str, start: int) -> str:
+        """The first word of the run that starts here."""
+        run = _RUN.match(text, start)
+        if run is None:
+            return ""
+        begin, end = next(iter(self.spans(run.group())), (0, 0))
+        return canonical(text[start + begin : start + end])
+
+    def _cut_short(self, run: str, after: int) -> tuple[Span, ...]:
+        return tuple(self._cut_long(run, after))
+
+    def _cut_long(self, run: str, after: int) -> Iterator[Span]:
+        """The tokens of a run one by one."""
+        form = canonicalise(run)
+        text, limit = form.text + _EXAMPLES[after], len(form.text)
+        for match in self._pattern.finditer(text):
+            start, end = match.span()
+            if start >= limit:
+                return
+            if self._clitic is not None and "'" in match.group():
+                clitic = self._clitic.search(match.group())
+                if clitic and clitic.start() > 0:
+                    yield form.span(start, start + clitic.start())
+                    start += clitic.start()
+            yield form.span(start, end)
 
 
-def initial_of_a_name(text: str, start: int, end: int) -> bool:
-    """Whether a run ends like the ``J.`` of ``J. Smith``: the only token that asks what follows the space."""
-    is_initial = text[end - 1] == "." and end - start > 1 and "A" <= text[end - 2] <= "Z"
-    return is_initial and _NAME_FOLLOWS.match(text, end) is not None
+@lru_cache(64)
+def tokenizer(of: Language) -> Tokenizer:
+    """The tokenizer of a language."""
+    return Tokenizer(of)
 
 
-def cut(run: str, *, initial: bool = False) -> tuple[str, ...]:
-    """The tokens of a run of signs without white space; ``initial`` as of :func:`initial_of_a_name`."""
-    return _cut(f"{run} A")[:-1] if initial else _cut(run)
+def _any(words: tuple[str, ...]) -> str:
+    """An expression for one of some words, the longest first."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) or "(?!)"
 
 
-@lru_cache(_REMEMBERED)
-def _cut(run: str) -> tuple[str, ...]:
-    """The tokens of text that holds no white space, or none that matters."""
-    return tuple(cut_long(run, 0, len(run)))
-
-
-def cut_long(text: str, start: int, end: int) -> Iterator[str]:
-    """The tokens of ``text[start:end]`` one by one, where white space or nothing stands around it."""
-    for match in _PATTERN.finditer(text, start):
-        if match.start() >= end:
-            return
-        piece = match.group()
-        if ("'" in piece or "’" in piece) and (clitic := _CLITIC.search(piece)) and clitic.start() > 0:
-            yield piece[: clitic.start()]
-            yield piece[clitic.start() :]
-        else:
-            yield piece
+def _expression(of: Language) -> str:
+    """The expression that finds the next token of a run."""
+    upper, letter, word = f"[{UPPER}][{MARKS}]*", f"[{LETTERS}]", f"[{WORD}]"
+    # The stops that belong to what is before them; none in a language that sets every stop apart.
+    kept = rf"""
+      (?:{upper}\.)+(?=[{UPPER}][{WORD}'-]*[{LOWER}])           # J.K.  F.  of J.K.Rowling, F.Kennedy
+    | {letter}(?:\.{letter})+\.?(?:-{word}+)*(?!{word})         # U.S.  a.m.  U.N.-led
+    | (?:{_any((*of.titles, *of.abbreviations))})\.(?!{word})   # Mr.  Inc.  Sept.
+    | (?:{_any(of.titles)})\.(?=[{UPPER}][{LOWER}])             # Dr.  of Dr.Kerr
+    | (?:{_any(of.numbered)})\.(?=\s*\d)                       # Phil.  of Phil. 4:8
+    | {upper}\.(?=\s+[{LETTERS}{UNSPACED}]|[,;:)\]])            # the J. of J. Smith
+    |"""
+    return rf"""
+      (?:https?://|www\.)[^\s<>"]*[^\s<>".,;:!?')\]}}]          # an address on the web
+    | [\w.+-]{{1,64}}@[\w-]{{1,64}}(?:\.[\w-]{{1,64}}){{1,8}}   # an address for mail
+    | [@\#][{WORD}{UNSPACED}_]+                                 # a name or topic of social media
+    |{kept if of.keep_stops else ""}
+      [+-]?\d+(?:[.,:/-]\d+)+(?!{word})                         # 1,200.50  3-1  1996-08-22  10:30  192.168.1.1
+    | [+-]?\.\d+(?!{word}|\.\d)                                 # .500
+    | [A-Z]{{1,3}}\$(?!{letter})                                # C$  US$
+    | (?:{letter}{{1,2}}|\d{{1,9}})[ªº](?!{word})               # Mª  1º
+    | {word}+(?:(?:[-&'_]+|\.(?=[a-z0-9]))(?={word}){word}+)*   # a word, with hyphens and apostrophes inside
+    | [{UNSPACED}](?:[{UNSPACED}\d])*                           # words of a script without spaces
+    | (?:{_any(of.particles)})(?!{word})                        # a clitic after a space
+    | _+ | [{RAISED}]+                                          # rows of underscores, footnotes
+    | \.{{2,}} | -{{2,}} | [‐-―]+ | ``|''                       # ellipsis, dashes, Treebank quotes
+    | [\U0001f1e6-\U0001f1ff]{{2}}                              # a flag
+    | \S(?:{_GLUE}+(?:(?<=\u200d)[^\s\w])?)*                    # any other sign, with what modifies it
+    """

@@ -4,13 +4,14 @@ U distinct words · F one-valued fields · G n-grams of the longest word, 0 fill
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model.config import FeatureConfig
+from fenestra.model.text.language import Language, language
 from fenestra.model.words import surface
 from fenestra.model.words.gazetteers import NO_GAZETTEERS, Gazetteers
 
@@ -39,6 +40,8 @@ class Lexicon:
     """Field → value → row of that field's table, counted from 1."""
     gazetteers: Gazetteers = NO_GAZETTEERS
     """What is known of words besides."""
+    language: Language = field(default_factory=language)
+    """How texts are read into the words that it knows. All of them are looked up in their canonical form."""
 
     @classmethod
     def of(
@@ -47,14 +50,15 @@ class Lexicon:
         vector_words: Sequence[str],
         known: Mapping[str, Sequence[str]],
         gazetteers: Gazetteers = NO_GAZETTEERS,
+        of: Language | None = None,
     ) -> Self:
-        """Number words and values in the order given."""
+        """Number words and values in the order given; English where no language is."""
 
         def numbered(values: Sequence[str]) -> dict[str, int]:
             return {value: row for row, value in enumerate(values, start=1)}
 
         rows = {name: numbered(known[name]) for name in features.widths()}
-        return cls(features, numbered(vector_words), rows, gazetteers)
+        return cls(features, numbered(vector_words), rows, gazetteers, of or language())
 
     def vector_row(self, word: str) -> int:
         """The word's vector: as it is written, else lower-cased, else row 0."""

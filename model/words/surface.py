@@ -7,7 +7,8 @@ Every function here depends on one word and nothing else. That is what makes a w
 import re
 from zlib import crc32
 
-_EDGE = 24  # characters of a very long word that are read, at either end
+from fenestra.model.text.canonical import clip
+
 _LONG_RUN = re.compile(r"(.)\1{2,}", re.DOTALL)  # a run longer than two adds nothing to the shape
 
 
@@ -19,11 +20,6 @@ def _kind(character: str) -> str:
 
 
 _ASCII_KINDS = {code: _kind(chr(code)) for code in range(128)}
-
-
-def clip(word: str) -> str:
-    """Shorten a monstrous word to its two ends, so that no word costs more than a bounded time."""
-    return word if len(word) <= 2 * _EDGE else word[:_EDGE] + word[-_EDGE:]
 
 
 def case(word: str) -> str:

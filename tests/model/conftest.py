@@ -13,6 +13,7 @@ from fenestra.model.engine.reference import Reference, ReferenceBatch
 from fenestra.model.network.context import case_classes, case_evidence
 from fenestra.model.network.parameters import Parameters, shapes
 from fenestra.model.progress import finish
+from fenestra.model.text.language import language
 from fenestra.model.words.gazetteers import Gazetteers
 from fenestra.model.words.vectors import VectorTable
 from fenestra.training.data.lexicon import build_lexicon
@@ -111,7 +112,7 @@ def engines_of(model):
 def batch_of(engine, documents):
     """Documents of sentences of words, in one batch however many they are."""
     if isinstance(engine, Reference):
-        batch = ReferenceBatch()
+        batch = ReferenceBatch(language())
         for document in documents:
             batch.read_words(document)
         return batch

@@ -14,7 +14,7 @@ from fenestra.model.engine.library import DECLARED, Declarations
 from fenestra.model.engine.row_cache import Numbers
 from fenestra.model.engine.sources import ROOM, c_sources, digest, library_name
 from fenestra.model.network import context, windows
-from fenestra.model.text import sentences, tokens
+from fenestra.model.text import characters, sentences, tokens
 from fenestra.model.words import vectors
 
 needs_kernel = pytest.mark.skipif(library.load() is None, reason="no compiled kernel here")
@@ -38,6 +38,25 @@ SAME = {
     "ROLE_UPPER": sentences._LOUD,
     "ROLE_COMMA": sentences._COMMA,
     "ROLE_CLOCK": sentences._CLOCK,
+    "ROLE_BEFORE_NAME": sentences._BEFORE_NAME,
+    "ROLE_DASH": sentences._DASH,
+    "ROLE_SHORTENED": sentences._SHORTENED,
+    "ROLE_CONTINUING": sentences._CONTINUING,
+    "FEW_WORDS": sentences._FEW_WORDS,
+    "GAP": sentences._GAP,
+    "GAP_LINE": sentences.LINE,
+    "GAP_BLANK_LINE": sentences.BLANK_LINE,
+    "GAP_CELL": sentences.CELL,
+    "PARAGRAPH": ord(sentences._PARAGRAPH),
+    "NOTHING_FOLLOWS": tokens.NOTHING,
+    "NAME_FOLLOWS": tokens.NAME,
+    "NUMBER_FOLLOWS": tokens.NUMBER,
+    "KINDS": characters.PLANES,
+    "KIND_UPPER": characters._UPPER,
+    "KIND_LETTER": characters._LETTER,
+    "KIND_MARK": characters._MARK,
+    "KIND_OF_WORD": characters._OF_WORD,
+    "KIND_INVISIBLE": characters._INVISIBLE,
     "SEEN_LOWER": context._LOWER,
     "CASE_IS_FORCED": context._FORCED,
     "LONGEST_RUN": tokens._LONGEST_RUN,
@@ -152,7 +171,7 @@ def test_structures_have_the_fields_of_the_header():
     assert set(structures) == {"Runs", "Reading", "Features", "Network", "TagTables", "LabelConsistency"}
     assert list(structures["LabelConsistency"].declared) == ["tags", "label_K", "same_tag", "same_label"]
     assert ctypes.sizeof(structures["LabelConsistency"]) == 24
-    assert ctypes.sizeof(structures["Reading"]) == 48
+    assert ctypes.sizeof(structures["Reading"]) == 56
 
 
 def test_a_declaration_that_cannot_be_read_is_an_error():

@@ -23,6 +23,8 @@ from fenestra.model.errors import InputError, RunError
 from fenestra.model.network.network import ACTIVATIONS
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
+from fenestra.model.text.canonical import canonical
+from fenestra.model.text.language import codes, language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import tokenize
 from fenestra.model.words.surface import ngrams
@@ -38,7 +40,9 @@ MODEL = tame_model()
 FLOAT = {"cache_numbers": "float32"}
 LETTERS = st.sampled_from(
     [*"abzABZ019 .,;:!?'\"’`()[]{}-–—_/@#&%$€+\n\t\r\x0b\x1c\x85\xa0\u2028\u3000\u200d\u0301ÄäßİıДд東🙂🇩🇪", "\ud800",
-     "J. ", "Mr. ", "U.S. ", "n't ", "'s ", "\n\n", "  ", "http://", "1996-08-22 ", "3.5 ", "The ", "the ", " \" "]
+     "J. ", "Mr. ", "U.S. ", "n't ", "'s ", "\n\n", "  ", "http://", "1996-08-22 ", "3.5 ", "The ", "the ", " \" ",
+     "А. ", "Å. ", "A\u030a. ", "X. He ", "X.\u00a0Ito ", "г. ", "ул. ", "Он ", "Phil. ", "Dr.Kerr", "J.K.Moss", "\u00ad",
+     "\u2060", "\ufe0f", "&nbsp;", "&amp;", "&#x301;", "’s ", "‑", "¹", "†", "_", "\t", "\u2029", " — ", "ª", "ﬁ", "Ａ"]
 )  # fmt: skip
 TEXT = st.lists(LETTERS, max_size=60).map("".join)
 
@@ -74,9 +78,9 @@ def test_white_space_is_what_python_calls_so():
     assert [code for code in range(sys.maxunicode + 1) if bool(white(code)) != chr(code).isspace()] == []
 
 
-def read(texts):
+def read(texts, of=language()):
     """Words, starts and sentences of texts by the kernel."""
-    reader = Reader(library.load(), Vocabulary(library.load(), MODEL.lexicon))
+    reader = Reader(library.load(), Vocabulary(library.load(), replace(MODEL.lexicon, language=of)))
     list(reader.read(texts))
     batch = reader.batch
     words = [batch.text(number) for number in batch.word_T.tolist()]
@@ -84,19 +88,20 @@ def read(texts):
     found, begin = [], 0
     for size, sentences, place in zip(batch.sizes, batch.sentences, batch.places, strict=True):
         places = [place.of(token, token + 1) for token in range(size)]
-        assert [text for _, _, text in places] == words[begin : begin + size]
+        assert [canonical(text) for _, _, text in places] == words[begin : begin + size]
         found.append((places, [next(lengths) for _ in range(sentences)]))
         begin += size
     return found
 
 
+@pytest.mark.parametrize("code", codes())
 @settings(max_examples=300)
 @given(st.lists(TEXT | st.text(max_size=40), max_size=6))
-def test_text_is_cut_and_parted_as_in_python(texts):
-    for text, (places, lengths) in zip(texts, read(texts), strict=True):
-        tokens = tokenize(text)
+def test_text_is_cut_and_parted_as_in_python(code, texts):
+    for text, (places, lengths) in zip(texts, read(texts, language(code)), strict=True):
+        tokens = tokenize(text, language(code))
         assert places == [(token.start, token.end, token.text) for token in tokens]
-        assert lengths == sentence_lengths(text, tokens)
+        assert lengths == sentence_lengths(text, tokens, language(code))
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES)
@@ -207,7 +212,7 @@ def test_an_empty_word_of_a_document_is_refused_every_time(engine):
 # ── interruptions: Ctrl-C may come anywhere ──
 
 
-@pytest.mark.parametrize("name", ["case_evidence", "role"])
+@pytest.mark.parametrize("name", ["case_evidence", "canonical"])
 def test_an_interrupted_word_is_not_half_known(name, monkeypatch):
     tagger, plain = pair(MODEL)
     text = "Siemens met ada. Unheard of, Munich."

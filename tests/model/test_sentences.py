@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fenestra.model.text.language import language
 from fenestra.model.text.sentences import Splitter, sentence_lengths
 from fenestra.model.text.tokens import tokenize
 
@@ -25,7 +26,7 @@ PIECES = st.sampled_from(
 def test_sentences_do_not_depend_on_how_their_words_come_in(words, size):
     """A long text is read in pieces; nothing may be known at once that is not known piece by piece."""
     text = " ".join(words)
-    tokens, splitter = tokenize(text), Splitter(text)
+    tokens, splitter = tokenize(text), Splitter(text, language())
     for begin in range(0, len(tokens), size):
         piece = tokens[begin : begin + size]
         splitter.read([token.text for token in piece], [token.start for token in piece])

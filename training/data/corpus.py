@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 from fenestra.model.errors import ConfigError, DataError
 from fenestra.model.tags import OUTSIDE, split_tag
+from fenestra.model.text.canonical import canonical
 from fenestra.training import sources
 from fenestra.training.config import DataConfig, ReadScheme
 from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, columns, open_bytes, read_lines
@@ -59,6 +60,11 @@ class Corpus:
     def words(self) -> Iterator[str]:
         """Every token, in order."""
         return chain.from_iterable(sentence.words for sentence in self.sentences)
+
+    def canonical(self) -> "Corpus":
+        """The same sentences in the words that a tagger looks up; see ``model/text/canonical.py``."""
+        sentences = (sentence._replace(words=tuple(map(canonical, sentence.words))) for sentence in self.sentences)
+        return replace(self, sentences=tuple(sentences))
 
     def label_counts(self) -> dict[str, int]:
         """How many entities of each label there are; labels in alphabetical order."""

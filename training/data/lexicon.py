@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from fenestra.model.config import FeatureConfig
+from fenestra.model.text.language import Language
 from fenestra.model.words.gazetteers import NO_GAZETTEERS, Gazetteers
 from fenestra.model.words.lexicon import Lexicon, field_values
 
@@ -16,8 +17,12 @@ def build_lexicon(
     corpus: Iterable[str],
     min_count: int,
     gazetteers: Gazetteers = NO_GAZETTEERS,
+    of: Language | None = None,
 ) -> Lexicon:
-    """Number the vectors' words, and the feature values that occur at least ``min_count`` times in a corpus."""
+    """Number the vectors' words, and the feature values that occur at least ``min_count`` times in a corpus.
+
+    The corpus is of canonical words, and its texts are of the language ``of``, English when omitted.
+    """
     counts: dict[str, Counter[str]] = {name: Counter() for name in features.widths()}
     for word, count in Counter(corpus).items():
         values = field_values(word, features, gazetteers)
@@ -26,7 +31,7 @@ def build_lexicon(
     known = {
         name: [value for value in sorted(counter) if counter[value] >= min_count] for name, counter in counts.items()
     }
-    return Lexicon.of(features, vector_words, known, gazetteers)
+    return Lexicon.of(features, vector_words, known, gazetteers, of)
 
 
 def is_contact(word: str) -> bool:

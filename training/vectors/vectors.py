@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fenestra.model import checkpoint
 from fenestra.model.bundled import DEFAULT, bundled_model
 from fenestra.model.errors import ConfigError, DataError, InputError
+from fenestra.model.text.canonical import canonical
 from fenestra.model.words.lexicon import UNKNOWN, Lexicon
 from fenestra.training import sources
 from fenestra.training.config import VectorsConfig, publishable_source
@@ -177,7 +178,7 @@ def coverage(lexicon: Lexicon, words: Iterable[str]) -> Coverage:
         lexicon: knows which words have a vector.
         words: all tokens, repetitions included.
     """
-    counts = Counter(words)
+    counts = Counter(map(canonical, words))
     missing = {word: count for word, count in counts.items() if lexicon.vector_row(word) == UNKNOWN}
     written = [word for word in counts if word in lexicon.vector_rows]
     types = Found(len(written), len(counts) - len(written) - len(missing), len(missing))

@@ -117,7 +117,11 @@ def ours(texts: Sequence[str], code: str) -> list[tuple[list[int], list[Span]]]:
 def theirs(texts: Sequence[str], name: str, python: str, code: str) -> list[tuple[list[int], list[Span]]]:
     """The same by another splitter, in its own Python."""
     answer = subprocess.run(
-        [python, str(PEER), name, code], input=json.dumps(list(texts)), capture_output=True, text=True, check=False
+        [python, "-P", str(PEER), name, code],
+        input=json.dumps(list(texts)),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if answer.returncode:
         raise SystemExit(f"{name}: {answer.stderr.strip().splitlines()[-1]}")

@@ -141,6 +141,12 @@ class TrainingConfig:
     """The same in upper case."""
     typo_sentences: Fraction = 0.0
     """The same with typing errors, one in each of a tenth of the longer words."""
+    initials: Fraction = 0.0
+    """Share of the sentences that are learnt from once more with the first names of persons of two words as initials,
+    before the last name or behind it; those without such a person are passed over."""
+    foreign: Fraction = 0.0
+    """Share of the sentences that are learnt from once more with made-up words of scripts that write without spaces,
+    such as Chinese, around their entities."""
     teachers: tuple[str, ...] = ()
     """Folders of checkpoints with the same tags; their mean probabilities are the targets in the unlabelled corpora."""
     unlabelled_sentences: Annotated[float, Field(gt=0, le=1)] = 0.5

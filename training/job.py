@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,14 @@ from torch import Tensor
 from fenestra.model import checkpoint
 from fenestra.model.config import Weights
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.errors import CheckpointError, InputError, TrainingDiverged
+from fenestra.model.errors import CheckpointError, ConfigError, InputError, TrainingDiverged
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.language import language
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import RunConfig, VectorsConfig, differences, publishable_config
-from fenestra.training.data.corpus import Corpus, read_corpora, without_tags
+from fenestra.training.data.augmentation import augmented, in_foreign_text, person_label, with_initials
+from fenestra.training.data.corpus import Corpus, Sentence, read_corpora, without_tags
 from fenestra.training.data.gazetteers import ReferenceWorks, load_reference
 from fenestra.training.data.lexicon import build_lexicon, is_contact
 from fenestra.training.data.perturbations import VARIANTS, vary
@@ -186,7 +188,7 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     """The state before the first update, and the two corpora as the network sees them: train and dev."""
     network, training = inputs.network, config.training
     build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
-    sentences, teacher_TK = list(inputs.corpora["train"].sentences), None
+    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *augmentations(config, inputs.corpora["train"])], None
     if inputs.teachers:
         unlabelled = inputs.corpora["unlabelled"].sentences
         teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
@@ -195,6 +197,23 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     train = build(sentences, isolate=training.isolate_sentences > 0, variants=variants, teacher_TK=teacher_TK)
     standardise_topics(network, train.stream)
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
+
+
+def augmentations(config: RunConfig, corpus: Corpus) -> list[Sentence]:
+    """The sentences that a job learns from once more, changed.
+
+    Raises:
+        ConfigError: initials are asked for, and no label is that of persons.
+    """
+    training, rng = config.training, Random(config.seed)
+    found = augmented(corpus.sentences, training.foreign, in_foreign_text, rng)
+    if training.initials:
+        label = person_label(config.model.labels)
+        if label is None:
+            raise ConfigError("training.initials: needs a label of persons, such as PER")
+        change = with_initials(label, language(config.data.language))
+        found += augmented(corpus.sentences, training.initials, change, rng)
+    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(found)]
 
 
 def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> VectorTable:

@@ -149,7 +149,7 @@ class Splitter:
         return role
 
     def _settle_stop(self, word: str, role: int, start: int) -> int:
-        """The role of what may end a sentence: nothing, if it counts (``1. Moss``) or leans on what follows (``.com``)."""
+        """The role of what may end a sentence; not if it counts (``1. Moss``) or leans on what follows (``.com``)."""
         before, is_free = self._roles[1], start > self._end or not self._count
         if is_free:
             return role & ~_ENDS if self._text[start + len(word) : start + len(word) + 1].strip() else role
@@ -198,8 +198,10 @@ class Splitter:
         """Whether what was read ends a sentence that the next token could follow."""
         # Of several stops the last one counts; nothing begins small, with a comma, or with what closes. Whether a
         # sentence begins with a dash is settled by what comes behind it.
-        if not self._word or following & (_SMALL | _CLOSES | _ENDS | _CONTINUING | _DASH):
+        if not self._word or following & (_CLOSES | _ENDS | _CONTINUING | _DASH):
             return False
+        if following & _SMALL:  # … but behind a question: so? we left
+            return self._roles[1] & (_ENDS | _ABBREVIATED) == _ENDS
         if self._word & _ENDS:
             return True
         if self._word & _ABBREVIATED and following & _OPENS:
@@ -230,7 +232,7 @@ class Roles:
         is_initial = len(initial) == 1 and initial.isupper()
         facts = {
             _ENDS: _STOP.fullmatch(word),
-            _ABBREVIATED: word.endswith("."),
+            _ABBREVIATED: word.endswith((".", "…")),
             _DATE: _DATELINE.fullmatch(word),
             _COUNTS: _NUMBER.match(word),
             _CLOSES: word in _CLOSERS,

@@ -23,9 +23,11 @@ static inline int is_space(uint32_t c) {
 /* The same for Python, which tests it. */
 API int32_t is_whitespace(uint32_t code_point) { return is_space(code_point); }
 
-/* Whether a line ends at a character; one of "\r\n" does not count. */
-static inline int is_line_end(uint32_t c) {
-    return (c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == PARAGRAPH;
+/* Whether a line ends at a character; the first of "\r\n" does not count. */
+static inline int ends_line(const uint32_t *code_points, int64_t at, int64_t limit) {
+    uint32_t c = code_points[at];
+    if (c == '\r') return at + 1 >= limit || code_points[at + 1] != '\n';
+    return (c >= 0x0a && c <= 0x0c) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == PARAGRAPH;
 }
 
 /* ── The table of runs ── */
@@ -113,7 +115,7 @@ static int after_stop(const Runs *runs, const uint32_t *code_points, int64_t tex
 
     /* what follows: a number? */
     int64_t after = end, lines = 0;
-    while (after < limit && is_space(code_points[after])) lines += is_line_end(code_points[after++]);
+    for (; after < limit && is_space(code_points[after]); after++) lines += ends_line(code_points, after, limit);
     uint32_t following = after < limit && lines < 2 ? code_points[after] : 0;
     if (after > end && following >= '0' && following <= '9') return NUMBER_FOLLOWS;
 
@@ -153,7 +155,7 @@ static inline int64_t skip_space(const uint32_t *code_points, int64_t at, int64_
     for (; at < limit && is_space(code_points[at]); at++) {
         uint32_t c = code_points[at];
         reading->spaces += c == '\t' ? GAP : 1;
-        if (is_line_end(c)) reading->lines += c == PARAGRAPH ? 2 : !(c == '\r' && at + 1 < limit && code_points[at + 1] == '\n');
+        reading->lines += ends_line(code_points, at, limit) * (c == PARAGRAPH ? 2 : 1);
     }
     return at;
 }
@@ -301,8 +303,10 @@ static inline int parts(const Splitter *s, int gap, int next) {
 
 /* Whether what was read ends a sentence that the next word could follow. */
 static inline int stops(const Splitter *s, int next) {
-    /* of several stops the last one counts; nothing begins in lower case, with a comma, or with a closing mark */
-    if (!s->stop || next & (ROLE_LOWER | ROLE_CLOSES | ROLE_ENDS | ROLE_CONTINUING | ROLE_DASH)) return 0;
+    /* of several stops the last one counts; nothing begins with a comma or a closing mark, nor in lower case but
+     * behind a question: so? we left */
+    if (!s->stop || next & (ROLE_CLOSES | ROLE_ENDS | ROLE_CONTINUING | ROLE_DASH)) return 0;
+    if (next & ROLE_LOWER) return (s->role & (ROLE_ENDS | ROLE_ABBREVIATED)) == ROLE_ENDS;
     if (s->stop & ROLE_ENDS) return 1;
     if (s->stop & ROLE_ABBREVIATED && next & ROLE_OPENER) return 1;
     /* before a capital: a date, or two numbers in a row, end a dateline or the row of a table */

@@ -124,7 +124,7 @@ class Tokenizer:
             return NOTHING
         after, lines = end, 0
         while after < len(text) and text[after].isspace():
-            lines += text[after] in LINE_ENDS
+            lines += text[after] in LINE_ENDS and text[after : after + 2] != "\r\n"
             after += 1
         following = text[after] if after < len(text) and lines < 2 else ""
         if after > end and "0" <= following <= "9":
@@ -210,6 +210,7 @@ def _expression(of: Language) -> str:
     | (?:{_any(of.particles)})(?!{word})                        # a clitic after a space
     | _+ | [{RAISED}]+                                          # rows of underscores, footnotes
     | \.{{2,}} | -{{2,}} | [‐-―]+ | ``|''                       # ellipsis, dashes, Treebank quotes
+    | \*{{2,}} | ={{2,}} | ~{{2,}} | \#{{2,}}                   # mark-up
     | [\U0001f1e6-\U0001f1ff]{{2}}                              # a flag
     | \S(?:{_GLUE}+(?:(?<=\u200d)[^\s\w])?)*                    # any other sign, with what modifies it
     """

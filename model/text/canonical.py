@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from fenestra.model.text.characters import MARKS
+from fenestra.model.text.characters import MARKS, is_mark
 
 _REFERENCE = re.compile(r"&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # Format characters, fillers, variation selectors and controls that no white space is. The joiners U+200C and U+200D
@@ -77,9 +77,7 @@ def canonicalise(run: str) -> Canonical:
     >>> canonicalise("Bob").places is None
     True
     """
-    if (run.isascii() and "&" not in run and run.isprintable()) or not (
-        _SPECIAL.search(run) or not unicodedata.is_normalized("NFC", run)
-    ):
+    if _is_plain(run) or not (_SPECIAL.search(run) or not unicodedata.is_normalized("NFC", run)):
         return Canonical(run, None)
     text, places = run, [(at, at + 1) for at in range(len(run))]
     if "&" in text:
@@ -97,9 +95,14 @@ def canonical(word: str) -> str:
     >>> canonical("O’Brien"), canonical("Stratford\u2011upon\u2011Avon"), canonical("AT&amp;T")
     ("O'Brien", 'Stratford-upon-Avon', 'AT&T')
     """
-    if word.isascii() and "&" not in word and word.isprintable():
+    if _is_plain(word):
         return word
     return _canonical(word) if len(word) <= _SHORT else canonicalise(word).text or word
+
+
+def _is_plain(word: str) -> bool:
+    """Whether a word is of characters that are none but themselves; of others it may be, too."""
+    return word.isascii() and word.isprintable() and "&" not in word and "`" not in word
 
 
 def clip(word: str) -> str:
@@ -122,6 +125,10 @@ def _fold(match: re.Match[str]) -> str:
     character, text = match.group(), match.string
     before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
     if character in _JOINERS:
+        base = match.start() - 1
+        while base > 0 and is_mark(text[base]):
+            base -= 1
+        before = text[base : base + 1] if base >= 0 else ""
         return "" if before.islower() or before.isupper() else character
     if character == _ZERO_WIDTH_SPACE:  # where words have no spaces it parts them, and it parts Anna from Berg
         uncased = before.isalpha() and before.lower() == before.upper()
@@ -148,7 +155,7 @@ def _rewrite(
         parts.append(new)
         whole = places[match.start()][0], places[match.end() - 1][1]
         origin += [whole] * len(new)
-        if not new and origin and unicodedata.category(match.group()[0])[0] == "M" and origin[-1][1] == whole[0]:
+        if not new and origin and is_mark(match.group()[0]) and origin[-1][1] == whole[0]:
             origin[-1] = origin[-1][0], whole[1]
     parts.append(text[end:])
     return "".join(parts), origin + places[end:]

@@ -1,0 +1,68 @@
+"""Sentences that are learnt from once more."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+
+from fenestra.model.text.language import language
+from fenestra.training.data.augmentation import augmented, in_foreign_text, person_label, with_initials
+from fenestra.training.data.spans import spans
+from tests.training.test_perturbations import ADA, SENTENCES, named, sentence
+
+
+def initials_of(of, code="en", seeds=range(60)):
+    """All that initials make of a sentence."""
+    change = with_initials("PER", language(code))
+    return {" ".join(copy.words): named(copy) for seed in seeds if (copy := change(of, Random(seed)))}
+
+
+def test_first_names_become_initials_before_or_behind_the_last_name():
+    found = initials_of(ADA)
+    assert "A. Lovelace met Siemens , in Berlin ." in found
+    assert "Lovelace A. met Siemens , in Berlin ." in found
+    assert any(text.startswith("A. ") and text.split()[2] == "Lovelace" for text in found)
+    for text, entities in found.items():
+        words = text.split()
+        assert entities == [("PER", tuple(words[: words.index("met")])), ("ORG", ("Siemens",)), ("LOC", ("Berlin",))]
+
+
+def test_initials_are_the_tokens_of_the_language():
+    ivan = sentence("Иван/B-PER Петров/I-PER ушёл/O ./O")
+    found = initials_of(ivan, "ru")
+    assert "И . Петров ушёл ." in found
+    assert "Петров И . ушёл ." in found
+    assert found["Петров И . ушёл ."] == [("PER", ("Петров", "И", "."))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Ada/B-PER left/O", "Ada/B-PER King/I-PER Lovelace/I-PER left/O", "Ada/B-ORG King/I-ORG", "A./B-PER King/I-PER",
+     "ADA/B-PER KING/I-PER", "ada/B-PER king/I-PER", "he/O left/O"],
+)  # fmt: skip
+def test_only_persons_of_two_written_words_have_first_names_to_shorten(text):
+    assert initials_of(sentence(text)) == {}
+
+
+@given(SENTENCES)
+def test_foreign_text_keeps_the_entities_and_no_other_word(of):
+    copy = in_foreign_text(of, Random(1))
+    if copy is None:
+        assert not spans(of.tags)
+        return
+    assert named(copy) == named(of)
+    assert len(copy.words) == len(of.words)
+    assert not any(word.isascii() for word, tag in zip(copy.words, copy.tags, strict=True) if tag == "O")
+
+
+def test_a_share_of_the_sentences_is_taken_and_the_seed_decides_which():
+    many = [ADA._replace(document=number) for number in range(1000)]
+    copies = augmented(many, 0.2, in_foreign_text, Random(1))
+    assert 150 < len(copies) < 250
+    assert copies == augmented(many, 0.2, in_foreign_text, Random(1))
+    assert copies != augmented(many, 0.2, in_foreign_text, Random(2))
+    assert augmented(many, 0.0, in_foreign_text, Random(1)) == []
+
+
+def test_the_label_of_persons_goes_by_its_usual_names():
+    assert [person_label(labels) for labels in (["LOC", "PER"], ["person"], ["Disease"])] == ["PER", "person", None]

@@ -21,6 +21,7 @@ from itertools import groupby
 from pathlib import Path
 
 from fenestra.model.tagger import Tagger
+from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token, tokenize
 from fenestra.training.config import DataConfig
@@ -38,21 +39,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="an annotated file, or NAME:SPLIT of a fetched corpus")
     parser.add_argument("--model", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--rename", action="append", default=[], metavar="LABEL=LABEL", help="O leaves a label out")
     options = parser.parse_args()
     tagger = Tagger.load(options.model)
-    data = DataConfig(train=(options.corpus,), dev=(options.corpus,))
+    rename = dict(pair.split("=", 1) for pair in options.rename)
+    data = DataConfig(train=(options.corpus,), dev=(options.corpus,), rename=rename)
     sentences = read_corpora(data.train, data, tagger.labels).sentences
     documents = [list(document) for _, document in groupby(sentences, key=lambda sentence: sentence.document)]
     gold = [gold_places(document) for document in documents]
     texts = [" ".join(" ".join(sentence.words) for sentence in document) for document in documents]
+    of = tagger.language
     ways = {
         "gold": [gold_tokens(document) for document in documents],
         "own sentences": [
-            break_up(text, [token for sentence in gold_tokens(document) for token in sentence])
+            break_up(of, text, [token for sentence in gold_tokens(document) for token in sentence])
             for text, document in zip(texts, documents, strict=True)
         ],
-        "own words": [own_words(text, gold_tokens(document)) for text, document in zip(texts, documents, strict=True)],
-        "raw text": [break_up(text, tokenize(text)) for text in texts],
+        "own words": [
+            own_words(of, text, gold_tokens(document)) for text, document in zip(texts, documents, strict=True)
+        ],
+        "raw text": [break_up(of, text, tokenize(text, of)) for text in texts],
     }
     f1 = {name: round(100 * f1_of(gold, tagged(tagger, pieces)), 2) for name, pieces in ways.items()}
     lines = ["\n".join(" ".join(sentence.words) for sentence in document) for document in documents]
@@ -83,21 +89,22 @@ def gold_places(document: Sequence[Sentence]) -> set[Place]:
     }
 
 
-def break_up(text: str, tokens: list[Token]) -> Pieces:
+def break_up(of: Language, text: str, tokens: list[Token]) -> Pieces:
     """Sentences by the project's rule."""
     pieces, begin = [], 0
-    for length in sentence_lengths(text, tokens):
+    for length in sentence_lengths(text, tokens, of):
         pieces.append(tokens[begin : begin + length])
         begin += length
     return pieces
 
 
-def own_words(text: str, sentences: Pieces) -> Pieces:
+def own_words(of: Language, text: str, sentences: Pieces) -> Pieces:
     """Tokens by the project's rule within each gold sentence."""
     pieces = []
     for row in sentences:
         begin, end = row[0].start, row[-1].end
-        pieces.append([Token(t.text, t.start + begin, t.end + begin) for t in tokenize(text[begin:end])])
+        found = tokenize(text[begin:end], of)
+        pieces.append([Token(t.text, t.start + begin, t.end + begin) for t in found])
     return pieces
 
 

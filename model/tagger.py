@@ -58,6 +58,8 @@ class Tagger:
         self._options = {"device": device, **options}
         self.config, self.version, self.labels = model.config, model.version, model.config.labels
         self.lexicon, self.calibration, self.parameters = model.lexicon, model.calibration, model.parameters
+        self.language = model.lexicon.language
+        """How raw text is read."""
         self.folder = folder
         self.device = resolve_device(device)
         """``cpu``, ``cuda`` or ``cuda:N``."""

@@ -24,7 +24,7 @@ from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.language import language
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import RunConfig, VectorsConfig, differences, publishable_config
-from fenestra.training.data.augmentation import augmented, in_foreign_text, person_label, with_initials
+from fenestra.training.data.augmentation import augmented, bare, in_foreign_text, person_label, with_initials
 from fenestra.training.data.corpus import Corpus, Sentence, read_corpora, without_tags
 from fenestra.training.data.gazetteers import ReferenceWorks, load_reference
 from fenestra.training.data.lexicon import build_lexicon, is_contact
@@ -213,6 +213,7 @@ def augmentations(config: RunConfig, corpus: Corpus) -> list[Sentence]:
             raise ConfigError("training.initials: needs a label of persons, such as PER")
         change = with_initials(label, language(config.data.language))
         found += augmented(corpus.sentences, training.initials, change, rng)
+    found += augmented(corpus.sentences, training.bare, bare, rng)
     return [sentence._replace(document=-1 - number) for number, sentence in enumerate(found)]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from fenestra.cli.tag import guess_format, items
 from fenestra.model.errors import InputError
 from fenestra.model.tagger import Tagger
+from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import tokenize
 from fenestra.training.data.conll import DOCSTART, open_bytes
@@ -41,11 +42,11 @@ def bench(folder: Path, file: Path, *, repeats: int = 5, device: str = "auto", t
     Raises:
         InputError: the file holds nothing to tag, or the model cannot be loaded.
     """
-    texts, sentences = read(file)
     began = time.perf_counter()
     tagger = Tagger.load(folder, device=device, threads=threads)
     load_seconds = time.perf_counter() - began
-    raw_tokens = sum(len(tokenize(text)) for text in texts)
+    texts, sentences = read(file, tagger.language)
+    raw_tokens = sum(len(tokenize(text, tagger.language)) for text in texts)
     split_tokens = sum(map(len, sentences))
     _note(f"raw text: {repeats + 1} passes over {len(texts):,} texts")
     raw = rates(lambda: tagger.tag(texts), raw_tokens, repeats)
@@ -69,8 +70,8 @@ def bench(folder: Path, file: Path, *, repeats: int = 5, device: str = "auto", t
     }
 
 
-def read(file: Path) -> tuple[list[str], list[list[str]]]:
-    """Raw texts, and the same as sentences of words.
+def read(file: Path, of: Language) -> tuple[list[str], list[list[str]]]:
+    """Raw texts of a language, and the same as sentences of words.
 
     Raises:
         InputError: there is nothing in the file.
@@ -81,7 +82,7 @@ def read(file: Path) -> tuple[list[str], list[list[str]]]:
     for content in found:
         if isinstance(content, str):
             texts.append(content)
-            sentences += _sentences(content)
+            sentences += _sentences(content, of)
         elif content != [[DOCSTART]]:
             texts += [" ".join(words) for words in content]
             sentences += content
@@ -146,11 +147,11 @@ def render(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _sentences(text: str) -> list[list[str]]:
+def _sentences(text: str, of: Language) -> list[list[str]]:
     """The words of a text, sentence by sentence, as the tagger sees them."""
-    tokens = tokenize(text)
+    tokens = tokenize(text, of)
     words = iter(token.text for token in tokens)
-    return [[next(words) for _ in range(length)] for length in sentence_lengths(text, tokens)]
+    return [[next(words) for _ in range(length)] for length in sentence_lengths(text, tokens, of)]
 
 
 def _note(line: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from fenestra.model.text.language import language
-from fenestra.training.data.augmentation import augmented, in_foreign_text, person_label, with_initials
+from fenestra.training.data.augmentation import augmented, bare, in_foreign_text, person_label, with_initials
 from fenestra.training.data.spans import spans
 from tests.training.test_perturbations import ADA, SENTENCES, named, sentence
 
@@ -53,6 +53,18 @@ def test_foreign_text_keeps_the_entities_and_no_other_word(of):
     assert named(copy) == named(of)
     assert len(copy.words) == len(of.words)
     assert not any(word.isascii() for word, tag in zip(copy.words, copy.tags, strict=True) if tag == "O")
+
+
+@given(SENTENCES)
+def test_a_bare_entity_is_one_of_its_sentence(of):
+    copies = [bare(of, Random(seed)) for seed in range(8)]
+    if not spans(of.tags):
+        assert copies == [None] * 8
+        return
+    for copy in copies:
+        assert len(named(copy)) == 1
+        assert named(copy)[0] in named(of)
+        assert named(copy)[0][1] == copy.words
 
 
 def test_a_share_of_the_sentences_is_taken_and_the_seed_decides_which():

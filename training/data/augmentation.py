@@ -3,8 +3,9 @@
     as it is     Ada   Lovelace          met   Siemens   in   Berlin   .
     initials     A.    K.   Lovelace     met   Siemens   in   Berlin   .        or   Lovelace   A.   K.   met …
     foreign      Ada   Lovelace          の町   Siemens   駅   Berlin   。
+    bare         Ada   Lovelace          or   Siemens   or   Berlin
 
-A copy keeps its entities and their labels, and is a document of its own.
+A copy keeps its entities, or the one that it is, and their labels, and is a document of its own.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -78,6 +79,16 @@ def in_foreign_text(sentence: Sentence, rng: Random) -> Sentence | None:
         for word, tag in zip(sentence.words, sentence.tags, strict=True)
     )
     return sentence._replace(words=tuple(words))
+
+
+def bare(sentence: Sentence, rng: Random) -> Sentence | None:
+    """One of the entities and nothing else, as in the cell of a table."""
+    found = spans(sentence.tags)
+    if not found:
+        return None
+    start, end, label = rng.choice(found)
+    tags = write_tags([Span(0, end - start, label)], end - start)
+    return sentence._replace(words=sentence.words[start:end], tags=tuple(tags))
 
 
 def _is_name(word: str) -> bool:

@@ -148,7 +148,7 @@ class TrainingConfig:
     """Share of the sentences that are learnt from once more with made-up words of scripts that write without spaces,
     such as Chinese, around their entities."""
     bare: Fraction = 0.0
-    """Share of the sentences of which an entity is learnt from once more without its sentence, as in a cell of a table."""
+    """Share of the sentences of which an entity is learnt from once more by itself, as in a cell of a table."""
     teachers: tuple[str, ...] = ()
     """Folders of checkpoints with the same tags; their mean probabilities are the targets in the unlabelled corpora."""
     unlabelled_sentences: Annotated[float, Field(gt=0, le=1)] = 0.5

@@ -91,6 +91,7 @@ class Splitter:
         self._opened = False  # whether a straight quotation mark is open
         self._place = -1  # where words in capitals began that could name a dateline's place; -1 none, 0 they cannot
         self._dash = -1  # a dash behind a full stop: what follows tells whether a sentence begins with it; -1 none
+        self._item = -2  # a stop behind a number that follows another, which counts if a capital comes next; -2 none
 
     def read(self, words: Sequence[str], starts: Sequence[int]) -> None:
         """Take the next tokens of the text: what they are, and where they start."""
@@ -116,14 +117,21 @@ class Splitter:
         return [end - begin for begin, end in zip([0, *begins], ends, strict=False)]
 
     def _find_end(self, between: int, role: int) -> None:
-        """End the sentence before the next token, or before a dash that was the last one."""
+        """End the sentence before the next token, or before a dash or the number of an item that was the last one."""
         if self._dash >= 0 and (not role & _SMALL or between):
             self._begins.append(self._dash)
         self._dash = -1
+        if self._item == self._count - 1 and role & _CAPITAL and self._item - 1 > self._begin:
+            self._begins.append(self._item - 1)
         if self._count and ((between and self._parts(between, role)) or self._stops(role)):
             self._begins.append(self._count)
         elif self._count and role & _DASH and self._stops(role & ~_DASH):
             self._dash = self._count
+
+    @property
+    def _begin(self) -> int:
+        """The first token of the sentence."""
+        return self._begins[-1] if self._begins else 0
 
     def _move_on(self, role: int) -> None:
         self._line_words += not role & (_BEFORE_NAME | _ENDS)
@@ -155,8 +163,12 @@ class Splitter:
             return role & ~_ENDS if self._text[start + len(word) : start + len(word) + 1].strip() else role
         if word == "." and before & _SHORTENED:  # г. Казань, where every stop is a token
             return _ABBREVIATED | before & _BEFORE_NAME
-        counts = before & _COUNTS and self._count - (self._begins[-1] if self._begins else 0) == 1
-        return role & ~_ENDS if word == "." and counts else role
+        if word != "." or not before & _COUNTS:
+            return role
+        if self._roles[0] & (_COUNTS | _CLOSES):  # Moss 9.81 2. Holm 9.87
+            self._item = self._count
+            return role & ~_ENDS
+        return role & ~_ENDS if self._count - self._begin == 1 else role
 
     def _quote_closes(self, start: int) -> bool:
         """Whether a straight quotation mark closes.
@@ -178,7 +190,7 @@ class Splitter:
             if self._place < 0 or not self._roles[1] & (_LOUD | _COMMA):
                 self._place = 0 if self._roles[1] & (_SMALL | _COUNTS) else self._count
         elif not role & (_CAPITAL | _COMMA):
-            if role & _DATE and self._place > (self._begins[-1] if self._begins else 0):
+            if role & _DATE and self._place > self._begin:
                 self._begins.append(self._place)
             self._place = -1
 

@@ -137,6 +137,9 @@ static int after_stop(const Runs *runs, const uint32_t *code_points, int64_t tex
         if (!(role_of_word[runs->words[runs->words_at[run]]] & ROLE_OPENER)) return NAME_FOLLOWS;
     }
 
+    if (following == '(' && after + 1 < limit && code_points[after + 1] >= '0' && code_points[after + 1] <= '9')
+        return NAME_FOLLOWS;
+
     /* … and behind another initial wherever it stands */
     int64_t before = end - 3;
     while (before >= text_begin && is_space(code_points[before])) before--;
@@ -282,6 +285,8 @@ typedef struct {
     int64_t sentence;       /* the first token of the sentence */
     int64_t place;          /* the first of the words in capitals that could be a dateline's place; −1 if there is no
                                such word, 0 if they cannot be a place */
+    int64_t item;           /* a stop behind a number that follows another, which counts if a capital comes next; −2 if
+                               there is none */
     int64_t dash;           /* a dash behind a full stop, which begins a sentence unless lower case follows; −1 if the
                                last token is none */
 } Splitter;
@@ -348,7 +353,7 @@ API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, i
         int64_t text_begin = text ? end_P[text - 1] : 0, text_size = end_P[text] - text_begin;
         const uint32_t *letters = code_points + text_begin; /* (text_size) */
         int64_t first = token, sentences_before = sentences;
-        Splitter s = {.sentence = first, .place = -1, .dash = -1};
+        Splitter s = {.sentence = first, .place = -1, .item = -2, .dash = -1};
         for (; token < tokens_until_P[text]; token++) {
             int role = role_of_word[word_T[token]], gap = token > first ? gap_T[token] : 0;
             int64_t start = start_T[token], end = start + size_of_word[word_T[token]];
@@ -366,11 +371,13 @@ API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, i
             if (role & ROLE_ENDS) {
                 int is_free = token == first || start > s.token_end, is_stop = end == start + 1 && letters[start] == '.';
                 int leans_on_next = is_free && end < text_size && !is_space(letters[end]);
-                int counts = !is_free && is_stop && s.role & ROLE_NUMBER && token - s.sentence == 1;
+                int is_behind_number = !is_free && is_stop && s.role & ROLE_NUMBER;
+                int is_of_item = is_behind_number && s.role_before & (ROLE_NUMBER | ROLE_CLOSES);
                 if (!is_free && is_stop && s.role & ROLE_SHORTENED)
                     role = ROLE_ABBREVIATED | (s.role & ROLE_BEFORE_NAME);
-                else if (leans_on_next || counts)
+                else if (is_of_item || leans_on_next || (is_behind_number && token - s.sentence == 1))
                     role &= ~ROLE_ENDS;
+                if (is_of_item && !(s.role & ROLE_SHORTENED)) s.item = token;
             }
             if (role & ROLE_OPENER && role & ROLE_SHORTENED && end < text_size && letters[end] == '.')
                 role &= ~ROLE_OPENER;
@@ -381,6 +388,11 @@ API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, i
                 s.sentence = s.dash;
             }
             s.dash = -1;
+            /* … or before the number of an item: Moss 9.81 2. Holm 9.87 … */
+            if (s.item == token - 1 && role & ROLE_CAPITAL && s.item - 1 > s.sentence) {
+                length_S[sentences++] = s.item - 1 - s.sentence;
+                s.sentence = s.item - 1;
+            }
             /* … before this token, at a blank line, a short line, a cell or a stop … */
             if (token > first && ((gap && parts(&s, gap, role)) || stops(&s, role))) {
                 length_S[sentences++] = token - s.sentence;

@@ -116,8 +116,8 @@ class Tokenizer:
         Returns:
             ``NUMBER``, before a number: ``Phil. 4:8``.
             ``NAME``, behind a single capital that is an initial: the ``J.`` of ``J. Smith``. It is one before a small
-            letter, and before a capital, unless that is of a word that opens sentences (``Malcolm X. He left``); behind
-            another initial it is one wherever it stands (``Moss J. K.``).
+            letter, and before a capital, unless that is of a word that opens sentences (``Malcolm X. He left``); before
+            a year (``Moss, C. (1990)``); and behind another initial wherever it stands (``Moss J. K.``).
             ``NOTHING`` otherwise.
         """
         if text[end - 1] != "." or not self.language.keep_stops:
@@ -140,6 +140,8 @@ class Tokenizer:
             first = self.first_of(text, after)
             if first not in self._openers:
                 return NAME
+        if following == "(" and "0" <= text[after + 1 : after + 2] <= "9":
+            return NAME
         before = at - 1
         while before >= 0 and text[before].isspace():
             before -= 1

@@ -132,21 +132,18 @@ class Tokenizer:
         at = end - 2
         while at >= start and (is_mark(text[at]) or text[at] in INVISIBLE):
             at -= 1
-        if at < start or not is_upper(text[at]):
-            return NOTHING
-        if following and is_letter(following):
-            if not is_upper(following) or text[after + 1 : after + 2] == ".":
-                return NAME
-            first = self.first_of(text, after)
-            if first not in self._openers:
-                return NAME
-        if following == "(" and "0" <= text[after + 1 : after + 2] <= "9":
-            return NAME
-        before = at - 1
-        while before >= 0 and text[before].isspace():
-            before -= 1
-        initial = before >= 1 and text[before] == "." and is_upper(text[before - 1])
-        return NAME if initial and (before == 1 or not is_of_word(text[before - 2])) else NOTHING
+        is_capital = at >= start and is_upper(text[at])
+        before_name = is_capital and bool(following) and self._continues_name(text, after)
+        return NAME if before_name or (is_capital and _follows_initial(text, at)) else NOTHING
+
+    def _continues_name(self, text: str, after: int) -> bool:
+        """Whether what starts here may follow an initial: a letter, but of no word that opens sentences; or a year."""
+        following = text[after]
+        if not is_letter(following):
+            return following == "(" and "0" <= text[after + 1 : after + 2] <= "9"
+        if not is_upper(following) or text[after + 1 : after + 2] == ".":
+            return True
+        return self.first_of(text, after) not in self._openers
 
     def first_of(self, text: str, start: int) -> str:
         """The first word of the run that starts here."""
@@ -173,6 +170,15 @@ class Tokenizer:
                     yield form.span(start, start + clitic.start())
                     start += clitic.start()
             yield form.span(start, end)
+
+
+def _follows_initial(text: str, at: int) -> bool:
+    """Whether a capital at a place stands behind an initial."""
+    before = at - 1
+    while before >= 0 and text[before].isspace():
+        before -= 1
+    initial = before >= 1 and text[before] == "." and is_upper(text[before - 1])
+    return initial and (before == 1 or not is_of_word(text[before - 2]))
 
 
 @lru_cache(64)

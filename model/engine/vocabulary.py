@@ -8,6 +8,7 @@ W words · R runs
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -91,7 +92,7 @@ class Vocabulary:
         """
         spans = self.tokenizer.spans(run, after)
         words = self.numbers([run[start:end] for start, end in spans], {})
-        starts = np.array([start for start, _ in spans], np.uint8)
+        starts = _starts(tuple([start for start, _ in spans]))
         self._kernel.short.remember_run(self.runs, letters, len(run), after, words, starts, len(words))
 
     def successor(self) -> "Vocabulary":
@@ -136,6 +137,12 @@ class Vocabulary:
             new = np.zeros(words, old.dtype)
             new[: len(old)] = old
             setattr(self, name, new)
+
+
+@lru_cache(1 << 12)
+def _starts(of: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Where the words of a run start; most runs have one or two."""
+    return np.array(of, np.uint8)
 
 
 def digest(word: str) -> bytes:

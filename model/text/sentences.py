@@ -227,11 +227,16 @@ class Roles:
     """What a word of a language could be to the sentences around it."""
 
     def __init__(self, of: Language) -> None:
-        stop = "." if of.keep_stops else ""
-        self._openers, self._clocks = frozenset(of.openers), frozenset(of.clocks)
-        self._titles = frozenset(title + stop for title in of.titles)
-        self._shortened = frozenset() if of.keep_stops else frozenset((*of.titles, *of.abbreviations, *of.numbered))
         self._keep_stops = of.keep_stops
+        known: dict[str, int] = {}
+        shortened = () if of.keep_stops else (*of.titles, *of.abbreviations, *of.numbered)
+        for words, bits in (
+            (_CLOSERS, _CLOSES), (('"',), _QUOTE), ((",",), _COMMA), (_CONTINUES, _CONTINUING), (of.openers, _OPENS),
+            (of.clocks, _CLOCK | _SMALL), ([title + "." * of.keep_stops for title in of.titles], _BEFORE_NAME),
+            (shortened, _SHORTENED),
+        ):  # fmt: skip
+            known |= {word: known.get(word, 0) | bits for word in words}
+        self._listed = known
         self._known = lru_cache(_REMEMBERED)(self._of)
 
     def __call__(self, word: str) -> int:
@@ -240,27 +245,28 @@ class Roles:
 
     def _of(self, surface: str) -> int:
         word = canonical(surface)
-        initial = word[:-1] if self._keep_stops and word.endswith(".") else "" if self._keep_stops else word
-        is_initial = len(initial) == 1 and initial.isupper()
-        facts = {
-            _ENDS: _STOP.fullmatch(word),
-            _ABBREVIATED: word.endswith((".", "…")),
-            _DATE: _DATELINE.fullmatch(word),
-            _COUNTS: _NUMBER.match(word),
-            _CLOSES: word in _CLOSERS,
-            _QUOTE: word == '"',
-            _SMALL: word[0].islower() or word in self._clocks,
-            _CAPITAL: word[0].isupper(),
-            _OPENS: word in self._openers,
-            _LOUD: len(word) > 1 and word[0].isupper() and word.isupper(),
-            _COMMA: word == ",",
-            _CLOCK: word in self._clocks,
-            _BEFORE_NAME: is_initial or word in self._titles,
-            _DASH: _DASHES.fullmatch(word),
-            _SHORTENED: word in self._shortened or (is_initial and not self._keep_stops),
-            _CONTINUING: word in _CONTINUES,
-        }
-        return sum(bit for bit, holds in facts.items() if holds)
+        role, first = self._listed.get(word, 0), word[0]
+        if first.islower():
+            role |= _SMALL
+        elif first.isupper():
+            role |= _CAPITAL
+            if len(word) > 1 and word.isupper():
+                role |= _LOUD
+        elif _NUMBER.match(word):
+            role |= _COUNTS | (_DATE if _DATELINE.fullmatch(word) else 0)
+        elif _STOP.fullmatch(word):
+            role |= _ENDS
+        elif _DASHES.fullmatch(word):
+            role |= _DASH
+        if word.endswith((".", "…")):
+            role |= _ABBREVIATED
+        return role | self._initial(word)
+
+    def _initial(self, word: str) -> int:
+        """The role of an initial."""
+        if self._keep_stops:
+            return _BEFORE_NAME if len(word) == 2 and word[1] == "." and word[0].isupper() else 0
+        return _BEFORE_NAME | _SHORTENED if len(word) == 1 and word.isupper() else 0
 
 
 @lru_cache(64)

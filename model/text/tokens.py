@@ -45,6 +45,7 @@ _GLUE = rf"[{MARKS}\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 _RUN = re.compile(r"\S+")
 _LONGEST_RUN = 64  # characters; longer ones are cut as they are read, and not remembered
 _REMEMBERED = 1 << 14
+_APART = ",;:!?)"  # what is a token by itself behind any letter
 NOTHING, NAME, NUMBER = 0, 1, 2
 """What follows a run; see :meth:`Tokenizer.after_stop`."""
 _EXAMPLES = ("", " X", " 1")
@@ -154,6 +155,12 @@ class Tokenizer:
         return canonical(text[start + begin : start + end])
 
     def _cut_short(self, run: str, after: int) -> tuple[Span, ...]:
+        size = len(run)
+        if run.isascii():  # most runs are a word, or a word and a comma
+            if run.isalpha():
+                return ((0, size),)
+            if run[-1] in _APART and run[:-1].isalpha():
+                return (0, size - 1), (size - 1, size)
         return tuple(self._cut_long(run, after))
 
     def _cut_long(self, run: str, after: int) -> Iterator[Span]:

@@ -146,6 +146,7 @@ KINDS = [
       for sign in "¹²³⁴⁵ªº†‡§*"),
     Kind("Han around", "昨天{person}住在{place}。", plain, plain),
     Kind("Kana around", "きのう{person}さんは{place}へ。", plain, plain),
+    Kind("Hangul around", "어제 {person}는 {place}로 갔다.", plain, plain),
     Kind("Thai around", "คุณ{person}อยู่ที่{place}ครับ", plain, plain),
     *(Kind(f"{sign}name{sign}", f"Yesterday {sign}{{person}}{sign} moved to {sign}{{place}}{sign}.", plain, plain)
       for sign in ("_", "__", "*", "**", "~~", "==")),

@@ -12,9 +12,14 @@ from fenestra.cli.shell import (
     CommandParser,
     Verbs,
     add_verb,
+    byte_count,
+    complain,
+    entities_key,
+    label_names,
     model_folder,
     new_parser,
     output_file,
+    probability,
     run,
     say,
     whole_number,
@@ -78,19 +83,48 @@ def _add_tag(verbs: Verbs) -> None:
         collect="files",
         examples=(
             "  fenestra tag notes.txt                         one text a line → one JSON object a line\n"
+            "  fenestra tag --unit file letter.txt            the whole file as one document\n"
+            "  fenestra tag --labels PER --min-score 0.8 notes.txt\n"
             "  fenestra tag --output-format conll dev.conll   one token a line → token<TAB>tag\n"
             '  fenestra tag docs.jsonl -o tagged.jsonl        {"text": …} or {"tokens": […]}; other keys are kept\n'
             "  cat notes.txt | fenestra tag --model russian -"
         ),
     )
-    parser.add_argument("files", metavar="FILE", nargs="*", help="what to tag, gzipped or not; - is standard input")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="*",
+        help="what to tag; - is standard input; either may be compressed by gzip, bzip2 or xz (zstd from Python 3.14)",
+    )  # fmt: skip
     _add_model(parser)
     parser.add_argument(
         "--input-format", choices=["text", "conll", "jsonl"],
-        help="one text a line, one token a line, or one JSON object a line; by the file's name unless given",
+        help="text, one token a line, or one JSON object a line; by the file's name unless given",
     )  # fmt: skip
+    parser.add_argument(
+        "--unit", choices=["line", "paragraph", "file"], default="line",
+        help="what one text of a text file is: a line, all up to a blank line, or the file; what a text says of a word "
+        "counts in all of it. A JSON line is a text; in a CoNLL file -DOCSTART- parts documents (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-line", metavar="BYTES", type=byte_count, default=10_000_000,
+        help="longest line of text or JSON, and paragraph or file of --unit; a longer one is left out, the others go "
+        "on, and the exit code is 2 (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels", metavar="LABEL,…", type=label_names, help="keep entities of these labels only; all unless given"
+    )
+    parser.add_argument(
+        "--min-score", metavar="SCORE", type=probability, default=0.0, help="drop entities below, 0 to 1 (default: 0)"
+    )
     parser.add_argument("--output-format", choices=["jsonl", "conll"], default="jsonl", help="(default: %(default)s)")
-    parser.add_argument("-o", "--output", metavar="OUT", type=output_file, help="file to write, complete or not at all")
+    parser.add_argument(
+        "--entities-key", metavar="NAME", type=entities_key,
+        help="key of the JSON object to write the entities to, over what it held; unless given, `entities`, and an "
+        "object that has it already is refused",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=output_file,
+        help="file to write, complete or not at all; one that is there keeps its mode",
+    )  # fmt: skip
     _add_computing(parser)
 
 
@@ -136,21 +170,27 @@ def _serve(options: argparse.Namespace) -> int:
     return serve(Settings.read(model=options.model, host=options.host, port=options.port, device=options.device))
 
 
-def _tag(options: argparse.Namespace) -> None:
-    from fenestra.cli.tag import tag_files
+def _tag(options: argparse.Namespace) -> int:
+    from fenestra.cli.tag import Wanted, tag_files
     from fenestra.model.bundled import bundled_model
     from fenestra.model.tagger import Tagger
 
     if not options.files:
         options.parser.error("expected FILE; - is standard input")
     tagger = Tagger.load(options.model or bundled_model(), device=options.device, threads=options.threads)
-    tag_files(
+    left_out = tag_files(
         tagger,
         options.files,
         input_format=options.input_format,
         output_format=options.output_format,
         output=options.output,
+        unit=options.unit,
+        max_bytes=options.max_line,
+        wanted=Wanted(options.labels, options.min_score),
+        entities_key=options.entities_key,
+        complain=lambda message: complain(message, code=2),
     )
+    return 2 if left_out else 0
 
 
 def _bench(options: argparse.Namespace) -> None:

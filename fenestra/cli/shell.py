@@ -11,6 +11,7 @@ there at once and works without the training extra.
 
 import argparse
 import io
+import math
 import os
 import signal
 import sys
@@ -111,6 +112,39 @@ def whole_number(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1 to 1000000")
     return int(text)
+
+
+def byte_count(text: str) -> int:
+    """The type of an argument that limits a length in bytes."""
+    if not text.isascii() or not text.isdecimal() or not 1 <= (count := int(text[:20])) <= 10**12:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected a whole number of bytes from 1 to 1000000000000")
+    return count
+
+
+def probability(text: str) -> float:
+    """The type of an argument from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected a number from 0 to 1")
+    return value
+
+
+def label_names(text: str) -> frozenset[str]:
+    """The type of an argument that lists labels, with commas between."""
+    labels = frozenset(label.strip() for label in text.split(","))
+    if "" in labels:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected labels with commas between, such as LOC,PER")
+    return labels
+
+
+def entities_key(text: str) -> str:
+    """The type of an argument that names the key of an object that entities go to."""
+    if text in ("", "text", "tokens"):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected another key than those of the input")
+    return text
 
 
 def run(parser: CommandParser, argv: Sequence[str] | None) -> int:

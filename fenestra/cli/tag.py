@@ -1,51 +1,49 @@
 """Bulk tagging: ``fenestra tag``. Text streams in, is tagged a batch at a time, and streams out.
 
-    input    text    one text a line
+    input    text    a text is a line, a paragraph or a file (`--unit`); its words look at no other text
              conll   one token a line, a blank line after each sentence; tags are not looked at
              jsonl   one object a line with `text`, or with `tokens`, a list of words; other keys are kept
     output   jsonl   one object a line: what came in, and `entities` as in the answers of the service
              conll   token<TAB>IOB2 tag, a blank line after each sentence
 
 Sentences between two ``-DOCSTART-`` lines are one document, as in training. However long the input is, no more
-than a batch of it is in memory.
+than a batch of it is in memory, and no more than ``--max-line`` bytes of one text.
 """
 
+import io
 import json
-import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO
 
 from tqdm import tqdm
 
-from fenestra.model.errors import DataError
-from fenestra.model.results import Result, TaggedToken
-from fenestra.model.storage import storage_error
+from fenestra.cli.output import STDIN, check_not_input, opened
+from fenestra.cli.units import MAX_BYTES, Unit, texts
+from fenestra.model.errors import DataError, InputError
+from fenestra.model.results import Entity, Result, TaggedToken
 from fenestra.model.tagger import Tagger
+from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token
-from fenestra.training.data.conll import (
-    DOCSTART,
-    LONGEST_DOCUMENT,
-    iter_conll_words,
-    open_bytes,
-    read_lines,
-    write_conll,
-)
+from fenestra.training.compressed import decompressed, open_file, stem
+from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, iter_conll_words, write_conll
 
 InputFormat = Literal["text", "conll", "jsonl"]
 OutputFormat = Literal["jsonl", "conll"]
 
-STDIN = "-"
+ENTITIES = "entities"
+"""The key of a JSON object that the entities are written to."""
 _FORMATS: dict[str, InputFormat] = {".conll": "conll", ".iob": "conll", ".bio": "conll", ".jsonl": "jsonl"}
 _BATCH_CHARACTERS = 50_000
 _BATCH_ITEMS = 1_000
 _LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
+_SHORT_WORD = 64  # characters; of longer words nothing is remembered
 
 
 Document = list[list[str]]
@@ -68,6 +66,29 @@ class Item:
         return len(self.content) if isinstance(self.content, str) else 6 * sum(map(len, self.content))
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entities are wanted: as the fields `labels` and `min_score` of the service."""
+
+    labels: frozenset[str] | None = None
+    """Of these labels only; None is all."""
+    min_score: float = 0.0
+    """Of at least this score, in [0, 1]."""
+
+    def __call__(self, entity: Entity) -> bool:
+        """Whether an entity is wanted."""
+        return entity.score >= self.min_score and (self.labels is None or entity.label in self.labels)
+
+    def check(self, known: Sequence[str]) -> None:
+        """Refuse labels that a model does not have: an empty result would look like an answer.
+
+        Raises:
+            InputError: names one, and the labels that there are.
+        """
+        if unknown := sorted((self.labels or frozenset()).difference(known)):
+            raise InputError(f"--labels: {unknown[0]!r} is unknown to this model; it knows {', '.join(known)}")
+
+
 def tag_files(
     tagger: Tagger,
     files: Sequence[str],
@@ -75,7 +96,12 @@ def tag_files(
     input_format: InputFormat | None = None,
     output_format: OutputFormat = "jsonl",
     output: Path | None = None,
-) -> None:
+    unit: Unit = "line",
+    max_bytes: int = MAX_BYTES,
+    wanted: Wanted | None = None,
+    entities_key: str | None = None,
+    complain: Callable[[str], object] | None = None,
+) -> int:
     """Tag files one after the other.
 
     Args:
@@ -84,32 +110,81 @@ def tag_files(
         input_format: of all of them; by each file's name when omitted, and text where that says nothing.
         output_format: of the result.
         output: file to write; standard output when omitted.
+        unit: what one text of a text file is.
+        max_bytes: longest text or JSON line; the others go on.
+        wanted: which entities are kept; all when omitted.
+        entities_key: key of an object that the entities are written to, over what it held. When omitted,
+            ``entities``, and an object that has this key already is refused.
+        complain: is told of every text that is too long, which is then left out; it is refused when omitted.
+
+    Returns:
+        How many texts were too long and left out.
 
     Raises:
         DataError: a file cannot be read, or a line of it is malformed; ``path:line: …``.
+        InputError: an option does not go with the others, with a file or with the model.
         StorageError: the output file cannot be written.
     """
-    write = _write_jsonl if output_format == "jsonl" else _write_conll
+    wanted = wanted or Wanted()
+    wanted.check(tagger.labels)
+    forms = [input_format or guess_format(name) for name in files]
+    _check_unit(unit, files, forms)
+    check_not_input(files, output)
+    left_out = 0
+
+    def leave_out(message: str) -> None:
+        nonlocal left_out
+        if complain is None:
+            raise DataError(message)
+        left_out += 1
+        complain(f"{message}, left out; --max-line sets the limit")
+
+    write = (
+        partial(_write_jsonl, key=entities_key or ENTITIES, wanted=wanted)
+        if output_format == "jsonl"
+        else partial(_write_conll, wanted=wanted)
+    )
+    taken = ENTITIES if output_format == "jsonl" and entities_key is None else None
     with opened(output) as stream, Meter(quiet=output is None and sys.stdout.isatty()) as meter:
-        for name in files:
-            with nullcontext(sys.stdin.buffer) if name == STDIN else open_bytes(Path(name)) as source:
-                for batch in batches(items(source, name, input_format or guess_format(name))):
+        for name, form in zip(files, forms, strict=True):
+            with _source(name) as source:
+                found = items(source, name, form, unit=unit, max_bytes=max_bytes, taken=taken, too_long=leave_out)
+                for batch in batches(found):
                     results = tag_batch(tagger, batch)
                     write(stream, batch, results)
                     meter(sum(map(len, results)), sum(len(result.tokens) for part in results for result in part))
+    return left_out
 
 
 def guess_format(name: str) -> InputFormat:
-    """Tell a file's format from its name; ``.gz`` at its end does not matter.
+    """Tell a file's format from its name; how it is compressed does not matter.
 
     >>> guess_format("dev.conll.gz"), guess_format("notes.txt")
     ('conll', 'text')
     """
-    return _FORMATS.get(Path(name.removesuffix(".gz")).suffix.lower(), "text")
+    return _FORMATS.get(stem(name).suffix.lower(), "text")
 
 
-def items(source: IO[bytes], name: str, form: InputFormat) -> Iterator[Item]:
+def items(
+    source: IO[bytes],
+    name: str,
+    form: InputFormat,
+    *,
+    unit: Unit = "line",
+    max_bytes: int = MAX_BYTES,
+    taken: str | None = None,
+    too_long: Callable[[str], None] | None = None,
+) -> Iterator[Item]:
     """Read texts or sentences one at a time.
+
+    Args:
+        source: open for reading bytes.
+        name: what messages call it.
+        form: its format.
+        unit: what one text of a text file is.
+        max_bytes: longest text or JSON line.
+        taken: a key that no JSON object may have.
+        too_long: is told of a text that is longer; it is refused when omitted.
 
     Raises:
         DataError: as :func:`tag_files`.
@@ -117,13 +192,17 @@ def items(source: IO[bytes], name: str, form: InputFormat) -> Iterator[Item]:
     if form == "conll":
         yield from (Item(document, {}, name) for document in documents(iter_conll_words(source, name)))
         return
-    for number, text, fault in read_lines(source):
-        if fault:
-            raise DataError(f"{name}:{number}: {fault.partition(';')[0]}")
-        if form == "text":
-            yield Item(text, {"text": text}, f"{name}:{number}")
+    for number, text in texts(source, name, unit if form == "text" else "line", max_bytes):
+        place = f"{name}:{number}"
+        if text is None:
+            message = f"{place}: a {unit} of more than {max_bytes:,} bytes"
+            if too_long is None:
+                raise DataError(message)
+            too_long(message)
+        elif form == "text":
+            yield Item(text, {"text": text}, place)
         elif text.strip():
-            yield _parse(text, f"{name}:{number}")
+            yield _parse(text, place, taken)
 
 
 def documents(sentences: Iterable[list[str]]) -> Iterator[Document]:
@@ -175,34 +254,6 @@ def tag_batch(tagger: Tagger, batch: Sequence[Item]) -> list[list[Result]]:
     return tagger.tag_documents([item.content for item in batch if not isinstance(item.content, str)])
 
 
-@contextmanager
-def opened(output: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that appears when all is written; what is no plain file is written to as it is.
-
-    Raises:
-        StorageError: the disk refused; the file is as it was before.
-    """
-    if output is None:
-        yield sys.stdout
-        return
-    target = output.resolve()  # the file behind a link is replaced, not the link
-    draft = target if target.exists() and not target.is_file() else target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-            stream.flush()
-            if draft != target:
-                os.fsync(stream.fileno())
-        if draft != target:
-            draft.replace(target)
-    except OSError as error:
-        raise storage_error(output, 0, error) from error
-    finally:
-        if draft != target:
-            with suppress(OSError):
-                draft.unlink()
-
-
 class Meter:
     """Tells on standard error how far the tagging is: a counter on a terminal, a line now and then elsewhere."""
 
@@ -238,8 +289,39 @@ class Meter:
         )
 
 
-def _parse(line: str, place: str) -> Item:
-    """Read one object of a JSON-lines file."""
+def _check_unit(unit: Unit, files: Sequence[str], forms: Sequence[InputFormat]) -> None:
+    """Refuse a unit of text for files that say themselves what belongs together."""
+    for name, form in zip(files, forms, strict=True):
+        if unit != "line" and form != "text":
+            what = "each line is a text" if form == "jsonl" else "-DOCSTART- lines part documents"
+            raise InputError(f"--unit {unit}: {name} is read as {form}, where {what}; expected --input-format text")
+
+
+def _source(name: str) -> IO[bytes]:
+    """A file, or standard input, which stays open."""
+    if name != STDIN:
+        return open_file(Path(name))
+    return decompressed(io.BufferedReader(_Unclosed(sys.stdin.buffer)), name)
+
+
+class _Unclosed(io.RawIOBase):
+    """A stream that somebody else closes."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
+        data = self._stream.read1(len(buffer))  # type: ignore[attr-defined]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _parse(line: str, place: str, taken: str | None) -> Item:
+    """Read one object of a JSON-lines file; it may not have the key ``taken``."""
     try:
         record = json.loads(line)
         json.dumps(record, ensure_ascii=False, allow_nan=False).encode()  # it has to go out as it came in
@@ -249,6 +331,10 @@ def _parse(line: str, place: str) -> Item:
         raise DataError(f"{place}: not JSON ({error})") from error
     if not isinstance(record, dict) or ("text" in record) == ("tokens" in record):
         raise DataError(f"{place}: expected an object with either text or tokens")
+    if taken in record:
+        raise DataError(
+            f"{place}: has {taken} already; --entities-key NAME writes ours elsewhere, --entities-key {taken} over them"
+        )
     content = record["text"] if "text" in record else record["tokens"]
     if "text" in record and not isinstance(content, str):
         raise DataError(f"{place}: text: expected a string")
@@ -261,25 +347,60 @@ def _are_words(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) and word for word in value)
 
 
-def _write_jsonl(stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]]) -> None:
+def _write_jsonl(
+    stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]], *, key: str, wanted: Wanted
+) -> None:
     """What came in, and the entities; the marks of documents in a CoNLL file are no texts."""
     for item, found in zip(batch, results, strict=True):
         if item.content == [[DOCSTART]] and not item.record:
             continue
         for place, result in enumerate(found):
             record = item.record or {"tokens": item.content[place]}
-            entities = [entity._replace(score=round(entity.score, 6))._asdict() for entity in result]
-            stream.write(json.dumps({**record, "entities": entities}, ensure_ascii=False) + "\n")
+            entities = [entity._replace(score=round(entity.score, 6))._asdict() for entity in filter(wanted, result)]
+            stream.write(json.dumps({**record, key: entities}, ensure_ascii=False) + "\n")
 
 
-def _write_conll(stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]]) -> None:
+def _write_conll(stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]], *, wanted: Wanted) -> None:
     """One token a line; a text falls into the sentences that the tagger saw in it."""
     for item, found in zip(batch, results, strict=True):
         for result in found:
+            unwanted = [entity for entity in result if not wanted(entity)]
             for tokens in _sentences(item, result):
-                if any(character in token.text for token in tokens for character in "\t\r\n"):
-                    raise DataError(f"{item.place}: a word holds a tab or a line break, which conll output cannot")
-                write_conll(stream, [[token.text for token in tokens]], [[token.tag for token in tokens]])
+                words = [token.text for token in tokens]
+                if item.record:  # what was read from a CoNLL file can be written to one
+                    _check_words(words, item.place)
+                write_conll(stream, [words], [_tags(tokens, unwanted)])
+
+
+def _tags(tokens: Sequence[TaggedToken], unwanted: Sequence[Entity]) -> list[str]:
+    """The tags of tokens, and O for those of some entities."""
+    dropped = {start for entity in unwanted for start in range(entity.start, entity.end)}
+    return [OUTSIDE if token.start in dropped else token.tag for token in tokens]
+
+
+def _check_words(words: Sequence[str], place: str) -> None:
+    """Refuse words that would be read back as something else.
+
+    Raises:
+        DataError: names the place and the word.
+    """
+    for word in words:
+        if any(character in word for character in "\t\r\n"):
+            raise DataError(f"{place}: a word holds a tab or a line break, which conll output cannot")
+        if not (_is_read_back(word) if len(word) <= _SHORT_WORD else _is_read_back.__wrapped__(word)):
+            raise DataError(f"{place}: {word[:40]!r} would not be read back as this word from conll output")
+
+
+@lru_cache(1 << 14)
+def _is_read_back(word: str) -> bool:
+    """Whether the reader of CoNLL files gives a word as it was written, wherever it stands."""
+    words = [word, "x", word]
+    written = io.StringIO(newline="")
+    write_conll(written, [words], [[OUTSIDE] * len(words)])
+    try:
+        return list(iter_conll_words(io.BytesIO(written.getvalue().encode()), "")) == [words]
+    except DataError:
+        return False
 
 
 def _sentences(item: Item, result: Result) -> Iterator[Sequence[TaggedToken]]:

@@ -1,0 +1,107 @@
+"""Where results go: standard output, a file that is complete or not there, or a pipe or device as it is."""
+
+import os
+import re
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from fenestra.model.errors import InputError
+from fenestra.model.storage import storage_error
+
+STDIN = "-"
+_STREAMS = re.compile(r"/dev(/fd)?|/proc/.*")  # folders whose files are streams that somebody opened before
+
+
+@contextmanager
+def opened(output: Path | None) -> Iterator[TextIO]:
+    """Open standard output, or a file that appears when all is written.
+
+    A file that was there keeps its mode, and its owner where the system allows that; a link stays a link. What is
+    no plain file (a pipe, a device, ``/dev/stdout``) is written to as it is.
+
+    Raises:
+        StorageError: the disk refused; the file is as it was before.
+    """
+    if output is None or _same(_status(output), _status(1)):
+        yield sys.stdout
+        return
+    try:
+        with _opened_as_it_is(output) if _is_stream(output) else _replaced(output.resolve()) as stream:
+            yield stream
+    except BrokenPipeError:  # whoever read our output has seen enough
+        raise
+    except OSError as error:
+        raise storage_error(output, 0, error) from error
+
+
+def check_not_input(files: Sequence[str], output: Path | None) -> None:
+    """Refuse to write over what is being read.
+
+    Raises:
+        InputError: a file is input and output.
+    """
+    target = _status(1 if output is None else output)
+    for name in files:
+        if _same(_status(0 if name == STDIN else name), target):
+            raise InputError(f"{output or name}: is input and output; expected another file to write to")
+
+
+@contextmanager
+def _opened_as_it_is(path: Path) -> Iterator[TextIO]:
+    with path.open("a", encoding="utf-8", newline="\n") as stream:
+        yield stream
+
+
+@contextmanager
+def _replaced(target: Path) -> Iterator[TextIO]:
+    """A draft beside a file, which takes its place when all is written."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        before = _status(target)
+        if before and not os.access(target, os.W_OK):
+            target.open("r+b").close()  # raises what the system says of it
+        draft.unlink(missing_ok=True)  # of a process of the same number that was killed
+        draft.touch(0o600 if before else 0o666, exist_ok=False)  # nobody reads it before it has its mode
+        with draft.open("w", encoding="utf-8", newline="\n") as stream:
+            if before:
+                _adopt(draft, target, before)
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(target)
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _adopt(draft: Path, target: Path, before: os.stat_result) -> None:
+    """Give a draft the owner, the mode and the access list of a file."""
+    if hasattr(os, "chown"):
+        for owner in ((before.st_uid, -1), (-1, before.st_gid)):
+            with suppress(PermissionError):
+                os.chown(draft, *owner)
+    shutil.copystat(target, draft)
+
+
+def _is_stream(path: Path) -> bool:
+    status = _status(path)
+    folder = os.path.realpath(path.parent)
+    return bool(status and not stat.S_ISREG(status.st_mode)) or bool(_STREAMS.fullmatch(folder))
+
+
+def _status(file: Path | str | int) -> os.stat_result | None:
+    """The status of a file or an open stream, or None where there is none."""
+    try:
+        return os.fstat(file) if isinstance(file, int) else Path(file).stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
+    """Whether two are one file; streams and devices have no content that could be lost."""
+    return bool(one and other and stat.S_ISREG(one.st_mode) and os.path.samestat(one, other))

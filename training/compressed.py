@@ -1,0 +1,181 @@
+"""Open files and standard input for reading; what is compressed is known by its first bytes, whatever its name is.
+
+    gzip, bzip2, xz     always
+    zstd                where Python's own library has it, from 3.14
+    zip                 an archive of one file, and not on a pipe
+
+All of it comes as a stream, however large it is.
+"""
+
+import bz2
+import errno
+import gzip
+import importlib
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, cast
+
+from fenestra.model.errors import DataError
+
+SUFFIXES = frozenset((".gz", ".bz2", ".xz", ".zst", ".zip"))
+"""Ends of names that say how a file is compressed, and nothing of what it holds."""
+
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip"}
+_LONGEST_MAGIC = max(map(len, _MAGIC))
+_DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
+_NAMES_SHOWN = 3
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file for reading, decompressed.
+
+    Damage found while reading raises an :class:`OSError` whose ``strerror`` says what is damaged.
+
+    Raises:
+        DataError: there is no such file, it is a folder, it may not be read, or nothing here can decompress it.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return decompressed(file, str(path))
+    except BaseException:
+        file.close()
+        raise
+
+
+def decompressed(file: IO[bytes], name: str) -> IO[bytes]:
+    """Read an open file or a pipe through what its first bytes say it was compressed by, if they do.
+
+    Args:
+        file: open for reading bytes, at its beginning.
+        name: what messages call it.
+
+    Returns:
+        A stream that closes ``file`` when it is closed.
+
+    Raises:
+        DataError: it cannot be read, or nothing here can decompress it.
+    """
+    source = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("Any", file))
+    try:
+        head = source.peek(_LONGEST_MAGIC)
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read ({error.strerror})") from error
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    if kind is None:
+        if len(head) < _LONGEST_MAGIC and any(magic.startswith(head) for magic in _MAGIC if head):
+            return _read_on(source, name)
+        return source
+    return io.BufferedReader(_Decompressed(_READERS[kind](source, name), source, kind))
+
+
+def stem(name: str) -> Path:
+    """A name without what says how the file is compressed.
+
+    >>> stem("dev.conll.gz").name, stem("notes.txt").name
+    ('dev.conll', 'notes.txt')
+    """
+    path = Path(name)
+    return path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
+
+
+def _read_on(source: IO[bytes], name: str) -> IO[bytes]:
+    """As :func:`decompressed`, of a pipe that has given less than it takes to tell."""
+    try:
+        head = source.read(_LONGEST_MAGIC)
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read ({error.strerror})") from error
+    joined = io.BufferedReader(_Joined(head, source))
+    return joined if len(head) < _LONGEST_MAGIC else decompressed(joined, name)
+
+
+class _Joined(io.RawIOBase):
+    """Some bytes, and a pipe behind them."""
+
+    def __init__(self, head: bytes, source: IO[bytes]) -> None:
+        super().__init__()
+        self._head, self._source = head, source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
+        data = self._head[: len(buffer)] or self._source.read1(len(buffer))  # type: ignore[attr-defined]
+        self._head = self._head[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the pipe too."""
+        self._source.close()
+        super().close()
+
+
+class _Decompressed(io.RawIOBase):
+    """What a decompressor gives; whatever it raises for damage comes out as an OSError that says so."""
+
+    def __init__(self, inner: IO[bytes], source: IO[bytes], kind: str) -> None:
+        super().__init__()
+        self._inner, self._source, self._kind = inner, source, kind
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
+        try:
+            data = self._inner.read1(len(buffer)) if hasattr(self._inner, "read1") else self._inner.read(len(buffer))
+        except _DAMAGE as error:
+            reason = " ".join(str(error).split())
+            raise OSError(errno.EIO, f"truncated or damaged {self._kind} file: {reason}") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close both."""
+        try:
+            self._inner.close()
+        finally:
+            self._source.close()
+            super().close()
+
+
+def _open_zstd(source: IO[bytes], name: str) -> IO[bytes]:
+    try:
+        zstd = importlib.import_module("compression.zstd")
+    except ImportError:
+        raise DataError(
+            f"{name}: compressed by zstd, which needs Python 3.14 or later; decompress it first (zstd -d)"
+        ) from None
+    opened: IO[bytes] = zstd.open(source)
+    return opened
+
+
+def _open_zip(source: IO[bytes], name: str) -> IO[bytes]:
+    """The one file in an archive."""
+    if not source.seekable():
+        raise DataError(f"{name}: a zip archive on a pipe cannot be read; unzip it first (unzip -p)")
+    try:
+        archive = zipfile.ZipFile(source)
+        members = [entry for entry in archive.infolist() if not entry.is_dir()]
+        if len(members) == 1:
+            return archive.open(members[0])
+    except _DAMAGE as error:  # RuntimeError: it is encrypted
+        raise DataError(f"{name}: truncated or damaged zip archive ({error})") from error
+    shown = ", ".join(entry.filename for entry in members[:_NAMES_SHOWN]) or "nothing"
+    more = ", …" if len(members) > _NAMES_SHOWN else ""
+    raise DataError(f"{name}: a zip archive of {shown}{more}; expected one file in it, or the file itself")
+
+
+_READERS: dict[str, Callable[[IO[bytes], str], IO[bytes]]] = {
+    "gzip": lambda source, _: cast("IO[bytes]", gzip.GzipFile(fileobj=source)),
+    "bzip2": lambda source, _: cast("IO[bytes]", bz2.BZ2File(source)),
+    "xz": lambda source, _: cast("IO[bytes]", lzma.LZMAFile(source)),  # noqa: SIM115 - its caller closes it
+    "zstd": _open_zstd,
+    "zip": _open_zip,
+}

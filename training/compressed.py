@@ -75,6 +75,12 @@ def decompressed(file: IO[bytes], name: str) -> IO[bytes]:
     return io.BufferedReader(_Decompressed(_READERS[kind](source, name), source, kind))
 
 
+def is_compressed(path: Path) -> bool:
+    """Whether a file that can be opened is compressed."""
+    with path.open("rb") as file:
+        return file.read(_LONGEST_MAGIC).startswith(tuple(_MAGIC))
+
+
 def stem(name: str) -> Path:
     """A name without what says how the file is compressed.
 

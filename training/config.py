@@ -28,6 +28,7 @@ Precision = Literal["float32", "bfloat16"]
 Keep = Literal["best", "last"]
 ReadScheme = Literal["auto", "IOB1", "IOB2", "BIOES"]
 VectorFormat = Literal["auto", "word2vec", "word2vec-text", "glove", "fasttext", "kv"]
+NotUtf8 = Literal["refuse", "skip", "replace"]
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -87,6 +88,9 @@ class VectorsConfig:
     `gensim:NAME` (gensim's downloader), or a file."""
     format: VectorFormat = "auto"
     """Format of a file; auto detects it from the name and the first bytes."""
+    not_utf8: NotUtf8 = "refuse"
+    """A word of a file that is not UTF-8: refuse the file, skip the word, or replace its bytes by U+FFFD. Not for
+    fastText's `.bin` and gensim's `.kv`, which gensim reads."""
     limit: Whole = 0
     """Keep this many words: those of the training corpus first, then in the order of the source; 0 keeps all."""
     width: Whole = 0

@@ -26,8 +26,9 @@ from fenestra.training.data.lexicon import build_lexicon
 from fenestra.training.network.export import to_checkpoint
 from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.sources.interpolate import apply_linear_map, fill_gaps, fit_linear_map
-from fenestra.training.vectors.formats import keyed_vectors, load_file
+from fenestra.training.vectors.formats import load_file
 from fenestra.training.vectors.quantise import VectorTable
+from fenestra.training.vectors.table import keyed_vectors
 from fenestra.training.vectors.vectors import (
     WordVectors,
     coverage,

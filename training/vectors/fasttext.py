@@ -42,7 +42,7 @@ def check_fasttext(path: Path) -> None:
             file.seek(max(0, pruned) * _PRUNED, 1)
             quantised, rows, width = _MATRIX.unpack(file.read(_MATRIX.size))
             held = (path.stat().st_size - file.tell()) // 4
-    except (struct.error, EOFError, OSError, OverflowError) as error:
+    except (struct.error, EOFError, OSError, OverflowError, ValueError) as error:
         raise DataError(f"{path}: truncated or damaged fastText model ({error})") from error
     if settings[0] != _MAGIC_NUMBER:
         raise DataError(f"{path}: expected a fastText model")

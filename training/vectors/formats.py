@@ -1,12 +1,13 @@
-"""Read vector files with gensim, with errors that name the line, which gensim does not.
+"""Read vector files, with errors that name the line or the word.
 
     word2vec-text   "V D", then a line per word: the word and D numbers; also fastText's .vec
     word2vec        "V D", then per word its bytes, a space, D binary float32
     glove           as word2vec-text without the first line
-    fasttext        fastText's .bin
+    fasttext        fastText's .bin; read by gensim
     kv              gensim's own; a pickle, so opening one runs whatever code is in it
 
-The first three may be compressed, as ``NAME.gz``.
+The first three may be compressed by gzip, bzip2 or xz (zstd from Python 3.14), or be the one file in a zip archive.
+What is odd and read all the same (a mark of byte order, words with blanks, words that occur again) is logged.
 
 V words · D width of a vector
 """
@@ -18,64 +19,79 @@ import pickle
 import re
 import struct
 import sys
-import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import gensim.downloader
 import numpy as np
 from gensim.models import KeyedVectors
 from gensim.models.fasttext import load_facebook_vectors
-from numpy.typing import NDArray
 
 from fenestra.model.errors import ConfigError, DataError, RunError
-from fenestra.training.config import VectorFormat
-from fenestra.training.data.conll import open_bytes
+from fenestra.training.compressed import is_compressed, open_file, stem
+from fenestra.training.config import NotUtf8, VectorFormat
 from fenestra.training.vectors import fasttext as fasttext_files
+from fenestra.training.vectors.table import remark
+from fenestra.training.vectors.text import read_text
+from fenestra.training.vectors.word2vec import read_word2vec
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t\r]*\n")
-_NUMBER = re.compile(rb"[-+0-9.einfaEINFA]+")
+_NUMBER = re.compile(rb"[-+0-9.,einfaEINFA]+")
 _SUFFIXES: dict[str, VectorFormat] = {".kv": "kv", ".model": "kv", ".wordvectors": "kv"}
 _PEEK = 4096  # bytes
-_LARGEST = float(np.finfo(np.float32).max)
-_DEFLATE = 1032  # times smaller at best
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = "UTF-16, expected UTF-8; to convert it: iconv -f UTF-16 -t UTF-8"
+_FOREIGN = {
+    b"\xff\xfe": _UTF16,
+    b"\xfe\xff": _UTF16,
+    b"\x93NUMPY": "a NumPy array, which holds no words; expected words and vectors in one file",
+}
 _DAMAGED = (ValueError, EOFError, OSError, struct.error, zlib.error, AssertionError, MemoryError, ArithmeticError)
 
 
-def load_file(path: Path, form: VectorFormat = "auto", *, allow_pickle: bool = False) -> KeyedVectors:
+def load_file(
+    path: Path, form: VectorFormat = "auto", *, allow_pickle: bool = False, not_utf8: NotUtf8 = "refuse"
+) -> KeyedVectors:
     """Load a vector file.
 
     Args:
         path: the file.
         form: its format; ``auto`` detects it from name and first bytes.
         allow_pickle: open ``kv`` files too.
+        not_utf8: what is done with a word of the first three formats that is not UTF-8.
 
     Raises:
         ConfigError: the file is a pickle and pickles are not allowed.
         DataError: the file is missing, truncated or malformed, or holds a number that is not finite;
-            ``path:line: …`` in the text formats.
+            ``path:line: …`` in the text formats, and ``path: word 3 of 10`` in word2vec's binary one.
     """
-    with open_bytes(path) as stream:
+    with open_file(path) as stream:
         try:
             head = stream.read(_PEEK)
-        except _DAMAGED as error:
-            raise DataError(f"{path}: truncated or damaged ({error})") from error
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror or error}") from error
+    marked = head.startswith(_BOM)
+    head = head.removeprefix(_BOM)
     form = _detect(path, head) if form == "auto" else form
-    if form == "kv":
-        found = _load_pickle(path, allow_pickle=allow_pickle)
-    elif form in ("glove", "word2vec-text"):
-        found = _load_text(path, head, header=form == "word2vec-text")
-    else:
-        found = _load_binary(path, head, form)
+    if form in ("glove", "word2vec-text", "word2vec"):
+        if marked:
+            remark(path, "a byte order mark at its beginning was taken off")
+        with open_file(path) as stream:
+            stream.read(len(_BOM) if marked else 0)
+            return _read(stream, path, head, form, not_utf8)
+    found = _load_pickle(path, allow_pickle=allow_pickle) if form == "kv" else _load_fasttext(path)
     different = len(found.key_to_index)  # gensim leaves empty rows at the end for words that occur twice
     found.index_to_key, found.vectors = found.index_to_key[:different], found.vectors[:different]
     _check_table(path, found)
     return found
 
 
-def load_from_gensim(name: str, form: VectorFormat = "auto", *, allow_pickle: bool = False) -> KeyedVectors:
+def load_from_gensim(
+    name: str, form: VectorFormat = "auto", *, allow_pickle: bool = False, not_utf8: NotUtf8 = "refuse"
+) -> KeyedVectors:
     """Load vectors through gensim's downloader, which keeps what it fetched.
 
     Only the data file is used. gensim would also import a Python file that comes with it.
@@ -94,27 +110,12 @@ def load_from_gensim(name: str, form: VectorFormat = "auto", *, allow_pickle: bo
         raise ConfigError(f"vectors.source: gensim has no vectors called {name!r}{_near_names(name)}") from error
     except Exception as error:  # gensim raises plain Exception when a checksum differs
         raise RunError(_unreachable(name, error)) from error
-    return load_file(path, form, allow_pickle=allow_pickle)
-
-
-def keyed_vectors(words: Sequence[str], vectors_VD: NDArray[np.float32]) -> KeyedVectors:
-    """Make gensim's table of words and vectors without copying the numbers.
-
-    Raises:
-        ValueError: not one vector a word, or a word occurs twice.
-    """
-    rows = {word: row for row, word in enumerate(words)}
-    if vectors_VD.ndim != 2 or not len(rows) == len(words) == len(vectors_VD):
-        raise ValueError(f"{len(words)} words, {len(rows)} of them different, for a table of shape {vectors_VD.shape}")
-    made = KeyedVectors(vectors_VD.shape[1])
-    made.index_to_key, made.key_to_index, made.vectors = list(words), rows, vectors_VD
-    return made
+    return load_file(path, form, allow_pickle=allow_pickle, not_utf8=not_utf8)
 
 
 def _detect(path: Path, head: bytes) -> VectorFormat:
     """Detect the format of a file from its name and first bytes."""
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    last = suffixes[-1] if suffixes else ""
+    last = stem(path.name).suffix.lower()
     if last in _SUFFIXES or _PICKLE.match(head):
         return "kv"
     if head.startswith(fasttext_files.MAGIC):
@@ -124,8 +125,24 @@ def _detect(path: Path, head: bytes) -> VectorFormat:
         return "glove"
     if last in (".txt", ".vec"):
         return "word2vec-text"
-    numbers = head[header.end() :].split(b"\n")[0].split(b" ")[1:4]
-    return "word2vec-text" if numbers and all(map(_NUMBER.fullmatch, numbers)) else "word2vec"
+    row, ended, _ = head[header.end() :].partition(b"\n")
+    numbers = row.split()[1:] if ended else row.split()[1:-1]  # the last one may be cut
+    return "word2vec-text" if numbers and all(map(_NUMBER.fullmatch, numbers[-3:])) else "word2vec"
+
+
+def _read(stream: IO[bytes], path: Path, head: bytes, form: VectorFormat, not_utf8: NotUtf8) -> KeyedVectors:
+    """Read a file of words and numbers, behind its mark of byte order."""
+    if foreign := next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None):
+        raise DataError(f"{path}: {foreign}")
+    if form == "word2vec":
+        size = None if is_compressed(path) else path.stat().st_size
+        return read_word2vec(stream, path, size=size, not_utf8=not_utf8)
+    if b"\r" in head and b"\n" not in head:
+        raise DataError(f"{path}: its lines end with CR alone, expected LF or CR LF")
+    header = form == "word2vec-text"
+    if header and not _HEADER.match(head):
+        raise DataError(f"{path}:1: expected the number of words and the width of their vectors")
+    return read_text(stream, path, header=header, not_utf8=not_utf8)
 
 
 def _load_pickle(path: Path, *, allow_pickle: bool) -> KeyedVectors:
@@ -145,92 +162,15 @@ def _load_pickle(path: Path, *, allow_pickle: bool) -> KeyedVectors:
     return found
 
 
-def _load_binary(path: Path, head: bytes, form: VectorFormat) -> KeyedVectors:
-    try:
-        with _quiet(), np.errstate(all="ignore"):
-            if form == "fasttext":
-                return _load_fasttext(path)
-            _check_size(path, head)
-            return KeyedVectors.load_word2vec_format(str(path.absolute()), binary=True)
-    except DataError:
-        raise
-    except (NotImplementedError, LookupError, TypeError, *_DAMAGED) as error:
-        raise DataError(f"{path}: truncated or damaged {form} file ({error})") from error
-
-
 def _load_fasttext(path: Path) -> KeyedVectors:
-    if path.suffix.lower() == ".gz":
+    if is_compressed(path):
         raise DataError(f"{path}: a compressed fastText model, expected it uncompressed (gunzip)")
     fasttext_files.check_fasttext(path)
-    return load_facebook_vectors(str(path.absolute()))
-
-
-def _check_size(path: Path, head: bytes) -> None:
-    """Refuse a file that is too small for what its first line announces, before memory is allocated for it."""
-    header = _HEADER.match(head)
-    if not header or int(header[2]) < 1:
-        raise DataError(f"{path}: expected a first line with the number of words and the width of their vectors")
-    words, width = int(header[1]), int(header[2])
-    room = path.stat().st_size * (_DEFLATE if path.suffix.lower() == ".gz" else 1)
-    if words * (4 * width + 1) > room:
-        raise DataError(f"{path}: truncated, the first line promises {words:,} words with {width:,} numbers each")
-
-
-def _load_text(path: Path, head: bytes, *, header: bool) -> KeyedVectors:
-    """Load a text format; gensim reads it once every line is known to be right."""
-    if header and not _HEADER.match(head):
-        raise DataError(f"{path}:1: expected the number of words and the width of their vectors")
-    _check_text(path, header=header)
     try:
-        with _quiet(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # gensim leaves a file without a first line open
-            return KeyedVectors.load_word2vec_format(str(path.absolute()), binary=False, no_header=not header)
-    except _DAMAGED as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-
-
-def _check_text(path: Path, *, header: bool) -> None:
-    """Check every line of a text format: gensim does not name the wrong line, and accepts a vector of a single number.
-
-    Raises:
-        DataError: names the first line that is not a word and as many finite numbers as the others have.
-    """
-    promised, width, number = 0, 0, 0
-    for number, line in _lines(path):
-        if header and number == 1:
-            promised, width = (int(value) for value in line.split())
-            continue
-        try:
-            found = _count_numbers(line)
-        except ValueError as error:
-            raise DataError(f"{path}:{number}: {error}") from error
-        width = width or found
-        if found != width or not width:
-            expected = f"{width:,} as {'the first line says' if header else 'in line 1'}" if width else "at least 1"
-            raise DataError(f"{path}:{number}: a word with {found:,} numbers, expected {expected}")
-    words = number - header
-    if words < 1 or (header and words != promised):
-        expected = f"{promised:,} as the first line says" if header else "at least 1"
-        place = f"{path}:{number}" if number else str(path)
-        raise DataError(f"{place}: the file ends after {max(0, words):,} words, expected {expected}")
-
-
-def _count_numbers(line: bytes) -> int:
-    """How many numbers follow the word, split as gensim splits them.
-
-    Raises:
-        ValueError: the line is not UTF-8, or holds a value that is not a finite float32.
-    """
-    try:
-        word, *values = line.rstrip().decode("utf-8").split(" ")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start + 1} of the line is 0x{line[error.start]:02x}, expected UTF-8") from error
-    numbers = np.array([float(value) for value in values], dtype=np.float64)
-    finite = np.abs(numbers) <= _LARGEST
-    if not finite.all():
-        place = int(np.argmin(finite))
-        raise ValueError(f"number {place + 1} of {word[:40]!r} is {values[place][:40]}, expected a finite float32")
-    return len(values)
+        with _quiet(), np.errstate(all="ignore"):
+            return load_facebook_vectors(str(path.absolute()))
+    except (NotImplementedError, LookupError, TypeError, *_DAMAGED) as error:
+        raise DataError(f"{path}: truncated or damaged fasttext file ({error})") from error
 
 
 def _check_table(path: Path, found: KeyedVectors) -> None:
@@ -244,17 +184,6 @@ def _check_table(path: Path, found: KeyedVectors) -> None:
     if not finite.all():
         word = found.index_to_key[int(np.argmin(finite))]
         raise DataError(f"{path}: the vector of {word[:40]!r} holds a number that is not finite")
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, plain or gzip, counted from 1."""
-    number = 0
-    with open_bytes(path) as stream:
-        try:
-            for number, line in enumerate(stream, start=1):
-                yield number, line
-        except (EOFError, OSError, zlib.error) as error:
-            raise DataError(f"{path}:{number + 1}: truncated or damaged file ({error})") from error
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -238,10 +239,9 @@ def _read(config: VectorsConfig) -> _Source:
         return _read_checkpoint(Path(rest))
     from fenestra.training.vectors.formats import load_file, load_from_gensim
 
-    if kind == "gensim" and rest:
-        found = load_from_gensim(rest, config.format, allow_pickle=config.allow_pickle)
-    else:
-        found = load_file(Path(config.source), config.format, allow_pickle=config.allow_pickle)
+    gensim = kind == "gensim" and rest
+    load = partial(load_from_gensim, rest) if gensim else partial(load_file, Path(config.source))
+    found = load(config.format, allow_pickle=config.allow_pickle, not_utf8=config.not_utf8)
     return _Source(found.index_to_key, np.ascontiguousarray(found.vectors, dtype=np.float32))
 
 

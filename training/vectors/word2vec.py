@@ -9,6 +9,7 @@ every reader out of step: it takes letters for numbers, as "York" for 2.9e26. He
 V words · D width of a vector
 """
 
+import math
 import re
 from pathlib import Path
 from typing import IO
@@ -28,7 +29,7 @@ _WIDEST = 1_000_000  # numbers
 _NUMBER_SIZE = 4
 _LARGEST = 1e10  # of a number that is read
 _TRAINED = (1e-12, 1e6)  # what trained numbers other than 0 lie between, if there is any doubt
-_SECOND_PART = re.compile(rb"[^\0-\x20\x7f]{1,64}[ ]")  # of a word with a blank, where numbers are expected
+_SECOND_PART = re.compile(rb"[^\0-\x20\x7f]{0,64}[ ]")  # of a word with a blank, where numbers are expected
 _CAUSES = "a word with a blank inside, another width than the first line says, or a damaged file"
 
 
@@ -78,23 +79,32 @@ def _check_step(raw: bytes, data: bytes, path: Path, place: str) -> None:
     """Refuse a word and a vector that were not written as such.
 
     Raises:
-        DataError: a number is not finite or beyond all training, or the word has a NUL or goes on behind its blank.
+        DataError: a number is not finite or beyond all training, or the word has a NUL or goes on behind a blank.
     """
     numbers_D = np.frombuffer(data, "<f4")
-    word = shown(raw.decode("utf-8", "backslashreplace"))
-    if not np.isfinite(numbers_D).all():
-        raise DataError(f"{path}: the vector of {word} holds a number that is not finite ({place}); {_CAUSES}")
     largest = float(np.abs(numbers_D).max())
-    if largest > _LARGEST:
-        raise DataError(f"{path}: the vector of {word} holds {largest:.3g} ({place}); {_CAUSES}")
-    if b"\0" in raw:
-        raise DataError(f"{path}: {place}, {word}, holds a NUL; {_CAUSES}")
+    if not largest < math.inf:
+        fault = "holds a number that is not finite"
+    elif largest > _LARGEST:
+        fault = f"holds {largest:.3g}"
+    elif b"\0" in raw:
+        fault = "stands behind a NUL"
+    elif _goes_on(data, numbers_D):
+        fault = "begins with letters and a blank"
+    else:
+        return
+    raise DataError(
+        f"{path}: the vector of {shown(raw.decode('utf-8', 'backslashreplace'))} {fault} ({place}); {_CAUSES}"
+    )
+
+
+def _goes_on(data: bytes, numbers_D: NDArray[np.float32]) -> bool:
+    """Whether a vector looks as if its word went on behind the first blank, and its numbers began behind the next."""
     second = _SECOND_PART.match(data)
-    if second and not _plausible(numbers_D):
-        rest = data[second.end() :]
-        behind_D = np.frombuffer(rest[: len(rest) // _NUMBER_SIZE * _NUMBER_SIZE], "<f4")
-        if _plausible(behind_D):
-            raise DataError(f"{path}: {place}, {word}, seems to go on behind a blank; {_CAUSES}")
+    if not second or _plausible(numbers_D):
+        return False
+    rest = data[second.end() :]
+    return _plausible(np.frombuffer(rest[: len(rest) // _NUMBER_SIZE * _NUMBER_SIZE], "<f4"))
 
 
 def _plausible(numbers: NDArray[np.float32]) -> bool:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from fenestra.cli.main import main
 from fenestra.cli.output import opened
 from fenestra.cli.tag import tag_files
 from fenestra.cli.units import texts
+from fenestra.model import checkpoint
 from fenestra.model.bundled import bundled_model
 from fenestra.model.errors import DataError, StorageError
 from fenestra.model.tagger import Tagger
+from fenestra.model.text.language import language
 from fenestra.training.data.conll import iter_conll_words
 
 LETTER = "Anna Berg lives in Oslo.\nShe met Tom Kerr.\n\nLater Tom Kerr left Paris.\n"
@@ -508,6 +511,15 @@ def test_what_looks_like_a_comment_reads_back_or_is_refused(tag, tmp_path):
             assert list(iter_conll_words(stream, "out")) == [["# text = x", "1-2"]]
     else:
         assert not (tmp_path / "out").exists()
+
+
+def test_sentences_of_conll_output_end_as_the_language_of_the_model_says(english, tmp_path):
+    model = checkpoint.load(bundled_model())
+    russian = Tagger(replace(model, lexicon=replace(model.lexicon, language=language("ru"))), device="cpu", threads=1)
+    path = write(tmp_path / "a.txt", "Петров приехал в г. Казань.\n")
+    for tagger, expected in [(english, 2), (russian, 1)]:
+        tag_files(tagger, [str(path)], output_format="conll", output=tmp_path / "out")
+        assert (tmp_path / "out").read_text().count("\n\n") == expected
 
 
 def test_documents_of_a_conll_file_stay_apart(tag, tmp_path):

@@ -29,6 +29,7 @@ from fenestra.model.errors import DataError, InputError
 from fenestra.model.results import Entity, Result, TaggedToken
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import OUTSIDE
+from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token
 from fenestra.training.compressed import decompressed, open_file, stem
@@ -142,7 +143,7 @@ def tag_files(
     write = (
         partial(_write_jsonl, key=entities_key or ENTITIES, wanted=wanted)
         if output_format == "jsonl"
-        else partial(_write_conll, wanted=wanted)
+        else partial(_write_conll, wanted=wanted, of=tagger.lexicon.language)
     )
     taken = ENTITIES if output_format == "jsonl" and entities_key is None else None
     with opened(output) as stream, Meter(quiet=output is None and sys.stdout.isatty()) as meter:
@@ -360,12 +361,14 @@ def _write_jsonl(
             stream.write(json.dumps({**record, key: entities}, ensure_ascii=False) + "\n")
 
 
-def _write_conll(stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]], *, wanted: Wanted) -> None:
+def _write_conll(
+    stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]], *, wanted: Wanted, of: Language
+) -> None:
     """One token a line; a text falls into the sentences that the tagger saw in it."""
     for item, found in zip(batch, results, strict=True):
         for result in found:
             unwanted = [entity for entity in result if not wanted(entity)]
-            for tokens in _sentences(item, result):
+            for tokens in _sentences(item, result, of):
                 words = [token.text for token in tokens]
                 if item.record:  # what was read from a CoNLL file can be written to one
                     _check_words(words, item.place)
@@ -403,11 +406,11 @@ def _is_read_back(word: str) -> bool:
         return False
 
 
-def _sentences(item: Item, result: Result) -> Iterator[Sequence[TaggedToken]]:
-    """The tokens of a result, sentence by sentence; none of them is empty."""
+def _sentences(item: Item, result: Result, of: Language) -> Iterator[Sequence[TaggedToken]]:
+    """The tokens of a result, sentence by sentence as the tagger parted them; none of them is empty."""
     tokens = result.tokens
     if isinstance(item.content, str):
-        lengths = sentence_lengths(item.content, [Token(token.text, token.start, token.end) for token in tokens])
+        lengths = sentence_lengths(item.content, [Token(token.text, token.start, token.end) for token in tokens], of)
     else:
         lengths = [len(tokens)] if tokens else []
     for length, end in zip(lengths, accumulate(lengths), strict=True):

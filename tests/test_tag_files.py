@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -16,16 +17,19 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from fenestra.cli.main import main
 from fenestra.cli.output import opened
-from fenestra.cli.tag import tag_files
+from fenestra.cli.tag import items, tag_files
 from fenestra.cli.units import texts
 from fenestra.model import checkpoint
 from fenestra.model.bundled import bundled_model
 from fenestra.model.errors import DataError, StorageError
 from fenestra.model.tagger import Tagger
 from fenestra.model.text.language import language
+from fenestra.training.compressed import decompressed
 from fenestra.training.data.conll import iter_conll_words
 
 LETTER = "Anna Berg lives in Oslo.\nShe met Tom Kerr.\n\nLater Tom Kerr left Paris.\n"
@@ -653,3 +657,94 @@ def test_an_empty_file_as_one_text_is_one_empty_text(tag, tmp_path):
 def test_a_text_that_is_too_long_is_refused_where_nobody_is_told(english, tmp_path):
     with pytest.raises(DataError, match=r"a\.txt:1: a line of more than 3 bytes"):
         tag_files(english, [str(write(tmp_path / "a.txt", "Oslo\n"))], max_bytes=3, output=Path(tmp_path / "out"))
+
+
+# ── properties of the reader ──
+
+ODD_TEXT = st.text(st.sampled_from(["a", "é", "東", " ", "\t", "\r", "\n", "\u2028", "\ufeff"]), max_size=60)
+
+
+class Trickle(io.BytesIO):
+    """A pipe that gives a few bytes at a time."""
+
+    def __init__(self, data, size):
+        super().__init__(data)
+        self.size = size
+
+    def read1(self, size=-1):
+        return super().read1(self.size)
+
+
+@given(ODD_TEXT, st.integers(1, 9))
+def test_lines_are_what_their_definition_says(content, size):
+    data = content.encode()
+    *ended, last = re.split("\r{0,2}\n|\r", content.removeprefix("\ufeff"))
+    for stream in (io.BytesIO(data), Trickle(data, size)):
+        read = list(texts(stream, "-", "line", 10_000))
+        assert [text.content for text in read] == [*ended, *[last] * bool(last)]
+        assert [text.number for text in read] == list(range(1, len(read) + 1))
+
+
+@given(ODD_TEXT, st.integers(1, 9))
+def test_a_file_is_all_that_is_in_it(content, size):
+    (text,) = texts(Trickle(content.encode(), size), "-", "file", 10_000)
+    whole = content.removeprefix("\ufeff")
+    assert len(text.content) == len(whole)
+    assert text.content.replace("\r", "\n") == whole.replace("\r", "\n")
+    assert not re.search("\r(?!\r?\n)", text.content)
+
+
+@given(ODD_TEXT, st.integers(1, 9), st.integers(1, 30), st.sampled_from(["line", "paragraph", "file"]))
+def test_a_limit_leaves_out_what_is_longer_and_changes_nothing_else(content, size, limit, unit):
+    data = content.encode()
+    lines = texts(io.BytesIO(data), "-", "line", limit)
+    assume(unit != "paragraph" or all(text.content is not None for text in lines))  # one of blanks would be a text
+    whole = list(texts(io.BytesIO(data), "-", unit, 10_000))
+    short = list(texts(Trickle(data, size), "-", unit, limit))
+    assert [text.number for text in short] == [text.number for text in whole]
+    for text, full in zip(short, whole, strict=True):
+        if text.content is None:
+            assert len(full.content.encode()) + 3 > limit
+        else:
+            assert text.content == full.content
+            assert len(text.content.encode()) <= limit
+
+
+@given(
+    st.binary(max_size=80), st.sampled_from(["text", "jsonl", "conll"]), st.sampled_from(["line", "paragraph", "file"])
+)
+def test_any_bytes_are_read_or_refused_with_their_place(data, form, unit):
+    try:
+        said = [item.place for item in items(decompressed(io.BytesIO(data), "in"), "in", form, unit=unit)]
+    except DataError as error:
+        said = [f"{error}"]
+    assert all(message.startswith("in") and len(message) < 300 for message in said)
+
+
+def test_many_lines_of_cr_alone_and_runs_of_cr_are_read_in_blocks():
+    content = ("Oslo\r" * 50_000 + "\r" * 200_000 + "Paris").encode()
+    read = [text.content for text in texts(io.BytesIO(content), "-", "line", 100)]
+    assert (read.count("Oslo"), read.count(""), read[-1]) == (50_000, 200_000, "Paris")
+
+
+@pytest.mark.parametrize("line", ['{"text": "a", "text": "b"}', '{"text": "a", "id": {"x": 1, "x": 2}}'])
+def test_a_key_that_is_there_twice_is_refused(refused, tmp_path, line):
+    assert "is there twice" in refused(write(tmp_path / "a.jsonl", line))
+
+
+def test_closed_streams_end_in_good_order(tmp_path):
+    source = write(tmp_path / "a.txt", "Oslo\n")
+    shell = f'exec "$0" -c "{LAUNCH}" tag "$@"'
+    for words, closed, code in [
+        (["-"], "<&-", 2),
+        ([source], ">&-", 0),
+        ([source, "-o", tmp_path / "out"], ">&- 2>&-", 0),
+    ]:
+        done = subprocess.run(
+            ["sh", "-c", f"{shell} {closed}", sys.executable, *map(str, words)],
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
+    assert json.loads((tmp_path / "out").read_text())["text"] == "Oslo"

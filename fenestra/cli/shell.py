@@ -152,6 +152,7 @@ def run(parser: CommandParser, argv: Sequence[str] | None) -> int:
 
     A verb is a sub-command with ``set_defaults(run=…)``; without one, the help is printed.
     """
+    _open_closed_streams()
     _speak_utf8()
     options = argparse.Namespace(debug=False)
     try:
@@ -246,6 +247,13 @@ def _second_interrupt_ends() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _open_closed_streams() -> None:
+    """Where standard output or error was closed, write to nobody, and not into the next file that is opened."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
 
 
 def _speak_utf8() -> None:

@@ -12,8 +12,10 @@ than a batch of it is in memory, and no more than ``--max-line`` bytes of one te
 
 import io
 import json
+import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -44,6 +46,8 @@ _FORMATS: dict[str, InputFormat] = {".conll": "conll", ".iob": "conll", ".bio": 
 _BATCH_CHARACTERS = 50_000
 _BATCH_ITEMS = 1_000
 _LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
+_READ_OTHERWISE = re.compile(rf"[\s\0#\ufeff]|{re.escape(DOCSTART)}")  # what a reader of CoNLL files may take for more
+_SHORT_SENTENCE = 10_000  # characters; a longer one may hold a word that is too long for a line
 _SHORT_WORD = 64  # characters; of longer words nothing is remembered
 
 
@@ -193,7 +197,7 @@ def items(
     if form == "conll":
         yield from (Item(document, {}, name) for document in documents(iter_conll_words(source, name)))
         return
-    for number, text in texts(source, name, unit if form == "text" else "line", max_bytes):
+    for number, text, _ in texts(source, name, unit if form == "text" else "line", max_bytes):
         place = f"{name}:{number}"
         if text is None:
             message = f"{place}: a {unit} of more than {max_bytes:,} bytes"
@@ -302,6 +306,8 @@ def _source(name: str) -> IO[bytes]:
     """A file, or standard input, which stays open."""
     if name != STDIN:
         return open_file(Path(name))
+    if sys.stdin is None:
+        raise DataError(f"{name}: standard input is closed")
     return decompressed(io.BufferedReader(_Unclosed(sys.stdin.buffer)), name)
 
 
@@ -324,7 +330,7 @@ class _Unclosed(io.RawIOBase):
 def _parse(line: str, place: str, taken: str | None) -> Item:
     """Read one object of a JSON-lines file; it may not have the key ``taken``."""
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=_object)
         json.dumps(record, ensure_ascii=False, allow_nan=False).encode()  # it has to go out as it came in
     except UnicodeEncodeError as error:
         raise DataError(f"{place}: holds half of a surrogate pair, which is no character") from error
@@ -342,6 +348,15 @@ def _parse(line: str, place: str, taken: str | None) -> Item:
     if "tokens" in record and not _are_words(content):
         raise DataError(f"{place}: tokens: expected a list of words, none of them empty")
     return Item(content if isinstance(content, str) else [content], record, place)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of a key that is there twice one value would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice[:40]!r} is there twice")
+    return found
 
 
 def _are_words(value: object) -> bool:
@@ -387,6 +402,9 @@ def _check_words(words: Sequence[str], place: str) -> None:
     Raises:
         DataError: names the place and the word.
     """
+    together = "".join(words)
+    if len(together) < _SHORT_SENTENCE and not _READ_OTHERWISE.search(together):  # as nearly all sentences
+        return
     for word in words:
         if any(character in word for character in "\t\r\n"):
             raise DataError(f"{place}: a word holds a tab or a line break, which conll output cannot")

@@ -26,16 +26,12 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Text(NamedTuple):
-    """A text, and the number of its first line, from 1; None is a text that is too long."""
+    """A text: the number of its first line, from 1, and its characters; None is a text that is too long."""
 
     number: int
     content: str | None
-
-
-class _Line(NamedTuple):
-    number: int
-    content: bytes | None
-    end: bytes
+    end: str = ""
+    """Of a line, the characters that end it, which are no part of its content."""
 
 
 def texts(stream: IO[bytes], name: str, unit: Unit, max_bytes: int) -> Iterator[Text]:
@@ -50,78 +46,89 @@ def texts(stream: IO[bytes], name: str, unit: Unit, max_bytes: int) -> Iterator[
     Raises:
         DataError: it cannot be read, or is not UTF-8; ``name:line: …``.
     """
+    lines = _lines(stream, name, max_bytes)
     if unit == "line":
-        for line in _lines(stream, name, max_bytes):
-            yield Text(line.number, None if line.content is None else _decode(line.content, line.number, name))
+        yield from lines
         return
-    first, parts, size, held = 1, list[str](), 0, False
-    for line in _lines(stream, name, max_bytes):
-        text = None if line.content is None else _decode(line.content, line.number, name)
-        if unit == "paragraph" and text is not None and not text.strip():
-            if held:
-                yield _joined(first, parts, size > max_bytes)
-            parts, size, held = [], 0, False
+    first, parts, size = 1, list[str](), 0
+    for number, content, end in lines:
+        if unit == "paragraph" and content is not None and not content.strip():
+            if size:
+                yield Text(first, "".join(parts[:-1]) if size <= max_bytes else None)
+            parts, size = [], 0
             continue
-        first, held = first if held else line.number, True
-        size += max_bytes + 1 if line.content is None else len(line.content) + len(line.end)
+        first = first if size else number
+        size += max_bytes + 1 if content is None else len(content.encode()) + len(end)
         if size > max_bytes:
             parts = []
-        elif text is not None:
-            parts += [text, "\n" if line.end == b"\r" else line.end.decode()]
+        elif content is not None:
+            parts += [content, "\n" if end == "\r" else end]
     if unit == "file":
-        yield Text(1, None if size > max_bytes else "".join(parts))
-    elif held:
-        yield _joined(first, parts, size > max_bytes)
+        yield Text(1, "".join(parts) if size <= max_bytes else None)
+    elif size:
+        yield Text(first, "".join(parts[:-1]) if size <= max_bytes else None)
 
 
-def _joined(first: int, parts: list[str], too_long: bool) -> Text:
-    """A paragraph, without the end of its last line."""
-    return Text(first, None if too_long else "".join(parts[:-1]))
-
-
-def _lines(stream: IO[bytes], name: str, max_bytes: int) -> Iterator[_Line]:
-    """The lines of a stream with their ends; the content of one that is too long is None."""
+def _lines(stream: IO[bytes], name: str, max_bytes: int) -> Iterator[Text]:
+    """The lines of a stream; the content of one that is too long is None."""
     number, size = 1, 0
     parts: list[bytes] = []
-    for content, end in _pieces(stream, name):
-        size += len(content) + len(end)
-        if size <= max_bytes:
-            parts.append(content)
-        else:
-            parts = []
-        if end:
-            yield _Line(number, b"".join(parts) if size <= max_bytes else None, end)
-            number, size, parts = number + 1, 0, []
+    try:
+        for data in _blocks(stream, name):
+            if not size and len(data) <= max_bytes and (lines := _plain_lines(data)) is not None:
+                for line in lines:
+                    yield Text(number, line, "\n")
+                    number += 1
+                continue
+            *ended, last = _END.split(data)
+            for content, end in zip([*ended[::2], last], [*ended[1::2], b""], strict=True):
+                size += len(content) + len(end)
+                parts = [*parts, content] if size <= max_bytes else []
+                if end:
+                    whole = _decode(b"".join(parts), number, name) if size <= max_bytes else None
+                    yield Text(number, whole, end.decode())
+                    number, size, parts = number + 1, 0, []
+    except OSError as error:
+        raise DataError(f"{name}:{number}: {error.strerror or error}") from error
     if size:
-        yield _Line(number, b"".join(parts) if size <= max_bytes else None, b"")
+        yield Text(number, _decode(b"".join(parts), number, name) if size <= max_bytes else None)
 
 
-def _pieces(stream: IO[bytes], name: str) -> Iterator[tuple[bytes, bytes]]:
-    """Parts of lines, each with the end of its line where that is reached; a mark of byte order is taken off."""
-    number, held, begun = 1, b"", False
-    while True:
-        try:
-            block = stream.read1(_BLOCK)  # type: ignore[attr-defined]
-        except OSError as error:
-            raise DataError(f"{name}:{number}: {error.strerror or error}") from error
+def _plain_lines(data: bytes) -> list[str] | None:
+    """The lines of a block of whole ones, all at once, as nearly all blocks allow; None where one needs a look."""
+    if not data.endswith(b"\n") or b"\r" in data or b"\0" in data:
+        return None
+    try:
+        return data.decode("utf-8")[:-1].split("\n")
+    except UnicodeDecodeError:
+        return None
+
+
+def _blocks(stream: IO[bytes], name: str) -> Iterator[bytes]:
+    """A stream in blocks that end with a line where they can; a mark of byte order at its begin is taken off.
+
+    Raises:
+        DataError: it is UTF-16.
+        OSError: it cannot be read.
+    """
+    held, begun = b"", False
+    while block := stream.read1(_BLOCK):  # type: ignore[attr-defined]
         data = held + block
-        if not begun and block and len(data) < len(_BOM):
+        if not begun and len(data) < len(_BOM):
             held = data
             continue
         if not begun:
             if data.startswith(_UTF16):
                 raise DataError(f"{name}: UTF-16, expected UTF-8; to convert it: iconv -f UTF-16 -t UTF-8")
             data, begun = data.removeprefix(_BOM), True
-        waiting = len(data) - len(data.rstrip(b"\r")) if block else 0  # the LF of the pair may be still to come
-        cut = len(data) - min(waiting, 2)
-        data, held = data[:cut], data[cut:]
-        *ended, last = _END.split(data)
-        for content, end in zip(ended[::2], ended[1::2], strict=True):
-            yield content, end
-            number += 1
-        yield last, b""
-        if not block:
-            return
+        cut = data.rfind(b"\n") + 1
+        if not cut and len(data) >= _BLOCK:  # a long line, or lines that end with CR
+            cut = len(data) - min(len(data) - len(data.rstrip(b"\r")), 2)  # the LF of the pair may be still to come
+        if cut:
+            yield data[:cut]
+        held = data[cut:]
+    if held:
+        yield held if begun else held.removeprefix(_BOM)
 
 
 def _decode(content: bytes, number: int, name: str) -> str:

@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fenestra.cli.main import main
@@ -156,6 +156,23 @@ def test_remarks_stand_on_standard_error_of_the_command(tmp_path, capsys, caplog
     assert main(["vectors", "neighbours", "cat", "--vectors", str(tmp_path / "v.txt")]) == 0
     assert capsys.readouterr().out.startswith("dog\t")
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+
+
+ODD_WORDS = st.lists(
+    st.text(st.characters(exclude_characters="\t\n\v\f\r ", exclude_categories=["Cs", "Nd"]), min_size=1, max_size=5),
+    max_size=4,
+).map(lambda parts: " ".join(["w", *parts]))
+
+
+@given(st.lists(ODD_WORDS, min_size=1, max_size=8, unique=True), st.booleans(), st.integers(1, 4))
+def test_any_words_with_blanks_come_back(tmp_path_factory, words, header, width):
+    assume(not any(part.lower().strip("+-") in ("nan", "inf") for word in words for part in word.split(" ")))
+    table = np.random.default_rng(len(words)).normal(size=(len(words) + 20, width)).astype(np.float32)
+    words = [*words, *(f"plain{number}" for number in range(20))]
+    path = write(tmp_path_factory.getbasetemp() / "odd.vec", as_text(words, table, header=header))
+    found, numbers = loaded(path, format="word2vec-text" if header else "glove")
+    assert found == words
+    np.testing.assert_array_equal(np.array(numbers, np.float32), table)
 
 
 # ── word2vec's binary format ──

@@ -65,7 +65,7 @@ def read_word2vec(stream: IO[bytes], path: Path, *, size: int | None, not_utf8: 
             word = decode_word(raw, not_utf8, table, place)
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{path}: {place}, {shown(raw.decode('utf-8', 'backslashreplace'))}: byte {error.start + 1} is "
+                f"{path}: {place}, {shown(raw.decode('utf-8', 'replace'))}: byte {error.start + 1} is "
                 f"0x{raw[error.start]:02x}, expected UTF-8; it is {_CAUSES}, or if the file is sound, "
                 'vectors.not_utf8 = "skip" or "replace" reads on'
             ) from error
@@ -94,7 +94,7 @@ def _check_step(raw: bytes, data: bytes, path: Path, place: str) -> None:
     else:
         return
     raise DataError(
-        f"{path}: the vector of {shown(raw.decode('utf-8', 'backslashreplace'))} {fault} ({place}); {_CAUSES}"
+        f"{path}: the vector of {shown(raw.decode('utf-8', 'replace'))} {fault} ({place}); {_CAUSES}"
     )
 
 

@@ -93,9 +93,7 @@ def _check_step(raw: bytes, data: bytes, path: Path, place: str) -> None:
         fault = "begins with letters and a blank"
     else:
         return
-    raise DataError(
-        f"{path}: the vector of {shown(raw.decode('utf-8', 'replace'))} {fault} ({place}); {_CAUSES}"
-    )
+    raise DataError(f"{path}: the vector of {shown(raw.decode('utf-8', 'replace'))} {fault} ({place}); {_CAUSES}")
 
 
 def _goes_on(data: bytes, numbers_D: NDArray[np.float32]) -> bool:

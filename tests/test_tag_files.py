@@ -641,7 +641,16 @@ def test_bytes_that_are_no_text_are_named_by_their_place(refused, tmp_path, cont
     assert refused(path, "--unit", unit).startswith(f"{path}{said}")
 
 
-@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", gzip.compress(b""), lzma.compress(b""), bz2.compress(b"")])
+NOTHING = {
+    "none": b"",
+    "mark": b"\xef\xbb\xbf",
+    "gz": gzip.compress(b""),
+    "xz": lzma.compress(b""),
+    "bz2": bz2.compress(b""),
+}
+
+
+@pytest.mark.parametrize("data", NOTHING.values(), ids=NOTHING)
 @pytest.mark.parametrize("form", ["text", "jsonl", "conll"])
 def test_nothing_in_is_nothing_out(tag, stdin, data, form):
     stdin(data)

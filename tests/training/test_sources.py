@@ -365,7 +365,7 @@ def test_names_are_phrases_of_tokens_by_kind(cache):
         "country": ["Germany", "Sao Tome and Principe"],
         "language": ["German"],
         "company": ["Co", "Merck & Co. , Inc.", "Merck", "Talanx AG", "Talanx"],
-        "legal_form": ["ag", "Ag", "AG", "co", "Co", "CO", "co .", "Co.", "CO .", "inc .", "Inc.", "INC ."],
+        "legal_form": ["ag", "Ag", "AG", "co", "Co", "CO", "co .", "Co.", "CO.", "inc .", "Inc.", "INC."],
     }
 
 

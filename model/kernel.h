@@ -60,7 +60,8 @@ enum {
     ROLE_BEFORE_NAME = 4096,  /* a title or an initial */
     ROLE_DASH = 8192,
     ROLE_SHORTENED = 16384,   /* an abbreviation or initial in a language that sets its stop apart */
-    ROLE_CONTINUING = 32768   /* , ; : */
+    ROLE_CONTINUING = 32768,  /* , ; : */
+    ROLE_BULLET = 65536       /* begins an item of a list */
 };
 /* Characters; a shorter line did not end because the page was full (model/text/sentences.py). */
 enum { SHORT_LINE = 50 };
@@ -188,14 +189,14 @@ API int32_t is_whitespace(uint32_t code_point);
 API int32_t remember_run(Runs *runs, const uint32_t *letters, int64_t count, int32_t after, const int32_t *words,
                          const uint8_t *starts, int64_t words_of);
 API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                       const uint16_t *role_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
+                       const uint32_t *role_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
                        uint8_t *gap_T, int64_t room, int64_t *tokens_until_P);
 API int64_t unknown_runs(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                         const uint16_t *role_of_word, const Reading *reading, int64_t *found, int64_t most,
+                         const uint32_t *role_of_word, const Reading *reading, int64_t *found, int64_t most,
                          int64_t distance);
 API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, int64_t texts,
                             const int64_t *tokens_until_P, const int32_t *word_T, const int32_t *start_T,
-                            const uint8_t *gap_T, const int32_t *size_of_word, const uint16_t *role_of_word,
+                            const uint8_t *gap_T, const int32_t *size_of_word, const uint32_t *role_of_word,
                             int64_t *length_S, int64_t *sentences_P);
 API void case_classes(const int32_t *word_T, const int64_t *length_S, const int64_t *sentences_P, int64_t documents,
                       const uint8_t *evidence_of_word, const int32_t *lowered_of_word, uint8_t *seen_of_lowered,

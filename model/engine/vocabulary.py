@@ -53,7 +53,7 @@ class Vocabulary:
         self.lowered = np.zeros(0, np.int32)
         """A number that words share which differ in case only."""
         self.evidence = np.zeros(0, np.uint8)
-        self.role = np.zeros(0, np.uint16)
+        self.role = np.zeros(0, np.uint32)
         self.oov = np.zeros(0, np.bool_)
         """Whether the word is out of vocabulary (``Lexicon.is_oov``)."""
         self.size = np.zeros(0, np.int32)

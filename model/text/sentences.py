@@ -20,6 +20,7 @@ from fenestra.model.text.tokens import LINE_ENDS, Token
 _STOP = re.compile(r"[.!?…。！？।؟]+")
 _CLOSERS = frozenset("'”’»)]}''")
 _CONTINUES = frozenset(",;:")
+_BULLETS = frozenset("•‣◦▪●○■□⁃∙")
 _DASHES = re.compile(r"[‐-―-]+")
 _DATELINE = re.compile(r"\d{4}-\d\d-\d\d")  # NEW YORK 1996-08-30 | Stocks fell …
 _NUMBER = re.compile(r"[+.-]?\d")
@@ -32,7 +33,7 @@ _FEW_WORDS = 2  # of a line; with fewer before them, initials are the end of a n
 _ENDS, _ABBREVIATED, _DATE, _COUNTS = 1, 2, 4, 8  # may end a sentence: always, or by what stands around it
 _MAY_END = _ENDS | _ABBREVIATED | _DATE | _COUNTS
 _CLOSES, _QUOTE, _SMALL, _CAPITAL, _OPENS, _LOUD, _COMMA, _CLOCK = 16, 32, 64, 128, 256, 512, 1024, 2048
-_BEFORE_NAME, _DASH, _SHORTENED, _CONTINUING = 4096, 8192, 16384, 32768
+_BEFORE_NAME, _DASH, _SHORTENED, _CONTINUING, _BULLET = 4096, 8192, 16384, 32768, 65536
 _REMEMBERED = 1 << 14
 _SHORT_WORD = 48  # characters; of longer words the ends are enough
 
@@ -123,7 +124,8 @@ class Splitter:
         self._dash = -1
         if self._item == self._count - 1 and role & _CAPITAL and self._item - 1 > self._begin:
             self._begins.append(self._item - 1)
-        if self._count and ((between and self._parts(between, role)) or self._stops(role)):
+        item = role & _BULLET and not self._roles[1] & _BULLET
+        if self._count and (item or (between and self._parts(between, role)) or self._stops(role)):
             self._begins.append(self._count)
         elif self._count and role & _DASH and self._stops(role & ~_DASH):
             self._dash = self._count
@@ -231,9 +233,9 @@ class Roles:
         known: dict[str, int] = {}
         shortened = () if of.keep_stops else (*of.titles, *of.abbreviations, *of.numbered)
         for words, bits in (
-            (_CLOSERS, _CLOSES), (('"',), _QUOTE), ((",",), _COMMA), (_CONTINUES, _CONTINUING), (of.openers, _OPENS),
-            (of.clocks, _CLOCK | _SMALL), ([title + "." * of.keep_stops for title in of.titles], _BEFORE_NAME),
-            (shortened, _SHORTENED),
+            (_CLOSERS, _CLOSES), (('"',), _QUOTE), ((",",), _COMMA), (_CONTINUES, _CONTINUING), (_BULLETS, _BULLET),
+            (of.openers, _OPENS), (of.clocks, _CLOCK | _SMALL), (shortened, _SHORTENED),
+            ([title + "." * of.keep_stops for title in of.titles], _BEFORE_NAME),
         ):  # fmt: skip
             known |= {word: known.get(word, 0) | bits for word in words}
         self._listed = known

@@ -110,7 +110,7 @@ static inline int kind_of(const Runs *runs, uint32_t c) { return c < KINDS ? run
  * Returns NOTHING_FOLLOWS, NAME_FOLLOWS or NUMBER_FOLLOWS; or −1 if only Python can tell.
  */
 static int after_stop(const Runs *runs, const uint32_t *code_points, int64_t text_begin, int64_t begin, int64_t end,
-                      int64_t limit, const uint16_t *role_of_word) {
+                      int64_t limit, const uint32_t *role_of_word) {
     if (code_points[end - 1] != '.' || !runs->keep_stops) return NOTHING_FOLLOWS;
 
     /* what follows: a number? */
@@ -184,7 +184,7 @@ static inline uint8_t take_gap(Reading *reading) {
  * Returns READ_ALL, READ_FULL or READ_UNKNOWN_RUN.
  */
 API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                       const uint16_t *role_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
+                       const uint32_t *role_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
                        uint8_t *gap_T, int64_t room, int64_t *tokens_until_P) {
     int64_t at = reading->at, text = reading->text, tokens = reading->tokens;
     int32_t stopped = READ_ALL;
@@ -242,7 +242,7 @@ API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int6
  * Returns how many were found.
  */
 API int64_t unknown_runs(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                         const uint16_t *role_of_word, const Reading *reading, int64_t *found, int64_t most,
+                         const uint32_t *role_of_word, const Reading *reading, int64_t *found, int64_t most,
                          int64_t distance) {
     int64_t at = reading->at, count = 0, until = at + distance;
     for (int64_t text = reading->text; text < texts && count < most && at < until; text++) {
@@ -306,6 +306,9 @@ static inline int parts(const Splitter *s, int gap, int next) {
     return gap == GAP_CELL || (s->token_end - s->line_start <= SHORT_LINE && !(next & ROLE_LOWER));
 }
 
+/* Whether the next word is the bullet that begins an item of a list. */
+static inline int begins_item(const Splitter *s, int next) { return next & ROLE_BULLET && !(s->role & ROLE_BULLET); }
+
 /* Whether what was read ends a sentence that the next word could follow. */
 static inline int stops(const Splitter *s, int next) {
     /* of several stops the last one counts; nothing begins with a comma or a closing mark, nor in lower case but
@@ -346,7 +349,7 @@ static inline void move_on(Splitter *s, int64_t token, int role, int is_first) {
  */
 API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, int64_t texts,
                             const int64_t *tokens_until_P, const int32_t *word_T, const int32_t *start_T,
-                            const uint8_t *gap_T, const int32_t *size_of_word, const uint16_t *role_of_word,
+                            const uint8_t *gap_T, const int32_t *size_of_word, const uint32_t *role_of_word,
                             int64_t *length_S, int64_t *sentences_P) {
     int64_t sentences = 0, token = 0;
     for (int64_t text = 0; text < texts; text++) {
@@ -393,8 +396,8 @@ API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, i
                 length_S[sentences++] = s.item - 1 - s.sentence;
                 s.sentence = s.item - 1;
             }
-            /* … before this token, at a blank line, a short line, a cell or a stop … */
-            if (token > first && ((gap && parts(&s, gap, role)) || stops(&s, role))) {
+            /* … before this token, at a blank line, a short line, a cell, a bullet or a stop … */
+            if (token > first && ((gap && parts(&s, gap, role)) || begins_item(&s, role) || stops(&s, role))) {
                 length_S[sentences++] = token - s.sentence;
                 s.sentence = token;
             } else if (token > first && role & ROLE_DASH && stops(&s, role & ~ROLE_DASH)) {

@@ -42,6 +42,7 @@ SAME = {
     "ROLE_DASH": sentences._DASH,
     "ROLE_SHORTENED": sentences._SHORTENED,
     "ROLE_CONTINUING": sentences._CONTINUING,
+    "ROLE_BULLET": sentences._BULLET,
     "FEW_WORDS": sentences._FEW_WORDS,
     "GAP": sentences._GAP,
     "GAP_LINE": sentences.LINE,

@@ -85,6 +85,31 @@ CASES = [
     ("He met Ito (of Acme Inc.) The rest left.", ["He met Ito ( of Acme Inc. ) The rest left ."]),
     ("He met Ito (of Acme Inc. The rest left.", ["He met Ito ( of Acme Inc.", "The rest left ."]),
     ("It opened (on 1996-08-30) Kiel said.", ["It opened ( on 1996-08-30 ) Kiel said ."]),
+    # A bullet begins an item, the number of an item its row.
+    ("Teams: • Leeds • Hull • • Kiel", ["Teams :", "• Leeds", "• Hull", "• • Kiel"]),
+    ("1. Ito (Japan) 9.81 2. Moss (Oslo) 9.87", ["1 . Ito ( Japan ) 9.81", "2 . Moss ( Oslo ) 9.87"]),
+    ("1. Wash it. 2. Cut it.", ["1 . Wash it .", "2 . Cut it ."]),
+    # Nothing begins with a comma or with what closes, and a dash that goes on in small letters begins nothing.
+    ('"Do not worry!", she said.', ['" Do not worry ! " , she said .']),
+    ("“Go!” — she left. — He stayed.", ["“ Go ! ” — she left .", "— He stayed ."]),
+    ("He left. —", ["He left .", "—"]),
+    # A question ends also before small letters, a full stop does not.
+    ("are you there? i am", ["are you there ?", "i am"]),
+    # Initials and abbreviations end nothing, unless a word follows that opens sentences.
+    ("He met Malcolm X. He left.", ["He met Malcolm X .", "He left ."]),
+    ("Moss J. K. Ito said so.", ["Moss J. K. Ito said so ."]),
+    ("It is Berg v. Vik in Sec. 3 of Art. 5. The rest is open.",
+     ["It is Berg v. Vik in Sec. 3 of Art. 5 .", "The rest is open ."]),
+    ("He knows Phil. 4:8 is old.", ["He knows Phil. 4:8 is old ."]),
+    ("He met Phil. They left.", ["He met Phil .", "They left ."]),
+    ("in the domain .com Ada said", ["in the domain . com Ada said"]),
+    # Lines and cells: a name is not cut behind an initial or a title, and no name reaches into the next cell.
+    ("He met Mr.\nIto in Kiel.", ["He met Mr. Ito in Kiel ."]),
+    ("Moss J.\nIto K.", ["Moss J.", "Ito K ."]),
+    ("Ada\tKiel\nBob\tOslo", ["Ada", "Kiel", "Bob", "Oslo"]),
+    ("Ada    Kiel\u2028Bob   Oslo", ["Ada", "Kiel", "Bob", "Oslo"]),
+    ("Ada  Lovelace", ["Ada Lovelace"]),
+    ("Ada\u2029bob\rkiel\r\nOslo\x85Leeds", ["Ada", "bob kiel", "Oslo", "Leeds"]),
     ("", []),
 ]  # fmt: skip
 

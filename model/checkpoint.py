@@ -13,32 +13,42 @@
 Nothing in it can run code when it is opened: JSON, text and safetensors only.
 """
 
-import errno
 import hashlib
 import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError
+from numpy.typing import NDArray
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import CheckpointError, ConfigError
-from fenestra.model.network.parameters import Parameters
+from fenestra.model.manifest import CONFIG, FEATURES, FORMAT_VERSION, MANIFEST, WEIGHTS, WORDS, Files, read_manifest
+from fenestra.model.network.array_file import ArrayFile, Layout
+from fenestra.model.network.parameters import Parameters, check_layout
+from fenestra.model.progress import Pause, no_pause, split_in_pieces
 from fenestra.model.storage import storage_error, sync_folder, write_durably
 from fenestra.model.text.language import Language, language
-from fenestra.model.words.gazetteers import Gazetteers, from_lines, to_lines
+from fenestra.model.untrusted import MOST_VALUES, RegularFile
+from fenestra.model.words.gazetteers import NO_GAZETTEERS, Gazetteers, from_lines, to_lines
 from fenestra.model.words.lexicon import Lexicon
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-_NEEDED = ("config.json", "words.txt", "features.json", "weights.safetensors")
 _CLUSTERS, _LISTS, _TEXT = "clusters.tsv", "lists.tsv", "text.json"
+_LIMITS = {
+    CONFIG: 1 << 20, WORDS: 1 << 28, FEATURES: 1 << 28, _CLUSTERS: 1 << 26, _LISTS: 1 << 26,
+    _TEXT: 1 << 22,
+    WEIGHTS: 1 << 40,  # its header says what it holds, and the configuration what it may
+}  # fmt: skip
+"""Most bytes of the files that a model is made of, by name."""
+_VALUES_A_ROW = 4  # of features.json: one, and commas and brackets inside of it, which count, too
+_MOST_EXTRA_VALUES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,8 @@ class Checkpoint:
     calibration: Calibration
     version: str = ""
     """The first twelve hex digits of the sha256 of the manifest; empty before it is saved."""
+    sums: Mapping[str, str] = field(default_factory=dict)
+    """The sha256 of each of its files; empty before it is saved."""
 
 
 def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] | None = None) -> None:
@@ -64,11 +76,11 @@ def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] 
     settings = {"model": checkpoint.config.to_json(), "calibration": checkpoint.calibration.to_json()}
     by_row = {name: list(rows) for name, rows in checkpoint.lexicon.field_rows.items()}
     files: dict[str, bytes] = {
-        "config.json": _json(settings),
-        "words.txt": "".join(f"{word}\n" for word in checkpoint.lexicon.vector_rows).encode(),
-        "features.json": _json(by_row),
+        CONFIG: _json(settings),
+        WORDS: "".join(f"{word}\n" for word in checkpoint.lexicon.vector_rows).encode(),
+        FEATURES: _json(by_row),
         _TEXT: _json(checkpoint.lexicon.language.to_json()),
-        "weights.safetensors": safetensors.numpy.save(checkpoint.parameters.to_arrays(checkpoint.config.weights)),
+        WEIGHTS: safetensors.numpy.save(checkpoint.parameters.to_arrays(checkpoint.config.weights)),
     }
     features, gazetteers = checkpoint.config.features, checkpoint.lexicon.gazetteers
     works = ((_CLUSTERS, features.cluster, gazetteers.clusters), (_LISTS, features.lists, gazetteers.lists))
@@ -102,29 +114,43 @@ def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
         raise storage_error(folder, needed, error) from error
 
 
-def load(folder: Path) -> Checkpoint:
+def load(folder: Path, pause: Pause = no_pause, before: Checkpoint | None = None) -> Checkpoint:
     """Open a checkpoint folder after checking every file against the manifest.
+
+    Whoever made the folder is not trusted: only regular files of the sizes that the manifest lists are read, the
+    weights only if they are what the configuration asks for, and no memory is taken that the files do not fill.
+
+    Args:
+        folder: a checkpoint.
+        pause: called between any two pieces of the work, most of them of less than a millisecond.
+        before: a model that was loaded earlier. What files have in common with its files, byte for byte, is checked and
+            then shared with it instead of read again.
 
     Raises:
         CheckpointError: names the folder and what is wrong: a missing or altered file, another format,
             weights that do not fit the configuration, a number that is not finite.
     """
-    manifest, version = _read_manifest(folder)
-    files = _verified(folder, manifest)  # each is dropped as soon as it is read: what is loaded is all that stays
+    files = Files(folder, _LIMITS, known=before.sums if before else None, pause=pause)
+    files.check_others()
     try:
-        settings = json.loads(files.pop("config.json"))
+        settings = files.read_json(CONFIG)
         config = ModelConfig.from_json(settings["model"])
         calibration = Calibration.from_json(settings["calibration"])
         if any(calibration.label_consistency) and not config.agreement:
             raise ValueError("calibration: same_tag and same_label are given, which the configuration has no use for")
-        words = files.pop("words.txt").decode().split("\n")[:-1]
-        of = Language.from_json(json.loads(files.pop(_TEXT))) if _TEXT in files else language()
-        values = json.loads(files.pop("features.json"))
-        lexicon = Lexicon.of(config.features, words, values, _gazetteers(config, files), of)
-        parameters = Parameters.from_arrays(config, lexicon, safetensors.numpy.load(files.pop("weights.safetensors")))
-    except (ConfigError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+        with files.open(WEIGHTS) as file:
+            weights = _read_header(file)
+            lexicon = _read_lexicon(config, files, weights.layout, before.lexicon if before else None, pause)
+            check_layout(config, lexicon, weights.layout)
+            if before and before.config == config and files.unchanged(WEIGHTS):
+                parameters = before.parameters
+            else:
+                arrays: dict[str, NDArray[np.generic]] = {}
+                files.check_sum(WEIGHTS, chain([memoryview(weights.head)], weights.fill(arrays)))
+                parameters = Parameters.from_checked(config, arrays)
+    except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder}: the parts do not fit together: {_first_line(error)}") from error
-    return Checkpoint(config, lexicon, parameters, calibration, version)
+    return Checkpoint(config, lexicon, parameters, calibration, files.version, files.sums)
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -133,66 +159,95 @@ def describe(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: as :func:`load`.
     """
-    return _read_manifest(folder)[0]
+    return read_manifest(folder)[0]
 
 
-def _gazetteers(config: ModelConfig, files: dict[str, bytes]) -> Gazetteers:
-    """Read the clusters and name lists that the configuration asks for."""
-    works = []
-    for name, width in ((_CLUSTERS, config.features.cluster), (_LISTS, config.features.lists)):
-        if width and name not in files:
-            raise ValueError(f"{name} is not listed in {MANIFEST}")
-        try:
-            works.append(from_lines(files.pop(name).decode()) if width else {})
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-    return Gazetteers(*works)
+def read_extra(folder: Path, name: str) -> dict[str, Any]:
+    """Read a JSON file that is kept beside the model, such as its job.
 
-
-def _read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
-    """The manifest, and the version that follows from it."""
+    Raises:
+        CheckpointError: as :func:`load`, or the file is not listed, or is not JSON.
+    """
+    files = Files(folder, _LIMITS)
     try:
-        raw = _read(folder / MANIFEST)
-    except OSError as error:
-        raise CheckpointError(f"{folder}: not a checkpoint: cannot read {MANIFEST} ({error.strerror})") from error
+        return files.read_json(name, most=_MOST_EXTRA_VALUES)
+    except ValueError as error:
+        raise CheckpointError(f"{folder / name}: {_first_line(error)}") from error
+
+
+def _read_lexicon(
+    config: ModelConfig, files: Files, layout: Layout, before: Lexicon | None, pause: Pause
+) -> Lexicon:  # fmt: skip
+    """Read all that the model knows by name, if it is no more than the weights have rows for.
+
+    Raises:
+        ValueError: it is more, or a file is malformed.
+        ConfigError: a value of how texts are read is not what it should be.
+    """
+    if before and files.unchanged(WORDS):
+        words = before.vector_rows
+    else:
+        text = files.read_text(WORDS)
+        most = _rows(layout, "vectors.codes") - 1 if config.features.vectors else len(text)
+        words = _number_words(text, most, pause)
+    if before and before.features == config.features and files.unchanged(FEATURES):
+        values = before.field_rows
+    else:
+        found = files.read_json(FEATURES, most=_VALUES_A_ROW * _rows(layout, "fields.") + MOST_VALUES)
+        values = {name: _number_values(name, found[name], pause) for name in config.features.widths()}
+    wanted, known = config.features, before.gazetteers if before else NO_GAZETTEERS
+    clusters = _read_gazetteer(_CLUSTERS, files, known.clusters, pause) if wanted.cluster else {}
+    lists = _read_gazetteer(_LISTS, files, known.lists, pause) if wanted.lists else {}
+    read = Language.from_json(files.read_json(_TEXT)) if _TEXT in files.sums else language()
+    return Lexicon(config.features, words, values, Gazetteers(clusters, lists), read)
+
+
+def _read_header(file: RegularFile) -> ArrayFile:
     try:
-        manifest = json.loads(raw)
-        found, listed = manifest["format_version"], manifest["files"]
-        names = {name: (entry["sha256"], entry["bytes"]) for name, entry in listed.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        expected = "expected format_version and files, each with sha256, bytes"
-        raise CheckpointError(f"{folder / MANIFEST}: {expected}") from error
-    if found != FORMAT_VERSION:
-        raise CheckpointError(f"{folder}: format version {found!r}, this program reads version {FORMAT_VERSION}")
-    if missing := [name for name in _NEEDED if name not in names]:
-        raise CheckpointError(f"{folder / MANIFEST}: does not list {', '.join(missing)}")
-    if strays := [name for name in names if name in ("", "..") or Path(name).name != name or not name.isprintable()]:
-        raise CheckpointError(f"{folder / MANIFEST}: {strays[0]!r} is not a plain file name")
-    return manifest, hashlib.sha256(raw).hexdigest()[:12]
+        return ArrayFile.begin(file)
+    except ValueError as error:
+        raise ValueError(f"{WEIGHTS}: {error}") from error
 
 
-def _verified(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
-    """Check every listed file, and return the contents of those that a model needs."""
-    contents = {}
-    for name, entry in manifest["files"].items():
-        try:
-            data = _read(folder / name)
-        except OSError as error:
-            raise CheckpointError(f"{folder / name}: cannot be read ({error.strerror})") from error
-        if len(data) != entry["bytes"]:
-            raise CheckpointError(f"{folder / name}: {len(data)} bytes, expected {entry['bytes']}")
-        if (digest := hashlib.sha256(data).hexdigest()) != entry["sha256"]:
-            raise CheckpointError(f"{folder / name}: sha256 {digest[:12]}…, expected {str(entry['sha256'])[:12]}…")
-        if name in (*_NEEDED, _CLUSTERS, _LISTS, _TEXT):
-            contents[name] = data
-    return contents
+def _rows(layout: Layout, prefix: str) -> int:
+    """The rows of all arrays whose names begin so."""
+    return sum(sum(shape[:1]) for name, (_, shape) in layout.items() if name.startswith(prefix))
 
 
-def _read(path: Path) -> bytes:
-    """Read a file, but not a pipe or a device, which might never end."""
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "not a regular file")
-    return path.read_bytes()
+def _number_words(text: str, most: int, pause: Pause) -> dict[str, int]:
+    """Number the words of a list, one a line, if there are so many at most."""
+    words: dict[str, int] = {}
+    for piece in split_in_pieces(text, "\n", 0, len(text) - 1) if text else ():
+        count = len(words) + len(piece)
+        words.update(zip(piece, range(len(words) + 1, count + 1), strict=True))
+        if len(words) != count:
+            raise ValueError(f"{WORDS} lists a word twice")
+        if count > most:
+            raise ValueError(f"{WORDS} lists more words than the {most} that vectors.codes has rows for")
+        pause()
+    return words
+
+
+def _number_values(name: str, values: object, pause: Pause) -> dict[str, int]:
+    """Number the values of a field in the order given."""
+    pause()
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{FEATURES}: {name}: expected a list of strings")
+    found = {value: row for row, value in enumerate(values, start=1)}
+    if len(found) != len(values):
+        raise ValueError(f"{FEATURES} lists a value of {name} twice")
+    return found
+
+
+def _read_gazetteer(name: str, files: Files, before: Mapping[str, str], pause: Pause) -> Mapping[str, str]:
+    """Read the clusters or the name lists."""
+    if before and files.unchanged(name):
+        return before
+    text = files.read_text(name)
+    try:
+        return from_lines(text, pause)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _json(value: object) -> bytes:

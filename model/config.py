@@ -4,12 +4,20 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from fenestra.model.errors import ConfigError
-from fenestra.model.tags import Scheme
+from fenestra.model.tags import OUTSIDE, Scheme
 
 Activation = Literal["sigmoid", "tanh", "relu", "gelu", "silu"]
 Decoder = Literal["softmax", "transitions"]
 Storage = Literal["float32", "float16", "int8", "int4"]
 Weights = Literal["float32", "float16"]
+
+# A configuration may come from a stranger: what takes memory or time beyond the files beside it has limits.
+_MOST_UNITS = 10_000
+_MOST_LAYERS = 16
+_MOST_LABELS = 256
+_LONGEST_LABEL = 200
+_MOST_BUCKETS = 1 << 31
+_JOINERS = {0x200C: None, 0x200D: None}  # not printable to Python, but letters of Persian and Hindi words need them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,21 +91,25 @@ class ModelConfig:
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
     def __post_init__(self) -> None:
-        features, labels = self.features, self.labels
+        features = self.features
         rules = {
-            "context": (_whole(self.context) and self.context <= 50, "between 0 and 50"),
+            "context": (_whole(self.context, 0, 50), "between 0 and 50"),
             "hidden": (
-                len(self.hidden) >= 1 and all(_whole(units, 1) for units in self.hidden),
-                "one or more layers of at least one unit",
+                isinstance(self.hidden, list | tuple)
+                and 1 <= len(self.hidden) <= _MOST_LAYERS
+                and all(_whole(units, 1) for units in self.hidden),
+                f"1 to {_MOST_LAYERS} layers of 1 to {_MOST_UNITS} units",
             ),
             "labels": (
-                isinstance(labels, tuple)
-                and all(isinstance(label, str) and label for label in labels)
-                and len(set(labels)) == len(labels) >= 1,
-                "one or more different labels",
+                isinstance(self.labels, tuple)
+                and 1 <= len(self.labels) <= _MOST_LABELS
+                and all(_is_label(label) for label in self.labels)
+                and len(set(self.labels)) == len(self.labels),
+                f"one or more different labels, {_MOST_LABELS} at most, of 1 to {_LONGEST_LABEL} printable characters, "
+                "none of them O",
             ),
             "agreement": (
-                not self.agreement or self.decoder == "softmax",
+                isinstance(self.agreement, bool) and (not self.agreement or self.decoder == "softmax"),
                 'false with model.decoder = "transitions", which it would pass by',
             ),
             "features": (
@@ -105,7 +117,7 @@ class ModelConfig:
                 "at least one feature switched on",
             ),
             "features.topic": (features.vectors or not features.topic, "vectors, which it is the mean of"),
-            "features.ngram_buckets": (_whole(features.ngram_buckets, 1), "at least 1"),
+            "features.ngram_buckets": (_whole(features.ngram_buckets, 1, _MOST_BUCKETS), f"1 to {_MOST_BUCKETS}"),
         }
         choices: dict[str, tuple[str, Any]] = {
             "scheme": (self.scheme, Scheme),
@@ -117,10 +129,16 @@ class ModelConfig:
         for name, (value, kind) in choices.items():
             rules[name] = (value in get_args(kind), f"one of {', '.join(get_args(kind))}")
         for name in ("word", "case", "shape", "affix", "cluster", "lists", "ngram"):
-            rules[f"features.{name}"] = (_whole(getattr(features, name)), "a width of 0 or more")
+            rules[f"features.{name}"] = (_whole(getattr(features, name)), f"a width from 0 to {_MOST_UNITS}")
+        for name in ("vectors", "elsewhere", "topic"):
+            if not isinstance(getattr(features, name), bool):
+                rules[f"features.{name}"] = (False, "true or false")
         for name in ("prefixes", "suffixes", "ngram_sizes"):
-            rules[f"features.{name}"] = (_lengths(getattr(features, name), 12), "lengths between 1 and 12")
-        rules["features.cluster_prefixes"] = (_lengths(features.cluster_prefixes, 64), "lengths between 1 and 64")
+            rules[f"features.{name}"] = (_lengths(getattr(features, name), 12), "different lengths from 1 to 12")
+        rules["features.cluster_prefixes"] = (
+            _lengths(features.cluster_prefixes, 64),
+            "different lengths from 1 to 64",
+        )
         for name, (holds, expected) in rules.items():
             if not holds:
                 raise ConfigError(f"model.{name}: expected {expected}")
@@ -151,11 +169,26 @@ class ModelConfig:
             raise ConfigError(f"model configuration: {error}") from error
 
 
-def _whole(number: object, least: int = 0) -> bool:
-    """Whether something, which may come from a file, is a whole number of at least so much."""
-    return isinstance(number, int) and number >= least
+def _whole(number: object, least: int = 0, most: int = _MOST_UNITS) -> bool:
+    """Whether something, which may come from a file, is a whole number in a range."""
+    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
 
 
 def _lengths(numbers: tuple[int, ...], most: int) -> bool:
-    """Whether all are whole numbers from 1 to ``most``."""
-    return all(_whole(number, 1) and number <= most for number in numbers)
+    """Whether all are different whole numbers from 1 to ``most``."""
+    return (
+        isinstance(numbers, list | tuple)
+        and all(_whole(number, 1, most) for number in numbers)
+        and len(set(numbers)) == len(numbers)
+    )
+
+
+def _is_label(label: object) -> bool:
+    """Whether something is a label that can stand in a line of any file, in a log and in a metric, as it is."""
+    return (
+        isinstance(label, str)
+        and 1 <= len(label) <= _LONGEST_LABEL
+        and label != OUTSIDE
+        and label == label.strip()
+        and label.translate(_JOINERS).isprintable()
+    )

@@ -10,6 +10,8 @@ FenestraError
     └── TrainingDiverged    a loss, gradient or weight left the numbers there are
 """
 
+_LONGEST_MESSAGE = 2000  # characters
+
 
 class FenestraError(Exception):
     """The root of everything raised on purpose."""
@@ -20,7 +22,13 @@ class InputError(FenestraError):
 
 
 class CheckpointError(InputError):
-    """A checkpoint folder is missing, damaged or of another format."""
+    """A checkpoint folder is missing, damaged or of another format.
+
+    Its message is one line of printable characters: it may quote what a stranger wrote there, and stands in logs.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class ConfigError(InputError):
@@ -41,3 +49,13 @@ class StorageError(RunError):
 
 class TrainingDiverged(RunError):
     """A loss, gradient or weight stopped being a number, or a weight is too large for those it is stored in."""
+
+
+def one_line(text: str) -> str:
+    r"""Escape what could break a line, steer a terminal or be no Unicode, and shorten what is left.
+
+    >>> print(one_line("a\nb\x1b[31m"))
+    a\nb\x1b[31m
+    """
+    shown = text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)

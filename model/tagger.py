@@ -27,7 +27,7 @@ from fenestra.model.engine.self_test import check
 from fenestra.model.engine.stages import PIECE, Document, Engine
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation, Share, split_logit
-from fenestra.model.progress import Progress, finish
+from fenestra.model.progress import Pause, Progress, finish, no_pause
 from fenestra.model.results import Alternative, Result, TaggedToken, results, scores
 from fenestra.model.tags import tag_set
 
@@ -60,7 +60,7 @@ class Tagger:
         self.lexicon, self.calibration, self.parameters = model.lexicon, model.calibration, model.parameters
         self.language = model.lexicon.language
         """How raw text is read."""
-        self.folder = folder
+        self.checkpoint, self.folder = model, folder
         self.device = resolve_device(device)
         """``cpu``, ``cuda`` or ``cuda:N``."""
         self._tags = tag_set(self.labels, self.config.scheme)
@@ -244,13 +244,15 @@ class Tagger:
         rest = (logit + consistency, split.bias, document + consistency, split.method)
         return Explanation(tagged, self._tags[column], *rest, shares)
 
-    def self_test(self) -> None:
+    def self_test(self, pause: Pause = no_pause) -> None:
         """Make sure that answers are batch-invariant on this machine: on a CPU to the bit, on a GPU nearly.
+
+        ``pause`` is called between any two pieces of the work.
 
         Raises:
             RunError: they are not, or a score is not finite.
         """
-        check(self.tag, 0.0 if self.device == "cpu" else _GPU_TOLERANCE)
+        check(lambda texts: finish(self.work(texts), pause), 0.0 if self.device == "cpu" else _GPU_TOLERANCE)
 
     def log_probabilities(self, documents: Sequence[Sentences]) -> NDArray[np.float32]:
         """Natural logarithm of P(tag | window) for every token of the documents, end to end; shape (T, K).

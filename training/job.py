@@ -18,7 +18,7 @@ from torch import Tensor
 from fenestra.model import checkpoint
 from fenestra.model.config import Weights
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.errors import CheckpointError, ConfigError, InputError, TrainingDiverged
+from fenestra.model.errors import ConfigError, InputError, TrainingDiverged
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.language import language
@@ -311,11 +311,9 @@ def _same_job(fingerprint: dict[str, Any], output: Path) -> None:
     """Make sure that the checkpoint there is the result of this job.
 
     Raises:
-        InputError: the checkpoint there was made by another configuration or of other data; lists what differs.
+        CheckpointError: the checkpoint there cannot be read.
+        InputError: it was made by another configuration or of other data; lists what differs.
     """
-    try:
-        made_by = json.loads((output / JOB).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{output / JOB}: cannot be read ({error})") from error
+    made_by = checkpoint.read_extra(output, JOB)
     if changed := differences(made_by, fingerprint):
         raise InputError(f"{output}: was made by another job (--overwrite replaces it): " + "; ".join(changed))

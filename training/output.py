@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fenestra.model import checkpoint
 from fenestra.model.errors import InputError
+from fenestra.model.manifest import MANIFEST
 from fenestra.model.storage import storage_error
 from fenestra.training.fit.resume import STATE
 
@@ -101,7 +101,7 @@ def refuse_taken(output: Path, *, allowed: bool) -> None:
 
 def holds_checkpoint(output: Path) -> bool:
     """Whether a finished checkpoint is there."""
-    return (output / checkpoint.MANIFEST).exists()
+    return (output / MANIFEST).exists()
 
 
 def draft_folder(work: Path) -> Path:

@@ -356,13 +356,14 @@ def _read(options: argparse.Namespace, names: Sequence[str], labels: Sequence[st
 
 def _reading_of(folder: Path) -> dict[str, Any]:
     """How the job that made a checkpoint read its corpora."""
+    from fenestra.model.checkpoint import read_extra
     from fenestra.model.errors import CheckpointError
     from fenestra.training.job import JOB
 
     try:
-        data = json.loads((folder / JOB).read_text(encoding="utf-8"))["config"]["data"]
+        data = read_extra(folder, JOB)["config"]["data"]
         return {key: data[key] for key in ("scheme", "rename", "drop_mentions")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / JOB}: does not say how its corpora were read ({error})") from error
 
 

@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _EDGE = 1e-6
+_LARGEST = 1e6  # beyond it, the kernel's float32 overflows
+_LARGEST_LOGIT = 700.0  # beyond it, exp overflows
 _NAMES = {"oov": "strange"}  # in checkpoints
 _FIELDS = {name: field for field, name in _NAMES.items()}
 
@@ -46,9 +48,9 @@ class Calibration:
     """The same, for their mean p of any tag of its label."""
 
     def __post_init__(self) -> None:
-        if not all(isinstance(n, int | float) and np.isfinite(n) for n in asdict(self).values()):
-            raise ValueError("calibration: expected finite numbers")
-        if self.temperature <= 0 or self.slope <= 0:
+        if not all(_is_number(value) for value in asdict(self).values()):
+            raise ValueError(f"calibration: expected finite numbers up to {_LARGEST:g}")
+        if min(self.temperature, self.slope) < 1 / _LARGEST:
             raise ValueError("calibration: expected a temperature and a slope above 0")
         if min(self.label_consistency) < 0:
             raise ValueError("calibration: expected same_tag and same_label of 0 or more")
@@ -66,7 +68,7 @@ class Calibration:
         logit_M = self.slope * np.log(product_M / (1 - product_M)) + self.offset
         logit_M += self.length * np.log(tokens_M.astype(np.float64))
         logit_M += self.oov * oov_M.astype(np.float64)
-        score_M: NDArray[np.float64] = 1 / (1 + np.exp(-logit_M))
+        score_M: NDArray[np.float64] = 1 / (1 + np.exp(-logit_M.clip(-_LARGEST_LOGIT, _LARGEST_LOGIT)))
         return score_M
 
     def to_json(self) -> dict[str, float]:
@@ -80,3 +82,8 @@ class Calibration:
     def from_json(cls, values: dict[str, float]) -> Self:
         """Read back what :meth:`to_json` wrote; raises TypeError or ValueError."""
         return cls(**{_FIELDS.get(name, name): value for name, value in values.items()})
+
+
+def _is_number(value: object) -> bool:
+    """Whether something, which may come from a file, is a number that the kernel can multiply with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model.config import ModelConfig
+from fenestra.model.network.array_file import Layout
 from fenestra.model.network.context import CASE_CLASSES
 from fenestra.model.tags import tag_set
 from fenestra.model.words.lexicon import Lexicon
@@ -87,7 +88,18 @@ class Parameters:
         Raises:
             ValueError: an array is missing, unknown, of another shape or number type, or not finite; names it.
         """
-        _check(config, lexicon, arrays)
+        _check_numbering(lexicon)
+        check_layout(config, lexicon, {name: (array.dtype, array.shape) for name, array in arrays.items()})
+        return cls.from_checked(config, arrays)
+
+    @classmethod
+    def from_checked(cls, config: ModelConfig, arrays: Mapping[str, NDArray[np.generic]]) -> "Parameters":
+        """As :meth:`from_arrays`, of arrays that :func:`check_layout` has found right.
+
+        Raises:
+            ValueError: an array is not finite.
+        """
+        _check_finite(arrays)
         features, (first, *rest) = config.features, config.hidden
         learned = {name: array for name, array in arrays.items() if name != "vectors.codes"}
         wide: dict[str, Floats] = {n: np.ascontiguousarray(array, dtype=np.float32) for n, array in learned.items()}
@@ -162,44 +174,54 @@ def shapes(config: ModelConfig, lexicon: Lexicon, vector_width: int) -> dict[str
     return found
 
 
-def _check(config: ModelConfig, lexicon: Lexicon, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Check names, number types, shapes and that all numbers are finite."""
-    storage = config.features.storage
-    numbers = dict.fromkeys(NOT_LEARNED, np.dtype(np.float32)) | {"vectors.codes": np.dtype(NUMBERS[storage])}
-    for name, array in arrays.items():
-        number = numbers.get(name, np.dtype(config.weights))
-        if array.dtype != number:
-            raise ValueError(f"{name} holds numbers of {array.dtype}, expected {number}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{name} holds a value that is not finite")
-    if missing := [name for name in ("vectors.codes", "vectors.scale") if name not in arrays]:
-        raise ValueError(f"{missing[0]} is missing")
-    vectors = _checked_vectors(config, lexicon, arrays["vectors.codes"], arrays["vectors.scale"])
-    expected = shapes(config, lexicon, vectors)
-    if missing := [name for name in expected if name not in arrays]:
-        raise ValueError(f"{missing[0]} is missing")
-    if unknown := sorted(set(arrays) - set(expected) - {"vectors.codes", "vectors.scale"}):
-        raise ValueError(f"{unknown[0]} is not a part of such a network")
-    for name, shape in expected.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} is of shape {arrays[name].shape}, expected {shape}")
-
-
-def _checked_vectors(
-    config: ModelConfig, lexicon: Lexicon, codes_VD: NDArray[np.generic], scale_V1: NDArray[np.generic]
-) -> int:
-    """Check the table of vectors; returns their width."""
-    rows = max(lexicon.vector_rows.values(), default=0) + 1
-    if rows != len(lexicon.vector_rows) + 1:
+def _check_numbering(lexicon: Lexicon) -> None:
+    """Check that rows are numbered without a gap, as they are not where a word was listed twice."""
+    if max(lexicon.vector_rows.values(), default=0) != len(lexicon.vector_rows):
         raise ValueError("words.txt lists a word twice")
     if wrong := [name for name, known in lexicon.field_rows.items() if max(known.values(), default=0) != len(known)]:
         raise ValueError(f"features.json lists a value of {wrong[0]} twice")
-    uses = config.features.vectors
-    if codes_VD.ndim != 2 or (codes_VD.shape[1] and not uses):
-        raise ValueError(f"vectors.codes is of shape {codes_VD.shape}, which the configuration has no use for")
-    if uses and codes_VD.shape[0] != rows:
-        raise ValueError(f"vectors.codes has {codes_VD.shape[0]} rows, expected {rows}: one a word, and one more")
-    scales = (len(codes_VD), 1) if config.features.storage in SCALED else (0, 1)
-    if scale_V1.shape != scales:
-        raise ValueError(f"vectors.scale is of shape {scale_V1.shape}, expected {scales}")
-    return int(codes_VD.shape[1]) * (2 if codes_VD.dtype == np.uint8 else 1)
+
+
+def check_layout(config: ModelConfig, lexicon: Lexicon, layout: Layout) -> None:
+    """Check that arrays have the names, number types and shapes that a configuration and a lexicon ask for.
+
+    Raises:
+        ValueError: one has not; names it.
+    """
+    storage = config.features.storage
+    numbers = dict.fromkeys(NOT_LEARNED, np.dtype(np.float32)) | {"vectors.codes": np.dtype(NUMBERS[storage])}
+    for name, (number, _) in layout.items():
+        wanted = numbers.get(name, np.dtype(config.weights))
+        if number != wanted:
+            raise ValueError(f"{name} holds numbers of {number}, expected {wanted}")
+    if missing := [name for name in ("vectors.codes", "vectors.scale") if name not in layout]:
+        raise ValueError(f"{missing[0]} is missing")
+    vectors = _checked_vectors(config, lexicon, layout)
+    expected = shapes(config, lexicon, vectors)
+    if missing := [name for name in expected if name not in layout]:
+        raise ValueError(f"{missing[0]} is missing")
+    if unknown := sorted(set(layout) - set(expected) - {"vectors.codes", "vectors.scale"}):
+        raise ValueError(f"{unknown[0]} is not a part of such a network")
+    for name, shape in expected.items():
+        if layout[name][1] != shape:
+            raise ValueError(f"{name} is of shape {layout[name][1]}, expected {shape}")
+
+
+def _check_finite(arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds a value that is not finite")
+
+
+def _checked_vectors(config: ModelConfig, lexicon: Lexicon, layout: Layout) -> int:
+    """Check the table of vectors; returns their width."""
+    (number, codes), (_, scale) = layout["vectors.codes"], layout["vectors.scale"]
+    rows, uses = len(lexicon.vector_rows) + 1, config.features.vectors
+    if len(codes) != 2 or bool(codes[1]) != uses:
+        raise ValueError(f"vectors.codes is of shape {codes}, which the configuration has no use for")
+    if uses and codes[0] != rows:
+        raise ValueError(f"vectors.codes has {codes[0]} rows, expected {rows}: one a word, and one more")
+    scales = (codes[0], 1) if config.features.storage in SCALED else (0, 1)
+    if scale != scales:
+        raise ValueError(f"vectors.scale is of shape {scale}, expected {scales}")
+    return codes[1] * (2 if number == np.uint8 else 1)

@@ -11,6 +11,8 @@ Both are functions of one word, and so free at serving time like all of its row.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from fenestra.model.progress import Pause, no_pause, split_in_pieces
+
 
 @dataclass(frozen=True, slots=True)
 class Gazetteers:
@@ -55,19 +57,30 @@ def to_lines(known: Mapping[str, str]) -> str:
     return "".join("\t".join([value, *words[value]]) + "\n" for value in sorted(words))
 
 
-def from_lines(text: str) -> dict[str, str]:
-    """Read what :func:`to_lines` wrote.
+def from_lines(text: str, pause: Pause = no_pause) -> dict[str, str]:
+    """Read what :func:`to_lines` wrote; ``pause`` is called after every piece of it.
 
     Raises:
-        ValueError: a line has no word, or a word comes twice.
+        ValueError: a line has no word, or a word comes twice; or the last line has no end.
     """
     known: dict[str, str] = {}
-    for number, line in enumerate(text.split("\n")[:-1], start=1):
-        value, *words = line.split("\t")
-        if not value or not all(words) or not words:
+    number = begin = 0
+    while begin < len(text):
+        number += 1
+        end = text.find("\n", begin)
+        if end < 0:
+            raise ValueError(f"line {number}: has no end")
+        tab = text.find("\t", begin, end)
+        if tab <= begin:
             raise ValueError(f"line {number}: expected a value and words, with tabs between")
-        before = len(known)
-        known.update(dict.fromkeys(words, value))
-        if len(known) != before + len(words):
-            raise ValueError(f"line {number}: lists a word twice")
+        value = text[begin:tab]
+        for words in split_in_pieces(text, "\t", tab + 1, end):
+            if not all(words):
+                raise ValueError(f"line {number}: expected a value and words, with tabs between")
+            before = len(known)
+            known.update(dict.fromkeys(words, value))
+            if len(known) != before + len(words):
+                raise ValueError(f"line {number}: lists a word twice")
+            pause()
+        begin = end + 1
     return known

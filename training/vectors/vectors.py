@@ -8,7 +8,6 @@ V words · D width of a vector · N rows that are measured · R rows of a table 
 
 import difflib
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -262,7 +261,7 @@ def _read_bundled(name: str) -> _Source:
         folder = bundled_model(name)
     except InputError as error:
         raise InputError(f"vectors.source: {error}") from None
-    licence = json.loads((folder / "report.json").read_text(encoding="utf-8"))["vectors"]["licence"]
+    licence = checkpoint.read_extra(folder, "report.json")["vectors"]["licence"]
     return _read_checkpoint(folder, f"Of the bundled model {folder.name}: {licence}")
 
 

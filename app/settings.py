@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     model, as there, and is served under its own name if none is given: ``english,russian``. The first is the default
     model of requests."""
     watch_seconds: Wait = 0.0
-    """How often to check whether a model's folder has changed, and reload it then; 0 never checks."""
+    """How often to check whether the files of a model's manifest have changed, and reload it then; 0 never checks."""
     # ── computing ──
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if there is a device."""
@@ -144,7 +144,8 @@ class Settings(BaseSettings):
     batch_tokens: Annotated[int, Field(ge=64, le=65536)] = 2048
     """Most tokens in a batch. A larger request is computed in pieces, with other requests in between."""
     max_waiting: PositiveInt = 64
-    """Most requests that wait for the model or are being computed. The next one is refused with 503."""
+    """Most requests that wait for the model or are being computed. The next one is refused with 503. As many more may
+    wait for a reload."""
     max_waiting_tokens: PositiveInt = 500_000
     """Most tokens, about, of these requests together. A request that would exceed it is refused with 503, unless it is
     the only one."""
@@ -238,9 +239,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _model_or_models(self) -> Self:
-        """``models`` excludes ``model`` and ``model_name``."""
+        """``models`` excludes ``model`` and ``model_name``; a name that comes from a folder has to be printable."""
         if self.models and (self.model or self.model_name):
             raise ValueError("FENESTRA_MODELS: give either it, or FENESTRA_MODEL and FENESTRA_MODEL_NAME")
+        if self.model and not self.model_name and not _own_name(self.model).isprintable():
+            raise ValueError("FENESTRA_MODEL: the folder has a name that no log can show; set FENESTRA_MODEL_NAME")
         return self
 
     @classmethod

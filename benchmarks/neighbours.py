@@ -3,6 +3,7 @@
 alone    nobody else is there
 slow     200 sockets that say nothing, stop in the middle of a request, or send a byte now and then
 large    somebody posts the largest request that is allowed, again and again
+reloads  the model is reloaded once a second
 """
 
 import asyncio
@@ -39,7 +40,7 @@ async def p99_beside_neighbours(server: Server, seconds: float) -> dict[str, flo
         server: asked.
         seconds: how long beside each.
     """
-    return {kind.__name__.strip("_"): await _p99(server, seconds, kind) for kind in (_alone, _slow, _large)}
+    return {kind.__name__.strip("_"): await _p99(server, seconds, kind) for kind in (_alone, _slow, _large, _reloads)}
 
 
 async def _p99(server: Server, seconds: float, neighbour: Callable[[Server], Coroutine[Any, Any, None]]) -> float:
@@ -87,5 +88,19 @@ async def _large(server: Server) -> None:
     try:
         while True:
             await pool.ask(_LARGE)
+    finally:
+        pool.close()
+
+
+async def _reloads(server: Server) -> None:
+    """The model that answers, loaded again once a second."""
+    pool = Pool(server.port, 1)
+    name = json.loads(server.get("/models")[1])["models"][0]["name"]
+    try:
+        while True:
+            reply = await pool.ask(post(b"", path=f"/models/{name}/reload"))
+            if reply.status != 200:
+                raise RuntimeError(f"a reload got {reply.status}")
+            await asyncio.sleep(1)
     finally:
         pool.close()

@@ -24,7 +24,7 @@ from fenestra.app.api.schemas import (
 )
 from fenestra.app.api.tagging import explain_once, tag_once
 from fenestra.app.engine.jobs import ClientGone
-from fenestra.app.engine.service import service_of
+from fenestra.app.engine.service import Service, service_of
 
 router = APIRouter()
 # Probes answer GET and HEAD by these routes; the routes that follow them are for the OpenAPI document.
@@ -116,10 +116,22 @@ async def models(request: Request) -> ModelsResponse:
     )
 
 
-@router.post("/models/{name}/reload", tags=["operation"], responses=_refusals(401, 404, 409, 422, 429, 503))
-async def reload(name: str, request: Request) -> ReloadResponse:
-    """Read a model's folder again, and serve what is there now if it proves sound; if not, the one before serves on."""
-    old, new = await service_of(request).models.reload(name)
+@router.post(
+    "/models/{name}/reload",
+    tags=["operation"],
+    response_model=ReloadResponse,
+    responses=_refusals(401, 404, 409, 422, 429, 503),
+)
+async def reload(name: str, request: Request) -> ReloadResponse | Response:
+    """Read a model's folder again, and serve what is there now if it proves sound; if not, the one before serves on.
+
+    Requests for the same model share a reload that has not begun; if all of their clients disconnect, it is dropped.
+    """
+    service = service_of(request)
+    try:
+        old, new = await service.models.reload(name, disconnect_check(request.scope))
+    except ClientGone:
+        return _client_gone(service)
     return ReloadResponse(name=new.name, version=new.version, previous=old.version)
 
 
@@ -152,9 +164,14 @@ async def metrics(request: Request) -> Response:
 
 async def _respond(request: Request, body: Awaitable[bytes]) -> Response:
     """Send a response when its body is there, unless the client has disconnected."""
-    metrics = service_of(request).metrics
+    service = service_of(request)
     try:
-        return PiecewiseResponse(await body, is_disconnected=disconnect_check(request.scope), metrics=metrics)
+        return PiecewiseResponse(await body, is_disconnected=disconnect_check(request.scope), metrics=service.metrics)
     except ClientGone:
-        metrics.cancelled()
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
+        return _client_gone(service)
+
+
+def _client_gone(service: Service) -> Response:
+    """Count a request whose client has disconnected; nobody receives the response."""
+    service.metrics.cancelled()
+    return Response(status_code=CLIENT_CLOSED_REQUEST)

@@ -8,6 +8,7 @@ anything fails before that, the old model stays.
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,15 +16,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from fenestra.app.engine.jobs import TagsText
+from fenestra.app.engine.reloads import Reloads
 from fenestra.app.errors import Problem, log
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import NamedFolder, Settings
-from fenestra.model.errors import FenestraError
+from fenestra.model import checkpoint
+from fenestra.model.errors import CheckpointError, FenestraError
+from fenestra.model.manifest import MANIFEST
+from fenestra.model.progress import no_pause
 from fenestra.model.tagger import Tagger
 
 T = TypeVar("T")
 Fingerprint = frozenset[tuple[str, int, int, int]]
-"""Name, inode, size and modification time of every file in a folder: it changes when a file is written."""
+"""Name, inode, size and modification time of the manifest and of every file that it lists: it changes when one of them
+is written."""
+OpenModel = Callable[[Path, TagsText | None], TagsText]
+"""Loads the model of a folder; the second argument is the one that serves meanwhile, None at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +58,12 @@ class ServedModel:
 class Models:
     """All models by name, the default one first; empty until :meth:`load`."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, open_model: Callable[[Path], TagsText]) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, open_model: OpenModel) -> None:
         self._settings = settings
         self._metrics = metrics
         self._open_model = open_model
         self._served: dict[str, ServedModel] = {}
-        self._reloading = asyncio.Lock()
+        self._reloads = Reloads(self._reload, settings.max_waiting, metrics)
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(tuple(self._served.values()))
@@ -83,97 +91,149 @@ class Models:
         """
         loaded = {}
         for served in self._settings.served:
-            loaded[served.name] = await run_in_thread(self._read, served)
+            loaded[served.name] = await run_in_thread(self._read, served, None)
         for model in loaded.values():
             self._metrics.model_loaded(model.name, model.version)
             log.info("model %s %s is ready", model.name, model.version)
         self._served = loaded
         await run_in_thread(freeze_objects)
 
-    async def reload(self, name: str) -> tuple[ServedModel, ServedModel]:
-        """Load a model from its folder again, and serve it; one reload at a time.
+    async def reload(
+        self, name: str, is_disconnected: Callable[[], bool] = lambda: False
+    ) -> tuple[ServedModel, ServedModel]:
+        """Load a model from its folder again, and serve it.
+
+        Requests for the same model that come before its reload has begun share one.
+
+        Args:
+            name: of the model.
+            is_disconnected: whether the client has disconnected.
 
         Returns:
             The old model and the new one.
 
         Raises:
-            Problem: ``not_found``; ``reload_failed``: the old model serves on, and the log names the reason.
+            Problem: ``not_found``; ``overloaded``: too many wait for a reload; ``reload_failed``: the old model serves
+                on, and the log names the reason.
+            ClientGone: the client disconnected before the reload began.
         """
         self.get(name)
-        async with self._reloading:
-            old = self.get(name)
-            try:
-                new = await run_in_thread(self._read, NamedFolder(name, old.folder))
-            except Exception as error:
-                self._metrics.reloaded(name, ok=False)
-                # Fenestra's own errors name files and reasons; of any other error, only the type is safe to log.
-                reason = str(error) if isinstance(error, FenestraError) else type(error).__name__
-                log.error("model %s stays at %s: %s", name, old.version, reason)
-                message = "the folder holds no usable model, so the one before serves on; the log says what is wrong"
-                raise Problem("reload_failed", message) from error
-            self._served[name] = new
-            await run_in_thread(freeze_objects)
+        return await self._reloads.ask(name, is_disconnected)
+
+    def close(self) -> None:
+        """Stop waiting for reloads: the service ends."""
+        self._reloads.close()
+
+    async def _reload(self, name: str) -> tuple[ServedModel, ServedModel]:
+        """Load a model anew; see :meth:`reload`."""
+        old = self.get(name)
+        try:
+            new = await run_in_thread(self._read, NamedFolder(name, old.folder), old.tagger)
+        except Exception as error:
+            self._metrics.reloaded(name, ok=False)
+            # Fenestra's own errors name files and reasons; of any other error, only the type is safe to log.
+            reason = str(error) if isinstance(error, FenestraError) else type(error).__name__
+            log.error("model %s stays at %s: %s", name, old.version, reason)
+            message = "the folder holds no usable model, so the one before serves on; the log says what is wrong"
+            raise Problem("reload_failed", message) from error
+        self._served[name] = new
+        await run_in_thread(freeze_objects)
         self._metrics.model_loaded(name, new.version)
         self._metrics.reloaded(name, ok=True)
         log.info("model %s %s takes the place of %s", name, new.version, old.version)
         return old, new
 
     async def watch(self, seconds: float) -> None:
-        """Check the folders every so many seconds; reload a model when its folder has changed and is stable again."""
-        seen = {model.name: model.files for model in self}
-        tried = dict(seen)
+        """Check the folders every so many seconds; reload a model when its files have changed and are stable again."""
+        async with asyncio.TaskGroup() as group:
+            for model in self:
+                group.create_task(self._watch(model, seconds))
+
+    async def _watch(self, model: ServedModel, seconds: float) -> None:
+        """Watch one folder."""
+        seen = tried = model.files
         while True:
             await asyncio.sleep(seconds)
-            for model in self:
-                files = await run_in_thread(fingerprint, model.folder)
-                if files == seen.get(model.name) and files not in (tried.get(model.name), model.files):
-                    tried[model.name] = files
-                    await self._try_reload(model.name)
-                seen[model.name] = files
+            files = await run_in_thread(fingerprint, model.folder)
+            if files == seen and files not in (tried, self.get(model.name).files):
+                tried = files if await self._try_reload(model.name) else tried
+            seen = files
 
-    async def _try_reload(self, name: str) -> None:
-        """Reload without a client: :meth:`reload` has counted and logged what went wrong."""
+    async def _try_reload(self, name: str) -> bool:
+        """Reload without a client: :meth:`reload` has counted and logged what went wrong; False if it did not begin."""
         try:
             await self.reload(name)
         except Problem as problem:
             log.debug("model %s: %s", name, problem.code)
+            return problem.code == "reload_failed"
+        return True
 
-    def _read(self, served: NamedFolder) -> ServedModel:
-        """Load the model of a folder."""
+    def _read(self, served: NamedFolder, before: TagsText | None) -> ServedModel:
+        """Load the model of a folder; ``before`` is the one that serves meanwhile."""
         files = fingerprint(served.folder)
-        return ServedModel(served.name, served.folder, self._open_model(served.folder), files)
+        return ServedModel(served.name, served.folder, self._open_model(served.folder, before), files)
 
 
-def open_model(folder: Path, settings: Settings) -> TagsText:
+def open_model(folder: Path, before: TagsText | None, settings: Settings) -> TagsText:
     """Load a checkpoint, and let it pass its self-test before it serves.
+
+    Args:
+        folder: the checkpoint.
+        before: the tagger that serves meanwhile, if there is one. The requests that it answers come first, and what has
+            not changed since it was loaded is shared with it; if nothing has, it is what is returned.
+        settings: of the service.
 
     Raises:
         InputError: the folder or the device is not usable; says why.
         RunError: its scores are not numbers.
     """
-    tagger = Tagger.load(
-        folder,
+    pause = no_pause if before is None else Pacer()
+    known = before if isinstance(before, Tagger) else None
+    model = checkpoint.load(folder, pause, known.checkpoint if known else None)
+    if known and model.version == known.version:
+        return known
+    tagger = Tagger(
+        model,
+        folder=folder,
         device=settings.device,
         threads=settings.threads,
         cache_mb=settings.cache_mb,
         cache_numbers=settings.cache_numbers,
     )
-    tagger.self_test()
+    tagger.self_test(pause)
     return tagger
 
 
+class Pacer:
+    """Lets a thread rest as long as it has worked, so that the threads that answer requests need not wait for it.
+
+    They all share Python's interpreter lock: without rests, each step of a request would wait up to 5 ms for it.
+    """
+
+    def __init__(self) -> None:
+        self._worked = time.thread_time()
+
+    def __call__(self) -> None:
+        """Rest, if there was work for a noticeable time."""
+        worked = time.thread_time() - self._worked
+        if worked >= _SHORTEST_WORK:
+            time.sleep(worked)
+            self._worked = time.thread_time()
+
+
+_SHORTEST_WORK = 0.0002  # seconds; a rest of less is not worth its cost
 _NEW_OBJECTS = 20_000
 """New objects until the garbage collector runs. Reference counting frees those of a request, so the collector is only
 needed for rare reference cycles; Python's default takes a tenth of the time."""
 
 
 def freeze_objects() -> None:
-    """Exclude the objects of loaded models from garbage collection.
+    """Exclude the objects that are there now, those of loaded models among them, from garbage collection.
 
-    A model has hundreds of thousands of objects, and a collection that visits all of them stops every thread for a
-    tenth of a second. Reference counting still frees them when nothing refers to them any more.
+    A collection that visits all of them stops every thread for up to a tenth of a second. So what was excluded before
+    is not visited again. Reference counting still frees it when nothing refers to it any more, and a model is in no
+    reference cycle.
     """
-    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS)
@@ -208,9 +268,21 @@ async def run_in_thread(function: Callable[..., T], *arguments: object) -> T:
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """The fingerprint of a folder; empty if it cannot be read."""
+    """The fingerprint of a checkpoint; empty if there is none.
+
+    Other files in the folder do not count: editors and copying programs leave and take away what they like.
+    """
     try:
-        stats = [(path.name, path.stat()) for path in folder.iterdir()]
+        names = (MANIFEST, *checkpoint.describe(folder)["files"])
+    except CheckpointError:
+        names = (MANIFEST,)
+    return frozenset(state for name in names if (state := _state(folder, name)))
+
+
+def _state(folder: Path, name: str) -> tuple[str, int, int, int] | None:
+    """What changes when a file is written; None if it is not there."""
+    try:
+        stat = (folder / name).stat()
     except OSError:
-        return frozenset()
-    return frozenset((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+        return None
+    return name, stat.st_ino, stat.st_size, stat.st_mtime_ns

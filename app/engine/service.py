@@ -28,7 +28,7 @@ class Service:
     def __init__(self, settings: Settings, tagger: TagsText | None) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        read = partial(open_model, settings=settings) if tagger is None else lambda _: tagger
+        read = partial(open_model, settings=settings) if tagger is None else lambda *_: tagger
         self.models = Models(settings, self.metrics, read)
         self.failure: str | None = None
         """Why the process has to end; None as long as it works."""
@@ -95,6 +95,7 @@ class Service:
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(*tasks, return_exceptions=True)
+            self.models.close()
             self.inference.close()
 
     def _loaded_late(self, loading: asyncio.Task[None]) -> None:

@@ -1,6 +1,8 @@
 """Several models at once, and how one takes the place of another while requests go on."""
 
 import asyncio
+import json
+import os
 import threading
 
 import pytest
@@ -11,12 +13,22 @@ from fenestra.app.main import create_app
 from fenestra.app.settings import Settings
 from fenestra.model.errors import CheckpointError, RunError
 
+MANIFEST = json.dumps(
+    {
+        "format_version": 1,
+        "files": {
+            name: {"sha256": "", "bytes": 0}
+            for name in ("version", "config.json", "words.txt", "features.json", "weights.safetensors")
+        },
+    }
+)
+
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch, stub):
     """Folders whose file ``version`` is the version of their model; ``bad`` is an invalid one."""
 
-    def open_model(folder, settings):
+    def open_model(folder, before, settings):
         version = (folder / "version").read_text()
         if version == "bad":
             raise CheckpointError(f"{folder}: damaged")
@@ -34,6 +46,7 @@ def folders(tmp_path, monkeypatch, stub):
         for name, version in versions.items():
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / "version").write_text(version)
+            (tmp_path / name / "manifest.json").write_text(MANIFEST)
         return tmp_path
 
     return write
@@ -145,9 +158,37 @@ def test_a_watched_folder_is_reloaded_when_it_has_changed(start, folders):
 
 def test_a_fingerprint_changes_with_every_write_and_a_missing_folder_has_none(folders):
     root = folders(a="a1")
-    first = fingerprint(root / "a")
+    found = [fingerprint(root / "a")]
     (root / "a" / "version").write_text("longer")
-    second = fingerprint(root / "a")
-    (root / "a" / "more").touch()
-    assert len({first, second, fingerprint(root / "a")}) == 3
+    found.append(fingerprint(root / "a"))
+    (root / "a" / "config.json").touch()
+    found.append(fingerprint(root / "a"))
+    (root / "a" / "manifest.json").write_text(MANIFEST + " ")
+    assert len({*found, fingerprint(root / "a")}) == 4
     assert fingerprint(root / "missing") == frozenset()
+
+
+def leave_a_dangling_link(folder):
+    """As Emacs does, for its lock."""
+    (folder / ".#config.json").symlink_to("someone@host.1234")
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        leave_a_dangling_link,
+        lambda folder: os.mkfifo(folder / "pipe"),
+        lambda folder: (folder / "config.json~").touch(),
+        lambda folder: (folder / "new").mkdir(),
+        lambda folder: (folder / "loop").symlink_to("loop"),
+    ],
+    ids=["dangling link", "pipe", "copy", "folder", "loop"],
+)
+def test_only_the_files_of_the_manifest_are_watched(leave, start, folders):
+    client = start(watch_seconds=0.02)
+    root = folders()
+    before = fingerprint(root / "a")
+    leave(root / "a")
+    assert fingerprint(root / "a") == before
+    folders(a="a2")
+    client.run(until_version(client, "a2"))

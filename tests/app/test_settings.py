@@ -169,3 +169,13 @@ def test_a_folder_or_link_here_takes_precedence_over_the_bundled_model_of_its_na
 def test_a_path_never_means_a_bundled_model(tree, given):
     tree("data/models/russian")
     assert find_model(given) == Path(given)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "a\u202eb", "a\udcffb", "a\rb"])
+def test_the_name_of_a_folder_that_would_forge_a_line_is_not_that_of_a_model(name):
+    """Names of models stand in logs, metrics and responses."""
+    with pytest.raises(InputError, match=r"FENESTRA_MODEL: .* set FENESTRA_MODEL_NAME") as refusal:
+        Settings.read(model=f"/models/{name}")
+    assert str(refusal.value).isprintable()
+    assert Settings.read(model=f"/models/{name}", model_name="mine").served[0].name == "mine"
+    assert Settings.read(model="/models/Мой text").served[0].name == "Мой text"

@@ -11,7 +11,7 @@ from benchmarks.wire import post
 from tests.faults import makers
 
 FILE = Path(__file__).with_name("cases.yaml")
-SECTIONS = {"body": "B", "http": "H", "load": "L", "life": "K"}
+SECTIONS = {"body": "B", "http": "H", "load": "L", "life": "K", "checkpoint": "C"}
 CLOSED = "closed"
 LONG = bool(os.environ.get("FAULTS_LONG"))
 

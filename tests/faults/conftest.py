@@ -2,7 +2,7 @@
 
 import pytest
 
-for module in ("world", "scenarios_body", "scenarios_http", "scenarios_load", "scenarios_life"):
+for module in ("world", "scenarios_body", "scenarios_http", "scenarios_load", "scenarios_life", "scenarios_checkpoint"):
     pytest.register_assert_rewrite(f"tests.faults.{module}")
 
 from tests.faults.world import World  # noqa: E402 (its assertions are to be explained, too)

@@ -6,14 +6,14 @@ from itertools import chain
 import pytest
 
 from benchmarks.soak import TRIALS
-from tests.faults import scenarios_body, scenarios_http, scenarios_life, scenarios_load
+from tests.faults import scenarios_body, scenarios_checkpoint, scenarios_http, scenarios_life, scenarios_load
 from tests.faults.cases import CASES, CLOSED, SECTIONS, exchange
 from tests.faults.world import ask, check_refusal
 
-NUMBERS = {"body": 16, "http": 11, "load": 8, "life": 8}
+NUMBERS = {"body": 16, "http": 11, "load": 8, "life": 8, "checkpoint": 6}
 SCENARIOS = {
     name: scenario
-    for module in (scenarios_body, scenarios_http, scenarios_load, scenarios_life)
+    for module in (scenarios_body, scenarios_http, scenarios_load, scenarios_life, scenarios_checkpoint)
     for name, scenario in vars(module).items()
     if callable(scenario)
 }

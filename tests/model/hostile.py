@@ -70,6 +70,10 @@ def in_features(change):
     return lambda folder: change_json(folder, "features.json", change)
 
 
+def in_text(key, value):
+    return lambda folder: change_json(folder, "text.json", lambda document: document.update({key: value}))
+
+
 def in_manifest(change):
     return lambda folder: change_manifest(folder, change)
 
@@ -288,6 +292,17 @@ HOSTILE = {
     "lists: no UTF-8": file("lists.tsv", b"first\t\xff\n"),
     "clusters: a word twice": file("clusters.tsv", b"01\tada\n10\tada\n"),
     "clusters: a million line ends": file("clusters.tsv", b"\n" * 1_000_000),
+    # how texts are read
+    "text: an abbreviation that is a number": in_text("abbreviations", [7]),
+    "text: abbreviations as one string": in_text("abbreviations", "Mr"),
+    "text: half a character": in_text("openers", ["\ud800"]),
+    "text: a line end": in_text("titles", ["Mr\nMrs"]),
+    "text: a megabyte": in_text("openers", ["x" * 1_000_000]),
+    "text: a million entries": in_text("openers", ["x"] * 1_000_000),
+    "text: an unknown name": in_text(FORGED.replace("\ud83d", ""), 1),
+    "text: a list": file("text.json", b"[]"),
+    "text: ten thousand levels": file("text.json", DEEP),
+    "text: a sparse file": sparse_and_listed("text.json"),
     # sizes
     "size: a sparse card": sparse_and_listed("README.md"),
     "size: a sparse list of words": sparse_and_listed("words.txt"),

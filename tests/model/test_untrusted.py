@@ -33,7 +33,7 @@ from tests.model.hostile import (
 MEGABYTES = 40
 """More than any of these files needs, and far less than what they say they hold."""
 FILES = ["README.md", "job.json", MANIFEST, "config.json", "words.txt", "features.json", "clusters.tsv", "lists.tsv",
-         "weights.safetensors"]  # fmt: skip
+         "text.json", "weights.safetensors"]  # fmt: skip
 FAST = settings(database=None, derandomize=True, deadline=None, max_examples=100,
                 suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 
@@ -214,7 +214,9 @@ def header_of(folder):
     return json.loads(content[8 : 8 + length]), content[8 + length :]
 
 
-@given(data=st.data(), name=st.sampled_from(["config.json", "features.json", MANIFEST, "weights.safetensors"]))
+@given(
+    data=st.data(), name=st.sampled_from(["config.json", "features.json", "text.json", MANIFEST, "weights.safetensors"])
+)
 @settings(FAST, max_examples=300)
 def test_a_changed_value_is_refused_or_makes_a_model_that_works(good, tmp_path, data, name):
     folder = tmp_path / "model"

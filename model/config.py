@@ -98,7 +98,7 @@ class ModelConfig:
                 isinstance(self.hidden, list | tuple)
                 and 1 <= len(self.hidden) <= _MOST_LAYERS
                 and all(_whole(units, 1) for units in self.hidden),
-                f"1 to {_MOST_LAYERS} layers of 1 to {_MOST_UNITS} units",
+                f"one or more layers, {_MOST_LAYERS} at most, of 1 to {_MOST_UNITS} units",
             ),
             "labels": (
                 isinstance(self.labels, tuple)

@@ -155,7 +155,7 @@ KINDS = [
     *(Kind(f"{sign}s", f"It is {{person}}{sign}s flat in {{place}}.", plain, plain)
       for sign in ("&rsquo;", "&#8217;", "&#x2019;", "&apos;")),
     Kind("&shy;", MET, inside("&shy;"), inside("&shy;")),
-    Kind("&quot;", "Yesterday &quot;{person}&quot; moved to &quot;{place}&quot;.", plain, plain),
+    Kind("&quot;", "&quot;Yesterday I moved to {place},&quot; said {person}.", plain, plain),
     *(Kind(f"cells: {name}", f"{{person}}{sign}{{place}}", plain, plain) for name, sign in BORDERS.items()),
     *(Kind(f"hyphen {name}", FROM.format(sign), plain, plain) for name, sign in HYPHENS.items()),
 ]  # fmt: skip

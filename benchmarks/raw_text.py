@@ -25,7 +25,8 @@ from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token, tokenize
 from fenestra.training.config import DataConfig
-from fenestra.training.data.corpus import Sentence, read_corpora
+from fenestra.training.data.corpus import read_corpora
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import spans
 from fenestra.training.fit.score import from_counts
 from fenestra.training.report.predictions import predict

@@ -29,7 +29,8 @@ from benchmarks.raw_text import Place, gold_places
 from benchmarks.workloads import SAMPLE
 from fenestra.cli.bench import percentile
 from fenestra.model.bundled import bundled_model
-from fenestra.training.data.corpus import Sentence, find_corpus, read_corpus
+from fenestra.training.data.corpus import find_corpus, read_corpus
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import spans
 
 SENTENCE = 20

@@ -17,7 +17,8 @@ from statistics import fmean
 from fenestra.model.bundled import DEFAULT, find_model
 from fenestra.model.tagger import Tagger
 from fenestra.training.config import load_config
-from fenestra.training.data.corpus import Sentence, documents_of, read_corpora
+from fenestra.training.data.corpus import documents_of, read_corpora
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import Span, spans
 from fenestra.training.fit.score import f1_of_spans
 from fenestra.training.report.predictions import predict

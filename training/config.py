@@ -26,7 +26,13 @@ Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "step"]
 Precision = Literal["float32", "bfloat16"]
 Keep = Literal["best", "last"]
-ReadScheme = Literal["auto", "IOB1", "IOB2", "BIOES"]
+ReadScheme = Literal["auto", "IOB1", "IOB2", "BIOES", "BILOU", "BMES", "IO", "lenient"]
+FormatName = Literal[
+    "conll", "conllu", "jsonl", "doccano", "prodigy", "spacy-json", "label-studio", "brat", "hf-jsonl", "hf-parquet",
+    "spacy",
+]  # fmt: skip
+ReadFormat = Literal["auto"] | FormatName
+Misaligned = Literal["expand", "drop", "refuse"]
 VectorFormat = Literal["auto", "word2vec", "word2vec-text", "glove", "fasttext", "kv"]
 NotUtf8 = Literal["refuse", "skip", "replace"]
 
@@ -44,7 +50,32 @@ _T = TypeVar("_T")
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
-class DataConfig:
+class ReadingConfig:
+    """How corpora are read; the formats are described in docs/formats.md."""
+
+    format: ReadFormat = "auto"
+    """Format of the files; auto tells it for each file from its name and contents."""
+    scheme: ReadScheme = "auto"
+    """How the files write spans as tags; auto finds out for each file. `lenient` reads broken sequences as conlleval
+    does, and `IO` labels without a prefix; auto refuses both."""
+    word_column: int | str = "auto"
+    """The column of the word: its index from 0 (-1 is the last), or its name where the file names its columns. auto is
+    the first; FORM in CoNLL-U; `tokens` in files of Hugging Face."""
+    tag_column: int | str = "auto"
+    """The column of the tag, likewise. auto is the last; `NE=` or `NER=` of MISC in CoNLL-U, where a name may be any
+    other key of MISC; `ner_tags` in files of Hugging Face."""
+    comments: str = "auto"
+    """What comments of a CoNLL file begin with. auto skips lines that begin with # and cannot be a token and its tag;
+    `none` skips nothing."""
+    class_names: tuple[str, ...] = ()
+    """Tags by their number, such as `["O", "B-PER", "I-PER"]`, for files that hold numbers and do not name them."""
+    misaligned: Misaligned = "expand"
+    """What becomes of spans of characters that do not fall on token borders: widened to whole tokens, left out, or
+    refused."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class DataConfig(ReadingConfig):
     """Which sentences to learn from, and how their labels are read."""
 
     train: Names
@@ -60,8 +91,6 @@ class DataConfig:
     language: str = DEFAULT
     """Code of the language of the texts, such as `en`: which abbreviations the model knows when it reads raw text, and
     with which words its sentences begin."""
-    scheme: ReadScheme = "auto"
-    """How the files write spans as tags; auto finds out for each file."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Label → label, applied while reading; O drops it. Other labels that the model has not are errors."""
     drop_mentions: bool | tuple[str, ...] = False

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from fenestra.training.report.evaluation import Evaluation, Variant
 
 _add_verb = partial(add_verb, extra="train")
+_FORMATS = (
+    "conll", "conllu", "jsonl", "doccano", "prodigy", "spacy-json", "label-studio", "brat", "hf-jsonl", "hf-parquet",
+    "spacy",
+)  # fmt: skip
+_READING = ("format", "scheme", "word_column", "tag_column", "comments", "class_names", "misaligned")
 _FETCHED = (
     "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; "
     "lexicon: names, names-ru"
@@ -121,7 +126,7 @@ def _add_evaluate(verbs: Verbs) -> None:
         ),
     )
     parser.add_argument(
-        "corpora", metavar="FILE.conll", nargs="+", help="annotated files, or NAME:SPLIT of a fetched one"
+        "corpora", metavar="FILE", nargs="+", help="annotated files of any format, or NAME:SPLIT of a fetched one"
     )
     parser.add_argument(
         "--model", metavar="DIR", type=model_folder, required=True,
@@ -134,13 +139,11 @@ def _add_evaluate(verbs: Verbs) -> None:
         "--rename", metavar="LABEL=LABEL", type=_renaming, action="append", default=[],
         help="read a label of the file as one of the model's; O leaves it out",
     )  # fmt: skip
-    parser.add_argument(
-        "--scheme", choices=["auto", "IOB1", "IOB2", "BIOES"], default="auto", help="how the file writes spans as tags"
-    )
+    _add_reading(parser, "--format")
     parser.add_argument(
         "--as-trained",
         action="store_true",
-        help="read corpora as the model's job did: its renaming, scheme and mentions",
+        help="read corpora as the model's job did: its renaming, format, scheme, columns and mentions",
     )
     parser.add_argument(
         "--root", metavar="DIR", type=Path, default=Path(), help="folder that relative files start from"
@@ -178,19 +181,19 @@ def _add_data(verbs: Verbs) -> None:
         collect="files",
         examples=(
             "  fenestra data check corpus.conll --labels PER,LOC,ORG\n"
+            "  fenestra data check germeval.tsv --word-column 1 --tag-column 2\n"
             "  fenestra data check dev.conll test.conll --against train.conll --vectors glove"
         ),
     )
-    check.add_argument("files", metavar="FILE", nargs="+", help="one token a line, its tag last; or NAME:SPLIT")
+    check.add_argument("files", metavar="FILE", nargs="+", help="annotated files of any format; or NAME:SPLIT")
     check.add_argument(
         "--against", metavar="FILE", action="append", default=[], help="training data: what of it comes back in FILE"
     )
     check.add_argument("--vectors", metavar="SOURCE", help="word vectors: how many of the words they know")
-    check.add_argument(
-        "--scheme", choices=["auto", "IOB1", "IOB2", "BIOES"], default="auto", help="how the files write spans as tags"
-    )
+    _add_reading(check, "--format")
     check.add_argument("--labels", metavar="A,B,…", type=_labels, help="the labels there may be; any unless given")
     check.add_argument("--json", action="store_true", help="print JSON")
+    _add_convert(actions)
     split = _add_verb(
         actions,
         "split",
@@ -210,6 +213,66 @@ def _add_data(verbs: Verbs) -> None:
     )
     split.add_argument("first", metavar="FIRST", type=output_file, help="new file for the first part")
     split.add_argument("rest", metavar="REST", type=output_file, help="new file for the others")
+
+
+def _add_convert(actions: Verbs) -> None:
+    parser = _add_verb(
+        actions,
+        "convert",
+        _convert,
+        "write a corpus in another format; what a file is, its name and contents tell (docs/formats.md)",
+        examples=(
+            "  fenestra data convert export.jsonl train.conll\n"
+            "  fenestra data convert project-1.json train.conll --from label-studio --misaligned drop\n"
+            "  fenestra data convert brat/ train.parquet\n"
+            "  fenestra data convert train.conllu train.conll --tag-column NE --to-scheme BIOES\n"
+            "  fenestra data convert train.conll train.doccano.jsonl\n"
+            "  fenestra data convert train.conll train.jsonl --to prodigy"
+        ),
+    )
+    parser.add_argument("source", metavar="IN", type=Path, help="a file, gzipped or not, or a folder")
+    parser.add_argument("target", metavar="OUT", type=Path, help="a new file; for brat a new folder")
+    _add_reading(parser, "--from")
+    parser.add_argument(
+        "--to", choices=_FORMATS, help="format of OUT; by its name unless given: x.conllu, x.doccano.jsonl"
+    )
+    parser.add_argument(
+        "--to-scheme", choices=["IOB2", "IOB1", "BIOES", "BILOU", "BMES", "IO"], default="IOB2",
+        help="how OUT writes spans as tags, where it has tags (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _add_reading(parser: CommandParser, option: str) -> None:
+    """Add the options that say how corpora are read, the fields of ReadingConfig; ``option`` is that of the format."""
+    reading = parser.add_argument_group("how files are read")
+    reading.add_argument(
+        option, dest="format", choices=["auto", *_FORMATS], default="auto",
+        help="format; told from name and contents unless given",
+    )  # fmt: skip
+    reading.add_argument(
+        "--scheme", choices=["auto", "IOB1", "IOB2", "BIOES", "BILOU", "BMES", "IO", "lenient"], default="auto",
+        help="how tags write spans; IO reads labels without a prefix, lenient reads broken tags as conlleval does",
+    )  # fmt: skip
+    reading.add_argument(
+        "--word-column", metavar="C", default="auto",
+        help="column of the word, from 0, -1 is the last; or its name, or the key of a row (default: the first)",
+    )  # fmt: skip
+    reading.add_argument(
+        "--tag-column", metavar="C", default="auto",
+        help="column of the tag, likewise; in CoNLL-U also a key of MISC (default: the last; NE, NER … of MISC)",
+    )  # fmt: skip
+    reading.add_argument(
+        "--comments", metavar="PREFIX", default="auto",
+        help="what comments begin with, or none (default: # where it cannot be a token and its tag)",
+    )  # fmt: skip
+    reading.add_argument(
+        "--class-names", metavar="A,B,…", type=_labels, default=(),
+        help="tags by number, for rows that hold numbers and do not name them: O,B-PER,I-PER",
+    )  # fmt: skip
+    reading.add_argument(
+        "--misaligned", choices=["expand", "drop", "refuse"], default="expand",
+        help="what becomes of spans that do not fall on token borders (default: %(default)s)",
+    )  # fmt: skip
 
 
 def _add_vectors(verbs: Verbs) -> None:
@@ -345,13 +408,18 @@ def _read(options: argparse.Namespace, names: Sequence[str], labels: Sequence[st
     from fenestra.training.config import DataConfig
     from fenestra.training.data.corpus import read_corpora
 
-    reading: dict[str, Any] = {
-        "scheme": options.scheme, "rename": dict(options.rename), "drop_mentions": options.drop_mentions
-    }  # fmt: skip
+    reading = _reading(options) | {"rename": dict(options.rename), "drop_mentions": options.drop_mentions}
     if options.as_trained:
         reading |= _reading_of(options.model)
     data = DataConfig(train=tuple(names), dev=tuple(names), root=str(options.root), **reading)
-    return read_corpora(names, data, labels)
+    corpus = read_corpora(names, data, labels)
+    complain("\n".join(corpus.notes), code=0)
+    return corpus
+
+
+def _reading(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that say how corpora are read."""
+    return {name: getattr(options, name) for name in _READING}
 
 
 def _reading_of(folder: Path) -> dict[str, Any]:
@@ -362,7 +430,8 @@ def _reading_of(folder: Path) -> dict[str, Any]:
 
     try:
         data = read_extra(folder, JOB)["config"]["data"]
-        return {key: data[key] for key in ("scheme", "rename", "drop_mentions")}
+        added = {key: data[key] for key in _READING if key in data}  # a checkpoint may be older than a setting
+        return added | {key: data[key] for key in ("scheme", "rename", "drop_mentions")}
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / JOB}: does not say how its corpora were read ({error})") from error
 
@@ -430,13 +499,23 @@ def _check(options: argparse.Namespace) -> int:
         [find_corpus(name, Path()) for name in options.files],
         against=[find_corpus(name, Path()) for name in options.against],
         vectors=load_vectors(VectorsConfig(source=options.vectors)) if options.vectors else None,
-        scheme=options.scheme,
         labels=options.labels,
+        **_reading(options),
     )
     say(json.dumps(found.as_dict(), ensure_ascii=False, indent=1) if options.json else str(found))
     if found.ok:
         return 0
     return complain(f"the corpus has errors, which the report lists: {found.error_count:,}", code=2)
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from fenestra.training.data.convert import convert_corpus
+
+    done = convert_corpus(
+        options.source, options.target, to=options.to, to_scheme=options.to_scheme, **_reading(options)
+    )
+    complain("\n".join(f"{options.source}: {note}" for note in done.notes), code=0)
+    say(str(done))
 
 
 def _split(options: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """The most-frequent-tag baseline."""
 
-from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.report.baseline import fit
 
 

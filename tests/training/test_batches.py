@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fenestra.model.config import FeatureConfig, ModelConfig
-from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.lexicon import build_lexicon
 from fenestra.training.data.stream import Stream
 from fenestra.training.fit.batches import Sampling, TaggedStream, packed

@@ -9,7 +9,7 @@ from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.label_consistency import Evidence, Repeats, apply, evidence, find_repeats
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
-from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import convert, spans
 from fenestra.training.fit.calibrate import (
     calibration_of,

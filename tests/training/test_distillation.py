@@ -10,7 +10,8 @@ from fenestra.model import checkpoint
 from fenestra.model.errors import ConfigError
 from fenestra.model.tagger import Tagger
 from fenestra.training.config import load_config, parse_config, publishable_config
-from fenestra.training.data.corpus import Corpus, Sentence, documents_of, without_tags
+from fenestra.training.data.corpus import Corpus, documents_of, without_tags
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.fit.distillation import load_teachers, teacher_probabilities
 from fenestra.training.job import train
 from tests.training.networks import small_network

@@ -7,7 +7,7 @@ import pytest
 
 from fenestra.model.errors import DataError
 from fenestra.model.results import Entity, Result, TaggedToken
-from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import spans
 from fenestra.training.fit.score import f1_of_spans, from_counts
 from fenestra.training.report.evaluation import THRESHOLDS, evaluate, known_entities, measure_variants

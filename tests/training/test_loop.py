@@ -9,7 +9,7 @@ import torch
 
 from fenestra.model.errors import ConfigError, TrainingDiverged
 from fenestra.training.config import parse_config
-from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.lexicon import build_lexicon
 from fenestra.training.fit.batches import TaggedStream
 from fenestra.training.fit.epoch import Epoch

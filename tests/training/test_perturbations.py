@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.perturbations import VARIANTS, lower, mistyped, typos, unpunctuated, upper, vary
 from fenestra.training.data.spans import spans, write_tags
 

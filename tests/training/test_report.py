@@ -11,7 +11,8 @@ import pytest
 
 from fenestra.model.decode.calibration import Calibration
 from fenestra.training.config import parse_config
-from fenestra.training.data.corpus import Corpus, Sentence
+from fenestra.training.data.corpus import Corpus
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.perturbations import VARIANTS
 from fenestra.training.data.spans import spans
 from fenestra.training.fit.epoch import Epoch

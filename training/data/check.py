@@ -1,8 +1,8 @@
 """The errors of a corpus, and remarks on it: ``fenestra data check``.
 
 Errors are what :func:`fenestra.training.data.corpus.read_corpus` would refuse. Remarks are about what it reads without
-error and a user may still want to know: Windows line ends, very long sentences, words tagged in two ways, sentences
-that training and test share.
+error and a user may still want to know: Windows line ends, very long sentences, words tagged in two ways, labels that
+look like slips, sentences that training and test share.
 """
 
 import zlib
@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 from fenestra.model.config import FeatureConfig
 from fenestra.model.tags import split_tag
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.training.config import ReadScheme
-from fenestra.training.data.conll import MAX_LINE, open_bytes
-from fenestra.training.data.corpus import Inspection, Problem, Sentence, inspect_corpus, list_problems
+from fenestra.training.data.conll import open_bytes, split_lines
+from fenestra.training.data.corpus import inspect_corpus
+from fenestra.training.data.inspection import Inspection, Problem, Sentence, list_lines, list_problems
+from fenestra.training.data.slips import slips
 from fenestra.training.data.spans import spans
 from fenestra.training.vectors.vectors import Coverage, WordVectors, coverage
 
@@ -27,6 +28,8 @@ LONG_SENTENCE = 200
 DUPLICATE_WORDS = 5
 """Shorter sentences recur by nature (datelines, scores) and are not counted as duplicates."""
 _SHOWN = 5
+_LINES = ("conll", "conllu")
+"""Formats whose line ends are looked at."""
 
 
 class Place(NamedTuple):
@@ -65,8 +68,10 @@ class FileReport:
     """What one file holds."""
 
     path: str
+    format: str
     scheme: str
     columns: int
+    """Of a file of columns; else 0."""
     documents: int
     """Lines that begin a document; 0 if the file marks none."""
     sentences: int
@@ -86,6 +91,7 @@ class FileReport:
         """As plain JSON values."""
         return {
             "path": self.path,
+            "format": self.format,
             "scheme": self.scheme,
             "columns": self.columns,
             "documents": self.documents,
@@ -101,8 +107,9 @@ class FileReport:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{label} {count:,}" for label, count in self.labels.items()) or "none"
+        form = f"{self.columns} columns" if self.format == "conll" else self.format
         lines = [
-            f"{self.path}: {self.sentences:,} sentences, {self.tokens:,} tokens, {self.columns} columns, {self.scheme}",
+            f"{self.path}: {self.sentences:,} sentences, {self.tokens:,} tokens, {form}, {self.scheme}",
             f"  entities: {counts}{self._lengths()}",
             *(f"  {line}" for line in str(self.coverage or "").splitlines()),
             *(f"  remark: {remark}" for remark in self.remarks),
@@ -196,8 +203,8 @@ def check_corpus(
     *,
     against: Sequence[Path] = (),
     vectors: WordVectors | None = None,
-    scheme: ReadScheme = "auto",
     labels: Collection[str] | None = None,
+    **reading: Any,  # noqa: ANN401 - validated by inspect_corpus
 ) -> CheckResult:
     """Look at annotated files, each for itself and next to the others.
 
@@ -205,14 +212,15 @@ def check_corpus(
         paths: the files.
         against: the training data; it is checked too, and the files' entities and sentences are looked for in it.
         vectors: whose coverage to measure.
-        scheme: how all of the files write spans; ``auto`` finds out for each.
         labels: the labels that may occur; None allows all.
+        reading: how all of the files are read, fields of :class:`fenestra.training.config.ReadingConfig`.
 
     Raises:
         DataError: a file cannot be opened.
+        ConfigError: a field of ``reading`` is wrong.
     """
-    trained = {path: inspect_corpus(path, scheme=scheme, labels=labels) for path in against}
-    others = {path: inspect_corpus(path, scheme=scheme, labels=labels) for path in paths if path not in trained}
+    trained = {path: inspect_corpus(path, labels=labels, **reading) for path in against}
+    others = {path: inspect_corpus(path, labels=labels, **reading) for path in paths if path not in trained}
     files = [*trained.values(), *others.values()]
     lexicon = Lexicon.of(FeatureConfig(case=0), vectors.words, {}) if vectors else None
     pairs = [Overlap(str(a.path), str(b.path), _shared(a, b)) for a, b in combinations(files, 2)]
@@ -228,6 +236,7 @@ def _report(found: Inspection, lexicon: Lexicon | None) -> FileReport:
     entities = [span for sentence in found.sentences for span in spans(sentence.tags)]
     return FileReport(
         path=str(found.path),
+        format=found.format,
         scheme=found.scheme,
         columns=found.columns,
         documents=found.documents,
@@ -236,48 +245,51 @@ def _report(found: Inspection, lexicon: Lexicon | None) -> FileReport:
         labels=dict(sorted(Counter(span.label for span in entities).items())),
         lengths=dict(sorted(Counter(span.end - span.start for span in entities).items())),
         problems=tuple(found.problems),
-        remarks=(*_byte_remarks(found.path), *_sentence_remarks(found)),
+        remarks=(*_byte_remarks(found), *found.notes, *_sentence_remarks(found), *slips(found)),
         duplicates=_repeated(found),
         coverage=coverage(lexicon, words) if lexicon else None,
     )
 
 
-def _byte_remarks(path: Path) -> Iterator[str]:
+def _byte_remarks(found: Inspection) -> Iterator[str]:
     """What reading tolerates silently: byte order mark, line ends, blanks at the end of a line."""
-    windows, blanks = [], []
-    number, raw, bom = 0, b"\n", False
-    with open_bytes(path) as stream:
+    if found.format not in _LINES:
+        return
+    places: dict[str, list[int]] = {
+        "Windows line ends (CRLF) in": [],
+        "old Mac line ends (CR) in": [],
+        "spaces or tabs at the end of": [],
+    }
+    windows, old_mac, blanks = places.values()
+    raw, bom = b"\n", False
+    with open_bytes(found.path) as stream:
         try:
-            for part in iter(lambda: stream.readline(MAX_LINE), b""):
-                number += raw.endswith(b"\n")
-                raw = part
+            for number, raw in enumerate(split_lines(stream), 1):
                 bom = bom or (number == 1 and raw.startswith(b"\xef\xbb\xbf"))
-                if raw.endswith(b"\r\n"):
-                    windows.append(number)
+                if raw.endswith((b"\r", b"\r\n")):
+                    (windows if raw.endswith(b"\n") else old_mac).append(number)
                 if raw.rstrip(b"\r\n").endswith((b" ", b"\t")):
                     blanks.append(number)
         except (EOFError, OSError, zlib.error):
             pass  # reported as an error elsewhere
     if bom:
         yield "begins with a byte order mark"
-    if windows:
-        yield f"Windows line ends (CRLF) in {_lines(windows)}"
-    if blanks:
-        yield f"spaces or tabs at the end of {_lines(blanks)}"
-    if not raw.endswith(b"\n"):
+    yield from (f"{what} {list_lines(numbers)}" for what, numbers in places.items() if numbers)
+    if not raw.endswith((b"\n", b"\r")):
         yield "no line break at the end of the file"
 
 
 def _sentence_remarks(found: Inspection) -> Iterator[str]:
     if found.documents:
-        yield f"{found.documents:,} -DOCSTART- lines, taken as document boundaries"
+        marks = {"conll": "-DOCSTART- lines", "conllu": "newdoc lines"}.get(found.format, "values of document")
+        yield f"{found.documents:,} {marks}, taken as document boundaries"
     if found.sentences and not any(spans(sentence.tags) for sentence in found.sentences):
         yield "holds no entity; training on it alone, or deciding by it alone, is refused"
-    elif found.sentences and found.scheme != "IOB2":
+    elif found.sentences and found.scheme not in ("IOB2", "lenient"):
         yield f"tagged {found.scheme}, converted to IOB2"
     long = [sentence.line for sentence in found.sentences if len(sentence.words) > LONG_SENTENCE]
     if long:
-        yield f"more than {LONG_SENTENCE} tokens in the sentence at {_lines(long)}"
+        yield f"more than {LONG_SENTENCE} tokens in the sentence at {list_lines(long)}"
     ambiguous = _ambiguous(found.sentences)
     if ambiguous:
         shown = "; ".join(f"{word}: {', '.join(f'{a} {n}' for a, n in uses)}" for word, uses in ambiguous[:_SHOWN])
@@ -338,10 +350,3 @@ def _entities(found: Inspection) -> Iterator[tuple[str, tuple[str, ...]]]:
     for sentence in found.sentences:
         for start, end, label in spans(sentence.tags):
             yield label, sentence.words[start:end]
-
-
-def _lines(numbers: Sequence[int]) -> str:
-    """``line 3`` · ``lines 3, 4`` · ``lines 3, 4, 5, 6, 7 and 12 more``."""
-    shown = ", ".join(map(str, numbers[:_SHOWN]))
-    more = f" and {len(numbers) - _SHOWN:,} more" if len(numbers) > _SHOWN else ""
-    return f"line{'s' if len(numbers) > 1 else ''} {shown}{more}"

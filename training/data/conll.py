@@ -7,12 +7,13 @@
     met         O
 
 Reading streams: a file may be longer than the memory, and a line is never held beyond :data:`MAX_LINE`.
-A byte order mark and Windows line ends are tolerated.
+A byte order mark is tolerated, and so are the line ends of Windows (CRLF) and of old Macs (CR), in any mixture.
 """
 
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import IO, NamedTuple, TextIO, cast
 
@@ -27,6 +28,7 @@ LONGEST_DOCUMENT = 50_000
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Line(NamedTuple):
@@ -67,14 +69,45 @@ def open_bytes(path: Path) -> IO[bytes]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    r"""Part bytes into lines, each with its end: LF, CRLF or CR. Carriage returns before a line feed belong to it.
+
+    Of a line that is longer than :data:`MAX_LINE` come its first bytes, one more than that, and its end.
+
+    >>> import io
+    >>> list(split_lines(io.BytesIO(b"a O\rb O\r\r\nc O")))
+    [b'a O\r', b'b O\r\r\n', b'c O']
+
+    Raises:
+        EOFError, zlib.error, OSError: the file cannot be read on, or is damaged gzip.
+    """
+    held = b""  # what was read of a line whose end is yet to come
+    while part := stream.readline(MAX_LINE):
+        if not held and part.endswith(b"\n") and b"\r" not in part:  # nearly every line
+            yield part
+            continue
+        held += part
+        body = held.rstrip(b"\r\n")
+        end = held[len(body) :]
+        *lines, last = body.split(b"\r")
+        yield from (line[: MAX_LINE + 1] + b"\r" for line in lines)
+        held = last[: MAX_LINE + 1] + end
+        if end.endswith(b"\n"):
+            yield held
+            held = b""
+        elif len(end) >= MAX_LINE:  # a run of carriage returns that is no end of one line
+            yield from _carriage_returns(held)
+            held = b""
+    yield from _carriage_returns(held)
+
+
 def read_lines(stream: IO[bytes]) -> Iterator[Line]:
     """Part bytes into lines, counted from 1, and decode them; a bad line is marked and does not end the reading."""
     number = 0
     try:
-        while raw := stream.readline(MAX_LINE):
+        for raw in split_lines(stream):
             number += 1
-            if len(raw) == MAX_LINE and not raw.endswith(b"\n"):
-                _skip_line(stream)
+            if len(raw) > MAX_LINE:
                 yield Line(number, "", f"line longer than {MAX_LINE:,} bytes; expected one token and its tag")
             else:
                 yield _decode(number, raw.removeprefix(_BOM) if number == 1 else raw)
@@ -144,14 +177,19 @@ def write_conll(stream: TextIO, sentences: Iterable[Sequence[str]], tags: Iterab
         stream.write("".join(lines) + "\n")
 
 
-def _skip_line(stream: IO[bytes]) -> None:
-    """Read on to the end of the current line."""
-    while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
-        pass
+def _carriage_returns(held: bytes) -> Iterator[bytes]:
+    """The lines of what ends in carriage returns alone: each of them ends one."""
+    body = held.rstrip(b"\r")
+    returns = len(held) - len(body)
+    if body or returns:
+        yield body + b"\r" * min(returns, 1)
+    yield from repeat(b"\r", returns - 1)
 
 
 def _decode(number: int, raw: bytes) -> Line:
     try:
         return Line(number, raw.decode("utf-8").rstrip("\r\n"))
     except UnicodeDecodeError as error:
+        if number == 1 and raw.startswith(_UTF16):
+            return Line(number, "", "begins with the byte order mark of UTF-16; expected UTF-8")
         return Line(number, "", f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}; expected UTF-8")

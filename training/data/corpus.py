@@ -1,44 +1,50 @@
-"""Annotated corpora: CoNLL-style files of any scheme → sentences of words and IOB2 tags.
+"""Annotated corpora: files of any format and scheme → sentences of words and IOB2 tags.
 
-Every fault is found before a run starts and named by ``path:line``. ``training/data/conll.py`` reads the columns of a
-line; ``model/tags.py`` writes spans as tags.
+Every fault is found before a run starts and named by ``path:line``. ``training/data/formats/`` reads the files;
+``training/data/schemes.py`` knows how tags write spans.
 """
 
 import hashlib
-import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate, chain, pairwise
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import accumulate, chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from fenestra.model.errors import ConfigError, DataError
-from fenestra.model.tags import OUTSIDE, split_tag
+from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.canonical import canonical
 from fenestra.training import sources
-from fenestra.training.config import DataConfig, ReadScheme
-from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, columns, open_bytes, read_lines
+from fenestra.training.config import DataConfig, ReadingConfig, validated
+from fenestra.training.data.alignment import tag_texts
+from fenestra.training.data.conll import LONGEST_DOCUMENT
+from fenestra.training.data.formats import FORMATS, detect_format
+from fenestra.training.data.inspection import (
+    Inspection,
+    Problem,
+    RawSentence,
+    Sentence,
+    counted,
+    list_lines,
+    list_problems,
+)
+from fenestra.training.data.schemes import (
+    FileScheme,
+    detect_scheme,
+    plain,
+    read_spans,
+    shown,
+    transition_faults,
+    with_advice,
+)
 from fenestra.training.data.spans import Span, spans, write_tags
 
-FileScheme = Literal["IOB1", "IOB2", "BIOES"]
-FIRST_PROBLEMS = 20
-"""How many problems a message lists."""
-
-_TAG = re.compile(r"O|[BIES]-\S+")
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
-
-
-class Sentence(NamedTuple):
-    """A sentence: as many IOB2 tags as words."""
-
-    words: tuple[str, ...]
-    tags: tuple[str, ...]
-    document: int
-    """The same for sentences of one document; where the file marks none, every sentence is its own."""
-    line: int
-    """Line of the first word in the file, from 1."""
+_READING = TypeAdapter(ReadingConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Corpus:
     """Of the file as it is on disk; of the files' digests where there are several."""
     parts: tuple["Corpus", ...] = ()
     """The corpora that were joined to this one."""
+    notes: tuple[str, ...] = ()
+    """What was left out or changed in reading, each with the name of its file."""
 
     @property
     def tokens(self) -> int:
@@ -72,78 +80,46 @@ class Corpus:
         return dict(sorted(counts.items()))
 
 
-class Problem(NamedTuple):
-    """What is wrong with a file, and in which line; 0 stands for the whole file."""
-
-    line: int
-    message: str
-
-
-@dataclass(slots=True)
-class RawSentence:
-    """A sentence as the file has it: tags in the file's scheme, one token a line from ``line`` on."""
-
-    document: int
-    line: int
-    words: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    damaged: bool = False
-    """Whether a line of it could not be read, so that the order of its tags cannot be checked."""
-
-
-@dataclass(slots=True)
-class Inspection:
-    """A file as it was read, with all its errors."""
-
-    path: Path
-    raw: list[RawSentence] = field(default_factory=list)
-    sentences: list[Sentence] = field(default_factory=list)
-    """Those without a problem of their own, in IOB2."""
-    problems: list[Problem] = field(default_factory=list)
-    scheme: FileScheme = "IOB2"
-    columns: int = 0
-    documents: int = 0
-    """How many ``-DOCSTART-`` lines there are."""
-
-
 def read_corpus(
     path: Path,
     *,
-    scheme: ReadScheme = "auto",
     labels: Collection[str] | None = None,
     rename: Mapping[str, str] = _NO_NAMES,
     drop_mentions: bool = False,
+    **reading: Any,  # noqa: ANN401 - validated
 ) -> Corpus:
-    """Read a corpus; plain text or gzip, UTF-8.
+    """Read a corpus of any format; plain or gzipped, UTF-8.
 
     Args:
-        path: one token a line; the word is the first column, the tag the last.
-        scheme: how the file writes spans. ``auto`` takes ``S-`` or ``E-`` for BIOES, a ``B-`` that does not directly
-            follow its own label for IOB2 (IOB1 writes ``B-`` only there), and anything else for IOB1.
+        path: a file or folder.
         labels: the labels that may be left after renaming; None allows all.
         rename: label → label; ``O`` drops the label's entities.
         drop_mentions: leave out ``@name``, and ``@`` with the token after it. Entities shrink by what is left out.
+        reading: fields of :class:`fenestra.training.config.ReadingConfig`. Where ``scheme`` is ``auto``, prefixes that
+            only one scheme has decide; without them, a ``B-`` that does not directly follow its own label makes it IOB2
+            (IOB1 writes ``B-`` only there), and anything else IOB1.
 
     Raises:
         DataError: the file cannot be read, or lines of it are malformed or tagged against the scheme: the first
             twenty, one ``path:line: what, and what was expected`` a line.
-        ConfigError: a label is renamed to one that is not in ``labels``.
+        ConfigError: a label is renamed to one that is not in ``labels``, or a field of ``reading`` is wrong.
     """
-    found = inspect_corpus(path, scheme=scheme, labels=labels, rename=rename)
+    found = inspect_corpus(path, labels=labels, rename=rename, **reading)
     if found.problems:
         raise DataError(list_problems([(str(path), problem) for problem in found.problems]))
     sentences = found.sentences
     if drop_mentions:
         sentences = [kept for sentence in sentences if (kept := _without_mentions(sentence)).words]
-    return Corpus(str(path), tuple(sentences), _file_sha256(path))
+    notes = tuple(f"{path}: {note}" for note in found.notes)
+    return Corpus(str(path), tuple(sentences), _sha256(path), notes=notes)
 
 
 def inspect_corpus(
     path: Path,
     *,
-    scheme: ReadScheme = "auto",
     labels: Collection[str] | None = None,
     rename: Mapping[str, str] = _NO_NAMES,
+    **reading: Any,  # noqa: ANN401 - validated
 ) -> Inspection:
     """Read a file to its end even if it has errors; arguments as for :func:`read_corpus`.
 
@@ -151,23 +127,32 @@ def inspect_corpus(
         DataError: the file cannot be opened.
         ConfigError: as :func:`read_corpus`.
     """
+    options = validated(_READING, reading, "data")
     _check_targets(rename, labels)
-    found = Inspection(path)
-    _parse(found)
-    whole = (sentence.tags for sentence in found.raw if not sentence.damaged)
-    found.scheme = detect_scheme(whole) if scheme == "auto" else scheme
+    found = Inspection(path, detect_format(path) if options.format == "auto" else options.format)
+    FORMATS[found.format].read(found, options)
+    tag_texts(found, options.misaligned)
+    if not found.texts:  # whose tags we wrote
+        whole = (sentence.tags for sentence in found.raw if not sentence.damaged)
+        found.scheme = detect_scheme(whole) if options.scheme == "auto" else options.scheme
+    broken = 0
     unknown: dict[str, list[int]] = {}
     for sentence in found.raw:
-        illegal = [] if sentence.damaged else list(_transition_faults(sentence.tags, found.scheme))
-        found.problems += [Problem(sentence.line + position, message) for position, message in illegal]
-        named = _rename(sentence, rename, labels, unknown)
+        illegal = [] if sentence.damaged else list(transition_faults(sentence.tags, found.scheme))
+        for position, message in illegal:
+            found.problem(sentence.line_of(position), message if broken else with_advice(message))
+            broken += 1
+        named = _rename(sentence, found.scheme, rename, labels, unknown)
         if not sentence.damaged and not illegal:
             tags = tuple(write_tags(named, len(sentence.words)))
             found.sentences.append(Sentence(tuple(sentence.words), tags, sentence.document, sentence.line))
     found.problems += [_unknown_label(label, lines, labels or ()) for label, lines in unknown.items()]
     if not found.raw and not found.problems:
-        found.problems.append(Problem(0, "holds no sentence; expected a word and its tag on each line"))
-    found.problems.sort()
+        expected = "; expected a word and its tag on each line" if found.format == "conll" else ""
+        found.problem(0, f"holds no sentence{expected}")
+    if found.scheme == "lenient":
+        found.notes += _mended(found.raw)
+    found.problems.sort(key=lambda problem: (problem.file, problem.line))
     return found
 
 
@@ -183,13 +168,14 @@ def read_corpora(names: Sequence[str], data: DataConfig, labels: Collection[str]
         DataError: as :func:`read_corpus`, for the first corpus that has a problem.
         ConfigError: as :func:`read_corpus`.
     """
+    reading = {field.name: getattr(data, field.name) for field in fields(ReadingConfig)}
     corpora = [
         read_corpus(
             find_corpus(name, Path(data.root)),
-            scheme=data.scheme,
             labels=labels,
             rename=data.rename,
             drop_mentions=data.leaves_out_mentions(name),
+            **reading,
         )
         for name in names
     ]
@@ -205,7 +191,8 @@ def join_corpora(name: str, corpora: Sequence[Corpus]) -> Corpus:
         documents = sentences[-1].document + 1 if sentences else 0
     digests = [corpus.sha256 for corpus in corpora]
     sha256 = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Corpus(name, tuple(sentences), sha256, tuple(corpora))
+    notes = tuple(chain.from_iterable(corpus.notes for corpus in corpora))
+    return Corpus(name, tuple(sentences), sha256, tuple(corpora), notes)
 
 
 def documents_of(sentences: Sequence[Sentence]) -> list[list[tuple[str, ...]]]:
@@ -246,114 +233,41 @@ def find_corpus(name: str, root: Path) -> Path:
     return path
 
 
-def detect_scheme(sentences: Iterable[Sequence[str]]) -> FileScheme:
-    """Detect from its tags how a file writes spans; a file without any ``B-`` is IOB1.
-
-    >>> detect_scheme([["I-PER", "I-PER", "O", "I-LOC", "B-LOC"]]), detect_scheme([["B-PER", "I-PER"]])
-    ('IOB1', 'IOB2')
-    """
-    neighbours = {pair for tags in sentences for pair in pairwise((OUTSIDE, *tags))}
-    split = [(split_tag(before), split_tag(tag)) for before, tag in neighbours]
-    if any(prefix in "ES" for _, (prefix, _) in split):
-        return "BIOES"
-    return "IOB2" if any(prefix == "B" and last != label for (_, last), (prefix, label) in split) else "IOB1"
-
-
-def list_problems(problems: Sequence[tuple[str, Problem]]) -> str:
-    """One ``path:line: message`` a line for the first twenty, and how many more there are."""
-    lines = [f"{path}:{line}: {message}" if line else f"{path}: {message}" for path, (line, message) in problems]
-    more = len(lines) - FIRST_PROBLEMS
-    return "\n".join(lines[:FIRST_PROBLEMS] + ([f"… and {more:,} more"] if more > 0 else []))
-
-
-def _parse(found: Inspection) -> None:
-    """Read the lines of the file, and note the malformed ones."""
-    sentence: RawSentence | None = None
-    document: int | None = None
-    width_line = 0
-    tags: set[str] = set()  # that are well-formed
-    with open_bytes(found.path) as stream:
-        for number, text, fault in read_lines(stream):
-            cells = columns(text)
-            if not fault and (not cells or cells[0] == DOCSTART):
-                sentence = None
-                if cells:
-                    found.documents += 1
-                    document = len(found.raw)
-                continue
-            if sentence is None:
-                sentence = RawSentence(len(found.raw) if document is None else document, number)
-                found.raw.append(sentence)
-            if fault or len(cells) != found.columns or not cells[0] or cells[-1] not in tags:
-                fault = fault or _column_fault(cells, found.columns, width_line) or _tag_fault(cells[-1])
-                if not found.columns and len(cells) > 1:
-                    found.columns, width_line = len(cells), number
-                if fault:
-                    sentence.damaged = True
-                    found.problems.append(Problem(number, fault))
-                    continue
-                tags.add(cells[-1])
-            sentence.words.append(cells[0])
-            sentence.tags.append(cells[-1])
-
-
-def _column_fault(cells: Sequence[str], width: int, width_line: int) -> str:
-    """What is wrong with the number of columns; ``width`` is that of an earlier line, 0 if there is none."""
-    count = f"{len(cells)} column{'s' if len(cells) > 1 else ''}"
-    if width and len(cells) != width:
-        return f"{count}, expected {width} as in line {width_line}"
-    if len(cells) < 2:
-        return f"{count}, expected at least 2: the word first, the tag last"
-    return "" if cells[0] else "the first column is empty, expected a word"
-
-
-def _tag_fault(tag: str) -> str:
-    if _TAG.fullmatch(tag):
-        return ""
-    return f"{_shown(tag)} is not a tag, expected O, B-LABEL or I-LABEL (in BIOES also E-LABEL, S-LABEL)"
-
-
-def _transition_faults(tags: Sequence[str], scheme: FileScheme) -> Iterator[tuple[int, str]]:
-    """Find the tags of a sentence that its scheme does not allow where they stand: position, and what is wrong."""
-    for position, (before, tag) in enumerate(pairwise((OUTSIDE, *tags, OUTSIDE))):
-        if before == tag == OUTSIDE:
-            continue
-        (last, last_label), (prefix, label) = split_tag(before), split_tag(tag)
-        if scheme == "BIOES" and last in "BI" and not (prefix in "IE" and label == last_label):
-            yield position - 1, f"{_shown(before)} is not closed, expected I-{last_label} or E-{last_label} after it"
-        elif prefix in "ES" and scheme != "BIOES":
-            yield position, f"{_shown(tag)} in a file tagged {scheme}, expected only O, B-LABEL and I-LABEL"
-        elif prefix == "B" and scheme == "IOB1" and last_label != label:
-            yield (
-                position,
-                f"{_shown(tag)} after {_shown(before)} in a file tagged IOB1, expected B- only after its own label",
-            )
-        elif prefix in "IE" and scheme != "IOB1" and (last not in "BI" or last_label != label):
-            where = f"after {_shown(before)}" if position else "at the start of a sentence"
-            change = "the label changes inside an entity" if last in "BI" else "no entity is open"
-            yield position, f"{_shown(tag)} {where}: {change}, expected B-{label} first"
-
-
 def _rename(
-    sentence: RawSentence, rename: Mapping[str, str], labels: Collection[str] | None, unknown: dict[str, list[int]]
+    sentence: RawSentence,
+    scheme: FileScheme,
+    rename: Mapping[str, str],
+    labels: Collection[str] | None,
+    unknown: dict[str, list[int]],
 ) -> list[Span]:
     """The spans of a sentence under their new labels; notes the lines of unknown labels."""
     named = []
-    for start, end, label in spans(sentence.tags):
+    for start, end, label in read_spans(sentence.tags, scheme):
         target = rename.get(label, label)
         if target == OUTSIDE:
             continue
         if labels is not None and target not in labels:
-            unknown.setdefault(label, []).append(sentence.line + start)
+            unknown.setdefault(label, []).append(sentence.line_of(start))
         named.append(Span(start, end, target))
     return named
+
+
+def _mended(raw: Sequence[RawSentence]) -> Iterator[str]:
+    """How many tags of a file that is read leniently do not continue what they say they do."""
+    lines = []
+    for sentence in raw:
+        tags = [plain(tag, "lenient") for tag in sentence.tags]
+        scheme = detect_scheme([tags])
+        lines += [sentence.line_of(at) for at, _ in transition_faults(tags, "IOB2" if scheme == "IOB1" else scheme)]
+    if lines:
+        yield f"{counted(len(lines), 'tag')} of a broken sequence read as conlleval does: {list_lines(lines)}"
 
 
 def _unknown_label(label: str, lines: Sequence[int], labels: Collection[str]) -> Problem:
     count = f"{len(lines):,} entit{'ies' if len(lines) > 1 else 'y'} of this label"
     return Problem(
         lines[0],
-        f"unknown label {_shown(label)} ({count}), expected {', '.join(sorted(labels))}; "
+        f"unknown label {shown(label)} ({count}), expected {', '.join(sorted(labels))}; "
         "--rename LABEL=O leaves one out (in a job: data.rename)",
     )
 
@@ -389,11 +303,11 @@ def _mentions(words: Sequence[str]) -> list[bool]:
     return found
 
 
-def _shown(text: str) -> str:
-    """A piece of a file as a message quotes it: short, and without control characters."""
-    return repr(text) if len(text) <= 40 else repr(text[:40]) + "…"
-
-
-def _file_sha256(path: Path) -> str:
+def _sha256(path: Path) -> str:
+    """Of a file; of the names and digests of its files, if it is a folder."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = [f"{file.relative_to(path).as_posix()} {_sha256(file)}" for file in files]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,7 @@ from random import Random
 from types import MappingProxyType
 
 from fenestra.model.tags import OUTSIDE
-from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.inspection import Sentence
 
 SEED = 1
 """Seed of the typing errors in measurements, so that all models are measured on the same text."""

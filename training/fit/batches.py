@@ -17,7 +17,8 @@ from fenestra.model.config import ModelConfig
 from fenestra.model.tags import tag_set
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import TrainingConfig
-from fenestra.training.data.corpus import Sentence, documents_of
+from fenestra.training.data.corpus import documents_of
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import Span, spans, write_tags
 from fenestra.training.data.stream import Stream
 from fenestra.training.network.rows import Rows, Windows, windows_over

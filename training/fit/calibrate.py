@@ -31,7 +31,8 @@ from fenestra.model.decode.label_consistency import Evidence, Repeats, apply, ev
 from fenestra.model.results import any_within
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
-from fenestra.training.data.corpus import Sentence, documents_of
+from fenestra.training.data.corpus import documents_of
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import convert, spans
 from fenestra.training.fit.decoded import decode
 from fenestra.training.fit.losses import sentence_loss

@@ -15,7 +15,8 @@ from torch import Tensor
 from fenestra.model.config import ModelConfig
 from fenestra.model.errors import ConfigError
 from fenestra.model.tagger import Tagger
-from fenestra.training.data.corpus import Sentence, documents_of
+from fenestra.training.data.corpus import documents_of
+from fenestra.training.data.inspection import Sentence
 
 
 def load_teachers(folders: Sequence[str], config: ModelConfig, device: str) -> list[Tagger]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import OUTSIDE, split_tag
-from fenestra.training.data.corpus import Sentence, documents_of
+from fenestra.training.data.corpus import documents_of
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.perturbations import vary
 from fenestra.training.data.spans import Span, spans
 from fenestra.training.fit.score import LabelScore, Scores, f1_of_spans, from_counts, score

@@ -7,14 +7,14 @@ R1	knows Arg1:T1 Arg2:T2   relations, events, attributes, notes: left out, and c
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fenestra.model.errors import DataError
 from fenestra.training.config import ReadingConfig
 from fenestra.training.data.alignment import Output
-from fenestra.training.data.formats.offsets import add_span, short
-from fenestra.training.data.formats.records import read_text
+from fenestra.training.data.formats.offsets import add_span, located, short
+from fenestra.training.data.formats.records import read_text, unix_lines
 from fenestra.training.data.inspection import Inspection, Text, counted
 
 _SPAN = re.compile(r"T\S*\t(\S+) (\d{1,9} \d{1,9}(?:;\d{1,9} \d{1,9})*)\t(.*)")
@@ -32,9 +32,10 @@ def read_brat(found: Inspection, options: ReadingConfig) -> None:
     other: Counter[str] = Counter()
     for name in names:
         file = f"{name}.ann"
-        content = read_text(folder / f"{name}.txt", found, f"{name}.txt")
-        text = Text(content, [], 1, file)
-        for number, line in enumerate(read_text(folder / file, found, file).split("\n"), 1):
+        lines = read_text(folder / file, found, file).split("\n")
+        content = read_text(folder / f"{name}.txt", found, f"{name}.txt", as_it_is=True)
+        text = Text(content if _fits(content, lines) else unix_lines(content), [], 1, file)
+        for number, line in enumerate(lines, 1):
             text.line = number
             if _OTHER.match(line):
                 other[line[0]] += 1
@@ -60,6 +61,13 @@ def _documents(path: Path) -> tuple[Path, list[str]]:
     if not folder:
         raise DataError(f"{path}: holds no .ann file; expected a folder of NAME.txt and NAME.ann")
     return path, [entry.with_suffix("").as_posix() for entry in folder]
+
+
+def _fits(content: str, lines: Sequence[str]) -> bool:
+    """Whether offsets count both signs of a Windows line end, as brat itself does; other tools count one."""
+    spans = (match.groups() for line in lines if "\r" in content and (match := _SPAN.fullmatch(line)))
+    pieces = ((*map(int, offsets.split()), quoted) for _, offsets, quoted in spans if ";" not in offsets)
+    return all(located(content, start, end, quoted) == (start, end) for start, end, quoted in pieces)
 
 
 def _add(found: Inspection, text: Text, line: str, options: ReadingConfig, pieces: list[str]) -> None:

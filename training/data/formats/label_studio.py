@@ -65,9 +65,10 @@ def _results(task: Mapping[str, Any], left_out: Counter[str]) -> Sequence[Any] |
     if "data" not in task:  # JSON-MIN: the spans stand under the name of their control, and nowhere if there is none
         lists = [value for value in task.values() if isinstance(value, list)]
         return [{"type": "labels", "value": span} for spans in lists for span in spans if isinstance(span, Mapping)]
+    given = task.get("annotations", task.get("completions"))
     annotations = [
         annotation
-        for annotation in task.get("annotations", task.get("completions")) or ()
+        for annotation in (given if isinstance(given, list) else ())
         if isinstance(annotation, Mapping) and not annotation.get("was_cancelled")
     ]
     left_out["annotation"] += max(len(annotations) - 1, 0)

@@ -128,7 +128,7 @@ def add_span(found: Inspection, text: Text, span: Any) -> None:  # noqa: ANN401 
     if not labels or not all(isinstance(one, str) and one.strip() and is_unicode(one) for one in labels):
         found.problem(text.line, f"label of a span: expected a name, got {short(label)}", text.file)
         return
-    if not _is_place(start) or not _is_place(end) or not start < end <= len(text.text):
+    if not _is_place(start) or not _is_place(end) or not start < end <= _length(text.text, quoted):
         where = f"expected 0 ≤ start < end ≤ {len(text.text)}"
         found.problem(text.line, f"span {short(start)} to {short(end)}: {where}", text.file)
         return
@@ -142,6 +142,11 @@ def add_span(found: Inspection, text: Text, span: Any) -> None:  # noqa: ANN401 
     text.annotations += [Annotation(place[0], place[1], _without_blanks(found, one)) for one in labels]
 
 
+def _length(text: str, quoted: object) -> int:
+    """How far offsets may count; in UTF-16, if the text of the span can tell."""
+    return len(text) if quoted is None or text.isascii() else len(text.encode("utf-16-le")) // 2
+
+
 def located(text: str, start: int, end: int, quoted: str) -> tuple[int, int] | None:
     """Where a span is whose text is known: its offsets count code points, or else UTF-16 as JavaScript does.
 
@@ -149,7 +154,7 @@ def located(text: str, start: int, end: int, quoted: str) -> tuple[int, int] | N
     ((2, 5), (2, 5), None)
     """
     wanted = _comparable(quoted)
-    if _comparable(text[start:end]) == wanted:
+    if end <= len(text) and _comparable(text[start:end]) == wanted:
         return start, end
     units = text.encode("utf-16-le")
     before, inside = (units[2 * a : 2 * b].decode("utf-16-le", "replace") for a, b in ((0, start), (start, end)))

@@ -43,13 +43,14 @@ def read_records(found: Inspection) -> Iterator[Record]:
             found.problem(getattr(error, "lineno", 1), f"not JSON ({_reason(error)})")
 
 
-def read_text(path: Path, found: Inspection, file: str = "") -> str:
+def read_text(path: Path, found: Inspection, file: str = "", *, as_it_is: bool = False) -> str:
     """A whole file, gzipped or not, without a byte order mark; its line ends become LF. Empty if it has a problem.
 
     Args:
         path: of the file.
         found: where problems are noted.
         file: the name of the file in a folder.
+        as_it_is: whether line ends stay.
 
     Raises:
         DataError: the file cannot be opened.
@@ -62,6 +63,11 @@ def read_text(path: Path, found: Inspection, file: str = "") -> str:
         column = error.start - data.rfind(b"\n", 0, error.start)
         found.problem(line, f"byte {column} of the line is 0x{data[error.start]:02x}; expected UTF-8", file)
         return ""
+    return text if as_it_is else unix_lines(text)
+
+
+def unix_lines(text: str) -> str:
+    """The text with LF for every line end."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -82,16 +88,13 @@ def read_bytes(path: Path, found: Inspection, file: str = "") -> bytes:
 def first_record(text: str) -> Any:  # noqa: ANN401 - whatever the file holds
     """The first record of the beginning of a JSON or JSONL file; None if there is none to be read."""
     start = _skip(text, 0)
-    value = _NOTHING
-    for begin in (start, _skip(text, start + 1)):  # the value itself, or the first of a list
-        if begin < len(text) and (begin == start or text[start] == "["):
-            try:
-                value = _JSON.raw_decode(text, begin)[0]
-            except (ValueError, RecursionError):
-                continue
-            if not _holds_records(value):
-                return value
-    return value[0] if isinstance(value, list) else None
+    value = _decoded(text, start)
+    if value is _NOTHING and text.startswith("[", start):  # a list whose end is not in this beginning
+        first = _decoded(text, _skip(text, start + 1))
+        value = [] if first is _NOTHING else [first]
+    if _holds_records(value):
+        return value[0] if value else None
+    return None if value is _NOTHING else value
 
 
 def _holds_records(value: object) -> bool:
@@ -102,6 +105,14 @@ def _holds_records(value: object) -> bool:
 def _parsed(text: str) -> Any:  # noqa: ANN401 - whatever the file holds
     try:
         return json.loads(text)
+    except (ValueError, RecursionError):
+        return _NOTHING
+
+
+def _decoded(text: str, place: int) -> Any:  # noqa: ANN401 - whatever the file holds
+    """The value that begins at a place of a text."""
+    try:
+        return _JSON.raw_decode(text, place)[0]
     except (ValueError, RecursionError):
         return _NOTHING
 

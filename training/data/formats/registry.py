@@ -31,7 +31,7 @@ from fenestra.training.data.formats.offsets import (
     write_prodigy,
     write_spacy_json,
 )
-from fenestra.training.data.formats.records import first_record
+from fenestra.training.data.formats.records import first_record, unix_lines
 from fenestra.training.data.formats.spacy_docs import read_spacy, write_spacy
 from fenestra.training.data.inspection import Inspection
 
@@ -99,7 +99,7 @@ def detect_format(path: Path) -> FormatName:
             return "conll"  # which reads it again, and says what is wrong
     if data.startswith((b"PAR1", b"ARROW1")):
         return "hf-parquet"
-    text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    text = unix_lines(data.decode("utf-8-sig", "replace"))
     is_json = suffix in {".json", ".jsonl", ".ndjson"}
     if is_json or text.lstrip().startswith(('{"', "[{", "[[", '["', "{\n", "[\n")):
         return _json_format(first_record(text), "doccano" if is_json else "conll")
@@ -139,7 +139,7 @@ def _json_format(value: Any, otherwise: FormatName) -> FormatName:  # noqa: ANN4
             return "jsonl"
         case {"tokens": [*_], "text": str(), "spans": [*_]}:
             return "prodigy"
-        case {"tokens": [*_]} | {"ner_tags": _}:
+        case {"tokens": [*_]} | {"words": [*_]} | {"ner_tags": _}:
             return "hf-jsonl"
         case {"text": str()}:
             return _of_text(value)

@@ -77,7 +77,7 @@ def round_trip(
         ours = f"the same {len(again.sentences):,} sentences, words and tags" if same else "DIFFERS"
     else:
         places = [[(text.text, sorted(text.annotations)) for text in some] for some in (texts, again.texts)]
-        inside = next((note.split(" (")[0] for note in again.notes if "token borders" in note), "all on token borders")
+        inside = next((note.split("; ")[0] for note in again.notes if "token borders" in note), "all on token borders")
         ours = f"the same texts and spans; {inside}" if places[0] == places[1] else "DIFFERS"
     reader = READERS[name]
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -82,7 +83,13 @@ class Inputs:
 
 
 def train(
-    config: RunConfig, output: Path, *, resume: bool = False, overwrite: bool = False, observe: Observe = unobserved
+    config: RunConfig,
+    output: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    observe: Observe = unobserved,
+    remark: Callable[[str], object] | None = None,
 ) -> Path:
     """Run a training job.
 
@@ -92,6 +99,7 @@ def train(
         resume: go on where an earlier run into the same folder was stopped, if there was one.
         overwrite: if ``output`` holds a checkpoint already, put the new one in its place when it is complete.
         observe: is called with every epoch.
+        remark: is called with what reading the corpora left out or changed.
 
     Returns:
         ``output``.
@@ -105,6 +113,9 @@ def train(
     with claimed(output, resume=resume, overwrite=overwrite) as work, rare_garbage_collection():
         begun = time.perf_counter()
         corpora = read(config)
+        if remark:
+            for note in chain.from_iterable(corpus.notes for corpus in corpora.values()):
+                remark(note)
         vectors = load_vectors(used_vectors(config), words_of(corpora))
         inputs = prepare(config, corpora, vectors)
         fingerprint = inputs.fingerprint(config)

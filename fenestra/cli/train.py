@@ -307,6 +307,7 @@ def _train(options: argparse.Namespace) -> None:
             resume=options.resume,
             overwrite=options.overwrite,
             observe=_observer(config.training.epochs),
+            remark=partial(complain, code=0),
         )
     except KeyboardInterrupt:
         complain(f"complete epochs are kept; go on with --output {options.output} --resume", code=130)

@@ -166,3 +166,114 @@ def test_a_file_without_an_entity_is_remarked_on_and_has_no_scheme(tmp_path):
     """It can be read, but a job that has nothing else is refused."""
     (remark,) = remarks(tmp_path, "it\tO\nrains\tO\n\n")
     assert remark.startswith("holds no entity")
+
+
+# ── slips ──
+
+
+def slip(folder: Path, content: str, **reading) -> list[str]:
+    return list(check_corpus([write(folder, content)], **reading).files[0].remarks)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1 EU NNP I-NP B-ORG\n2 rejects VBZ I-VP O\n",
+        "0 a B-X\n1 b O\n2 c O\n\n0 d O\n1 e O\n",
+        "1 a B-X\n2 b O\n\n3 c O\n4 d O\n",
+        "1. a B-X\n2. b O\n",
+        "1-1 a B-X\n1-2 b O\n\n2-1 c O\n2-2 d O\n",
+    ],
+    ids=["in each sentence", "from 0", "through the file", "with a period", "with the sentence"],
+)
+def test_a_first_column_that_counts_is_remarked_on(tmp_path, content):
+    assert any("the column of the word counts 1, 2, 3" in remark for remark in slip(tmp_path, content))
+    assert not any("counts" in remark for remark in slip(tmp_path, content, word_column=1))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["1 B-X\n2 O\n", "1 x B-X\n", "in x O\n1996 x B-X\n1 x O\n", "7 x B-X\n9 x O\n11 x O\n", "1 x B-X\n1 x O\n1 x O\n"],
+)
+def test_numbers_among_words_do_not_count(tmp_path, content):
+    assert not any("counts" in remark for remark in slip(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "content", ["Anna B-PER\nBerg B-PER\nmet O\n", "a B-X\nb B-X\nc B-X\n\nd B-Y\n", "a U-X\nb U-X\n", "a S-X\nb S-X\n"]
+)
+def test_every_token_tagged_as_a_begin_is_remarked_on(tmp_path, content):
+    assert any("was every token tagged B-?" in remark for remark in slip(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "content", ["a B-X\nb I-X\nc B-X\n", "a B-X\n\nb B-X\n", "a B-X\nb B-Y\n", "a B-X\nb O\nc B-X\n"]
+)
+def test_entities_that_may_be_apart_are_not(tmp_path, content):
+    assert not any("B-?" in remark for remark in slip(tmp_path, content))
+
+
+@pytest.mark.parametrize("label", ["O", "o", "0", "NONE", "outside"])
+def test_a_label_that_names_what_is_outside_is_remarked_on(tmp_path, label):
+    (remark,) = [r for r in slip(tmp_path, f"a B-{label}\nb O\n\nc B-PER\n") if "is called" in r]
+    assert remark.startswith(f"a label is called {label!r} (1 entity)")
+    assert ("its entities are left out" in remark) == (label == "O")
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        (("PER", "per"), "PER 1, per 1"),
+        (("Loc", "LOC"), "LOC 1, Loc 1"),
+        (("ORG", "Org", "org"), "ORG 1, Org 1, org 1"),
+    ],
+)
+def test_labels_that_differ_in_case_only_are_remarked_on(tmp_path, labels, shown):
+    content = "".join(f"a B-{label}\n\n" for label in labels)
+    assert f"labels that differ in case only: {shown}" in slip(tmp_path, content)
+
+
+def test_labels_of_scheme_io_are_compared_too(tmp_path):
+    assert "labels that differ in case only: PER 1, Per 1" in slip(tmp_path, "a PER\nb Per\n", scheme="IO")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Mr. B-PER\nBerg I-PER\n\nGen. O\nKerr B-PER\n",
+        "Dr B-PERSON\nBerg I-PERSON\n\nMrs. O\nKerr B-PERSON\n",
+        "Господин B-PER\nПетров I-PER\n\nпроф. O\nГенерал O\nКирин B-PER\n",
+        "Frau B-PER\nBerg I-PER\n\nHerr O\nKerr B-PER\n",
+    ],
+)
+def test_titles_inside_and_before_persons_are_remarked_on(tmp_path, content):
+    (remark,) = [r for r in slip(tmp_path, content) if r.startswith("titles")]
+    assert remark.startswith("titles are inside of 1 person (")
+    assert ") and before 1 (" in remark
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Mr. B-PER\nBerg I-PER\n\nDr. B-PER\nKerr I-PER\n",
+        "Mr. O\nBerg B-PER\n\nDr. O\nKerr B-PER\n",
+        "Gen. B-ORG\nMotors I-ORG\n\nMr. O\nKerr B-PER\n",
+        "Judge B-PER\n\nMr. O\nKerr B-PER\n",
+    ],
+)
+def test_titles_that_are_always_on_one_side_are_not(tmp_path, content):
+    assert not any("titles" in remark for remark in slip(tmp_path, content))
+
+
+def test_what_reading_took_off_is_a_remark(tmp_path):
+    assert "byte order marks inside the file taken off: line 4" in slip(tmp_path, "a B-X\nb O\n\n\ufeffc O\n")
+    assert "old Mac line ends (CR) in lines 1, 2" in slip(tmp_path, "a B-X\rb O\r")
+
+
+def test_a_corpus_of_another_format_is_checked_alike(tmp_path):
+    record = {"text": "Mr. Berg met Gen. Kerr.", "label": [[0, 8, "PER"], [18, 22, "per"]]}
+    path = write(tmp_path, json.dumps(record) + "\n", "a.jsonl")
+    found = check_corpus([path]).files[0]
+    assert (found.format, found.columns, found.sentences) == ("doccano", 0, 1)
+    assert str(found).startswith(f"{path}: 1 sentences, 6 tokens, doccano, IOB2\n")
+    assert "labels that differ in case only: PER 1, per 1" in found.remarks

@@ -342,7 +342,8 @@ def test_lenient_reads_as_conlleval_does(tmp_path, content, tags):
     found = read(tmp_path, content, scheme="lenient")
     assert [tag for sentence in found for _, tag in sentence] == tags
     assert any(
-        "of a broken sequence read as conlleval does" in note for note in notes(tmp_path, content, scheme="lenient")
+        note.startswith("tags of a broken sequence read as conlleval does: line")
+        for note in notes(tmp_path, content, scheme="lenient")
     )
 
 
@@ -417,7 +418,7 @@ def test_conll_u_is_told_by_its_name_or_its_columns(tmp_path, name):
     assert read(tmp_path, content, name) == CONLLU_READ
     found = inspect_corpus(tmp_path / name)
     assert (found.format, found.documents) == ("conllu", 2)
-    assert found.notes[1] == "2 multi-word tokens and empty nodes left out: lines 7, 10"
+    assert found.notes[1] == "multi-word tokens and empty nodes left out: lines 7, 10"
 
 
 @pytest.mark.parametrize("key", ["NE", "NER", "ner", "Entity", "NamedEntity", "Name"])

@@ -186,7 +186,7 @@ def test_spans_off_token_borders_are_counted_shown_and_widened_dropped_or_refuse
     found = inspect_corpus(path)
     quoted = f"LOC {text[span[0] : span[1]]!r} in {' '.join(words)!r}"
     assert found.notes == [
-        f"1 of 2 spans do not fall on token borders; tags widen them to whole tokens (line 2: {quoted})"
+        f"spans that do not fall on token borders: 1 of 2; tags widen them to whole tokens (line 2: {quoted})"
     ]
     assert [word for word, tag in tagged(path)[1] if tag != "O"] == words
     assert [tag for _, tag in tagged(path, misaligned="drop")[1] if tag != "O"] == []
@@ -209,12 +209,12 @@ def test_of_spans_that_overlap_the_longest_stays_and_the_others_are_counted(tmp_
     (sentence,) = tagged(path)
     assert [tag for _, tag in sentence] == ["B-ORG", "I-ORG", "I-ORG", "I-ORG", "O", "B-PER"]
     (note,) = inspect_corpus(path).notes
-    assert note.startswith("3 of 5 spans overlap a longer span; tags leave them out (line 1: ")
+    assert note.startswith("spans that overlap a longer span: 3 of 5; tags leave them out (line 1: ")
 
 
 def test_a_span_of_blanks_is_counted(tmp_path):
     path = write(tmp_path, lines({"text": "a   b", "label": [[1, 3, "PER"]]}), "x.jsonl")
-    assert "1 of 1 span hold nothing but blanks" in inspect_corpus(path).notes[0]
+    assert "spans that hold nothing but blanks: 1 of 1" in inspect_corpus(path).notes[0]
 
 
 def test_only_the_first_spans_are_shown(tmp_path):
@@ -222,7 +222,7 @@ def test_only_the_first_spans_are_shown(tmp_path):
         tmp_path, lines({"text": "Osloer " * 9, "label": [[n * 7, n * 7 + 4, "LOC"] for n in range(9)]}), "x.jsonl"
     )
     (note,) = inspect_corpus(path).notes
-    assert note.startswith("9 of 9 spans")
+    assert note.startswith("spans that do not fall on token borders: 9 of 9; ")
     assert note.count("Osloer") == 3
 
 
@@ -274,7 +274,7 @@ def test_texts_that_an_annotator_rejected_or_ignored_are_left_out_and_counted(tm
     path = write(tmp_path, lines(*records), "x.jsonl")
     assert tagged(path) == [TAGS]
     assert inspect_corpus(path).notes == [
-        "2 texts left out that the annotator rejected", "1 text left out that the annotator ignored",
+        "texts that the annotator rejected, left out: 2", "texts that the annotator ignored, left out: 1",
     ]  # fmt: skip
 
 
@@ -304,9 +304,9 @@ def test_of_a_task_the_first_annotation_that_was_not_cancelled_counts(tmp_path):
     path = write(tmp_path, json.dumps(tasks), "x.json")
     assert len(tagged(path)) == 2
     assert inspect_corpus(path).notes == [
-        "1 task without an annotation left out",
-        "1 further annotation of a task that has one left out",
-        "1 result that mark no span of the text left out",
+        "tasks without an annotation left out: 1",
+        "further annotations of a task that has one left out: 1",
+        "results that mark no span of the text left out: 1",
     ]
 
 
@@ -359,7 +359,7 @@ def test_spans_of_several_pieces_are_fused_dropped_or_refused_and_counted(tmp_pa
             read_corpus(folder, misaligned=misaligned)
         return
     assert [word for word, tag in tagged(folder, misaligned=misaligned)[0] if tag != "O"] == found
-    assert inspect_corpus(folder, misaligned=misaligned).notes[0].startswith("1 span of several pieces ")
+    assert inspect_corpus(folder, misaligned=misaligned).notes[0].startswith("spans of several pieces ")
 
 
 def test_lines_that_mark_no_span_are_left_out_and_counted(tmp_path):
@@ -368,7 +368,9 @@ def test_lines_that_mark_no_span_are_left_out_and_counted(tmp_path):
     )
     folder = brat(tmp_path / "brat", BRAT + others)
     assert tagged(folder) == [TAGS]
-    assert inspect_corpus(folder).notes == ["6 lines left out that mark no span: relations, events, notes"]
+    assert inspect_corpus(folder).notes == [
+        "lines that mark no span left out: 6 (relations, events, attributes, notes)"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token, tokenize
 from fenestra.training.config import Misaligned
-from fenestra.training.data.inspection import Annotation, Inspection, RawSentence, Sentence, Text, counted
+from fenestra.training.data.inspection import Annotation, Inspection, RawSentence, Sentence, Text
 from fenestra.training.data.schemes import WriteScheme, shown
 from fenestra.training.data.spans import Span, spans, write_tags
 
@@ -39,15 +39,15 @@ class Misfits:
     def notes(self, misaligned: Misaligned) -> Iterator[str]:
         """One remark for each kind that there is."""
         became = {"expand": "; tags widen them to whole tokens", "drop": "; tags leave them out", "refuse": ""}
-        for found, what in (
-            (self.inside_tokens, f"do not fall on token borders{became[misaligned]}"),
-            (self.blank, "hold nothing but blanks; tags leave them out"),
-            (self.overlapping, "overlap a longer span; tags leave them out"),
+        for found, what, then in (
+            (self.inside_tokens, "do not fall on token borders", became[misaligned]),
+            (self.blank, "hold nothing but blanks", "; tags leave them out"),
+            (self.overlapping, "overlap a longer span", "; tags leave them out"),
         ):
             if found:
                 examples = "; ".join(f"{place_of(text)}: {quoted}" for text, quoted in found[:_EXAMPLES])
                 more = "; …" if len(found) > _EXAMPLES else ""
-                yield f"{len(found):,} of {counted(self.total, 'span')} {what} ({examples}{more})"
+                yield f"spans that {what}: {len(found):,} of {self.total:,}{then} ({examples}{more})"
 
 
 def tag_texts(found: Inspection, misaligned: Misaligned) -> None:

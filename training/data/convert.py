@@ -96,7 +96,7 @@ def _texts(found: Inspection) -> Iterator[Text]:
 def _melted(documents: Sequence[Sequence[TaggedSentence]]) -> Iterator[str]:
     count = sum(melting(spans(sentence.tags)) for document in documents for sentence in document)
     if count:
-        yield f"{counted(count, 'entity', 'entities')} joined to the one before, of the same label: IO cannot part them"
+        yield f"entities joined to the one before, of the same label, which IO cannot part: {count:,}"
 
 
 def _write(target: Path, content: bytes | dict[str, bytes]) -> None:

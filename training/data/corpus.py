@@ -28,7 +28,6 @@ from fenestra.training.data.inspection import (
     Problem,
     RawSentence,
     Sentence,
-    counted,
     list_lines,
     list_problems,
 )
@@ -260,7 +259,7 @@ def _mended(raw: Sequence[RawSentence]) -> Iterator[str]:
         scheme = detect_scheme([tags])
         lines += [sentence.line_of(at) for at, _ in transition_faults(tags, "IOB2" if scheme == "IOB1" else scheme)]
     if lines:
-        yield f"{counted(len(lines), 'tag')} of a broken sequence read as conlleval does: {list_lines(lines)}"
+        yield f"tags of a broken sequence read as conlleval does: {list_lines(lines)}"
 
 
 def _unknown_label(label: str, lines: Sequence[int], labels: Collection[str]) -> Problem:

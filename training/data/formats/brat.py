@@ -15,7 +15,7 @@ from fenestra.training.config import ReadingConfig
 from fenestra.training.data.alignment import Output
 from fenestra.training.data.formats.offsets import add_span, located, short
 from fenestra.training.data.formats.records import read_text, unix_lines
-from fenestra.training.data.inspection import Inspection, Text, counted
+from fenestra.training.data.inspection import Inspection, Text
 
 _SPAN = re.compile(r"T\S*\t(\S+) (\d{1,9} \d{1,9}(?:;\d{1,9} \d{1,9})*)\t(.*)")
 _OTHER = re.compile(r"[REAMN#*]\S*\s")
@@ -45,9 +45,11 @@ def read_brat(found: Inspection, options: ReadingConfig) -> None:
         found.texts.append(text)
     became = {"expand": "read as one", "drop": "left out", "refuse": "refused"}[options.misaligned]
     if pieces:
-        found.notes.append(f"{counted(len(pieces), 'span')} of several pieces {became} ({'; '.join(pieces[:3])})")
+        found.notes.append(f"spans of several pieces {became}: {len(pieces):,} ({'; '.join(pieces[:3])})")
     if other:
-        found.notes.append(f"{counted(other.total(), 'line')} left out that mark no span: relations, events, notes")
+        found.notes.append(
+            f"lines that mark no span left out: {other.total():,} (relations, events, attributes, notes)"
+        )
 
 
 def _documents(path: Path) -> tuple[Path, list[str]]:
@@ -66,8 +68,10 @@ def _documents(path: Path) -> tuple[Path, list[str]]:
 def _fits(content: str, lines: Sequence[str]) -> bool:
     """Whether offsets count both signs of a Windows line end, as brat itself does; other tools count one."""
     spans = (match.groups() for line in lines if "\r" in content and (match := _SPAN.fullmatch(line)))
-    pieces = ((*map(int, offsets.split()), quoted) for _, offsets, quoted in spans if ";" not in offsets)
-    return all(located(content, start, end, quoted) == (start, end) for start, end, quoted in pieces)
+    pieces = ((*offsets.split(), quoted) for _, offsets, quoted in spans if ";" not in offsets)
+    return all(
+        located(content, int(start), int(end), quoted) == (int(start), int(end)) for start, end, quoted in pieces
+    )
 
 
 def _add(found: Inspection, text: Text, line: str, options: ReadingConfig, pieces: list[str]) -> None:

@@ -96,8 +96,7 @@ class _Reader:
         if self.comments:
             yield f"comments left out: {list_lines(self.comments)}"
         if self.left_out:
-            count = counted(len(self.left_out), "multi-word token or empty node", "multi-word tokens and empty nodes")
-            yield f"{count} left out: {list_lines(self.left_out)}"
+            yield f"multi-word tokens and empty nodes left out: {list_lines(self.left_out)}"
 
     def _token(self, number: int, cells: Sequence[str], fault: str) -> None:
         found, layout = self.found, self.layout

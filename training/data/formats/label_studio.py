@@ -16,9 +16,14 @@ from fenestra.training.config import ReadingConfig
 from fenestra.training.data.alignment import Output
 from fenestra.training.data.formats.offsets import add_span, is_unicode, short
 from fenestra.training.data.formats.records import Record, read_records
-from fenestra.training.data.inspection import Inspection, Text, counted
+from fenestra.training.data.inspection import Inspection, Text
 
 _REGIONS = ("labels", "hypertextlabels")
+_LEFT_OUT = _TASKS, _ANNOTATIONS, _RESULTS = (
+    "tasks without an annotation",
+    "further annotations of a task that has one",
+    "results that mark no span of the text",
+)
 
 
 def read_label_studio(found: Inspection, _: ReadingConfig) -> None:
@@ -28,16 +33,7 @@ def read_label_studio(found: Inspection, _: ReadingConfig) -> None:
         text = _read_task(found, record, left_out)
         if text:
             found.texts.append(text)
-    found.notes += [f"{counted(count, one, many)} {what}" for (one, many, what), count in _named(left_out)]
-
-
-def _named(left_out: Counter[str]) -> list[tuple[tuple[str, str, str], int]]:
-    messages = {
-        "task": ("task", "tasks", "without an annotation left out"),
-        "annotation": ("further annotation", "", "of a task that has one left out"),
-        "result": ("result", "", "that mark no span of the text left out"),
-    }
-    return [(messages[kind], left_out[kind]) for kind in messages if left_out[kind]]
+    found.notes += [f"{what} left out: {left_out[what]:,}" for what in _LEFT_OUT if left_out[what]]
 
 
 def _read_task(found: Inspection, record: Record, left_out: Counter[str]) -> Text | None:
@@ -71,9 +67,9 @@ def _results(task: Mapping[str, Any], left_out: Counter[str]) -> Sequence[Any] |
         for annotation in (given if isinstance(given, list) else ())
         if isinstance(annotation, Mapping) and not annotation.get("was_cancelled")
     ]
-    left_out["annotation"] += max(len(annotations) - 1, 0)
+    left_out[_ANNOTATIONS] += max(len(annotations) - 1, 0)
     if not annotations:
-        left_out["task"] += 1
+        left_out[_TASKS] += 1
         return None
     results = annotations[0].get("result")
     return results if isinstance(results, list) else []
@@ -90,7 +86,7 @@ def _span(result: object, left_out: Counter[str]) -> dict[str, Any] | None:
             span["label"] = value.get("labels") or value.get("hypertextlabels")
             if span["label"]:
                 return span
-    left_out["result"] += 1
+    left_out[_RESULTS] += 1
     return None
 
 

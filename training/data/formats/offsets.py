@@ -20,7 +20,7 @@ from fenestra.model.text.tokens import Token
 from fenestra.training.config import ReadingConfig
 from fenestra.training.data.alignment import Output, tokens_of
 from fenestra.training.data.formats.records import Record, read_records
-from fenestra.training.data.inspection import Annotation, Inspection, Text, counted, list_lines
+from fenestra.training.data.inspection import Annotation, Inspection, Text, list_lines
 from fenestra.training.data.schemes import shown
 
 _SPANS = {
@@ -46,7 +46,7 @@ def read_offsets(found: Inspection, _: ReadingConfig) -> None:
         text = _read_text(found, line, _as_object(value), tuple(keys))
         if text:
             found.texts.append(text)
-    found.notes += [f"{counted(count, 'text')} left out that the annotator {what}" for what, count in skipped.items()]
+    found.notes += [f"texts that the annotator {what}, left out: {count:,}" for what, count in skipped.items()]
 
 
 def _flat(records: Iterator[Record]) -> Iterator[Record]:

@@ -64,7 +64,7 @@ class ReadingConfig:
     tag_column: int | str = "auto"
     """The column of the tag, likewise. auto is the last; `NE=` or `NER=` of MISC in CoNLL-U, where a name may be any
     other key of MISC; `ner_tags` in files of Hugging Face."""
-    comments: str = "auto"
+    comments: Annotated[str, Field(min_length=1)] = "auto"
     """What comments of a CoNLL file begin with. auto skips lines that begin with # and cannot be a token and its tag;
     `none` skips nothing."""
     class_names: tuple[str, ...] = ()

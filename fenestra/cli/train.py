@@ -234,11 +234,14 @@ def _add_convert(actions: Verbs) -> None:
     parser.add_argument("target", metavar="OUT", type=Path, help="a new file; for brat a new folder")
     _add_reading(parser, "--from")
     parser.add_argument(
-        "--to", choices=_FORMATS, help="format of OUT; by its name unless given: x.conllu, x.doccano.jsonl"
+        "--to",
+        metavar="FORMAT",
+        choices=_FORMATS,
+        help="format of OUT, one of the same; by its name unless given: x.conllu, x.doccano.jsonl",
     )
     parser.add_argument(
-        "--to-scheme", choices=["IOB2", "IOB1", "BIOES", "BILOU", "BMES", "IO"], default="IOB2",
-        help="how OUT writes spans as tags, where it has tags (default: %(default)s)",
+        "--to-scheme", metavar="SCHEME", choices=["IOB2", "IOB1", "BIOES", "BILOU", "BMES", "IO"], default="IOB2",
+        help="how OUT writes spans as tags, where it has tags: IOB2, IOB1, BIOES, BILOU, BMES or IO (default: IOB2)",
     )  # fmt: skip
 
 
@@ -246,12 +249,14 @@ def _add_reading(parser: CommandParser, option: str) -> None:
     """Add the options that say how corpora are read, the fields of ReadingConfig; ``option`` is that of the format."""
     reading = parser.add_argument_group("how files are read")
     reading.add_argument(
-        option, dest="format", choices=["auto", *_FORMATS], default="auto",
-        help="format; told from name and contents unless given",
+        option, dest="format", metavar="FORMAT", choices=["auto", *_FORMATS], default="auto",
+        help=f"format, told from name and contents unless given: {', '.join(_FORMATS)}",
     )  # fmt: skip
     reading.add_argument(
-        "--scheme", choices=["auto", "IOB1", "IOB2", "BIOES", "BILOU", "BMES", "IO", "lenient"], default="auto",
-        help="how tags write spans; IO reads labels without a prefix, lenient reads broken tags as conlleval does",
+        "--scheme", metavar="SCHEME", default="auto",
+        choices=["auto", "IOB1", "IOB2", "BIOES", "BILOU", "BMES", "IO", "lenient"],
+        help="how tags write spans: IOB1, IOB2, BIOES, BILOU, BMES, IO (labels without a prefix), or lenient, which "
+        "reads broken tags as conlleval does (default: found out)",
     )  # fmt: skip
     reading.add_argument(
         "--word-column", metavar="C", default="auto",

@@ -137,3 +137,20 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path):
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (1, "fenestra: rest: cannot be written (File too large)\n")
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.conll"]
+
+
+def test_documents_of_conll_u_stay_whole_and_comments_with_their_sentence(tmp_path):
+    row = "1\t{}\t_\t_\t_\t_\t_\t_\t_\tNE=O\n\n"
+    first, second = (f"# newdoc id = {n}\n# sent_id = {n}\n{row.format(n)}# sent_id = x\n{row.format(n)}" for n in "ab")
+    path = tmp_path / "all.conllu"
+    path.write_text(first + second)
+    parts = split_corpus(path, Size.parse("1"), tmp_path / "1.conllu", tmp_path / "2.conllu")
+    assert [(part.documents, part.sentences) for part in parts] == [(1, 2), (1, 2)]
+    assert [part.path.read_text() for part in parts] == [first, second]
+
+
+def test_a_corpus_of_another_format_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"text": "a", "label": []}\n')
+    with pytest.raises(InputError, match="is doccano, expected one token a line; fenestra data convert"):
+        split_corpus(path, Size.parse("1"), tmp_path / "1", tmp_path / "2")

@@ -34,6 +34,7 @@ _PREFIXES: dict[FileScheme, str] = {
     "lenient": "BIESLUMW",
 }
 """Prefixes that a scheme has, in the order begin, inside, end, single where it has all."""
+_WRITTEN_PLAIN = ("IOB2", "IOB1", "BIOES")
 _PLAIN = {"L": "E", "U": "S", "M": "I", "W": "S"}
 _TAG = re.compile(r"O|[BIESLUMW]-\S+")
 _PREFIXED = re.compile(r"[A-Z][-_]")
@@ -155,7 +156,7 @@ def melting(found: Sequence[Span]) -> int:
 
 def read_spans(tags: Sequence[str], scheme: FileScheme) -> list[Span]:
     """The spans that tags of a scheme write."""
-    return spans(plain(tag, scheme) for tag in tags)
+    return spans(tags if scheme in _WRITTEN_PLAIN else [plain(tag, scheme) for tag in tags])
 
 
 def shown(text: str) -> str:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from fenestra.model.errors import DataError, InputError, StorageError
 from fenestra.training.data.conll import DOCSTART, columns, open_bytes, read_lines
+from fenestra.training.data.formats import detect_format
+from fenestra.training.data.formats.columns import NEWDOC
 
 _SIZE = re.compile(r"[0-9]{1,9}|[0-9]{1,2}(\.[0-9]{1,9})?%")
 
@@ -59,7 +61,8 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
     """Write the first documents of a corpus to one file and the others to another, line by line as they are.
 
     Args:
-        path: one token a line, plain or gzipped. Where it marks no documents, every sentence is one.
+        path: one token a line, plain or gzipped; comments stay with their sentence. Where it marks no documents, every
+            sentence is one.
         size: what goes to the first file.
         first: must not exist yet.
         rest: must not exist yet.
@@ -71,8 +74,10 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
     """
     if first.resolve() == rest.resolve() or first.exists() or rest.exists():
         raise InputError(f"{first if first.exists() else rest}: is taken; each part needs a new file")
+    if (form := detect_format(path)) not in ("conll", "conllu"):
+        raise InputError(f"{path}: is {form}, expected one token a line; fenestra data convert writes it so")
     sentences = list(_sentences(path))
-    marked = any(map(_opens, sentences))
+    marked = any(_opens(sentence) or _opens_in_comment(sentence) for sentence in sentences)
     documents = _documents(sentences) if marked else [[sentence] for sentence in sentences]
     count = size.of(len(documents))
     halves = [list(chain.from_iterable(some)) for some in (documents[:count], documents[count:])]
@@ -108,11 +113,16 @@ def _opens(sentence: Lines) -> bool:
     return columns(sentence[0])[:1] == [DOCSTART]
 
 
+def _opens_in_comment(sentence: Lines) -> bool:
+    """Whether a document begins with this sentence, as its comments say."""
+    return any(NEWDOC.match(line) for line in sentence)
+
+
 def _documents(sentences: Sequence[Lines]) -> list[list[Lines]]:
     """Group sentences by documents; those before the first mark are one document."""
     documents: list[list[Lines]] = [[]]
     for sentence in sentences:
-        if _opens(sentence):
+        if _opens(sentence) or _opens_in_comment(sentence):
             documents.append([])
         documents[-1].append(sentence)
     return documents if documents[0] else documents[1:]

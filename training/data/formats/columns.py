@@ -47,11 +47,6 @@ class _Layout:
     misc_key: str = ""
     """The key of the tag, where its column is MISC."""
 
-    @property
-    def least(self) -> int:
-        """Columns that there must be."""
-        return max(2, *(place + 1 if place >= 0 else -place for place in (self.word, self.tag)))
-
 
 @dataclass(slots=True)
 class _Reader:
@@ -68,26 +63,36 @@ class _Reader:
     boms: list[int] = field(default_factory=list)
     comments: list[int] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
+    is_conllu: bool = field(init=False)
+    least: int = field(init=False)
+    """Columns that there must be."""
+    sign: str = field(init=False)
+    """What comments begin with."""
+
+    def __post_init__(self) -> None:
+        self.is_conllu = self.found.format == "conllu"
+        self.least = max(2, *(place + 1 if place >= 0 else -place for place in (self.layout.word, self.layout.tag)))
+        self.sign = "#" if self.options.comments in ("auto", "none") else self.options.comments
 
     def line(self, number: int, text: str, fault: str) -> None:
         """Take the next line."""
         if text.startswith(_BOM):
             text = text.lstrip(_BOM)
             self.boms.append(number)
-        if not fault and self._is_comment(text):
+        if text.startswith(self.sign) and not fault and self._is_comment(text):
             self.comments.append(number)
             if NEWDOC.match(text):
                 self._new_document()
             return
         cells = columns(text)
-        if not fault and (not cells or cells[0] == DOCSTART):
+        if not cells and not fault:
             self.sentence = None
-            if cells:
-                self._new_document()
-        elif not fault and self.found.format == "conllu" and _NOT_A_WORD.fullmatch(cells[0]):
+        elif not fault and cells[0] == DOCSTART:
+            self._new_document()
+        elif not fault and self.is_conllu and _NOT_A_WORD.fullmatch(cells[0]):
             self.left_out.append(number)
         elif number != self.layout.header:
-            self._token(number, cells, fault)
+            self._token(number, text, cells, fault)
 
     def notes(self) -> Iterator[str]:
         """What was left out."""
@@ -98,29 +103,30 @@ class _Reader:
         if self.left_out:
             yield f"multi-word tokens and empty nodes left out: {list_lines(self.left_out)}"
 
-    def _token(self, number: int, cells: Sequence[str], fault: str) -> None:
-        found, layout = self.found, self.layout
-        if self.sentence is None:
-            self.sentence = RawSentence(len(found.raw) if self.document is None else self.document, number)
-            found.raw.append(self.sentence)
-        tag = ""
-        fault = fault or self._column_fault(cells)
-        if not found.columns and len(cells) > 1:
-            found.columns, self.width_line = len(cells), number
-        if not fault:
-            tag = self._tag(cells)
-            if tag not in self.tags:
+    def _token(self, number: int, text: str, cells: Sequence[str], fault: str) -> None:
+        found, sentence, word = self.found, self.sentence, self.layout.word
+        if sentence is None:
+            sentence = self.sentence = RawSentence(len(found.raw) if self.document is None else self.document, number)
+            found.raw.append(sentence)
+        sound = not fault and len(cells) == found.columns >= self.least and cells[word] and text.splitlines() == [text]
+        tag = self._tag(cells) if sound else ""
+        if not sound or tag not in self.tags:  # few lines: the tags of a file soon have all been seen
+            fault = fault or self._column_fault(cells)
+            if not found.columns and len(cells) > 1:
+                found.columns, self.width_line = len(cells), number
+            if not fault:
+                tag = self._tag(cells)
                 fault = tag_fault(tag, bare=self.options.scheme == "IO")
-        if fault:
-            self.sentence.damaged = True
-            found.problem(number, fault)
-            return
-        self.tags.add(tag)
-        self.sentence.words.append(cells[layout.word])
-        self.sentence.tags.append(tag)
-        self.sentence.lines.append(number)
-        if found.format == "conllu":
-            self.sentence.spaces.append("SpaceAfter=No" not in cells[-1].split("|"))
+            if fault:
+                sentence.damaged = True
+                found.problem(number, fault)
+                return
+            self.tags.add(tag)
+        sentence.words.append(cells[word])
+        sentence.tags.append(tag)
+        sentence.lines.append(number)
+        if self.is_conllu:
+            sentence.spaces.append("SpaceAfter=No" not in cells[-1].split("|"))
 
     def _new_document(self) -> None:
         self.sentence = None
@@ -129,21 +135,20 @@ class _Reader:
 
     def _tag(self, cells: Sequence[str]) -> str:
         cell = cells[self.layout.tag]
+        if not self.is_conllu:
+            return cell
         if self.layout.misc_key:
             cell = _misc(cell).get(self.layout.misc_key, OUTSIDE)
-        return OUTSIDE if cell == _EMPTY and self.found.format == "conllu" else cell
+        return OUTSIDE if cell == _EMPTY else cell
 
     def _is_comment(self, text: str) -> bool:
-        """Whether a line is a comment; a token # stays a token."""
-        prefix = self.options.comments
-        if prefix not in ("auto", "none"):
-            return text.startswith(prefix)
-        if not text.startswith("#") or prefix == "none":
-            return False
-        if self.found.format == "conllu":
+        """Whether a line with the sign of comments is one; a token # stays a token."""
+        if self.options.comments != "auto":
+            return self.options.comments != "none"
+        if self.is_conllu:
             return True  # a token begins with its number
         cells = columns(text)
-        if len(cells) < self.layout.least or (self.layout.width and len(cells) != self.layout.width):
+        if len(cells) < self.least or (self.layout.width and len(cells) != self.layout.width):
             return True
         tag = cells[self.layout.tag]
         if self.options.scheme == "IO":
@@ -159,11 +164,11 @@ class _Reader:
             return f"holds U+{ord(sign.group()):04X} as if it ended a line, expected line feeds"
         if width and len(cells) != width:
             return f"{count}, expected {width} as in line {self.width_line}"
-        if len(cells) < 2 == layout.least:
+        if len(cells) < 2 == self.least:
             return f"{count}, expected at least 2: the word first, the tag last"
-        if len(cells) < layout.least:
+        if len(cells) < self.least:
             places = f"the word is column {layout.word}, the tag column {layout.tag}, counted from 0"
-            return f"{count}, expected at least {layout.least}: {places}"
+            return f"{count}, expected at least {self.least}: {places}"
         if not cells[layout.word]:
             return f"{f'column {layout.word}' if layout.word else 'the first column'} is empty, expected a word"
         return ""

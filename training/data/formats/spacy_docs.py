@@ -77,7 +77,7 @@ def _sentences(document: Any) -> Iterator[list[Token]]:  # noqa: ANN401 - spaCy 
     """The tokens of a document by sentences, without those that are blank."""
     marked = document.has_annotation("SENT_START")
     for part in document.sents if marked else [document]:
-        tokens = [Token(token.text, token.idx, token.idx + len(token.text)) for token in part if not token.is_space]
+        tokens = [Token(token.text, token.idx, token.idx + len(token.text)) for token in part if token.text.strip()]
         lengths = [len(tokens)] if marked else sentence_lengths(document.text, tokens)
         yield from (
             tokens[end - length : end] for length, end in zip(lengths, accumulate(lengths), strict=True) if length

@@ -72,6 +72,15 @@ class ReadingConfig:
     misaligned: Misaligned = "expand"
     """What becomes of spans of characters that do not fall on token borders: widened to whole tokens, left out, or
     refused."""
+    language: str = DEFAULT
+    """Code of the language of the texts, such as `en`: which abbreviations the model knows when it reads raw text, and
+    with which words its sentences begin. Texts that are read as corpora are parted into tokens so."""
+
+    def __post_init__(self) -> None:
+        try:
+            language(self.language)
+        except ConfigError as error:
+            raise ConfigError(f"data.{error}") from None
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -88,20 +97,11 @@ class DataConfig(ReadingConfig):
     """Corpora that the teachers tag; their own tags are ignored. Needs training.teachers."""
     root: str = ""
     """Folder that relative file names start from; the folder of the configuration file when empty."""
-    language: str = DEFAULT
-    """Code of the language of the texts, such as `en`: which abbreviations the model knows when it reads raw text, and
-    with which words its sentences begin."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Label → label, applied while reading; O drops it. Other labels that the model has not are errors."""
     drop_mentions: bool | tuple[str, ...] = False
     """Leave out user names of social media: `@name`, or `@` and the token after it. A list leaves them out of the
     corpora it names only, where one corpus marks them as persons and the others do not."""
-
-    def __post_init__(self) -> None:
-        try:
-            language(self.language)
-        except ConfigError as error:
-            raise ConfigError(f"data.{error}") from None
 
     def leaves_out_mentions(self, corpus: str) -> bool:
         """Whether user names are left out of a corpus, by its name in the job."""

@@ -26,8 +26,9 @@ from fenestra.model.text.language import language
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import RunConfig, VectorsConfig, differences, publishable_config
 from fenestra.training.data.augmentation import augmented, bare, in_foreign_text, person_label, with_initials
-from fenestra.training.data.corpus import Corpus, Sentence, read_corpora, without_tags
+from fenestra.training.data.corpus import Corpus, read_corpora, without_tags
 from fenestra.training.data.gazetteers import ReferenceWorks, load_reference
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.lexicon import build_lexicon, is_contact
 from fenestra.training.data.perturbations import VARIANTS, vary
 from fenestra.training.data.stream import Stream

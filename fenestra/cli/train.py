@@ -39,7 +39,7 @@ _FORMATS = (
     "conll", "conllu", "jsonl", "doccano", "prodigy", "spacy-json", "label-studio", "brat", "hf-jsonl", "hf-parquet",
     "spacy",
 )  # fmt: skip
-_READING = ("format", "scheme", "word_column", "tag_column", "comments", "class_names", "misaligned")
+_READING = ("format", "scheme", "word_column", "tag_column", "comments", "class_names", "misaligned", "language")
 _FETCHED = (
     "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; "
     "lexicon: names, names-ru"
@@ -278,6 +278,9 @@ def _add_reading(parser: CommandParser, option: str) -> None:
         "--misaligned", choices=["expand", "drop", "refuse"], default="expand",
         help="what becomes of spans that do not fall on token borders (default: %(default)s)",
     )  # fmt: skip
+    reading.add_argument(
+        "--language", metavar="CODE", default="en", help="of texts, whose tokens are found so (default: %(default)s)"
+    )
 
 
 def _add_vectors(verbs: Verbs) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenestra.model.errors import DataError
+from fenestra.model.errors import ConfigError, DataError
 from fenestra.model.text.tokens import tokenize
 from fenestra.training.data import alignment
 from fenestra.training.data.corpus import inspect_corpus, read_corpus
@@ -162,11 +162,21 @@ def test_a_text_is_a_document_of_its_sentences(tmp_path):
 
 
 def test_no_sentence_ends_inside_a_span(tmp_path):
-    text = "He read Who? What? Where? yesterday."
+    text = "He read Who? What? Where? A book."
     path = write(tmp_path, lines({"text": text, "label": [[8, 25, "WORK"]]}), "x.jsonl")
-    assert len(alignment.tokens_of(alignment.Text(text, [], 1))) > 1
-    (sentence,) = tagged(path)
-    assert [word for word, tag in sentence if tag != "O"] == ["Who", "?", "What", "?", "Where", "?"]
+    assert len(alignment.tokens_of(alignment.Text(text, [], 1))) == 4
+    first, second = tagged(path)
+    assert [word for word, tag in first if tag != "O"] == ["Who", "?", "What", "?", "Where", "?"]
+    assert [word for word, _ in second] == ["A", "book", "."]
+
+
+def test_texts_are_parted_into_tokens_by_their_language(tmp_path):
+    """Russian cuts the full stop off an initial."""
+    path = write(tmp_path, lines({"text": "А. С. Пушкин родился.", "label": [[0, 12, "PER"]]}), "x.jsonl")
+    words = {code: [word for word, _ in tagged(path, language=code)[0]] for code in ("en", "ru")}
+    assert words["en"] != words["ru"]
+    with pytest.raises(ConfigError, match=r"data\.language: 'xx' is none of"):
+        tagged(path, language="xx")
 
 
 # ── token borders ──

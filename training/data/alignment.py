@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from fenestra.model.text.language import language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token, tokenize
 from fenestra.training.config import Misaligned
@@ -54,6 +55,7 @@ def tag_texts(found: Inspection, misaligned: Misaligned) -> None:
     """Make tagged sentences of the texts that were read; a text is a document."""
     misfits = Misfits()
     for text in found.texts:
+        text.language = found.language
         document = len(found.raw)
         for words, tags, _ in tagged_sentences(text, misaligned, misfits):
             found.raw.append(RawSentence(document, text.line, words, tags))
@@ -107,8 +109,9 @@ def tokens_of(text: Text) -> list[list[Token]]:
     """The tokens of a text by sentences: those of its file, or of the tokenizer."""
     if text.sentences is not None:
         return text.sentences
-    tokens = tokenize(text.text)
-    lengths = sentence_lengths(text.text, tokens)
+    of = language(text.language)
+    tokens = tokenize(text.text, of)
+    lengths = sentence_lengths(text.text, tokens, of)
     return [tokens[end - length : end] for length, end in zip(lengths, accumulate(lengths), strict=True)]
 
 

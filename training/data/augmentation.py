@@ -14,7 +14,7 @@ from random import Random
 
 from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.language import Language
-from fenestra.training.data.corpus import Sentence
+from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import Span, spans, write_tags
 
 _PERSONS = ("per", "pers", "person")

@@ -128,7 +128,7 @@ def inspect_corpus(
     """
     options = validated(_READING, reading, "data")
     _check_targets(rename, labels)
-    found = Inspection(path, detect_format(path) if options.format == "auto" else options.format)
+    found = Inspection(path, detect_format(path) if options.format == "auto" else options.format, options.language)
     FORMATS[found.format].read(found, options)
     tag_texts(found, options.misaligned)
     if not found.texts:  # whose tags we wrote

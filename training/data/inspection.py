@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from fenestra.model.text.language import DEFAULT
 from fenestra.model.text.tokens import Token
 from fenestra.training.config import FormatName
 from fenestra.training.data.schemes import FileScheme
@@ -59,6 +60,8 @@ class Text:
     """The file, where the corpus is a folder."""
     sentences: list[list[Token]] | None = None
     """Its tokens by sentences, where the format has them; None leaves them to the tokenizer."""
+    language: str = DEFAULT
+    """By which the tokenizer reads it."""
 
 
 @dataclass(slots=True)
@@ -87,6 +90,8 @@ class Inspection:
 
     path: Path
     format: FormatName = "conll"
+    language: str = DEFAULT
+    """Of its texts, as the settings say."""
     raw: list[RawSentence] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
     """Of a format with character offsets."""

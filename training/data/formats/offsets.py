@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+from fenestra.model.text.language import language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token
 from fenestra.training.config import ReadingConfig
@@ -235,7 +236,7 @@ def _given_tokens(found: Inspection, text: Text, tokens: Sequence[object]) -> li
                 return None
         if text.text[start:stop].strip():
             given.append(Token(text.text[start:stop], start, stop))
-    lengths = sentence_lengths(text.text, given)
+    lengths = sentence_lengths(text.text, given, language(found.language))
     return [given[end - length : end] for length, end in zip(lengths, accumulate(lengths), strict=True)]
 
 

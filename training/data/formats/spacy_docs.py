@@ -6,6 +6,7 @@ from typing import Any
 
 from fenestra.model.errors import DataError
 from fenestra.model.tags import OUTSIDE
+from fenestra.model.text.language import Language, language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token
 from fenestra.training.config import ReadingConfig
@@ -34,7 +35,7 @@ def read_spacy(found: Inspection, _: ReadingConfig) -> None:
         for span in document.ents:
             add_span(found, text, [span.start_char, span.end_char, span.label_])
         others += sum(map(len, document.spans.values()))
-        text.sentences = list(_sentences(document))
+        text.sentences = list(_sentences(document, language(found.language)))
         found.texts.append(text)
     if others:
         found.notes.append(f"spans of doc.spans left out: {others:,}; only doc.ents is read")
@@ -73,12 +74,12 @@ def _tokens(words: Sequence[str], sentences: Sequence[TaggedSentence]) -> Iterat
             position += 1
 
 
-def _sentences(document: Any) -> Iterator[list[Token]]:  # noqa: ANN401 - spaCy may not be installed
+def _sentences(document: Any, of: Language) -> Iterator[list[Token]]:  # noqa: ANN401 - spaCy may not be installed
     """The tokens of a document by sentences, without those that are blank."""
     marked = document.has_annotation("SENT_START")
     for part in document.sents if marked else [document]:
         tokens = [Token(token.text, token.idx, token.idx + len(token.text)) for token in part if token.text.strip()]
-        lengths = [len(tokens)] if marked else sentence_lengths(document.text, tokens)
+        lengths = [len(tokens)] if marked else sentence_lengths(document.text, tokens, of)
         yield from (
             tokens[end - length : end] for length, end in zip(lengths, accumulate(lengths), strict=True) if length
         )

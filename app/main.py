@@ -59,7 +59,12 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
 
 def _add_middleware(app: FastAPI, service: Service) -> None:
     """Add the middleware, from the innermost to the outermost."""
-    app.add_middleware(BodyLimitMiddleware, max_bytes=service.settings.max_body_bytes, metrics=service.metrics)
+    app.add_middleware(
+        BodyLimitMiddleware,
+        max_bytes=service.settings.max_body_bytes,
+        metrics=service.metrics,
+        memory=service.memory,
+    )
     app.add_middleware(AdmissionMiddleware, settings=service.settings, metrics=service.metrics)
     own_routes = (*routes.router.routes, *pages.router.routes)
     templates = [route.path for route in own_routes if isinstance(route, Route)]

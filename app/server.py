@@ -133,7 +133,7 @@ def _check(settings: Settings) -> None:
 def new_server(app: FastAPI, settings: Settings) -> Server:
     """Build the server for an application of :func:`fenestra.app.main.create_app`."""
     service: Service = app.state.service
-    registry = ConnectionRegistry(settings, service.metrics, lambda: service.overloaded)
+    registry = ConnectionRegistry(settings, service.metrics, lambda: service.overloaded, service.work)
     descriptors = _raise_descriptor_limit(settings.max_connections + _OTHER_DESCRIPTORS)
     registry.max_connections = min(registry.max_connections, descriptors - _OTHER_DESCRIPTORS)
     config = uvicorn.Config(

@@ -11,8 +11,9 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from fenestra.app import server
-from fenestra.app.api.json_body import read_json
+from fenestra.app.api.json_body import read_body
 from fenestra.app.api.schemas import TagRequest
+from fenestra.app.api.tagging import read_request
 from fenestra.app.engine.service import service_of
 from fenestra.app.main import create_app
 from fenestra.app.settings import Settings
@@ -23,7 +24,7 @@ ANSWER = b'{"model":{"name":"english","version":"000000000000"},"results":[{"ent
 async def echo(request: Request) -> Response:
     """Check a request as POST /tag does, and answer what is always the same."""
     service = service_of(request)
-    asked = TagRequest.read(await read_json(request), service.settings)
+    asked = await read_request(service, TagRequest, await read_body(request))
     service.models.get(asked.model)
     return Response(ANSWER, media_type="application/json")
 

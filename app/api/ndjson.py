@@ -3,32 +3,45 @@
 Lines are read and answered at the same time. A bounded number of lines is in progress, and together they have no more
 bytes than a single line may have. So the service reads from a client as fast as the client reads from it, and a stream
 takes hardly more memory than a single request. When the queue is full, a stream waits for room, where a single request
-would be refused.
+would be refused. All streams take turns: splitting and parsing goes through :mod:`fenestra.app.engine.loop_work`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fenestra.app.api.json_body import parse
 from fenestra.app.api.schemas import TagRequest
-from fenestra.app.api.tagging import tag_once
+from fenestra.app.api.tagging import LONG_BYTES, read_request, tag_line
 from fenestra.app.engine.jobs import ClientGone
+from fenestra.app.engine.memory import SMALL_BYTES
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem, request_id, unexpected
 
-T = TypeVar("T")
 NDJSON = "application/x-ndjson"
 _MAX_LINES = 32  # of one stream that are read and whose response is not sent yet
+_SLICE_LINES = 500  # that are looked at in one turn
+_STOPPING = "the service is stopping; send this line and those after it again"
 
 
-class _Stopping(Exception):
-    """The service stops in the middle of a stream."""
+class _CutOff(Exception):
+    """The service ends a stream in the middle, for a reason that its last line tells."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class _Pending(NamedTuple):
+    """A line in progress."""
+
+    number: int
+    size: int
+    answer: "asyncio.Future[bytes]"
 
 
 class NdjsonResponse(Response):
@@ -40,44 +53,110 @@ class NdjsonResponse(Response):
         super().__init__()
         del self.headers["content-length"]
         self._service = service
-        self._pending: asyncio.Queue[tuple[asyncio.Task[bytes], int] | None] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue()
+        self._open: dict[asyncio.Future[bytes], int] = {}  # answers that are not sent yet, and their bytes
         self._lines = self._bytes = 0  # in progress
+        self._partial = 0  # bytes of the line that is still arriving
+        self._held = 0  # bytes of lines and answers that the memory budget counts
         self._sent = asyncio.Event()
         self._reading_body = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer all lines, as ASGI defines it."""
-        reading = self._start(self._read(scope, receive))
+        reading = asyncio.create_task(self._read(scope, receive))
+        reading.add_done_callback(_look_at)
         await self._reading_body.wait()  # the server sends 100 Continue at the first receive(), not after 200
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             while (pending := await self._pending.get()) is not None:
-                line, size = pending
-                await send({"type": "http.response.body", "body": await line, "more_body": True})
-                self._lines, self._bytes = self._lines - 1, self._bytes - size
-                self._sent.set()
+                body = await self._line_of(pending, scope)
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                self._forget(pending)
             await reading
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (ClientGone, ClientDisconnect):
             self._service.metrics.cancelled()
         finally:
-            for task in self._tasks:
-                task.cancel()
+            reading.cancel()
+            for answer in self._open:
+                answer.cancel()
+            self._open.clear()
+            self._hold(-self._held)
 
     async def _read(self, scope: Scope, receive: Receive) -> None:
-        """Start a task for each line."""
-        number = 0
+        """Begin to answer each line."""
+        settings, work = self._service.settings, self._service.work
+        splitter = LineSplitter(settings.max_body_bytes)
         try:
-            async for number, line in split_lines(self._chunks(receive), self._service.settings.max_body_bytes):
-                if line is None or line.strip():
-                    size = len(line or b"")
-                    await self._wait_for_room(size)
-                    self._pending.put_nowait((self._start(self._answer(scope, number, line)), size))
-        except _Stopping:
-            self._pending.put_nowait((self._start(self._cut_off(scope, number + 1)), 0))
+            async for chunk in self._chunks(receive):
+                splitter.feed(chunk)
+                while splitter.unread:
+                    for number, line in await work.in_turn(splitter.take):
+                        await self._begin(scope, number, line)
+                self._make_room(splitter)
+            for number, line in splitter.end():
+                await self._begin(scope, number, line)
+        except _CutOff as end:
+            self._add(splitter.number, 0, _failed(end.problem))
         finally:
             self._pending.put_nowait(None)
+
+    async def _begin(self, scope: Scope, number: int, line: bytes | None) -> None:
+        """Begin to answer a line, as soon as there is room; None is a line that was too long."""
+        service, size = self._service, len(line or b"")
+        await self._wait_for_room(size)
+        try:
+            if line is None:
+                raise Problem("too_large", f"the line is longer than {service.settings.max_body_bytes} bytes")
+            answer = await self._submit(scope, number, line)
+        except Exception as error:
+            answer = _failed(error)
+        self._add(number, size, answer)
+
+    async def _submit(self, scope: Scope, number: int, line: bytes) -> "asyncio.Future[bytes]":
+        """Put a line into the queue.
+
+        Only one long line is parsed and not in the queue yet: parsed, it may take ten times as much memory.
+        """
+        service = self._service
+        if len(line) > LONG_BYTES:
+            async with service.long_line:
+                await service.inference.room()
+                return tag_line(service, await read_request(service, TagRequest, line), scope, number)
+        request = await read_request(service, TagRequest, line, in_turn=True)
+        await service.inference.room()
+        return tag_line(service, request, scope, number)
+
+    def _add(self, number: int, size: int, answer: "asyncio.Future[bytes]") -> None:
+        """Send an answer when those before it are sent."""
+        self._open[answer] = 0
+        answer.add_done_callback(self._count_answer)
+        self._pending.put_nowait(_Pending(number, size, answer))
+
+    def _count_answer(self, answer: "asyncio.Future[bytes]") -> None:
+        """Count the bytes of an answer until it is sent."""
+        if answer in self._open and not answer.cancelled() and answer.exception() is None:
+            self._open[answer] = len(answer.result())
+            self._hold(self._open[answer])
+
+    async def _line_of(self, pending: _Pending, scope: Scope) -> bytes:
+        """The line that answers a line: its result, or what is wrong with it."""
+        try:
+            return await pending.answer + b"\n"
+        except Problem as problem:
+            return _error_line(problem, pending.number, request_id(scope))
+        except ClientGone:
+            raise
+        except Exception as error:
+            unexpected(error, request_id(scope))
+            problem = Problem("internal", "something went wrong with this line")
+            return _error_line(problem, pending.number, request_id(scope))
+
+    def _forget(self, pending: _Pending) -> None:
+        """Make room for a further line: the answer to this one is sent."""
+        self._hold(-self._open.pop(pending.answer) - pending.size)
+        self._lines, self._bytes = self._lines - 1, self._bytes - pending.size
+        self._sent.set()
 
     async def _wait_for_room(self, size: int) -> None:
         """Wait until a line of so many bytes may be in progress beside the others, and count it."""
@@ -86,26 +165,31 @@ class NdjsonResponse(Response):
             self._sent.clear()
             await self._sent.wait()
         self._lines, self._bytes = self._lines + 1, self._bytes + size
+        self._hold(size)
 
-    def _start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Start a task, which is cancelled when the stream ends."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        return task
+    def _hold(self, size: int) -> None:
+        """Count bytes of this stream."""
+        self._held += size
+        (self._service.memory.take if size > 0 else self._service.memory.give)(abs(size))
 
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        """Forget a task. Its error is raised where it is awaited; after the end of the stream, nobody awaits it."""
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()
+    def _make_room(self, splitter: "LineSplitter") -> None:
+        """Count a line that is still arriving.
+
+        Raises:
+            _CutOff: there is no memory for more of it.
+        """
+        grown = splitter.size - self._partial
+        if grown > 0 and splitter.size > SMALL_BYTES and not self._service.memory.fits(grown):
+            raise _CutOff(Problem("overloaded", "too many long lines; send this line and those after it again later"))
+        self._hold(grown)
+        self._partial = splitter.size
 
     async def _chunks(self, receive: Receive) -> AsyncIterator[bytes]:
         """The body as it arrives.
 
         Raises:
             ClientDisconnect: the client has disconnected.
-            _Stopping: the service stops.
+            _CutOff: the service stops.
         """
         stopping = asyncio.create_task(self._service.stopping.wait())
         try:
@@ -117,7 +201,7 @@ class NdjsonResponse(Response):
                 done, _ = await asyncio.wait({message, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if message not in done:
                     message.cancel()
-                    raise _Stopping
+                    raise _CutOff(Problem("not_ready", _STOPPING))
                 if message.result()["type"] == "http.disconnect":
                     raise ClientDisconnect
                 yield message.result().get("body", b"")
@@ -125,54 +209,74 @@ class NdjsonResponse(Response):
         finally:
             stopping.cancel()
 
-    async def _answer(self, scope: Scope, number: int, line: bytes | None) -> bytes:
-        """Answer one line, or report its error; None is a line that was too long."""
-        service = self._service
-        try:
-            if line is None:
-                raise Problem("too_large", f"the line is longer than {service.settings.max_body_bytes} bytes")
-            request = TagRequest.read(parse(line), service.settings)
-            return await tag_once(service, request, scope, line=number) + b"\n"
-        except Problem as problem:
-            return _error_line(problem, number, request_id(scope))
-        except ClientGone:
-            raise
-        except Exception as error:
-            unexpected(error, request_id(scope))
-            return _error_line(Problem("internal", "something went wrong with this line"), number, request_id(scope))
 
-    async def _cut_off(self, scope: Scope, number: int) -> bytes:
-        """The last line of a stream that a shutdown ends."""
-        problem = Problem("not_ready", "the service is stopping; send this line and those after it again")
-        return _error_line(problem, number, request_id(scope))
+class LineSplitter:
+    """Splits a body into lines, a bounded number at a time. Lines are counted from 1; blank ones are left out."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Begin before the first line; a line has at most ``max_bytes``."""
+        self._max_bytes = max_bytes
+        self._chunk, self._at = b"", 0
+        self._partial, self._skipping = bytearray(), False
+        self.number = 1
+        """Of the line that is being read."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether the chunk holds more."""
+        return self._at < len(self._chunk)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the line that is still arriving."""
+        return len(self._partial)
+
+    def feed(self, chunk: bytes) -> None:
+        """Go on with the next chunk of the body; the one before is read to its end."""
+        self._chunk, self._at = chunk, 0
+
+    def take(self) -> list[tuple[int, bytes | None]]:
+        """Read some of the chunk.
+
+        Returns:
+            Lines with their numbers, without their line ends; None for a line that is too long, the rest of which is
+            skipped.
+        """
+        found: list[tuple[int, bytes | None]] = []
+        for _ in range(_SLICE_LINES):
+            if not self.unread:
+                break
+            end = self._chunk.find(b"\n", self._at)
+            piece = self._chunk[self._at : end if end >= 0 else None]
+            self._at = len(self._chunk) if end < 0 else end + 1
+            if not self._skipping:
+                self._partial += piece
+                if len(self._partial) > self._max_bytes:
+                    found.append((self.number, None))
+                    self._partial, self._skipping = bytearray(), True
+            if end >= 0:
+                found += self.end()
+                self.number += 1
+        return found
+
+    def end(self) -> list[tuple[int, bytes | None]]:
+        """End the present line; returns it, unless it is blank or was too long."""
+        line = bytes(self._partial)
+        self._partial, self._skipping = bytearray(), False
+        return [(self.number, line)] if line and not line.isspace() else []
 
 
-async def split_lines(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[tuple[int, bytes | None]]:
-    """Split a body into lines.
+def _failed(error: Exception) -> "asyncio.Future[bytes]":
+    """An answer that is an error."""
+    answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    answer.set_exception(error)
+    return answer
 
-    Args:
-        chunks: of the body, split anywhere.
-        max_bytes: that a line may have.
 
-    Yields:
-        Lines with their numbers, counted from 1, without their line ends; None for a line that is too long, the rest
-        of which is skipped.
-    """
-    number, partial, skipping = 1, bytearray(), False
-    async for chunk in chunks:
-        *complete, rest = chunk.split(b"\n")
-        for piece in complete:
-            if not skipping:
-                partial += piece
-                yield number, bytes(partial) if len(partial) <= max_bytes else None
-            number, partial, skipping = number + 1, bytearray(), False
-        if not skipping:
-            partial += rest
-            if len(partial) > max_bytes:
-                yield number, None
-                partial, skipping = bytearray(), True
-    if partial:
-        yield number, bytes(partial)
+def _look_at(task: "asyncio.Future[None]") -> None:
+    """Take note of how a task ended: after the end of the stream nobody awaits it."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _error_line(problem: Problem, number: int, identifier: str) -> bytes:

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from fenestra.app.api.json_body import check_headers, read_json
+from fenestra.app.api.json_body import check_headers, read_body
 from fenestra.app.api.ndjson import NDJSON, NdjsonResponse
 from fenestra.app.api.responses import CLIENT_CLOSED_REQUEST, PiecewiseResponse, disconnect_check
 from fenestra.app.api.schemas import (
@@ -22,7 +22,7 @@ from fenestra.app.api.schemas import (
     TagRequest,
     TagResponse,
 )
-from fenestra.app.api.tagging import explain_once, tag_once
+from fenestra.app.api.tagging import explain_once, read_request, tag_once
 from fenestra.app.engine.jobs import ClientGone
 from fenestra.app.engine.service import Service, service_of
 
@@ -58,7 +58,7 @@ def _body(schema: type[BaseModel], media_type: str = "application/json") -> dict
 async def tag(request: Request) -> Response:
     """Find the named entities of texts, or of sentences that are words already."""
     service = service_of(request)
-    tag_request = TagRequest.read(await read_json(request), service.settings)
+    tag_request = await read_request(service, TagRequest, await read_body(request))
     return await _respond(request, tag_once(service, tag_request, request.scope))
 
 
@@ -72,7 +72,7 @@ async def tag(request: Request) -> Response:
 async def explain(request: Request) -> Response:
     """Say what each word around a token adds to the score of its tag."""
     service = service_of(request)
-    explain_request = ExplainRequest.read(await read_json(request), service.settings)
+    explain_request = await read_request(service, ExplainRequest, await read_body(request))
     return await _respond(request, explain_once(service, explain_request, request.scope))
 
 
@@ -166,7 +166,7 @@ async def _respond(request: Request, body: Awaitable[bytes]) -> Response:
     """Send a response when its body is there, unless the client has disconnected."""
     service = service_of(request)
     try:
-        return PiecewiseResponse(await body, is_disconnected=disconnect_check(request.scope), metrics=service.metrics)
+        return PiecewiseResponse(await body, disconnect_check(request.scope), service)
     except ClientGone:
         return _client_gone(service)
 

@@ -1,29 +1,83 @@
 """Tags or explains the texts of one valid request, and renders the response."""
 
-from collections.abc import Generator, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
+from typing import TypeVar
 
 from starlette.types import Scope
 
+from fenestra.app.api.json_body import Bounds, parse
 from fenestra.app.api.rendering import check_labels, explain_answer, tag_answer
 from fenestra.app.api.responses import disconnect_check
 from fenestra.app.api.schemas import ExplainRequest, TagRequest
-from fenestra.app.engine.jobs import Item, TagsText
+from fenestra.app.engine.jobs import Item, TagsText, Works
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem
 from fenestra.app.observability.traces import trace_of
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation
 from fenestra.model.progress import Progress
+from fenestra.app.settings import Settings
 from fenestra.model.results import Result
 
+R = TypeVar("R", TagRequest, ExplainRequest)
+_SHORT_BYTES = 1024  # parsed at once
+LONG_BYTES = 16 * 1024
+"""Beyond it, parsing takes too long for the event loop."""
 
-async def tag_once(service: Service, request: TagRequest, scope: Scope, line: int | None = None) -> bytes:
-    """Answer one request of ``POST /tag``, or one line of a stream, which waits for room in the queue.
+
+async def read_request(service: Service, kind: type[R], raw: bytes, *, in_turn: bool = False) -> R:
+    """Parse and validate a body, or a line of a stream, without keeping the event loop busy.
+
+    Args:
+        service: whose settings bound the request.
+        kind: of request.
+        raw: the JSON.
+        in_turn: whether even a short one waits for its turn, as one of many lines does.
+
+    Raises:
+        Problem: it is not a valid request.
+    """
+    settings = service.settings
+    work = partial(_read, kind, raw, settings, Bounds.of(settings))
+    if len(raw) <= _SHORT_BYTES and not in_turn:
+        return work()
+    return await (service.work.in_turn(work) if len(raw) <= LONG_BYTES else service.work.aside(work))
+
+
+def _read(kind: type[R], raw: bytes, settings: Settings, bounds: Bounds) -> R:
+    return kind.read(parse(raw, bounds), settings)
+
+
+async def tag_once(service: Service, request: TagRequest, scope: Scope) -> bytes:
+    """Answer one request of ``POST /tag``.
 
     Raises:
         Problem: the request cannot be served.
         ClientGone: the client has disconnected.
+    """
+    work, render = _job(service, request)
+    return await service.inference.run(work, request.items, render, disconnect_check(scope), trace=trace_of(scope))
+
+
+def tag_line(service: Service, request: TagRequest, scope: Scope, line: int) -> "asyncio.Future[bytes]":
+    """Answer one line of a stream, which has waited for room in the queue.
+
+    Raises:
+        Problem: the request cannot be served.
+    """
+    work, render = _job(service, request, line)
+    return service.inference.run_after_room(work, request.items, render, disconnect_check(scope))
+
+
+def _job(
+    service: Service, request: TagRequest, line: int | None = None
+) -> tuple[Works, Callable[[list[Result]], Iterator[bytes]]]:
+    """What the queue has to do for a request: the tagger, and what writes the response.
+
+    Raises:
+        Problem: there is no such model, or it has no such label.
     """
     model = service.models.get(request.model)
     check_labels(request.labels, model.labels)
@@ -32,11 +86,7 @@ async def tag_once(service: Service, request: TagRequest, scope: Scope, line: in
         service.metrics.tagged(results)
         return tag_answer(request, model.name, model.version, results, line)
 
-    trace = trace_of(scope) if line is None else None  # a stream may have a million lines
-    work = _Alternatives(model.tagger, request.alternatives) if request.alternatives else model.tagger
-    return await service.inference.run(
-        work, request.items, render, disconnect_check(scope), trace=trace, wait_for_room=line is not None
-    )
+    return (_Alternatives(model.tagger, request.alternatives) if request.alternatives else model.tagger), render
 
 
 async def explain_once(service: Service, request: ExplainRequest, scope: Scope) -> bytes:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from fenestra.app.engine.jobs import ClientGone, Item, Job, Works
+from fenestra.app.engine.memory import MemoryBudget
 from fenestra.app.engine.worker import Answers, Worker
 from fenestra.app.errors import Problem
 from fenestra.app.observability.metrics import Metrics
@@ -24,11 +25,21 @@ _STREAM_SHARE = 2  # streams use at most one half of the queue, so that single r
 class Inference:
     """Runs jobs on a tagger, within a bounded queue and a deadline. Lives on one event loop."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, memory: MemoryBudget | None = None) -> None:
+        """Start the worker thread.
+
+        Args:
+            settings: of the service.
+            metrics: count what is refused.
+            memory: of bodies and responses; while it is full, no large request is taken.
+        """
         self._max_jobs = settings.max_waiting
         self._max_tokens = settings.max_waiting_tokens
         self._deadline = settings.deadline_seconds
         self._metrics = metrics
+        self._memory = memory or MemoryBudget(settings.max_buffered_mb * 2**20)
+        self._memory.freed = partial(self._wake_waiters, 1)
+        self._large = settings.batch_tokens
         self._jobs: set[Job] = set()
         self._tokens = 0
         self._arrived: list[Job] = []
@@ -60,7 +71,6 @@ class Inference:
         is_disconnected: Callable[[], bool] = lambda: False,
         *,
         trace: Trace | None = None,
-        wait_for_room: bool = False,
     ) -> bytes:
         """Tag items and render the response, both on the worker thread.
 
@@ -70,28 +80,67 @@ class Inference:
             render: makes the response, in pieces, from one result an item.
             is_disconnected: whether the client has disconnected; called from any thread.
             trace: of the request, if it is traced.
-            wait_for_room: wait until half of the queue is free instead of being refused, as streams do.
 
         Raises:
             Problem: ``overloaded`` when the queue is full, ``timeout`` after the deadline.
             ClientGone: the client disconnected first.
         """
         job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), trace, time.monotonic())
-        if wait_for_room:
-            await self._wait_for_room()
-        else:
-            self._check_room(job)
+        self._check_room(job)
+        return await self._submit(job)
+
+    def run_after_room(
+        self,
+        tagger: Works,
+        items: Sequence[Item],
+        render: Callable[[list[Any]], Iterator[bytes]],
+        is_disconnected: Callable[[], bool],
+    ) -> "asyncio.Future[bytes]":
+        """As :meth:`run`, for a caller that has just awaited :meth:`room`; the job is in the queue at once.
+
+        Returns:
+            The response, or the error that :meth:`run` raises. Cancelling it takes the job out of the queue.
+        """
+        job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), None, time.monotonic())
+        return self._submit(job)
+
+    async def room(self) -> None:
+        """Wait until half of the queue is free, as streams do instead of being refused, and memory for responses.
+
+        Raises:
+            Problem: ``overloaded``: the model is stuck.
+        """
+        while (
+            len(self._jobs) * _STREAM_SHARE >= self._max_jobs
+            or self._tokens * _STREAM_SHARE >= self._max_tokens
+            or self._memory.full
+        ):
+            if not self._max_jobs:
+                raise Problem("overloaded", "the model does not answer; try again in a moment")
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if not waiter.cancelled():  # it was woken and will not use the room: wake the next one
+                    self._wake_waiters(1)
+                raise
+
+    def _submit(self, job: Job) -> "asyncio.Future[bytes]":
+        """Add a job to the queue, until it is answered or nobody waits for it any more."""
         self._jobs.add(job)
         self._tokens += job.tokens
         if not self._arrived:
             self._loop.call_soon(self._submit_arrived)
         self._arrived.append(job)
         expiry = self._loop.call_later(self._deadline, self._expire, job)
-        try:
-            return await job.answer
-        finally:
+
+        def leave(_: object) -> None:
             expiry.cancel()
             self._remove(job)
+
+        job.answer.add_done_callback(leave)
+        return job.answer
 
     def give_up(self) -> None:
         """Fail all jobs, now and from now on: the model is stuck."""
@@ -109,24 +158,6 @@ class Inference:
         arrived, self._arrived = self._arrived, []
         self._worker.put(arrived)
 
-    async def _wait_for_room(self) -> None:
-        """Wait until less than half of the queue is in use.
-
-        Raises:
-            Problem: ``overloaded``: the model is stuck.
-        """
-        while len(self._jobs) * _STREAM_SHARE >= self._max_jobs or self._tokens * _STREAM_SHARE >= self._max_tokens:
-            if not self._max_jobs:
-                raise Problem("overloaded", "the model does not answer; try again in a moment")
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if not waiter.cancelled():  # it was woken and will not use the room: wake the next one
-                    self._wake_waiters(1)
-                raise
-
     def _check_room(self, job: Job) -> None:
         """Refuse a job if there is no room for it.
 
@@ -141,7 +172,9 @@ class Inference:
 
     def _fits(self, job: Job) -> bool:
         """Whether there is room for a job; an empty queue takes a job of any size."""
-        return not self.full and (not self._jobs or self._tokens + job.tokens <= self._max_tokens)
+        if self.full or (self._memory.full and job.tokens > self._large):
+            return False
+        return not self._jobs or self._tokens + job.tokens <= self._max_tokens
 
     def _remove(self, job: Job) -> None:
         if job not in self._jobs:

@@ -10,6 +10,8 @@ from starlette.requests import Request
 
 from fenestra.app.engine.inference import Inference
 from fenestra.app.engine.jobs import TagsText
+from fenestra.app.engine.loop_work import LoopWork
+from fenestra.app.engine.memory import MemoryBudget
 from fenestra.app.engine.models import Models, open_model
 from fenestra.app.errors import Problem, log
 from fenestra.app.observability.metrics import Metrics
@@ -24,10 +26,16 @@ class Service:
     """The state that all routes share: settings, metrics, the models and the inference queue."""
 
     inference: Inference
+    long_line: asyncio.Lock
+    """Held by the one stream whose long line is parsed or waits, parsed, for room in the queue."""
 
     def __init__(self, settings: Settings, tagger: TagsText | None) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.memory = MemoryBudget(settings.max_buffered_mb * 2**20)
+        """Of bodies that are read and responses that are sent."""
+        self.work = LoopWork()
+        """Everything that could keep the event loop busy."""
         read = partial(open_model, settings=settings) if tagger is None else lambda *_: tagger
         self.models = Models(settings, self.metrics, read)
         self.failure: str | None = None
@@ -80,7 +88,9 @@ class Service:
         Raises:
             FenestraError: a model cannot be loaded.
         """
-        self.inference = Inference(self.settings, self.metrics)
+        self.inference = Inference(self.settings, self.metrics, self.memory)
+        self.long_line = asyncio.Lock()
+        self.work.start()
         loading = asyncio.create_task(self.models.load())
         done, _ = await asyncio.wait({loading}, timeout=self.settings.start_wait_seconds)
         if done:
@@ -97,6 +107,7 @@ class Service:
                 await asyncio.gather(*tasks, return_exceptions=True)
             self.models.close()
             self.inference.close()
+            self.work.close()
 
     def _loaded_late(self, loading: asyncio.Task[None]) -> None:
         """End the process if a model that was still loading after the start cannot be loaded."""

@@ -9,7 +9,6 @@ import fcntl
 import termios
 from collections.abc import Callable
 
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from fenestra.app.errors import STATUS, log
@@ -17,6 +16,7 @@ from fenestra.app.http.deadlines import Phase, PhaseTimer, WriteTimer
 from fenestra.app.http.exchange import Exchange, ResponseTransport
 from fenestra.app.http.pipeline import Pipeline
 from fenestra.app.http.raw_responses import render_response
+from fenestra.app.http.read_flow import ReadFlow
 from fenestra.app.http.refusals import Refusal, bad_request
 from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.middleware.request_id import new_id
@@ -28,7 +28,7 @@ class Connection:
     def __init__(
         self,
         transport: asyncio.Transport,
-        flow: FlowControl,
+        flow: ReadFlow,
         *,
         registry: ConnectionRegistry,
         server_state: ServerState,
@@ -253,7 +253,8 @@ class Connection:
             self._transport.abort()
         if unsent:
             return
-        if self.timer.phase is Phase.BODY and self._flow.read_paused:  # it is the service that does not read
+        waits = self.timer.phase is Phase.BODY and self._flow.read_paused
+        if waits or self._flow.held:  # it is the service that does not read
             self.timer.since = now
         if not self.timer.expired(now, responding=self.responding):
             return

@@ -5,6 +5,7 @@ and timed is up to :class:`fenestra.app.http.connection.Connection` and the obje
 """
 
 import asyncio
+import time
 from typing import ClassVar, cast
 
 import httptools
@@ -18,12 +19,17 @@ from fenestra.app.http.connection import Connection
 from fenestra.app.http.deadlines import Phase
 from fenestra.app.http.exchange import Exchange
 from fenestra.app.http.load_shedding import shed
+from fenestra.app.http.read_flow import ReadFlow
 from fenestra.app.http.refusals import Refusal, StopParsing, bad_request, headers_too_large
 from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.http.request_head import UNIQUE_HEADERS, check_unique_header, complete_scope, without_upgrade
 from fenestra.app.middleware.api_keys import unauthorized
 from fenestra.app.middleware.body_limit import STREAMS
 from fenestra.app.middleware.rate_limit import unmap_ipv4
+
+
+_SLICE_BYTES = 4096  # parsed without a look at the clock
+_PARSE_SECONDS = 0.001  # that one connection may parse for, until it has to wait for its turn
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -43,6 +49,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.access_log = False  # its lines hold paths and queries, which are the user's
         settings = self.registry.settings
         self._limits = ByteLimits(settings.max_header_bytes, settings.max_body_bytes)
+        self._unparsed = b""  # what has arrived and waits for its turn
         self._upgrade = False  # the request offers to change the protocol
 
     # ── callbacks of the event loop ──
@@ -50,6 +57,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(cast(asyncio.Transport, transport))
+        self.flow: ReadFlow = ReadFlow(self.transport)
         if self.client is not None:
             self.client = unmap_ipv4(self.client[0]), self.client[1]
         self.connection = Connection(
@@ -70,9 +78,40 @@ class HttpProtocol(HttpToolsProtocol):
         return self.connection.end_input()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has arrived."""
-        while data and not self.connection.discards_input:
-            data = self._feed(data)
+        """Parse what has arrived: at once what takes little time, and the rest in turn with other connections.
+
+        Bytes of a body cost nothing, but a chunk of one byte, or a header of three, costs as much as a long one.
+        """
+        if self._unparsed:
+            self._unparsed += data
+            return
+        self._unparsed = self._parse(data, time.perf_counter() + _PARSE_SECONDS)
+        if self._unparsed:
+            self.flow.hold()
+            self.registry.work.soon(self._parse_on)
+
+    def _parse_on(self) -> None:
+        """Go on with what has arrived before."""
+        if self.transport.is_closing():
+            self._unparsed = b""
+            return
+        self._unparsed = self._parse(self._unparsed, time.perf_counter() + _PARSE_SECONDS)
+        if self._unparsed:
+            self.registry.work.soon(self._parse_on)
+        else:
+            self.flow.release()
+
+    def _parse(self, data: bytes, end: float) -> bytes:
+        """Parse slice by slice until a time of the monotonic clock; returns the bytes that are left."""
+        at = 0
+        while at < len(data) and not self.connection.discards_input:
+            piece = data[at : at + _SLICE_BYTES]
+            at += len(piece)
+            if again := self._feed(piece):
+                data, at = again + data[at:], 0
+            if time.perf_counter() >= end:
+                return data[at:]
+        return b""
 
     def _feed(self, data: bytes) -> bytes:
         """Parse some bytes; returns those that have to be parsed again."""

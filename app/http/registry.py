@@ -10,6 +10,7 @@ from typing import Protocol
 
 from starlette.types import Scope
 
+from fenestra.app.engine.loop_work import LoopWork
 from fenestra.app.errors import log
 from fenestra.app.http.deadlines import Phase, PhaseTimer
 from fenestra.app.observability.metrics import Metrics
@@ -43,14 +44,22 @@ class RegisteredConnection(Protocol):
 class ConnectionRegistry:
     """Keeps the list of connections. Lives on one event loop, whose clock all times are taken from."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, overloaded: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        overloaded: Callable[[], bool] = lambda: False,
+        work: LoopWork | None = None,
+    ) -> None:
         """Create an empty registry.
 
         Args:
             settings: of the service.
             metrics: counts what is refused.
             overloaded: whether the next request to the model would be refused; called often.
+            work: gives connections their turns when they have much to parse.
         """
+        self.work = work or LoopWork()
         self.settings = settings
         self.metrics = metrics
         self.overloaded = overloaded

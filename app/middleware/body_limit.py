@@ -2,6 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fenestra.app.engine.memory import SMALL_BYTES, MemoryBudget
 from fenestra.app.errors import Problem
 from fenestra.app.observability.metrics import Metrics
 
@@ -17,10 +18,11 @@ class BodyLimitMiddleware:
     same response, and a route that never reads its body has checked the headers first.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, metrics: Metrics, memory: MemoryBudget) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._metrics = metrics
+        self._memory = memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI defines it."""
@@ -28,23 +30,43 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         content_length = _content_length(scope)
-        read = 0
+        read = taken = 0
 
         async def receive_within_limit() -> Message:
-            nonlocal read
+            nonlocal read, taken
             if content_length is not None and content_length > self._max_bytes:
                 raise self._too_large()
+            if content_length is not None and content_length > SMALL_BYTES and not taken:
+                self._check_memory(content_length)
             message = await receive()
             if message["type"] != "http.request":
                 return message
             read += len(message.get("body", b""))
             if read > self._max_bytes:
                 raise self._too_large()
+            if read > SMALL_BYTES:
+                self._check_memory(read - taken)
+                self._memory.take(read - taken)
+                taken = read
             if content_length is not None and not message.get("more_body", False) and read != content_length:
                 raise Problem("bad_json", "the body is not as long as its Content-Length says")
             return message
 
-        await self._app(scope, receive_within_limit, send)
+        try:
+            await self._app(scope, receive_within_limit, send)
+        finally:
+            self._memory.give(taken)
+
+    def _check_memory(self, size: int) -> None:
+        """Refuse a large body when those of all clients together take too much.
+
+        Raises:
+            Problem: ``overloaded``.
+        """
+        if not self._memory.fits(size):
+            self._metrics.refused("overloaded")
+            message = "too many large requests at once; try again in a moment"
+            raise Problem("overloaded", message, headers={"Connection": "close"})
 
     def _too_large(self) -> Problem:
         self._metrics.refused("too_large")

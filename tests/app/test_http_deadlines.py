@@ -7,10 +7,10 @@ import threading
 import time
 
 import pytest
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from fenestra.app.http.connection import Connection
+from fenestra.app.http.read_flow import ReadFlow
 from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
@@ -144,7 +144,7 @@ def test_time_in_which_the_service_does_not_read_does_not_count_against_the_clie
     async def run():
         ours, theirs = socket.socketpair()
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
-        flow = FlowControl(transport)
+        flow = ReadFlow(transport)
         registry = ConnectionRegistry(Settings(body_seconds=8), Metrics())
         connection = Connection(transport, flow, registry=registry, server_state=ServerState(), start=print)
         connection.begin_head()

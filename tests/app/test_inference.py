@@ -76,7 +76,11 @@ async def until(condition):
 
 
 def ask(inference, tagger, *items, gone=lambda: False, wait_for_room=False):
-    return asyncio.create_task(inference.run(tagger, items, render, gone, wait_for_room=wait_for_room))
+    async def after_room():
+        await inference.room()
+        return await inference.run_after_room(tagger, items, render, gone)
+
+    return asyncio.create_task(after_room() if wait_for_room else inference.run(tagger, items, render, gone))
 
 
 def test_requests_that_wait_form_a_batch_and_none_waits_for_a_batch_to_fill(scene, tagger):

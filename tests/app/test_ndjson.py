@@ -7,30 +7,31 @@ import logging
 
 import pytest
 
-from fenestra.app.api.ndjson import split_lines
+from fenestra.app.api.ndjson import LineSplitter
 from tests.app.live import TAG, Gate, LiveServer, wait_for
 
 
-async def collect(chunks, max_bytes=100):
-    async def source():
-        for chunk in chunks:
-            yield chunk
-
-    return [found async for found in split_lines(source(), max_bytes)]
+def collect(chunks, max_bytes=100):
+    splitter, found = LineSplitter(max_bytes), []
+    for chunk in chunks:
+        splitter.feed(chunk)
+        while splitter.unread:
+            found += splitter.take()
+    return found + splitter.end()
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
 def test_lines_do_not_depend_on_how_the_body_is_split(cut):
     body = b'{"a":1}\n\n{"b":2}\r\nlast'
     chunks = [body[at : at + cut] for at in range(0, len(body), cut)]
-    assert asyncio.run(collect(chunks)) == [(1, b'{"a":1}'), (2, b""), (3, b'{"b":2}\r'), (4, b"last")]
+    assert collect(chunks) == [(1, b'{"a":1}'), (3, b'{"b":2}\r'), (4, b"last")]
 
 
 @pytest.mark.parametrize("cut", [1, 3, 7, 100])
 def test_a_line_that_is_too_long_is_reported_once_and_the_rest_is_read(cut):
     body = b"0123456789\n" + b"x" * 50 + b"\nshort\n" + b"y" * 11
     chunks = [body[at : at + cut] for at in range(0, len(body), cut)]
-    assert asyncio.run(collect(chunks, max_bytes=10)) == [(1, b"0123456789"), (2, None), (3, b"short"), (4, None)]
+    assert collect(chunks, max_bytes=10) == [(1, b"0123456789"), (2, None), (3, b"short"), (4, None)]
 
 
 def stream(client, body, **headers):

@@ -1,0 +1,44 @@
+"""Bounds the memory that bodies and responses take while clients send and read them.
+
+What waits for the model is bounded by the queue. What is still being received, and what is answered and not read yet,
+is counted here in bytes, for all connections together.
+"""
+
+from collections.abc import Callable
+
+SMALL_BYTES = 64 * 1024
+"""Bodies up to this size always find room: small requests go on while large ones are refused."""
+
+
+class MemoryBudget:
+    """Counts bytes. Lives on the event loop."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.used = 0
+        """Bytes that are taken."""
+        self.freed: Callable[[], None] = _nothing
+        """Called when bytes are freed."""
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing large may be taken."""
+        return self.used >= self._limit
+
+    def fits(self, size: int) -> bool:
+        """Whether there is room for so many more bytes."""
+        return self.used + size <= self._limit
+
+    def take(self, size: int) -> None:
+        """Count bytes that are there already."""
+        self.used += size
+
+    def give(self, size: int) -> None:
+        """Count bytes that are freed."""
+        self.used -= size
+        if size:
+            self.freed()
+
+
+def _nothing() -> None:
+    """Nobody waits for memory yet."""

@@ -6,6 +6,7 @@ Responding goes on beside reading: requests that are read before an earlier one 
 
 import asyncio
 import fcntl
+import sys
 import termios
 from collections.abc import Callable
 
@@ -13,13 +14,16 @@ from uvicorn.server import ServerState
 
 from fenestra.app.errors import STATUS, log
 from fenestra.app.http.deadlines import Phase, PhaseTimer, WriteTimer
-from fenestra.app.http.exchange import Exchange, ResponseTransport
+from fenestra.app.http.exchange import CONTINUE, Exchange, ResponseTransport
 from fenestra.app.http.pipeline import Pipeline
 from fenestra.app.http.raw_responses import render_response
 from fenestra.app.http.read_flow import ReadFlow
 from fenestra.app.http.refusals import Refusal, bad_request
 from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.middleware.request_id import new_id
+
+_PROBE_SECONDS = 0.5
+"""How long a client that has ended its sending waits until it is asked whether it still reads, and between two times."""
 
 
 class Connection:
@@ -58,6 +62,7 @@ class Connection:
         """Whether everything that still arrives is dropped unread."""
         self._disconnected = False
         self._input_ended = False  # the client will send nothing more
+        self._next_probe = 0.0  # when to find out whether it still reads
         self._final_response = b""  # of a refusal, to be sent when all requests before it are answered
         self.response_transport = ResponseTransport(transport, close=self.linger)
         registry.add(self)
@@ -91,10 +96,10 @@ class Connection:
             self._registry.mark_idle(self)
 
     def end_input(self) -> bool:
-        """Note that the client will send nothing more.
+        """Note that the client will send nothing more. What it has sent is answered: it may still read.
 
         Returns:
-            Whether the connection stays open: the refusal of a request that was cut off can still be read.
+            Whether the connection stays open for a response that is due.
         """
         self._input_ended = True
         if self.timer.phase is Phase.HEAD and not self.discards_input:
@@ -102,11 +107,13 @@ class Connection:
             return True
         if self.timer.phase is Phase.BODY and not self.discards_input:
             return self.fail_body(bad_request("the request ends within its body"))
-        current = self._pipeline.current
-        if self._final_response or (current is not None and current.fault is not None):
+        if self._final_response:
             return True
-        self._disconnect()
-        return False
+        if self._pipeline.newest is None:
+            return False
+        self._pipeline.newest.end_connection()
+        self._next_probe = self._now() + _PROBE_SECONDS
+        return True
 
     # ── responding ──
 
@@ -140,6 +147,8 @@ class Connection:
             self._start(exchange)
         elif self._final_response:
             self._send_last(self._final_response)
+        elif self._input_ended:
+            self.linger()
         elif self.timer.phase is not Phase.BODY:
             if self.timer.phase is Phase.IDLE:
                 self.timer.enter(Phase.IDLE, self._now())
@@ -237,22 +246,28 @@ class Connection:
 
     def has_unread_input(self) -> bool:
         """Whether bytes have arrived that the event loop has not read yet."""
+        return self._kernel_bytes(termios.FIONREAD) > 0
+
+    def _kernel_bytes(self, queue: int) -> int:
+        """The bytes in the kernel that are not read yet (``FIONREAD``), or not received yet (``TIOCOUTQ``)."""
         try:
             descriptor = self._transport.get_extra_info("socket").fileno()
-            unread = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+            return int.from_bytes(fcntl.ioctl(descriptor, queue, bytes(4)), sys.byteorder)
         except OSError:
-            return False
-        return unread != bytes(4)
+            return 0
 
     def check_deadlines(self, now: float) -> None:
         """Close the connection if its client is slower than allowed."""
         unsent = self._transport.get_write_buffer_size()
-        if self._write_timer.expired(unsent, now):
+        in_all = unsent and unsent + self._kernel_bytes(termios.TIOCOUTQ)
+        if self._write_timer.expired(in_all, now):
             self._registry.metrics.refused("slow_client")
             log.info("closed a connection whose client does not read")
             self._transport.abort()
         if unsent:
             return
+        if self._input_ended:
+            self._probe(now)
         waits = self.timer.phase is Phase.BODY and self._flow.read_paused
         if waits or self._flow.held:  # it is the service that does not read
             self.timer.since = now
@@ -262,6 +277,18 @@ class Connection:
             self._transport.abort()
         elif not self.discards_input and not self.has_unread_input():
             self._time_out()
+
+    def _probe(self, now: float) -> None:
+        """Find out whether a client that will send nothing more still reads: if not, its system resets the connection.
+
+        The end of its sending looks the same in both cases. An interim response is skipped by every client that reads.
+        """
+        current = self._pipeline.current
+        if current is None or current.response_started or current.scope["http_version"] == "1.0":
+            return
+        if now >= self._next_probe:
+            self._transport.write(CONTINUE)
+            self._next_probe = now + _PROBE_SECONDS
 
     def _time_out(self) -> None:
         """End a request that takes too long, or an idle connection."""

@@ -65,7 +65,11 @@ class PhaseTimer:
 
 
 class WriteTimer:
-    """Notices that a client does not read: the bytes that wait to be sent stay the same."""
+    """Notices that a client does not read: the bytes that wait to be sent stay the same.
+
+    A client that reads slowly empties the buffers of two kernels first, in steps of megabytes. So ``size`` has to
+    include what this machine's kernel holds, where every packet that the client's kernel takes is seen.
+    """
 
     __slots__ = ("_limit", "_since", "_size")
 

@@ -8,6 +8,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from fenestra.app.errors import Problem, log
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""The interim response."""
+
 
 class Exchange(RequestResponseCycle):
     """One request and its response. An error in the body is raised where the body is read."""
@@ -38,7 +41,7 @@ class Exchange(RequestResponseCycle):
             Problem: the rest of the body will not come, or is malformed.
         """
         if self.waiting_for_100_continue and not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.transport.write(CONTINUE)
             self.waiting_for_100_continue = False
         if not (self.disconnected or self.response_complete or self.fault):
             if self.more_body or not self.following:  # the latter to notice when the client disconnects

@@ -1,4 +1,9 @@
-"""Builds the application: ``uvicorn --factory fenestra.app.main:create_app``."""
+"""Builds the application. ``fenestra serve`` runs it (:mod:`fenestra.app.server`), and no other server does alone.
+
+Deadlines, limits of connections and the shutdown are the server's part (:mod:`fenestra.app.http`). So the factory
+without arguments, as ``uvicorn --factory fenestra.app.main:create_app`` calls it, makes an application that refuses to
+start: a service without them would look the same until it is attacked.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,14 +22,21 @@ from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability.traces import open_tracer
 from fenestra.app.pages import routes as pages
 from fenestra.app.settings import Settings
+from fenestra.model.errors import InputError
 from fenestra.model.version import version
+
+_OTHER_SERVER = (
+    "this server has no deadlines and no limits for connections; run `fenestra serve` instead, once for each process"
+)
 
 
 def create_app(settings: Settings | None = None, *, tagger: TagsText | None = None) -> FastAPI:
     """Build the application. No file is read and no model is loaded until the lifespan starts.
 
     Args:
-        settings: from the environment when omitted.
+        settings: from the environment when omitted; then the application only starts in the server of
+            ``fenestra serve``. Whoever passes them, as a program that mounts the application in another, has to bring
+            deadlines and limits of connections.
         tagger: tests pass a stub. When omitted, the lifespan loads the models that the settings name, and a bad folder
             stops the start.
 
@@ -32,9 +44,12 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
         InputError: the environment holds a setting that is unknown or out of range.
     """
     service = Service(settings or Settings.read(), tagger)
+    service.limits_connections = settings is not None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if not service.limits_connections:
+            raise InputError(_OTHER_SERVER)
         async with service.running():
             yield
 

@@ -32,6 +32,8 @@ _POLL_SECONDS = 0.05
 _IDLE_SECONDS = 0.5
 """How long a connection must have been idle before a stop closes it without a last response."""
 _OTHER_DESCRIPTORS = 64  # file descriptors for all that is not a connection
+_LEAST_CONNECTIONS = 16
+_IGNORED = signal.SIGUSR1, signal.SIGUSR2  # their default is to end the process
 
 
 class Server(uvicorn.Server):
@@ -46,6 +48,12 @@ class Server(uvicorn.Server):
         """Begin the shutdown at the first signal, and cut it short at the second."""
         self.force_exit = self.should_exit
         super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and from then on reload the models at SIGHUP."""
+        await super().startup(sockets)
+        if self.started and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._service.reload_all)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Shut down in four steps.
@@ -100,9 +108,10 @@ def serve(settings: Settings) -> int:
         KeyboardInterrupt: after SIGINT.
     """
     _check(settings)
-    logs.configure(settings)
-    with bind(settings.host, settings.port) as listener, _exit_on_sigterm():
+    lines = logs.configure(settings)
+    with bind(settings.host, settings.port) as listener, _signals():
         app = create_app(settings)
+        lines.on_drop = app.state.service.metrics.log_line_dropped
         server = new_server(app, settings)
         log.info("%s answers as soon as the start is complete", _url_of(listener))
         with suppress(SystemExit):  # after SIGTERM, and when the start failed
@@ -119,6 +128,7 @@ def _check(settings: Settings) -> None:
     Raises:
         InputError: naming the setting.
     """
+    check_descriptors(settings)
     try:
         resolve_device(settings.device)
     except InputError as error:
@@ -134,8 +144,8 @@ def new_server(app: FastAPI, settings: Settings) -> Server:
     """Build the server for an application of :func:`fenestra.app.main.create_app`."""
     service: Service = app.state.service
     registry = ConnectionRegistry(settings, service.metrics, lambda: service.overloaded, service.work)
-    descriptors = _raise_descriptor_limit(settings.max_connections + _OTHER_DESCRIPTORS)
-    registry.max_connections = min(registry.max_connections, descriptors - _OTHER_DESCRIPTORS)
+    service.limits_connections = True
+    registry.max_connections = check_descriptors(settings)
     config = uvicorn.Config(
         app,
         http=protocol_for(registry),
@@ -149,13 +159,27 @@ def new_server(app: FastAPI, settings: Settings) -> Server:
     return Server(config, registry, service)
 
 
-def _raise_descriptor_limit(wanted: int) -> int:
-    """Raise the limit on open files as far as needed and allowed; returns the new limit, ``wanted`` at most."""
+def check_descriptors(settings: Settings) -> int:
+    """Raise the limit on open files as far as needed and allowed.
+
+    Returns:
+        How many connections may be open, ``settings.max_connections`` at most.
+
+    Raises:
+        InputError: the limit is too low to serve at all; names it, and what is needed.
+    """
+    wanted = settings.max_connections + _OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return wanted if soft == resource.RLIM_INFINITY else soft
+    least = min(wanted, _LEAST_CONNECTIONS + _OTHER_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < least:
+        raise InputError(
+            f"the limit on open files is {soft} (ulimit -n): at least {least} are needed, "
+            f"and {wanted} for FENESTRA_MAX_CONNECTIONS={settings.max_connections}"
+        )
+    return settings.max_connections if soft == resource.RLIM_INFINITY else min(wanted, soft) - _OTHER_DESCRIPTORS
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -183,8 +207,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the process with code 0 before the server handles it, and again when the server is done."""
+def _signals() -> Iterator[None]:
+    """Handle signals while the server does not: SIGTERM ends the process with code 0, those that ask for nothing do not.
+
+    SIGHUP asks for models that are not loaded yet before the start, and for nothing after the end.
+    """
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(0)
@@ -192,11 +219,13 @@ def _exit_on_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    handlers = {signal.SIGTERM: end, **dict.fromkeys((signal.SIGHUP, *_IGNORED), signal.SIG_IGN)}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _url_of(listener: socket.socket) -> str:

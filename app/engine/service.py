@@ -44,6 +44,10 @@ class Service:
         """The exit code that belongs to the failure."""
         self.stopping = asyncio.Event()
         """Set when a shutdown has begun: requests are still answered, but ``/readyz`` fails."""
+        self.limits_connections = False
+        """Whether the server that runs the application limits connections, and has deadlines for them."""
+        self._reloading: asyncio.Task[None] | None = None
+        self._reload_again = False
         self.stuck = False
         """Whether the model has stopped responding."""
 
@@ -78,6 +82,20 @@ class Service:
         self.metrics.draining(True)
         log.info("stopping: not ready from now on")
 
+    def reload_all(self) -> None:
+        """Begin to reload all models, as SIGHUP asks for; if that is under way, do it once more afterwards."""
+        self._reload_again = True
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload_all())
+
+    async def _reload_all(self) -> None:
+        while self._reload_again:
+            self._reload_again = False
+            log.info("SIGHUP: all models are loaded again")
+            for model in self.models:
+                with suppress(Problem):  # logged and counted; the model before serves on
+                    await self.models.reload(model.name)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Load the models, serve, and stop.
@@ -101,6 +119,8 @@ class Service:
         try:
             yield
         finally:
+            if self._reloading is not None:
+                tasks.append(self._reloading)
             for task in tasks:
                 task.cancel()
             with suppress(asyncio.CancelledError):

@@ -7,12 +7,17 @@ quote its input.
 
 import json
 import logging
+import os
+import select
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
+from select import PIPE_BUF
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic_core import to_json
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -27,19 +32,22 @@ _SERVER = "uvicorn.error"  # uvicorn's logger for everything but access; Fenestr
 _OWN_LOGGERS = "uvicorn", _SERVER, "fenestra"
 
 
-def configure(settings: Settings) -> None:
+def configure(settings: Settings) -> "Lines":
     """Configure all loggers of the process. Call it before the server starts.
+
+    Returns:
+        What writes the lines.
 
     uvicorn must not configure them again: ``uvicorn.Config(log_config=None, access_log=False)``.
     """
     log_format = settings.log_format
     if log_format == "auto":
-        log_format = "text" if sys.stderr.isatty() else "json"
-    handler = _Handler(sys.stderr)
+        log_format = "text" if sys.stderr is not None and sys.stderr.isatty() else "json"
+    handler = Lines(sys.stderr)
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     handler.addFilter(_drop_user_text)
     root = logging.getLogger()
-    for before in [before for before in root.handlers if isinstance(before, _Handler)]:
+    for before in [before for before in root.handlers if isinstance(before, Lines)]:
         root.removeHandler(before)
     root.addHandler(handler)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -51,10 +59,68 @@ def configure(settings: Settings) -> None:
     sys.unraisablehook = _on_unraisable
     # These fields are not logged, and each costs time on every line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    return handler
 
 
-class _Handler(logging.StreamHandler[Any]):
-    """Recognised by its class, so that a second call of ``configure`` replaces the first."""
+class Lines(logging.Handler):
+    """Writes lines to a stream, and never waits for its reader: a line that does not fit is dropped and counted.
+
+    Standard error may be a pipe whose reader has stopped, and a blocked write would stop the event loop. ``poll`` tells
+    whether a pipe, a socket or a terminal takes ``PIPE_BUF`` bytes; so lines are written in pieces of that size.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        """Write to the descriptor of a stream; to the stream itself, if it has none; to nothing, if it is None."""
+        super().__init__()
+        self._stream = stream
+        self._descriptor: int | None = None
+        with suppress(AttributeError, OSError, ValueError):  # no stream, or one in memory
+            self._descriptor = stream.fileno()  # type: ignore[union-attr]
+        self._torn = False  # whether the last line was written in part
+        self._untold = 0  # dropped lines that no line of the log tells of
+        self.on_drop: Callable[[], None] = lambda: None
+        """Called for each line that is dropped."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or drop it."""
+        line = self.format(record)
+        if self._descriptor is None:
+            if self._stream is not None:
+                self._stream.write(line + "\n")
+            return
+        if self._untold and self._write(self.format(_note_of_drops(self._untold))):
+            self._untold = 0
+        if not self._write(line):
+            self._untold += 1
+            self.on_drop()
+
+    def _write(self, line: str) -> bool:
+        """Write a line as far as it fits now; returns whether it did."""
+        raw = f"{line}\n".encode("utf-8", "backslashreplace")
+        if self._torn:
+            raw = b"\n" + raw
+        while raw:
+            try:
+                written = os.write(self._descriptor, raw[:PIPE_BUF]) if _takes(self._descriptor) else 0  # type: ignore[arg-type]
+            except OSError:  # nobody will ever read it, or the disk is full
+                written = 0
+            if not written:
+                break
+            raw = raw[written:]
+            self._torn = bool(raw)
+        return not raw
+
+
+def _takes(descriptor: int | None) -> bool:
+    """Whether a write of ``PIPE_BUF`` bytes would not wait."""
+    ready = select.poll()
+    ready.register(descriptor, select.POLLOUT)  # type: ignore[arg-type]
+    return bool(ready.poll(0))
+
+
+def _note_of_drops(count: int) -> logging.LogRecord:
+    """The line that tells of dropped lines."""
+    return logging.LogRecord(_SERVER, logging.WARNING, "", 0, "%d lines of the log were dropped", (count,), None)
 
 
 class _Json(JsonFormatter):

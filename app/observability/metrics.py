@@ -67,6 +67,7 @@ class Metrics:
         self._refused = {reason: refused.labels(reason) for reason in REFUSALS}
         self._cancelled = self._counter("cancelled", "Requests whose client hung up before the answer")
         self._connections = self._gauge("open_connections", "Connections that are open")
+        self._log_dropped = self._counter("log_lines_dropped", "Lines of the log that nobody read in time")
         self._draining = self._gauge("draining", "1 while the service is stopping, else 0")
 
     def _make_queue_metrics(self) -> None:
@@ -112,6 +113,10 @@ class Metrics:
     def cancelled(self) -> None:
         """Count a request whose client disconnected."""
         self._cancelled.inc()
+
+    def log_line_dropped(self) -> None:
+        """Count a line of the log that could not be written."""
+        self._log_dropped.inc()
 
     def waited(self, seconds: float) -> None:
         """Record how long a request waited for the model."""

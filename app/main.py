@@ -17,6 +17,9 @@ from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.service import Service
 from fenestra.app.middleware.admission import AdmissionMiddleware
 from fenestra.app.middleware.body_limit import BodyLimitMiddleware
+from fenestra.app.middleware.compression import CompressionMiddleware
+from fenestra.app.middleware.cors import CrossOriginMiddleware
+from fenestra.app.middleware.decompression import DecompressionMiddleware
 from fenestra.app.middleware.observe import ObserveMiddleware
 from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability.traces import open_tracer
@@ -59,6 +62,7 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
         version=version(),
         lifespan=lifespan,
         description=_limits(service.settings),
+        generate_unique_id_function=lambda route: route.name,  # the operation ids of the document are names
         openapi_url=None,  # app.pages serves the document and a page of it: FastAPI's own page
         docs_url=None,  # loads its scripts from a third party
         redoc_url=None,
@@ -74,16 +78,20 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
 
 def _add_middleware(app: FastAPI, service: Service) -> None:
     """Add the middleware, from the innermost to the outermost."""
-    app.add_middleware(
-        BodyLimitMiddleware,
-        max_bytes=service.settings.max_body_bytes,
-        metrics=service.metrics,
-        memory=service.memory,
-    )
-    app.add_middleware(AdmissionMiddleware, settings=service.settings, metrics=service.metrics)
+    settings, metrics = service.settings, service.metrics
+    max_bytes = settings.max_body_bytes
+    app.add_middleware(BodyLimitMiddleware, max_bytes=max_bytes, metrics=metrics, memory=service.memory)
+    app.add_middleware(DecompressionMiddleware, max_bytes=max_bytes, metrics=metrics, work=service.work)
+    if settings.gzip_min_bytes:
+        app.add_middleware(CompressionMiddleware, min_bytes=settings.gzip_min_bytes)
+    app.add_middleware(AdmissionMiddleware, settings=settings, metrics=metrics)
+    if settings.allowed_origins:
+        app.add_middleware(CrossOriginMiddleware, origins=settings.allowed_origins)
     own_routes = (*routes.router.routes, *pages.router.routes)
     templates = [route.path for route in own_routes if isinstance(route, Route)]
-    app.add_middleware(ObserveMiddleware, metrics=service.metrics, routes=templates, tracer=open_tracer())
+    app.add_middleware(
+        ObserveMiddleware, metrics=metrics, routes=templates, tracer=open_tracer(settings.trusted_tracers)
+    )
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(problems.StartFailureMiddleware)
 

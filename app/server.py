@@ -208,9 +208,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Handle signals while the server does not: SIGTERM ends the process with code 0, those that ask for nothing do not.
+    """Handle signals while the server does not: SIGTERM ends the process with code 0, others are ignored.
 
-    SIGHUP asks for models that are not loaded yet before the start, and for nothing after the end.
+    SIGHUP is, too: before the start no model is loaded that could be loaded again.
     """
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -219,8 +219,8 @@ def _signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handlers = {signal.SIGTERM: end, **dict.fromkeys((signal.SIGHUP, *_IGNORED), signal.SIG_IGN)}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, *_IGNORED)}
+    before[signal.SIGTERM] = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:

@@ -31,6 +31,11 @@ _OTHER_VARIABLES = frozenset({"FENESTRA_CACHE", "FENESTRA_TARGET"})  # of the tr
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Origin = Annotated[
+    str,
+    AfterValidator(str.lower),
+    Field(pattern=r"^https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$"),
+]
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]{1,253})$"), AfterValidator(str.lower)]
 
 
@@ -162,6 +167,9 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split)] = ()
     """Names that the ``Host`` and ``Origin`` headers may have, separated by commas; an IP address is always allowed as
     ``Host``. If unset: ``localhost`` alone when listening on a loopback address, else every name."""
+    allowed_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Origins of other hosts whose pages may use the service from a browser (CORS), as ``https://app.example``,
+    separated by commas. If unset, none."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)] = ()
     """Addresses or networks of proxies whose ``X-Forwarded-For`` header is used, separated by commas. If unset, the
     header is ignored."""
@@ -185,6 +193,8 @@ class Settings(BaseSettings):
     max_buffered_mb: PositiveInt = 64
     """Most memory for bodies that are being read and for responses that are being sent, all together, in MB. Beyond it,
     bodies of more than 64 kB and requests of more than one batch are refused with 503, until clients have read."""
+    gzip_min_bytes: Annotated[int, Field(ge=0)] = 4096
+    """Smallest response that is compressed for clients that accept gzip; 0 never compresses."""
     # ── slow and idle clients ──
     max_connections: PositiveInt = 1000
     """Most open connections. Beyond it, the one that has been idle longest is closed for a new one."""
@@ -205,11 +215,14 @@ class Settings(BaseSettings):
     """How long a shutdown still serves requests while ``/readyz`` is 503, in seconds, so that load balancers notice."""
     grace_seconds: Seconds = 10.0
     """How long a shutdown then waits for requests in progress, in seconds."""
-    # ── logs ──
+    # ── logs and traces ──
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
     """Lowest severity that is logged. ``info`` has one line for each request."""
     log_format: Literal["auto", "json", "text"] = "auto"
     """One JSON object a line, or text for people. ``auto`` is text on a terminal, else JSON."""
+    trusted_tracers: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Addresses or networks of clients whose ``traceparent`` header counts, separated by commas: their requests join
+    the client's trace, sampled if the client says so. If unset, it is ignored, and the sampler alone decides."""
 
     @model_validator(mode="before")
     @classmethod

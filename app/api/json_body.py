@@ -36,6 +36,9 @@ class Bounds(NamedTuple):
         return cls(settings.max_tokens + 2 * settings.max_texts + 1000, max(10_000, 2 * settings.max_texts))
 
 
+DEFAULT_BOUNDS = Bounds(1_000_000)
+
+
 async def read_body(request: Request) -> bytes:
     """Read the body, of the media type that is parsed here.
 
@@ -56,7 +59,7 @@ def check_headers(headers: Headers, expected: str = "application/json") -> None:
         raise Problem("unsupported_media_type", "send the body as it is, or with Content-Encoding: gzip")
 
 
-def parse(raw: bytes, bounds: Bounds = Bounds(1_000_000)) -> object:
+def parse(raw: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> object:
     """Parse UTF-8 JSON strictly.
 
     >>> parse(b'{"text": "Ada"}')

@@ -28,14 +28,6 @@ _SLICE_LINES = 500  # that are looked at in one turn
 _STOPPING = "the service is stopping; send this line and those after it again"
 
 
-class _CutOff(Exception):
-    """The service ends a stream in the middle, for a reason that its last line tells."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
 class _Pending(NamedTuple):
     """A line in progress."""
 
@@ -96,8 +88,8 @@ class NdjsonResponse(Response):
                 self._make_room(splitter)
             for number, line in splitter.end():
                 await self._begin(scope, number, line)
-        except _CutOff as end:
-            self._add(splitter.number, 0, _failed(end.problem))
+        except Problem as problem:  # it ends the stream; the last line tells why
+            self._add(splitter.number, 0, _failed(problem))
         finally:
             self._pending.put_nowait(None)
 
@@ -149,8 +141,8 @@ class NdjsonResponse(Response):
             raise
         except Exception as error:
             unexpected(error, request_id(scope))
-            problem = Problem("internal", "something went wrong with this line")
-            return _error_line(problem, pending.number, request_id(scope))
+            internal = Problem("internal", "something went wrong with this line")
+            return _error_line(internal, pending.number, request_id(scope))
 
     def _forget(self, pending: _Pending) -> None:
         """Make room for a further line: the answer to this one is sent."""
@@ -176,11 +168,11 @@ class NdjsonResponse(Response):
         """Count a line that is still arriving.
 
         Raises:
-            _CutOff: there is no memory for more of it.
+            Problem: ``overloaded``: there is no memory for more of it.
         """
         grown = splitter.size - self._partial
         if grown > 0 and splitter.size > SMALL_BYTES and not self._service.memory.fits(grown):
-            raise _CutOff(Problem("overloaded", "too many long lines; send this line and those after it again later"))
+            raise Problem("overloaded", "too many long lines; send this line and those after it again later")
         self._hold(grown)
         self._partial = splitter.size
 
@@ -189,7 +181,7 @@ class NdjsonResponse(Response):
 
         Raises:
             ClientDisconnect: the client has disconnected.
-            _CutOff: the service stops.
+            Problem: ``not_ready``: the service stops; or what is wrong with the body.
         """
         stopping = asyncio.create_task(self._service.stopping.wait())
         try:
@@ -201,7 +193,7 @@ class NdjsonResponse(Response):
                 done, _ = await asyncio.wait({message, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if message not in done:
                     message.cancel()
-                    raise _CutOff(Problem("not_ready", _STOPPING))
+                    raise Problem("not_ready", _STOPPING)
                 if message.result()["type"] == "http.disconnect":
                     raise ClientDisconnect
                 yield message.result().get("body", b"")

@@ -16,6 +16,8 @@ from fenestra.app.api.schemas import (
     ExplainRequest,
     ExplainResponse,
     Health,
+    LineError,
+    LineResponse,
     ModelInfo,
     ModelsResponse,
     ReloadResponse,
@@ -35,6 +37,8 @@ STREAM_EXAMPLE = (
     '{"line":1,"model":{"name":"english","version":"847409028300"},"results":[{"entities":[]}]}\n'
     '{"line":2,"error":{"code":"bad_json","message":"the body is not valid JSON …","request_id":"5f0c"}}\n'
 )
+
+_LINE = {"oneOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (LineResponse, LineError)]}
 
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -81,7 +85,11 @@ async def explain(request: Request) -> Response:
     tags=["tagging"],
     response_class=Response,
     responses={
-        200: {"description": "A line for each line, in order", "content": {NDJSON: {"example": STREAM_EXAMPLE}}},
+        200: {
+            "description": "A line for each line, in order; the schema is that of one line",
+            "model": LineResponse | LineError,
+            "content": {NDJSON: {"schema": _LINE, "example": STREAM_EXAMPLE}},
+        },
         **_refusals(401, 415, 429, 503),
     },
     openapi_extra=_body(TagRequest, NDJSON),

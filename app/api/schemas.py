@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from fenestra.app.api.offsets import Unit
 from fenestra.app.errors import STATUS, Problem
@@ -21,7 +31,13 @@ MAX_ALTERNATIVES = 20
 """Most runner-up tags and labels that a request may ask for."""
 
 Word = Annotated[str, Field(min_length=1)]
+Whole = Annotated[int, BeforeValidator(lambda value: int(value) if _is_whole(value) else value)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a value is a whole number that is written as 3.0: to JSON Schema, that is an integer."""
+    return isinstance(value, float) and value.is_integer()
 
 
 def _one_or_many(value: object) -> str:
@@ -41,9 +57,14 @@ Words = Annotated[list[Word], Field(fail_fast=True)]
 Sentences = Annotated[list[Words], Field(fail_fast=True)]
 Labels = Annotated[list[str], Field(max_length=MAX_LABELS, fail_fast=True)]
 Text = Annotated[Annotated[str, Tag("one")] | Annotated[Texts, Tag("many")], Discriminator(_one_or_many)]
-Tokens = Annotated[Annotated[Words, Tag("one")] | Annotated[Sentences, Tag("many")], Discriminator(_flat_or_nested)]
+_WORDS_SCHEMA = {"type": "array", "items": {"type": "string", "minLength": 1}}
+Tokens = Annotated[
+    Annotated[Words, Tag("one")] | Annotated[Sentences, Tag("many")],
+    Discriminator(_flat_or_nested),
+    WithJsonSchema({"anyOf": [_WORDS_SCHEMA, {"type": "array", "items": _WORDS_SCHEMA}]}),  # an empty list is both
+]
 # A field that is null counts as one that is not there.
-_ONE_INPUT = [
+_ONE_INPUT: list[Any] = [
     {"required": ["text"], "properties": {"text": {"type": ["string", "array"]}, "tokens": {"type": "null"}}},
     {"required": ["tokens"], "properties": {"tokens": {"type": "array"}, "text": {"type": "null"}}},
 ]
@@ -81,6 +102,8 @@ class TagRequest(_Request):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": _ONE_INPUT,
+            "if": {"properties": {"alternatives": {"minimum": 1}}, "required": ["alternatives"]},
+            "then": {"properties": {"details": {"const": True}}, "required": ["details"]},
             "examples": [
                 {"text": "Ada Lovelace met Charles Babbage in London."},
                 {"text": ["Siemens is based in Munich.", "Paris"], "labels": ["LOC"], "min_score": 0.5},
@@ -99,7 +122,7 @@ class TagRequest(_Request):
     """Drop entities with a lower score."""
     details: bool = False
     """Also return every token with its tag and score."""
-    alternatives: Annotated[int, Field(ge=0, le=MAX_ALTERNATIVES)] = 0
+    alternatives: Annotated[Whole, Field(ge=0, le=MAX_ALTERNATIVES)] = 0
     """With `details`: also the runner-up tags of each token and labels of each entity, at most so many."""
     offsets: Unit = "codepoint"
     """Unit of ``start`` and ``end``. With ``tokens``, they are token indices whatever is said here."""
@@ -144,7 +167,7 @@ class ExplainRequest(_Request):
     """Raw text."""
     tokens: Words | None = None
     """A sentence that is words already."""
-    token: Annotated[int, Field(ge=0)]
+    token: Annotated[Whole, Field(ge=0)]
     """Which token, counted from 0 as in the `tokens` of `POST /tag` with `details`."""
     offsets: Unit = "codepoint"
     """Unit of ``start`` and ``end``. With ``tokens``, they are token indices whatever is said here."""
@@ -269,6 +292,13 @@ class ExplainResponse(Answer):
     """One for each place of the window, from left to right."""
 
 
+class LineResponse(TagResponse):
+    """The answer to one line of a stream."""
+
+    line: int
+    """The number of the line that is answered, counted from 1."""
+
+
 class ReloadResponse(ModelName):
     """What is served from now on."""
 
@@ -314,6 +344,13 @@ class ErrorResponse(Answer):
 
     error: ErrorBody
     """What went wrong."""
+
+
+class LineError(ErrorResponse):
+    """What is wrong with one line of a stream."""
+
+    line: int
+    """The number of the line, counted from 1."""
 
 
 def _check_fields(value: object, known: Mapping[str, object]) -> None:

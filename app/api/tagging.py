@@ -15,10 +15,10 @@ from fenestra.app.engine.jobs import Item, TagsText, Works
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem
 from fenestra.app.observability.traces import trace_of
+from fenestra.app.settings import Settings
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation
 from fenestra.model.progress import Progress
-from fenestra.app.settings import Settings
 from fenestra.model.results import Result
 
 R = TypeVar("R", TagRequest, ExplainRequest)

@@ -1,8 +1,8 @@
 """The one place where work for clients runs that could keep the event loop busy.
 
-A request may make the service do more than a few milliseconds of work before the model sees it: a body of 2 MB to parse,
-a quarter of a million line ends, a thousand chunks of one byte. All such work is cut into slices, each bounded by
-whoever hands it in, and goes through here:
+A request may ask for more than a few milliseconds of work before the model sees it: a body of 2 MB to parse, a quarter
+of a million line ends, a thousand chunks of one byte. All such work is cut into slices, each bounded by whoever hands
+it in, and goes through here:
 
 * slices of up to about two milliseconds run on the event loop, in the order in which they come, for all clients
   together no longer than :data:`TURN_SECONDS` in each turn of the loop. What is left waits for the next turn, so a

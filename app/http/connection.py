@@ -23,7 +23,7 @@ from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.middleware.request_id import new_id
 
 _PROBE_SECONDS = 0.5
-"""How long a client that has ended its sending waits until it is asked whether it still reads, and between two times."""
+"""How long a client that has ended its sending waits until it is asked whether it still reads, and then again."""
 
 
 class Connection:

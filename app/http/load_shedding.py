@@ -26,6 +26,8 @@ def shed(scope: HTTPScope, headers: list[Header], registry: ConnectionRegistry, 
         The response; None if the request is to be served.
     """
     path = scope["path"]
+    if any(name == b"origin" for name, _ in scope["headers"]):
+        return None  # a page of another origin can only read a refusal that the middleware has marked for it
     if path not in _ROUTES or scope["method"] != "POST" or registry.draining or not registry.overloaded():
         return None
     registry.count_shed({**scope, "route": _ROUTES[path]})

@@ -27,7 +27,6 @@ from fenestra.app.middleware.api_keys import unauthorized
 from fenestra.app.middleware.body_limit import STREAMS
 from fenestra.app.middleware.rate_limit import unmap_ipv4
 
-
 _SLICE_BYTES = 4096  # parsed without a look at the clock
 _PARSE_SECONDS = 0.001  # that one connection may parse for, until it has to wait for its turn
 

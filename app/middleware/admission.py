@@ -19,7 +19,7 @@ class AdmissionMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._hosts = AllowedHosts(settings.allowed_hosts, settings.host)
+        self._hosts = AllowedHosts(settings.allowed_hosts, settings.host, settings.allowed_origins)
         self._keys = ApiKeys(settings.api_keys)
         self._rate_limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
 

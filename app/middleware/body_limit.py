@@ -29,15 +29,15 @@ class BodyLimitMiddleware:
         if scope["type"] != "http" or scope["path"] in STREAMS:
             await self._app(scope, receive, send)
             return
-        content_length = _content_length(scope)
+        announced = content_length(scope)
         read = taken = 0
 
         async def receive_within_limit() -> Message:
             nonlocal read, taken
-            if content_length is not None and content_length > self._max_bytes:
+            if announced is not None and announced > self._max_bytes:
                 raise self._too_large()
-            if content_length is not None and content_length > SMALL_BYTES and not taken:
-                self._check_memory(content_length)
+            if announced is not None and announced > SMALL_BYTES and not taken:
+                self._check_memory(announced)
             message = await receive()
             if message["type"] != "http.request":
                 return message
@@ -48,7 +48,7 @@ class BodyLimitMiddleware:
                 self._check_memory(read - taken)
                 self._memory.take(read - taken)
                 taken = read
-            if content_length is not None and not message.get("more_body", False) and read != content_length:
+            if announced is not None and not message.get("more_body", False) and read != announced:
                 raise Problem("bad_json", "the body is not as long as its Content-Length says")
             return message
 
@@ -75,7 +75,7 @@ class BodyLimitMiddleware:
         return Problem("too_large", message, headers={"Connection": "close"})
 
 
-def _content_length(scope: Scope) -> int | None:
+def content_length(scope: Scope) -> int | None:
     """The Content-Length if it is a number; the server refuses any other."""
     length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     return int(length) if length.isdigit() and len(length) < 20 else None

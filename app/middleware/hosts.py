@@ -21,14 +21,16 @@ _MAX_HOST_BYTES = 300
 class AllowedHosts:
     """The host names that requests may use."""
 
-    def __init__(self, allowed: Iterable[str], listening_on: str) -> None:
+    def __init__(self, allowed: Iterable[str], listening_on: str, origins: Iterable[str] = ()) -> None:
         """Decide which names are allowed.
 
         Args:
             allowed: names in lower case; ``*`` allows all. If empty: on a loopback address ``localhost`` alone, else
                 all names, but an Origin then has to be the same as the Host.
             listening_on: the address or name of the listening socket.
+            origins: whole origins that are allowed beside these names, as ``https://app.example``.
         """
+        self._origins = frozenset(origin.encode() for origin in origins)
         self._names = frozenset(allowed)
         self._local = not self._names and _is_loopback(listening_on)
         self._all = "*" in self._names or not (self._names or self._local)
@@ -54,6 +56,8 @@ class AllowedHosts:
 
     def _allows_origin(self, origin: bytes, hosts: list[bytes]) -> bool:
         """Other than for Host, an IP address alone is not enough: a foreign page can have one too."""
+        if origin in self._origins:
+            return True
         match = _ORIGIN.fullmatch(origin.decode("latin-1"))
         if match is None or (name := _name(match["authority"])) is None:
             return False

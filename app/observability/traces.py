@@ -13,9 +13,11 @@ A sampled request has one span, with a child span for each part that was recorde
 A span holds route, method, status and request id: nothing that the client sent.
 """
 
+import ipaddress
 import os
 import threading
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 _ENDPOINTS = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROTOCOLS = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 _UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # requested every few seconds, of no interest
-_TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
+_HEADERS = frozenset({b"traceparent", b"tracestate"})
 _FLUSH_SECONDS = 2.0
 
 
@@ -75,21 +77,30 @@ def trace_of(scope: Scope) -> Trace | None:
 class Tracer:
     """Starts and ends the spans of requests."""
 
-    def __init__(self, provider: "TracerProvider") -> None:
-        """Make spans with ``provider``, which exports them."""
+    def __init__(self, provider: "TracerProvider", trusted: Iterable[str] = ()) -> None:
+        """Make spans.
+
+        Args:
+            provider: exports them.
+            trusted: networks of clients whose ``traceparent`` counts. Anyone else could switch tracing on for all of
+                their requests, or add to a trace that is not theirs.
+        """
         from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._provider = provider
         self._maker = provider.get_tracer("fenestra")
         self._api = trace
+        self._trusted = [ipaddress.ip_network(network, strict=False) for network in trusted]
         self._propagator = TraceContextTextMapPropagator()
 
     def start(self, scope: Scope) -> None:
-        """Start a request's span, as a child of the caller's if the headers name one."""
+        """Start a request's span, as a child of the caller's if the headers name one and the caller is trusted."""
         if scope["path"] in _UNTRACED:
             return
-        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _TRACE_HEADERS}
+        headers = {}
+        if self._trusted and self._trusts(scope):
+            headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _HEADERS}
         span = self._maker.start_span(
             method_of(scope),
             self._propagator.extract(headers),
@@ -98,6 +109,14 @@ class Tracer:
         )
         if span.is_recording():
             scope.setdefault("state", {})["trace"] = Trace(span, self._api.set_span_in_context(span), self._maker)
+
+    def _trusts(self, scope: Scope) -> bool:
+        """Whether the ``traceparent`` of a request counts."""
+        try:
+            address = ipaddress.ip_address(scope["client"][0] if scope["client"] else "")
+        except ValueError:
+            return False
+        return any(address in network for network in self._trusted)
 
     def end(self, scope: Scope, status: int) -> None:
         """End a request's span, if it has one, and set its attributes."""
@@ -120,8 +139,11 @@ class Tracer:
         flushing.join(seconds)
 
 
-def open_tracer() -> Tracer | None:
+def open_tracer(trusted: Iterable[str] = ()) -> Tracer | None:
     """Set up tracing from the environment.
+
+    Args:
+        trusted: networks of clients whose ``traceparent`` counts.
 
     Returns:
         None if no collector is configured or tracing is switched off.
@@ -149,4 +171,4 @@ def open_tracer() -> Tracer | None:
     resource = Resource.create({} if named else {"service.name": "fenestra"})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Tracer(provider)
+    return Tracer(provider, trusted)

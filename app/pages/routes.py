@@ -1,5 +1,6 @@
 """The web pages and their files. They load nothing from another host."""
 
+from copy import deepcopy
 from functools import cache
 from importlib.resources import files
 
@@ -7,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from fenestra.app.engine.service import service_of
 from fenestra.app.errors import Problem
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "html": "text/html"}
@@ -53,10 +55,17 @@ async def docs() -> Response:
 
 @router.api_route("/openapi.json", methods=["GET", "HEAD"])
 async def openapi(request: Request) -> Response:
-    """The OpenAPI document. It declares API keys as optional: whether one is required is up to the settings."""
-    document = request.app.openapi()
+    """The OpenAPI document, with the labels of the models that are loaded now.
+
+    It declares API keys as optional: whether one is required is up to the settings.
+    """
+    document = deepcopy(request.app.openapi())
     document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{}, {"key": []}]
+    if labels := sorted({label for model in service_of(request).models for label in model.labels}):
+        for path in ("/tag", "/tag/stream"):
+            ((_, body),) = document["paths"][path]["post"]["requestBody"]["content"].items()
+            body["schema"]["properties"]["labels"]["anyOf"][0]["items"]["enum"] = labels
     return Response(to_json(document), media_type="application/json")
 
 

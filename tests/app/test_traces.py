@@ -46,7 +46,7 @@ def spans():
 def tracer(spans):
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    yield Tracer(provider)
+    yield Tracer(provider, ["127.0.0.0/8"])
     provider.shutdown()
 
 

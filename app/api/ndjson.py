@@ -15,9 +15,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from fenestra.app.api.responses import cut
 from fenestra.app.api.schemas import TagRequest
 from fenestra.app.api.tagging import LONG_BYTES, read_request, tag_line
-from fenestra.app.engine.jobs import ClientGone
+from fenestra.app.engine.jobs import ClientGone, Pieces
 from fenestra.app.engine.memory import SMALL_BYTES
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem, request_id, unexpected
@@ -33,7 +34,7 @@ class _Pending(NamedTuple):
 
     number: int
     size: int
-    answer: "asyncio.Future[bytes]"
+    answer: "asyncio.Future[Pieces]"
 
 
 class NdjsonResponse(Response):
@@ -46,7 +47,7 @@ class NdjsonResponse(Response):
         del self.headers["content-length"]
         self._service = service
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue()
-        self._open: dict[asyncio.Future[bytes], int] = {}  # answers that are not sent yet, and their bytes
+        self._open: dict[asyncio.Future[Pieces], int] = {}  # answers that are not sent yet, and their bytes
         self._lines = self._bytes = 0  # in progress
         self._partial = 0  # bytes of the line that is still arriving
         self._held = 0  # bytes of lines and answers that the memory budget counts
@@ -61,8 +62,8 @@ class NdjsonResponse(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             while (pending := await self._pending.get()) is not None:
-                body = await self._line_of(pending, scope)
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+                for piece in cut(await self._line_of(pending, scope)):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
                 self._forget(pending)
             await reading
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -105,7 +106,7 @@ class NdjsonResponse(Response):
             answer = _failed(error)
         self._add(number, size, answer)
 
-    async def _submit(self, scope: Scope, number: int, line: bytes) -> "asyncio.Future[bytes]":
+    async def _submit(self, scope: Scope, number: int, line: bytes) -> "asyncio.Future[Pieces]":
         """Put a line into the queue.
 
         Only one long line is parsed and not in the queue yet: parsed, it may take ten times as much memory.
@@ -119,30 +120,30 @@ class NdjsonResponse(Response):
         await service.inference.room()
         return tag_line(service, request, scope, number)
 
-    def _add(self, number: int, size: int, answer: "asyncio.Future[bytes]") -> None:
+    def _add(self, number: int, size: int, answer: "asyncio.Future[Pieces]") -> None:
         """Send an answer when those before it are sent."""
         self._open[answer] = 0
         answer.add_done_callback(self._count_answer)
         self._pending.put_nowait(_Pending(number, size, answer))
 
-    def _count_answer(self, answer: "asyncio.Future[bytes]") -> None:
+    def _count_answer(self, answer: "asyncio.Future[Pieces]") -> None:
         """Count the bytes of an answer until it is sent."""
         if answer in self._open and not answer.cancelled() and answer.exception() is None:
-            self._open[answer] = len(answer.result())
+            self._open[answer] = sum(map(len, answer.result()))
             self._hold(self._open[answer])
 
-    async def _line_of(self, pending: _Pending, scope: Scope) -> bytes:
+    async def _line_of(self, pending: _Pending, scope: Scope) -> Pieces:
         """The line that answers a line: its result, or what is wrong with it."""
         try:
-            return await pending.answer + b"\n"
+            return [*await pending.answer, b"\n"]
         except Problem as problem:
-            return _error_line(problem, pending.number, request_id(scope))
+            return [_error_line(problem, pending.number, request_id(scope))]
         except ClientGone:
             raise
         except Exception as error:
             unexpected(error, request_id(scope))
             internal = Problem("internal", "something went wrong with this line")
-            return _error_line(internal, pending.number, request_id(scope))
+            return [_error_line(internal, pending.number, request_id(scope))]
 
     def _forget(self, pending: _Pending) -> None:
         """Make room for a further line: the answer to this one is sent."""
@@ -258,9 +259,9 @@ class LineSplitter:
         return [(self.number, line)] if line and not line.isspace() else []
 
 
-def _failed(error: Exception) -> "asyncio.Future[bytes]":
+def _failed(error: Exception) -> "asyncio.Future[Pieces]":
     """An answer that is an error."""
-    answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    answer: asyncio.Future[Pieces] = asyncio.get_running_loop().create_future()
     answer.set_exception(error)
     return answer
 

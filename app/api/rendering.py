@@ -30,7 +30,7 @@ def check_labels(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
 
 
 def tag_answer(
-    request: TagRequest, name: str, version: str, results: Sequence[Result], line: int | None = None
+    request: TagRequest, name: str, version: str, results: list[Result], line: int | None = None
 ) -> Iterator[bytes]:
     """Write the response of ``POST /tag`` as JSON, in pieces that are each bounded in time.
 
@@ -38,7 +38,7 @@ def tag_answer(
         request: the validated request.
         name: of the model.
         version: of the model.
-        results: one for each text or sentence, in order.
+        results: one for each text or sentence, in order; each is dropped when it is written.
         line: of a stream, that this responds to.
     """
     head = {} if line is None else {"line": line}
@@ -46,7 +46,9 @@ def tag_answer(
     texts = request.texts
     group: _Rows = []
     between, tokens = b"", 0
-    for place, result in enumerate(results):
+    results.reverse()
+    for place in range(len(results)):
+        result = results.pop()
         lists = _lists(request, result, None if texts is None else texts[place])
         size = len(result) + (len(result.tokens) if request.details else 0)
         if size > _PIECE:

@@ -1,11 +1,12 @@
 """Sends responses in pieces, so that a slow client slows the sender down and a disconnect is noticed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from fenestra.app.engine.jobs import Pieces
 from fenestra.app.engine.service import Service
 
 CLIENT_CLOSED_REQUEST = 499
@@ -18,31 +19,55 @@ class PiecewiseResponse(Response):
 
     media_type = "application/json"
 
-    def __init__(self, content: bytes, is_disconnected: Callable[[], bool], service: Service) -> None:
-        super().__init__(content)
+    def __init__(self, pieces: Pieces, is_disconnected: Callable[[], bool], service: Service) -> None:
+        super().__init__()
+        self._left = sum(map(len, pieces))
+        self._pieces = pieces
         self._is_disconnected = is_disconnected
         self._metrics = service.metrics
         self._memory = service.memory
+        self.headers["content-length"] = str(self._left)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response, as ASGI defines it."""
-        self._memory.take(len(self.body))
+        self._memory.take(self._left)
         try:
             await self._send(send)
         finally:
-            self._memory.give(len(self.body))
+            self._memory.give(self._left)
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        body = memoryview(self.body)
-        for begin in range(0, len(body), _PIECE_BYTES):
-            piece, end = body[begin : begin + _PIECE_BYTES], begin + _PIECE_BYTES
-            await send({"type": "http.response.body", "body": bytes(piece), "more_body": end < len(body)})
-            if end < len(body):
+        for piece in cut(self._pieces):
+            more = len(piece) < self._left
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+            self._left -= len(piece)
+            self._memory.give(len(piece))
+            if more:
                 await asyncio.sleep(0)  # a write to a reset connection returns at once: let the loop notice
             if self._is_disconnected():
                 self._metrics.cancelled()
                 return
+
+
+def cut(pieces: Pieces) -> Iterator[bytes]:
+    """Pieces of the size in which they are sent, at least one; those that are taken are dropped.
+
+    >>> list(cut([b"abc", b"def"]))
+    [b'abcdef']
+    """
+    pieces.reverse()
+    while True:
+        group, size = [], 0
+        while pieces and size < _PIECE_BYTES:
+            group.append(pieces.pop())
+            size += len(group[-1])
+        joined = b"".join(group)
+        yield joined[:_PIECE_BYTES]
+        if size > _PIECE_BYTES:
+            pieces.append(joined[_PIECE_BYTES:])
+        if not pieces:
+            return
 
 
 def disconnect_check(scope: Scope) -> Callable[[], bool]:

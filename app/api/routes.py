@@ -25,7 +25,7 @@ from fenestra.app.api.schemas import (
     TagResponse,
 )
 from fenestra.app.api.tagging import explain_once, read_request, tag_once
-from fenestra.app.engine.jobs import ClientGone
+from fenestra.app.engine.jobs import ClientGone, Pieces
 from fenestra.app.engine.service import Service, service_of
 
 router = APIRouter()
@@ -170,7 +170,7 @@ async def metrics(request: Request) -> Response:
     return Response(service_of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _respond(request: Request, body: Awaitable[bytes]) -> Response:
+async def _respond(request: Request, body: Awaitable[Pieces]) -> Response:
     """Send a response when its body is there, unless the client has disconnected."""
     service = service_of(request)
     try:

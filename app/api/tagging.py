@@ -11,7 +11,7 @@ from fenestra.app.api.json_body import Bounds, parse
 from fenestra.app.api.rendering import check_labels, explain_answer, tag_answer
 from fenestra.app.api.responses import disconnect_check
 from fenestra.app.api.schemas import ExplainRequest, TagRequest
-from fenestra.app.engine.jobs import Item, TagsText, Works
+from fenestra.app.engine.jobs import Item, Pieces, TagsText, Works
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem
 from fenestra.app.observability.traces import trace_of
@@ -50,7 +50,7 @@ def _read(kind: type[R], raw: bytes, settings: Settings, bounds: Bounds) -> R:
     return kind.read(parse(raw, bounds), settings)
 
 
-async def tag_once(service: Service, request: TagRequest, scope: Scope) -> bytes:
+async def tag_once(service: Service, request: TagRequest, scope: Scope) -> Pieces:
     """Answer one request of ``POST /tag``.
 
     Raises:
@@ -61,7 +61,7 @@ async def tag_once(service: Service, request: TagRequest, scope: Scope) -> bytes
     return await service.inference.run(work, request.items, render, disconnect_check(scope), trace=trace_of(scope))
 
 
-def tag_line(service: Service, request: TagRequest, scope: Scope, line: int) -> "asyncio.Future[bytes]":
+def tag_line(service: Service, request: TagRequest, scope: Scope, line: int) -> "asyncio.Future[Pieces]":
     """Answer one line of a stream, which has waited for room in the queue.
 
     Raises:
@@ -89,7 +89,7 @@ def _job(
     return (_Alternatives(model.tagger, request.alternatives) if request.alternatives else model.tagger), render
 
 
-async def explain_once(service: Service, request: ExplainRequest, scope: Scope) -> bytes:
+async def explain_once(service: Service, request: ExplainRequest, scope: Scope) -> Pieces:
     """Answer one request of ``POST /explain``.
 
     Raises:

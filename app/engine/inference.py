@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from fenestra.app.engine.jobs import ClientGone, Item, Job, Works
+from fenestra.app.engine.jobs import ClientGone, Item, Job, Pieces, Works
 from fenestra.app.engine.memory import MemoryBudget
 from fenestra.app.engine.worker import Answers, Worker
 from fenestra.app.errors import Problem
@@ -71,7 +71,7 @@ class Inference:
         is_disconnected: Callable[[], bool] = lambda: False,
         *,
         trace: Trace | None = None,
-    ) -> bytes:
+    ) -> Pieces:
         """Tag items and render the response, both on the worker thread.
 
         Args:
@@ -95,7 +95,7 @@ class Inference:
         items: Sequence[Item],
         render: Callable[[list[Any]], Iterator[bytes]],
         is_disconnected: Callable[[], bool],
-    ) -> "asyncio.Future[bytes]":
+    ) -> "asyncio.Future[Pieces]":
         """As :meth:`run`, for a caller that has just awaited :meth:`room`; the job is in the queue at once.
 
         Returns:
@@ -126,7 +126,7 @@ class Inference:
                     self._wake_waiters(1)
                 raise
 
-    def _submit(self, job: Job) -> "asyncio.Future[bytes]":
+    def _submit(self, job: Job) -> "asyncio.Future[Pieces]":
         """Add a job to the queue, until it is answered or nobody waits for it any more."""
         self._jobs.add(job)
         self._tokens += job.tokens

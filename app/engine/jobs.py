@@ -12,6 +12,8 @@ from fenestra.model.results import Result
 
 Item = str | Sequence[str]
 """A raw text, or a sentence of words."""
+Pieces = list[bytes]
+"""A response in the pieces in which it was written: it may have fifty megabytes, and joining them would double that."""
 
 _CHARACTERS_A_TOKEN = 4  # roughly, with the space; only batch sizes depend on it
 
@@ -55,7 +57,7 @@ class Job:
     """Writes the response, in pieces, from one result an item."""
     gone: Callable[[], bool]
     """Whether the client has disconnected."""
-    answer: asyncio.Future[bytes]
+    answer: asyncio.Future[Pieces]
     trace: Trace | None
     """Records the time it takes, if the request is traced."""
     arrived: float

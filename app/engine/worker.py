@@ -17,16 +17,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 from typing import Any
 
-from fenestra.app.engine.jobs import ClientGone, Job
+from fenestra.app.engine.heap import release_memory
+from fenestra.app.engine.jobs import ClientGone, Job, Pieces
 from fenestra.app.observability.metrics import Metrics
 from fenestra.model.progress import Progress, finish
 
 _END = object()
 
-Answers = Sequence[tuple[Job, bytes | BaseException]]
+Answers = Sequence[tuple[Job, Pieces | BaseException]]
 
 
 class Worker:
@@ -125,8 +125,9 @@ class Worker:
             self._deliver([(job, error)])
         else:
             self._deliver([(job, answers[0])])
+        release_memory()
 
-    def _tag(self, batch: Sequence[Job]) -> Generator[None, None, list[bytes]]:
+    def _tag(self, batch: Sequence[Job]) -> Generator[None, None, list[Pieces]]:
         """Tag jobs and render their responses; yields after every bounded piece of work.
 
         Raises:
@@ -137,18 +138,18 @@ class Worker:
             self._metrics.waited(now - job.arrived)
         self._metrics.batch(len(batch), sum(job.tokens for job in batch))
         steps = batch[0].tagger.work([item for job in batch for item in job.items])
-        results = iter((yield from self._compute(batch, steps)))
+        results = yield from self._compute(batch, steps)
+        results.reverse()
         answers = []
         for job in batch:
             began = time.perf_counter()
-            own = list(islice(results, len(job.items)))
             pieces = []
-            for piece in job.render(own):
+            for piece in job.render([results.pop() for _ in job.items]):  # from here on, the job alone has them
                 pieces.append(piece)
                 self._metrics.stage("render", time.perf_counter() - began)
                 yield
                 began = time.perf_counter()
-            answers.append(b"".join(pieces))
+            answers.append(pieces)
             if job.trace is not None:
                 job.trace.record("wait", job.arrived, now)
                 job.trace.record("compute", now, time.monotonic(), tokens=job.tokens, requests=len(batch))

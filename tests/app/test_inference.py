@@ -76,11 +76,13 @@ async def until(condition):
 
 
 def ask(inference, tagger, *items, gone=lambda: False, wait_for_room=False):
-    async def after_room():
+    async def answer():
+        if not wait_for_room:
+            return b"".join(await inference.run(tagger, items, render, gone))
         await inference.room()
-        return await inference.run_after_room(tagger, items, render, gone)
+        return b"".join(await inference.run_after_room(tagger, items, render, gone))
 
-    return asyncio.create_task(after_room() if wait_for_room else inference.run(tagger, items, render, gone))
+    return asyncio.create_task(answer())
 
 
 def test_requests_that_wait_form_a_batch_and_none_waits_for_a_batch_to_fill(scene, tagger):

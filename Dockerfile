@@ -4,22 +4,30 @@
 #   docker build -t fenestra:train --target train .
 #   docker build -t fenestra:cuda --build-arg EXTRAS="serve otel gpu" .
 #
-# EXTRAS is what the serve image holds besides the base; torch is in it only with gpu. TORCH_INDEX is the package index that
+# PYTHON_IMAGE is the base. A tag moves; to build on the very same base every time, name it by its digest:
+#
+#   docker buildx imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}'
+#   docker build --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:… -t fenestra:serve .
+#
+# The serve image holds the packages of deploy/requirements.lock, each checked by its hash. EXTRAS may add gpu: torch and
+# what it needs are not in the lock, because there is one build for each CUDA. TORCH_INDEX is the package index that
 # torch comes from: for training PyTorch's CPU builds unless told otherwise. Empty, torch comes from wherever pip looks by
 # itself, and on Linux that is the CUDA build on PyPI; any of PyTorch's own indexes will do as well.
 #
 # Packages go into a virtual environment without pip, which is copied whole into a trimmed base: the result has no
 # compiler, no pip, and the serve image no torch, gensim or seqeval, which proves the layering.
 
+ARG PYTHON_IMAGE=python:3.11-slim
+
 # ── requirements: what pyproject.toml asks for, a file for each extra; only a change of them fetches packages again ──
-FROM python:3.11-slim AS requirements
+FROM ${PYTHON_IMAGE} AS requirements
 WORKDIR /requirements
 COPY pyproject.toml ./
 RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; [print(*lines, sep="\n", file=open(f"{name}.txt", "w")) for name, lines in {"base": p["dependencies"], **p["optional-dependencies"]}.items()]' \
  && rm pyproject.toml
 
 # ── wheel: Fenestra itself, its kernel compiled ──
-FROM python:3.11-slim AS wheel
+FROM ${PYTHON_IMAGE} AS wheel
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
@@ -32,7 +40,7 @@ COPY data/models data/models
 RUN pip wheel --no-deps --wheel-dir /wheels .
 
 # ── build: the environment that both images begin with ──
-FROM python:3.11-slim AS build
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/fenestra
 COPY --from=requirements /requirements /requirements
@@ -40,16 +48,17 @@ COPY --from=requirements /requirements /requirements
 # ── build-serve: what serving needs, traces included: an image cannot be given an extra when it runs ──
 FROM build AS build-serve
 ARG EXTRAS="serve otel"
+COPY deploy/requirements.lock /requirements/
 ARG TORCH_INDEX=
-# torch first and alone: only it comes from TORCH_INDEX. Then all packages, less numpy's own tests (12 MB).
-RUN set --; for extra in base $EXTRAS; do \
+# The locked packages, less numpy's own tests (12 MB). Then torch, alone: only it comes from TORCH_INDEX.
+RUN pip --python /opt/fenestra/bin/python install --no-compile --require-hashes -r /requirements/requirements.lock \
+ && for extra in $EXTRAS; do \
       if [ "$extra" = gpu ]; then \
         pip --python /opt/fenestra/bin/python install --no-compile --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
           "$(cat /requirements/gpu.txt)" || exit; \
       fi; \
-      set -- "$@" -r "/requirements/$extra.txt"; \
+      pip --python /opt/fenestra/bin/python install --no-compile -r "/requirements/$extra.txt" || exit; \
     done \
- && pip --python /opt/fenestra/bin/python install --no-compile "$@" \
  && find /opt/fenestra/lib/python3.11/site-packages/numpy -name tests -type d -prune -exec rm -rf {} +
 COPY --from=wheel /wheels /wheels
 RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps /wheels/*.whl \
@@ -74,7 +83,7 @@ RUN pip --python /opt/fenestra/bin/python install --no-compile --no-deps /wheels
  && /opt/fenestra/bin/python -c 'import fenestra.training.job, gensim, seqeval.metrics, optuna, torch.utils.tensorboard'
 
 # ── trimmed: the base without pip and what else no image needs: documentation, translations, Python's own tests ──
-FROM python:3.11-slim AS trimmed
+FROM ${PYTHON_IMAGE} AS trimmed
 RUN stdlib=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
  && site=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
  && rm -rf "$site"/* "$(dirname "$(command -v python)")"/pip* \

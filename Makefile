@@ -31,7 +31,7 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak wheels image clean
+.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak wheels lock image clean
 
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,10 @@ wheels: $(VENV)/.dev ## build the sdist and the wheels of all platforms into dis
 	rm -rf dist
 	$(BIN)/python -m hatchling build -t sdist
 	for target in $(WHEELS); do FENESTRA_TARGET=$$target $(BIN)/python -m hatchling build -t wheel || exit; done
+
+lock: $(VENV)/.dev ## pin what the serve image installs, with hashes, after a change of pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --extra serve --extra otel \
+		--no-header --no-emit-index-url --no-emit-find-links --output-file deploy/requirements.lock pyproject.toml
 
 image: ## build the container image (DOCKER, TARGET=serve|train, IMAGE, TORCH_INDEX)
 	$(DOCKER) build --target $(TARGET) -t $(IMAGE) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .

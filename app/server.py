@@ -15,6 +15,7 @@ from typing import NoReturn
 import uvicorn
 from fastapi import FastAPI
 
+from fenestra.app.engine.heap import share_one_heap
 from fenestra.app.engine.service import Service
 from fenestra.app.http.listener import drain_backlog
 from fenestra.app.http.protocol import protocol_for
@@ -108,6 +109,7 @@ def serve(settings: Settings) -> int:
         KeyboardInterrupt: after SIGINT.
     """
     _check(settings)
+    share_one_heap()
     lines = logs.configure(settings)
     with bind(settings.host, settings.port) as listener, _signals():
         app = create_app(settings)

@@ -190,7 +190,7 @@ class Settings(BaseSettings):
     """Longest text, and longest single word of ``tokens``, in Unicode code points."""
     max_tokens: PositiveInt = 100_000
     """Most words in all sentences of one request of ``tokens`` together."""
-    max_buffered_mb: PositiveInt = 64
+    max_buffered_mb: PositiveInt = 32
     """Most memory for bodies that are being read and for responses that are being sent, all together, in MB. Beyond it,
     bodies of more than 64 kB and requests of more than one batch are refused with 503, until clients have read."""
     gzip_min_bytes: Annotated[int, Field(ge=0)] = 4096

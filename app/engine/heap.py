@@ -1,21 +1,30 @@
-"""Gives memory back to the system, which the C library would keep for later."""
+"""Keeps the memory of the process near what it uses: the C library would keep what is freed, in a heap a thread."""
 
 import ctypes
-from collections.abc import Callable
+from typing import Any
+
+_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 
 
-def _find_trim() -> Callable[[int], object]:
-    """``malloc_trim`` of glibc; other C libraries give memory back themselves."""
+def _library() -> Any:
+    """The C library if it is glibc, else None: others give memory back themselves."""
     try:
-        trim: Callable[[int], object] = ctypes.CDLL(None).malloc_trim
+        library = ctypes.CDLL(None)
+        return library if library.malloc_trim and library.mallopt else None
     except (AttributeError, OSError, TypeError):
-        return lambda _: None
-    return trim
+        return None
 
 
-_trim = _find_trim()
+_LIBC = _library()
+
+
+def share_one_heap() -> None:
+    """Let all threads share one heap; the interpreter lets only one of them allocate at a time anyway."""
+    if _LIBC is not None:
+        _LIBC.mallopt(_ARENA_MAX, 1)
 
 
 def release_memory() -> None:
     """Give freed memory back, after work that took a lot. It takes milliseconds, in which other threads run."""
-    _trim(0)
+    if _LIBC is not None:
+        _LIBC.malloc_trim(0)

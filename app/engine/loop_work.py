@@ -33,7 +33,7 @@ class LoopWork:
 
     def start(self) -> None:
         """Start the thread, so that the first large request does not have to."""
-        self._thread.submit(int)
+        self.begin_aside(int)
 
     def close(self) -> None:
         """End the thread after its current work."""
@@ -53,6 +53,10 @@ class LoopWork:
     async def aside(self, work: Callable[[], T]) -> T:
         """Run work on the thread. One call into C has to be bounded, too: it keeps the lock of the interpreter."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def begin_aside(self, work: Callable[[], object]) -> None:
+        """Run work on the thread that nobody waits for."""
+        self._thread.submit(work)
 
     def _take_turn(self) -> None:
         """Run slices until the time of this turn is used up."""

@@ -19,6 +19,9 @@ class MemoryBudget:
         """Bytes that are taken."""
         self.freed: Callable[[], None] = _nothing
         """Called when bytes are freed."""
+        self.relieved: Callable[[], None] = _nothing
+        """Called when most is free again after most was taken."""
+        self._was_full = False
 
     @property
     def full(self) -> bool:
@@ -32,12 +35,16 @@ class MemoryBudget:
     def take(self, size: int) -> None:
         """Count bytes that are there already."""
         self.used += size
+        self._was_full = self._was_full or self.used > self._limit // 2
 
     def give(self, size: int) -> None:
         """Count bytes that are freed."""
         self.used -= size
         if size:
             self.freed()
+        if self._was_full and self.used <= self._limit // 4:
+            self._was_full = False
+            self.relieved()
 
 
 def _nothing() -> None:

@@ -8,6 +8,7 @@ from functools import partial
 
 from starlette.requests import Request
 
+from fenestra.app.engine.heap import release_memory
 from fenestra.app.engine.inference import Inference
 from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.loop_work import LoopWork
@@ -109,6 +110,7 @@ class Service:
         self.inference = Inference(self.settings, self.metrics, self.memory)
         self.long_line = asyncio.Lock()
         self.work.start()
+        self.memory.relieved = partial(self.work.begin_aside, release_memory)
         loading = asyncio.create_task(self.models.load())
         done, _ = await asyncio.wait({loading}, timeout=self.settings.start_wait_seconds)
         if done:
@@ -127,6 +129,7 @@ class Service:
                 await asyncio.gather(*tasks, return_exceptions=True)
             self.models.close()
             self.inference.close()
+            self.memory.relieved = lambda: None
             self.work.close()
 
     def _loaded_late(self, loading: asyncio.Task[None]) -> None:

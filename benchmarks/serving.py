@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import IO, NamedTuple, Self
 
 FENESTRA = (sys.executable, "-c", "from fenestra.cli.main import main; raise SystemExit(main())", "serve")
 """What starts the service as ``fenestra serve`` does."""
@@ -49,14 +49,22 @@ class Server:
         command: what to start; ``fenestra serve`` unless told otherwise. ``{port}`` in it is filled in.
         cpu: the one core it may run on; any, if None.
         ready: a path that answers 200 once the server is up.
+        log_to: where it writes instead of into :attr:`log`: anything with a descriptor.
         settings: as in ``FENESTRA_…``, in lower case. Those of the caller's own environment do not count.
     """
 
     def __init__(
-        self, command: Sequence[str] = FENESTRA, *, cpu: int | None = None, ready: str = "/readyz", **settings: object
+        self,
+        command: Sequence[str] = FENESTRA,
+        *,
+        cpu: int | None = None,
+        ready: str = "/readyz",
+        log_to: IO[bytes] | int | socket.socket | None = None,
+        **settings: object,
     ) -> None:
         self.port = free_port()
         self._command, self._cpu, self._ready, self._settings = command, cpu, ready, settings
+        self._log_to = log_to
         self._scratch = tempfile.TemporaryDirectory(prefix="fenestra-server-")
         self.log = Path(self._scratch.name) / "log"
         self.process: subprocess.Popen[bytes]
@@ -87,7 +95,7 @@ class Server:
                 [part.replace("{port}", str(self.port)) for part in self._command],
                 env=environment(port=self.port, **self._settings),
                 stdout=log,
-                stderr=log,
+                stderr=log if self._log_to is None else self._log_to,  # type: ignore[arg-type]
             )
         if self._cpu is not None:
             os.sched_setaffinity(self.process.pid, {self._cpu})

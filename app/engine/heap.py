@@ -1,17 +1,16 @@
 """Keeps the memory of the process near what it uses: the C library would keep what is freed, in a heap a thread."""
 
 import ctypes
-from typing import Any
 
 _ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 
 
-def _library() -> Any:
+def _library() -> ctypes.CDLL | None:
     """The C library if it is glibc, else None: others give memory back themselves."""
     try:
         library = ctypes.CDLL(None)
-        return library if library.malloc_trim and library.mallopt else None
-    except (AttributeError, OSError, TypeError):
+        return library if hasattr(library, "malloc_trim") and hasattr(library, "mallopt") else None
+    except (OSError, TypeError):
         return None
 
 

@@ -62,6 +62,22 @@ def many_texts(count):
     return json.dumps({"text": ["Ada met Ito."] * count}).encode()
 
 
+def many(item, count, before='{"text":[', after="]}"):
+    """The same item again and again, with commas between."""
+    return f"{before}{','.join([item] * count)}{after}".encode()
+
+
+def fields(count):
+    """An object of so many fields."""
+    return json.dumps({f"f{number}": 1 for number in range(count)}).encode()
+
+
+def zipped(text, cut=0, again=1):
+    """A gzip file, without its last bytes, so many times."""
+    whole = gzip.compress(text.encode())
+    return whole[: len(whole) - cut] * again
+
+
 def literal(text):
     return text.encode("utf-8", "surrogateescape")
 

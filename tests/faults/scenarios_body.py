@@ -1,12 +1,16 @@
 """Scenarios of bodies that take more than one exchange."""
 
 import json
+from contextlib import ExitStack
 from itertools import islice
+from threading import Thread
 
 from benchmarks.wire import Wire, chunked, exchange, post
+from tests.faults import makers
 from tests.faults.world import ask, check_refusal
 
 SMALL = b'{"text":"a"}'
+NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
 def sizes_around_the_limit(world, name, limit):
@@ -38,8 +42,37 @@ def many_errors(world, name, errors, told):
     check_refusal(answer)
     assert (answer.status, answer.code) == (422, "invalid_request")
     message = json.loads(answer.body)["error"]["message"]
-    assert str(errors) in message
     assert message.count("tokens[") == told
+
+
+HEAVY = [
+    makers.many("1", 1_000_000, '{"text":"a","labels":['), makers.fields(150_000), makers.many("[]", 690_000),
+    makers.many("1", 100_000, '{"tokens":['), makers.many("{}", 690_000), makers.many("[1]", 1000, '{"tokens":['),
+    makers.many('""', 600_000, '{"text":"a","labels":['), makers.many("[", 900_000, "", ""),
+]  # fmt: skip
+LIGHT = [b"1", b"{}", b"[[[[", b'{"text":"a","x":1}', b'{"tokens":[1,1,1]}', b'{"text":' * 40, b'"', b"\xff"]
+
+
+def heavy_lines(world, name, streams):
+    """Streams side by side, each of lines that take long to refuse, and of many that take little."""
+    server = world.server(name)
+    lines = [line for heavy in HEAVY for line in (heavy, *LIGHT * 25)]
+    body = b"\n".join([SMALL, *lines, SMALL])
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.port, 60)) for _ in range(streams)]
+        senders = [Thread(target=wire.send, args=(post(body, NDJSON, path="/tag/stream"),)) for wire in wires]
+        for sender in senders:
+            sender.start()
+        answers = [wire.answer() for wire in wires]
+        for sender in senders:
+            sender.join(60)
+    for answer in answers:
+        first, *errors, last = map(json.loads, answer.body.splitlines())
+        assert (first["line"], last["line"]) == (1, len(lines) + 2)
+        assert first["results"] == last["results"]
+        assert [error["line"] for error in errors] == list(range(2, len(lines) + 2))
+        codes = {error["error"]["code"] for error in errors}
+        assert codes == {"invalid_request", "bad_json", "unknown_or_duplicate_field"}
 
 
 ODD = [

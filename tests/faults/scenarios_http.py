@@ -195,6 +195,88 @@ def foreign_hosts_and_forged_addresses(world, name):
         assert int(answer.headers["retry-after"]) > 0
 
 
+NDJSON = {"Content-Type": "application/x-ndjson"}
+COSTLY = {
+    "line ends": b"\n" * 262_144,
+    "line ends of Windows": b"\r\n" * 131_072,
+    "blank lines": b" \n" * 131_072,
+    "lines of a byte": b"1\n" * 2000,
+}
+
+
+def bytes_that_cost_much(world, name, times):
+    """The watchdog looks at the event loop after the test; here, all of it is answered."""
+    server = world.server(name)
+    for _ in range(times):
+        for kind, body in COSTLY.items():
+            answer, _ = ask(server, post(body, NDJSON, path="/tag/stream"), seconds=60)
+            assert answer.status == 200, kind
+            assert answer.body.count(b"\n") == (2000 if "byte" in kind else 0), kind
+        single = b"".join(b"1\r\n%c\r\n" % byte for byte in b"\n" * 60_000) + b"0\r\n\r\n"
+        head = post(b"", {"Transfer-Encoding": "chunked", "Content-Length": None, **NDJSON}, path="/tag/stream")
+        assert ask(server, head + single, seconds=60)[0].status == 200
+        text = b"".join(b"1\r\n%c\r\n" % byte for byte in b'{"text":"' + b"a" * 60_000 + b'"}') + b"0\r\n\r\n"
+        assert ask(server, post(b"", {"Transfer-Encoding": "chunked", "Content-Length": None}) + text)[0].status == 200
+        with Wire(server.port) as wire:  # a thousand requests at once, in one piece
+            wire.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+            wire.no_more()
+            assert wire.answer("GET").status == 200
+        many = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * 3000 + b"\r\n"
+        assert ask(server, many, method="GET")[0].status == 200
+
+
+def half_closed_clients(world, name):
+    """``shutdown(SHUT_WR)`` behind the last byte, as `nc -N` and many a script do."""
+    server = world.server(name)
+    expected = canary(server)
+    plain = post(CANARY)
+    chunks = {"Transfer-Encoding": "chunked", "Content-Length": None}
+    line = post(CANARY + b"\n", NDJSON, path="/tag/stream")
+    kinds = {
+        "a request": (plain, 1),
+        "chunks": (post(b"%x\r\n%b\r\n0\r\n\r\n" % (len(CANARY), CANARY), chunks), 1),
+        "several requests": (plain * 3, 3),
+        "HTTP/1.0": (plain.replace(b"HTTP/1.1", b"HTTP/1.0"), 1),
+        "a request that is to be the last": (post(CANARY, {"Connection": "close"}), 1),
+        "a request with an interim response": (post(CANARY, {"Expect": "100-continue"}), 1),
+    }
+    for kind, (raw, count) in kinds.items():
+        with Wire(server.port) as wire:
+            wire.send(raw)
+            wire.no_more()
+            assert [wire.answer().body for _ in range(count)] == [expected] * count, kind
+            assert wire.closed(), kind
+    with Wire(server.port) as wire:
+        wire.send(line)
+        wire.no_more()
+        assert json.loads(wire.answer().body)["results"] == json.loads(expected)["results"]
+    large = post(json.dumps({"tokens": ["Ada", "met", "Ito", "."] * 10_000, "details": True}).encode())
+    with Wire(server.port, 60) as wire:  # for so long that the service asks whether the client still reads
+        wire.send(large * 3)
+        wire.no_more()
+        assert [wire.answer().status for _ in range(3)] == [200] * 3
+
+
+def slow_readers(world, name, rate, seconds):
+    """A large response, read in small bites for longer than a client may read nothing; and one that is not read."""
+    server = world.server(name)
+    large = post(json.dumps({"tokens": ["Ada"] * 100_000, "details": True}).encode())
+    with Wire(server.port, 30) as slow, Wire(server.port) as silent:
+        slow.send(large)
+        size = len(slow.socket.recv(rate // 20))
+        silent.send(large)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            size += len(slow.socket.recv(rate // 20))
+            time.sleep(0.05)
+        while piece := slow.socket.recv(1 << 20):
+            size += len(piece)
+            if size > 5_000_000 and piece.endswith(b"]}]}"):
+                break
+        assert piece.endswith(b"]}]}"), size
+        _until(lambda: "does not read" in server.logged())
+
+
 def _settle(server):
     """Wait until the connections of earlier cases are closed and their log lines are written."""
     seen = []

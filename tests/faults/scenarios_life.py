@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
 import pickle
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -213,6 +216,96 @@ def pickles(world, name):
         assert place.name in errors.decode()
         assert "Traceback" not in errors.decode()
     assert not sentinel.exists()
+
+
+UNREAD = {"a pipe": os.pipe, "a socket": socket.socketpair}
+
+
+def unread_logs(world, name, requests):
+    """Standard error is full and nobody reads it, or it leads nowhere; all is answered, and a stop is a stop."""
+    for kind, make in UNREAD.items():
+        reader, writer = make()
+        with Server(drain_seconds=0, log_to=writer) as server:
+            for _ in range(requests):
+                canary(server)
+            assert server.metric("fenestra_log_lines_dropped_total") > 0, kind
+            server.terminate()
+            assert server.process.wait(15) == 0, kind
+        for end in (reader, writer):
+            os.close(end) if isinstance(end, int) else end.close()
+    for kind, redirected in {"closed": "2>&-", "full": "2>/dev/full", "a pipe without a reader": "2>&1 | true"}.items():
+        shell = (
+            "sh",
+            "-c",
+            f'exec "$@" {redirected}' if "|" not in redirected else f'"$@" {redirected}; sleep 60',
+            "-",
+        )
+        with Server((*shell, *FENESTRA), drain_seconds=0) as server:
+            canary(server)
+            if "|" in redirected:
+                continue  # the signal would reach the shell
+            server.terminate()
+            assert server.process.wait(15) == 0, kind
+
+
+def few_descriptors(world, name):
+    for limit, code in ((40, 2), (79, 2), (120, 0)):
+        command = f'ulimit -n {limit}; exec "$@"'
+        process = subprocess.Popen(
+            ("sh", "-c", command, "-", *FENESTRA), env=environment(port=0, drain_seconds=0), stderr=subprocess.PIPE
+        )
+        if code:
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == code
+            (line,) = errors.decode().splitlines()
+            assert f"the limit on open files is {limit}" in line
+            assert "at least 80 are needed" in line
+        else:
+            lines = iter(process.stderr.readline, b"")
+            assert any(b"startup complete" in line for line in lines)
+            process.terminate()
+            process.communicate(timeout=60)
+            assert process.returncode == 0
+
+
+def signals(world, name):
+    with Server(drain_seconds=0) as server:
+        before = canary(server)
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+            server.process.send_signal(number)
+        assert canary(server) == before
+        for times in range(1, 4):
+            server.process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + 30
+            while server.metric('fenestra_reloads_total.*outcome="ok"') < times:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert canary(server) == before
+    early = _start(drain_seconds=0)
+    early.send_signal(signal.SIGUSR1) if early.stderr.readline() else None
+    early.send_signal(signal.SIGHUP)
+    early.terminate()
+    assert early.wait(60) == 0
+    early.communicate()
+
+
+def other_servers(world, name):
+    """The factory as other servers call it, alone and with several processes."""
+    for options in ((), ("--workers", "2"), ("--loop", "asyncio", "--http", "h11")):
+        command = (
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "--factory",
+            "fenestra.app.main:create_app",
+            "--port",
+            "0",
+            *options,
+        )
+        process = subprocess.run(command, env=environment(), capture_output=True, timeout=60)
+        errors = [line for line in process.stderr.decode().splitlines() if line.startswith("ERROR")]
+        assert any("run `fenestra serve` instead" in line for line in errors)
+        assert "Traceback" not in process.stderr.decode()
 
 
 def _start(**settings):

@@ -4,7 +4,9 @@ import asyncio
 import json
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from http.client import HTTPException
+from threading import Thread
 
 from benchmarks.clients import Pool
 from benchmarks.load import closed_loop, open_loop, runner
@@ -13,6 +15,7 @@ from benchmarks.same_bytes import compare
 from benchmarks.serving import Server
 from benchmarks.wire import Wire, post
 from benchmarks.workloads import requests, texts
+from tests.faults import makers
 from tests.faults.world import FAULTY, canary, check_refusal
 
 
@@ -147,6 +150,44 @@ def sample_texts(count):
     """Sentences of the sample, and unusual ones that are difficult to tokenise."""
     odd = ["", "Ada", "👩‍🚀 Ada", "A " * 200, "İstanbul", "u.s. U.S.", "\n\nAda\n\n"]
     return [*odd, *dict.fromkeys(texts("sentences"))][:count]
+
+
+WORST = [
+    makers.many("1", 1_000_000, '{"text":"a","labels":['),
+    makers.fields(150_000),
+    makers.many("[]", 690_000),
+    json.dumps({"text": ["😀" + "x" * 1990] * 1000}, ensure_ascii=False).encode(),
+    json.dumps({"text": ["Ada met Ito. " * 150] * 1000, "details": True}).encode(),
+    json.dumps(
+        {"tokens": [f"ж{number:05}" for number in range(100_000)], "details": True}, ensure_ascii=False
+    ).encode(),
+]
+
+
+def worst_bodies(world, name, clients, seconds, mebibytes):
+    """As bodies and as lines of streams, each kind for a while; a small request is answered beside them."""
+    with Server(drain_seconds=0, log_level="warning", deadline_seconds=120, stuck_seconds=60) as server:
+        before = canary(server)
+        for body in WORST:
+            line = {"Content-Type": "application/x-ndjson"}
+            for raw in (post(body), post(body + b"\n", line, path="/tag/stream")):
+                end = time.monotonic() + seconds / 2
+                attackers = [Thread(target=_attack, args=(server.port, raw, end)) for _ in range(clients)]
+                for attacker in attackers:
+                    attacker.start()
+                while any(attacker.is_alive() for attacker in attackers):
+                    assert server.usage().rss <= mebibytes * 2**20
+                    time.sleep(0.05)
+                assert server.get("/livez", seconds=60)[0] == 200
+        assert canary(server) == before
+
+
+def _attack(port, raw, end):
+    """Send again and again; whatever comes back, the client goes on."""
+    while time.monotonic() < end:
+        with suppress(OSError, HTTPException), Wire(port, 30) as wire:
+            wire.send(raw)
+            wire.answer()
 
 
 def stays_as_it_is(world, name, requests, mebibytes):

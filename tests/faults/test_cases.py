@@ -10,7 +10,7 @@ from tests.faults import scenarios_body, scenarios_checkpoint, scenarios_http, s
 from tests.faults.cases import CASES, CLOSED, SECTIONS, exchange
 from tests.faults.world import ask, check_refusal
 
-NUMBERS = {"body": 16, "http": 11, "load": 8, "life": 8, "checkpoint": 6}
+NUMBERS = {"body": 19, "http": 14, "load": 9, "life": 12, "checkpoint": 6}
 SCENARIOS = {
     name: scenario
     for module in (scenarios_body, scenarios_http, scenarios_load, scenarios_life, scenarios_checkpoint)

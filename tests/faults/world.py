@@ -4,13 +4,16 @@ import json
 import sys
 from contextlib import ExitStack
 
-from benchmarks.serving import FENESTRA, Server
+from benchmarks.serving import Server
 from benchmarks.wire import Answer, Wire
 from tests.faults.cases import SERVERS
 
 CANARY = b'{"text":["Ada Lovelace met Charles Babbage in London.","nobody"],"details":true}'
 KEY = {"Authorization": "Bearer open sesame"}
 FAULTY = (sys.executable, "-m", "tests.faults.faulty")
+WATCHED = (sys.executable, "-m", "tests.faults.watched")
+BLOCK_MILLISECONDS = 20
+"""Longest time that anything a client sends may keep the event loop busy."""
 LEAKS = (b"Traceback", b'File "', b".py", b"pydantic", b"starlette", b"0x")
 """Text that an error response must not contain."""
 
@@ -37,10 +40,12 @@ class World:
         assert name not in self._failed, "the server failed to start for an earlier case"
         if name not in self._servers:
             self._failed.add(name)
-            command = FAULTY if name == "faulty" else FENESTRA
+            command = FAULTY if name == "faulty" else WATCHED
             server = Server(command, **{"drain_seconds": 0, **SERVERS[name]})
             self._servers[name] = self._stack.enter_context(server)
             self._golden[name] = canary(server)
+            if name != "faulty":
+                longest_block(server)  # the start may take as long as it likes
             self._failed.remove(name)
         self._asked.add(name)
         return self._servers[name]
@@ -49,6 +54,9 @@ class World:
         """Every server that a case has used answers the fixed request with the same bytes as at first."""
         for name in self._asked:
             assert canary(self._servers[name]) == self._golden[name], name
+            if name != "faulty":
+                block = longest_block(self._servers[name])
+                assert block["milliseconds"] <= BLOCK_MILLISECONDS, (name, block)
         self._asked.clear()
 
 
@@ -57,6 +65,13 @@ def canary(server):
     status, body = server.request("POST", "/tag", CANARY, {"Content-Type": "application/json", **KEY})
     assert status == 200, body
     return body
+
+
+def longest_block(server):
+    """The longest block of the server's event loop since the last call, as tests/faults/watched.py measures it."""
+    status, body = server.request("GET", "/watchdog", headers=KEY)
+    assert status == 200, body
+    return json.loads(body)
 
 
 def ask(server, raw, seconds=10, method="POST"):

@@ -1,6 +1,7 @@
 """Runs the service as a process, from the settings to the graceful shutdown: ``fenestra serve``."""
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import resource
@@ -34,6 +35,9 @@ _IDLE_SECONDS = 0.5
 """How long a connection must have been idle before a stop closes it without a last response."""
 _OTHER_DESCRIPTORS = 64  # file descriptors for all that is not a connection
 _LEAST_CONNECTIONS = 16
+_OLDER_GENERATIONS = 100, 20
+"""Collections of young objects until older ones are visited, too. A request of a hundred thousand words has a million
+objects, and visiting them all again and again would stop every thread for tens of milliseconds."""
 _IGNORED = signal.SIGUSR1, signal.SIGUSR2  # their default is to end the process
 
 
@@ -110,6 +114,7 @@ def serve(settings: Settings) -> int:
     """
     _check(settings)
     share_one_heap()
+    gc.set_threshold(gc.get_threshold()[0], *_OLDER_GENERATIONS)
     lines = logs.configure(settings)
     with bind(settings.host, settings.port) as listener, _signals():
         app = create_app(settings)

@@ -90,7 +90,7 @@ class NdjsonResponse(Response):
             for number, line in splitter.end():
                 await self._begin(scope, number, line)
         except Problem as problem:  # it ends the stream; the last line tells why
-            self._add(splitter.number, 0, _failed(problem))
+            self._add(splitter.number, 0, _done([_error_line(problem, splitter.number, request_id(scope))]))
         finally:
             self._pending.put_nowait(None)
 
@@ -102,8 +102,8 @@ class NdjsonResponse(Response):
             if line is None:
                 raise Problem("too_large", f"the line is longer than {service.settings.max_body_bytes} bytes")
             answer = await self._submit(scope, number, line)
-        except Exception as error:
-            answer = _failed(error)
+        except Exception as error:  # not kept: with the frames that it holds, only the garbage collector could free it
+            answer = _done([_refused_line(error, number, scope)])
         self._add(number, size, answer)
 
     async def _submit(self, scope: Scope, number: int, line: bytes) -> "asyncio.Future[Pieces]":
@@ -136,14 +136,10 @@ class NdjsonResponse(Response):
         """The line that answers a line: its result, or what is wrong with it."""
         try:
             return [*await pending.answer, b"\n"]
-        except Problem as problem:
-            return [_error_line(problem, pending.number, request_id(scope))]
         except ClientGone:
             raise
         except Exception as error:
-            unexpected(error, request_id(scope))
-            internal = Problem("internal", "something went wrong with this line")
-            return [_error_line(internal, pending.number, request_id(scope))]
+            return [_refused_line(error, pending.number, scope), b"\n"]
 
     def _forget(self, pending: _Pending) -> None:
         """Make room for a further line: the answer to this one is sent."""
@@ -259,10 +255,10 @@ class LineSplitter:
         return [(self.number, line)] if line and not line.isspace() else []
 
 
-def _failed(error: Exception) -> "asyncio.Future[Pieces]":
-    """An answer that is an error."""
+def _done(pieces: Pieces) -> "asyncio.Future[Pieces]":
+    """An answer that is there already."""
     answer: asyncio.Future[Pieces] = asyncio.get_running_loop().create_future()
-    answer.set_exception(error)
+    answer.set_result(pieces)
     return answer
 
 
@@ -272,6 +268,14 @@ def _look_at(task: "asyncio.Future[None]") -> None:
         task.exception()
 
 
+def _refused_line(error: Exception, number: int, scope: Scope) -> bytes:
+    """The answer to a line that is not served; an error that nobody expected is logged."""
+    if not isinstance(error, Problem):
+        unexpected(error, request_id(scope))
+        error = Problem("internal", "something went wrong with this line")
+    return _error_line(error, number, request_id(scope))
+
+
 def _error_line(problem: Problem, number: int, identifier: str) -> bytes:
     error = {"code": problem.code, "message": problem.message, "request_id": identifier}
-    return to_json({"line": number, "error": error}) + b"\n"
+    return to_json({"line": number, "error": error})

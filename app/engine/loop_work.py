@@ -48,7 +48,10 @@ class LoopWork:
         """Run a slice in its turn, and return or raise what it does."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.soon(partial(_settle, done, work))
-        return await done
+        try:
+            return await done
+        finally:
+            del done  # or an error that is raised here would hold this frame, and the frame the error
 
     async def aside(self, work: Callable[[], T]) -> T:
         """Run work on the thread. One call into C has to be bounded, too: it keeps the lock of the interpreter."""
@@ -83,3 +86,5 @@ def _settle(done: "asyncio.Future[T]", work: Callable[[], T]) -> None:
         done.set_result(work())
     except Exception as error:
         done.set_exception(error)
+    finally:
+        del done  # as above: what only the garbage collector can free costs the event loop its time

@@ -3,10 +3,12 @@ valid, and what they name is there."""
 
 import json
 import re
+import tomllib
 
 import kubernetes_validate
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from fenestra.app.main import create_app
 from fenestra.app.observability import traces
@@ -109,6 +111,26 @@ class TestKubernetes:
         assert manifest("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"] == "fenestra"
 
 
+def test_only_clients_that_are_named_may_come_in():
+    (rule,) = manifest("NetworkPolicy")["spec"]["ingress"]
+    assert rule["from"]
+    assert all(selector for peer in rule["from"] for selector in peer.values()), "an empty selector is everybody"
+    assert rule["ports"] == [{"port": "http"}]
+
+
+def test_the_packages_of_the_image_are_locked_with_hashes():
+    lock = (DEPLOY / "requirements.lock").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([a-z0-9-]+)==(\S+) \\$", lock, re.MULTILINE))
+    entries = re.split(r"^(?=[a-z])", lock, flags=re.MULTILINE)
+    assert all("--hash=sha256:" in entry for entry in entries if entry.strip())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for wanted in map(Requirement, [*project["dependencies"], *extras["serve"], *extras["otel"]]):
+        assert wanted.specifier.contains(pinned[wanted.name]), wanted
+    assert "torch" not in pinned
+    assert "--require-hashes -r /requirements/requirements.lock" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
 def settings_of(environment):
     """The settings that a container gets."""
     given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if value is not None}
@@ -135,6 +157,18 @@ class TestCompose:
     @pytest.mark.parametrize("name", ["api", "api-gpu"])
     def test_a_stop_is_given_its_time(self, name):
         assert int(self.services[name]["stop_grace_period"].removesuffix("s")) > stop_seconds(Settings())
+
+    @pytest.mark.parametrize("name", ["api", "api-gpu"])
+    def test_the_service_is_published_on_loopback_unless_told_otherwise(self, name):
+        assert self.services[name]["ports"] == ["${BIND:-127.0.0.1}:${PORT:-8000}:8000"]
+
+    def test_the_base_image_can_be_named_by_its_digest(self):
+        dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+        bases = set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE))
+        stages = set(re.findall(r"^FROM \S+ AS (\S+)", dockerfile, re.MULTILINE))
+        assert bases - stages == {"${PYTHON_IMAGE}", "scratch"}
+        for name in ("api", "api-gpu"):
+            assert self.services[name]["build"]["args"]["PYTHON_IMAGE"].startswith("${PYTHON_IMAGE:-python:3.11-slim")
 
     @pytest.mark.parametrize("name", ["prometheus", "grafana"])
     def test_what_watches_is_pinned_and_is_shown_to_this_machine_only(self, name):

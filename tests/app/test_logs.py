@@ -1,6 +1,7 @@
 """The format of the log, and that it holds nothing that a user or a client wrote."""
 
 import asyncio
+import contextlib
 import gc
 import io
 import json
@@ -275,3 +276,74 @@ def test_the_running_service_logs_only_json_and_nothing_that_clients_sent():
     assert [line["route"] for line in lines if line.get("request_id") == "seven"] == ["/tag"]
     assert {"time", "level", "message"} <= set.intersection(*map(set, lines))
     assert {line["level"] for line in lines} <= {"debug", "info", "warning"}
+
+
+def full_pipe():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+@pytest.fixture
+def lines_to():
+    """Make a handler that writes to a descriptor, with a count of what it dropped."""
+    opened = []
+
+    def make(descriptor):
+        stream = os.fdopen(descriptor, "w")
+        opened.append(stream)
+        lines = logs.Lines(stream)
+        lines.setFormatter(logging.Formatter("%(message)s"))
+        lines.dropped = []
+        lines.on_drop = lambda: lines.dropped.append(1)
+        return lines
+
+    yield make
+    for stream in opened:
+        stream.close()
+
+
+def record(message):
+    return logging.LogRecord("x", logging.INFO, "", 0, message, None, None)
+
+
+def test_a_line_that_nobody_reads_is_dropped_and_the_next_reader_is_told(lines_to):
+    reader, writer = full_pipe()
+    lines = lines_to(writer)
+    for _ in range(3):
+        lines.handle(record("lost"))
+    assert len(lines.dropped) == 3
+    os.read(reader, 1 << 20)
+    lines.handle(record("read"))
+    assert os.read(reader, 4096) == b"3 lines of the log were dropped\nread\n"
+    os.close(reader)
+    lines.handle(record("nobody will ever read this"))
+    assert len(lines.dropped) == 4
+
+
+def test_a_line_that_fits_in_part_does_not_spoil_the_next_one(lines_to):
+    reader, writer = full_pipe()
+    lines = lines_to(writer)
+    os.read(reader, 8192)
+    lines.handle(record("x" * 100_000))
+    assert len(lines.dropped) == 1
+    while len(os.read(reader, 1 << 20)) == 1 << 20:
+        pass
+    lines.handle(record("whole"))
+    assert os.read(reader, 4096).endswith(b"\nwhole\n")
+    os.close(reader)
+
+
+def test_a_long_line_is_whole_where_there_is_room(lines_to, tmp_path):
+    lines = lines_to(os.open(tmp_path / "log", os.O_CREAT | os.O_WRONLY))
+    lines.handle(record("é" * 50_000))
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "é" * 50_000 + "\n"
+
+
+def test_without_standard_error_there_is_no_log():
+    lines = logs.Lines(None)
+    lines.handle(record("nowhere"))

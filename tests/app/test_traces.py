@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -125,6 +126,31 @@ def test_a_request_is_a_child_span_of_its_caller(tracer, spans):
     }  # fmt: skip
     assert f"{span.context.trace_id:032x}" == answer.text == PARENT.split("-")[1]
     assert f"{span.parent.span_id:016x}" == PARENT.split("-")[2]
+
+
+ALWAYS = {"traceparent": PARENT, "tracestate": "vendor=1"}
+
+
+@pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",), ("::1/128",), ("127.0.0.2",)])
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+def test_the_flag_of_a_stranger_does_not_count(spans, trusted, ratio):
+    provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(ratio)), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    answer = ask(Tracer(provider, trusted), "/items/x", **ALWAYS)
+    provider.shutdown()
+    assert (answer.text == "untraced") == (ratio == 0)
+    assert answer.text != PARENT.split("-")[1]
+    assert all(f"{span.context.trace_id:032x}" != PARENT.split("-")[1] for span in spans.get_finished_spans())
+
+
+def test_the_flag_of_a_trusted_caller_counts_whatever_the_ratio(spans):
+    provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(0)), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    tracer = Tracer(provider, ["10.0.0.0/8", "127.0.0.1/32"])
+    assert ask(tracer, "/items/x", traceparent=PARENT).text == PARENT.split("-")[1]
+    assert ask(tracer, "/items/x", traceparent=UNSAMPLED).text == "untraced"
+    assert ask(tracer, "/items/x").text == "untraced"
+    provider.shutdown()
 
 
 def test_waiting_and_computing_are_child_spans(tracer, spans):

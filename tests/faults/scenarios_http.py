@@ -261,7 +261,7 @@ def slow_readers(world, name, rate, seconds):
     """A large response, read in small bites for longer than a client may read nothing; and one that is not read."""
     server = world.server(name)
     large = post(json.dumps({"tokens": ["Ada"] * 100_000, "details": True}).encode())
-    with Wire(server.port, 30) as slow, Wire(server.port) as silent:
+    with Wire(server.port, 60) as slow, Wire(server.port) as silent:
         slow.send(large)
         size = len(slow.socket.recv(rate // 20))
         silent.send(large)
@@ -274,7 +274,7 @@ def slow_readers(world, name, rate, seconds):
             if size > 5_000_000 and piece.endswith(b"]}]}"):
                 break
         assert piece.endswith(b"]}]}"), size
-        _until(lambda: "does not read" in server.logged())
+        _until(lambda: "does not read" in server.logged(), 60)
 
 
 def _settle(server):

@@ -148,7 +148,7 @@ KINDS = [
     Kind("Kana around", "きのう{person}さんは{place}へ。", plain, plain),
     Kind("Hangul around", "어제 {person}는 {place}로 갔다.", plain, plain),
     Kind("Thai around", "คุณ{person}อยู่ที่{place}ครับ", plain, plain),
-    *(Kind(f"{sign}name{sign}", f"Yesterday {sign}{{person}}{sign} moved to {sign}{{place}}{sign}.", plain, plain)
+    *(Kind("emphasis", f"Yesterday {sign}{{person}}{sign} moved to {sign}{{place}}{sign}.", plain, plain)
       for sign in ("_", "__", "*", "**", "~~", "==")),
     Kind("rows of underscores", "Name: ___{person}___ Town: ___{place}___", plain, plain),
     *(Kind(sign, MET, between(sign), plain) for sign in ("&nbsp;", "&#160;", "&#xA0;", "&ensp;")),

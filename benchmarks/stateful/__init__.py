@@ -1,0 +1,1 @@
+"""A model of the service that random sequences of clients, reloads and signals are checked against."""

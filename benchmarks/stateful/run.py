@@ -1,6 +1,5 @@
 """Runs so many sequences."""
 
-import traceback
 from typing import NamedTuple
 
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -35,11 +34,12 @@ def run(sequences: int, steps: int, number: int, *, shrink: bool = False, withou
         suppress_health_check=list(HealthCheck), print_blob=False,
     )  # fmt: skip
     with World(without=without) as world:
-        machine = type("Machine", (ServiceMachine,), {"world": world, "sequences": 0})
-        violation = ""
+        machine: type[ServiceMachine] = type(
+            "Machine", (ServiceMachine,), {"world": world, "sequences": 0, "violations": []}
+        )
         try:
             seed(number)(run_state_machine_as_test)(machine, settings=how)
         except Exception as error:
-            notes = "\n".join(getattr(error, "__notes__", []))
-            violation = f"{''.join(traceback.format_exception_only(error))}\n{notes}"
-        return Found(machine.sequences, world.restarts, violation)  # type: ignore[attr-defined]
+            at, what = machine.violations[0] if machine.violations else (machine.sequences, repr(error))
+            return Found(at, world.restarts, "\n".join([what, *getattr(error, "__notes__", [])]))
+        return Found(machine.sequences, world.restarts, "")

@@ -91,11 +91,13 @@ class World:
     def settled(self) -> State:
         """Wait until the service holds no more than when it was idle; what it holds, at the latest after 10 s."""
         end = time.monotonic() + _SETTLE_SECONDS
-        while (state := self.service.state())._replace(deepest=0) != self.idle._replace(deepest=0):
-            if time.monotonic() > end:
-                return state
+        deepest = 0
+        while True:
+            state = self.service.state()
+            deepest = max(deepest, state.deepest)
+            if state._replace(deepest=0) == self.idle._replace(deepest=0) or time.monotonic() > end:
+                return state._replace(deepest=deepest)
             time.sleep(0.005)
-        return state
 
     def version(self) -> str:
         """Of the model that is served now."""

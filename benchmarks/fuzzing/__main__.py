@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -121,10 +122,10 @@ def table(reports: dict[str, Report]) -> str:
 
 
 def write_models(folder: Path) -> Path:
-    """Write the small models that are fuzzed, unless they are there."""
+    """Write the small models that are fuzzed."""
+    shutil.rmtree(folder, ignore_errors=True)
     for name, options in MODELS.items():
-        if not (folder / name / "manifest.json").is_file():
-            save(small_model(**options), folder / name)
+        save(small_model(**options), folder / name)
     return folder
 
 

@@ -53,6 +53,6 @@ def preloaded() -> dict[str, str]:
     return {
         "LD_PRELOAD": str(Path(atheris.path()) / "asan_with_fuzzer.so"),
         # Python keeps memory until the end; a refused allocation is a MemoryError, as without the sanitizer.
-        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:handle_abort=1",
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:malloc_context_size=4",
         "PYTHONMALLOC": "malloc",  # so that each object has its own guarded memory
     }

@@ -20,6 +20,9 @@ WORKERS     ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS  ?=
 SOAK_ARGS   ?=
+FUZZ_SECONDS ?= 60
+SEQUENCES   ?= 2000
+PROMISE_ARGS ?=
 DOCKER      ?= docker
 TARGET      ?= serve
 WHEELS      ?= pure linux-x86_64 linux-aarch64 macos-arm64 macos-x86_64 windows-x86_64
@@ -31,7 +34,8 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak wheels lock image clean
+.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak stateful fuzz promises wheels lock \
+        image clean
 
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -73,6 +77,16 @@ bench-ablation: $(VENV)/.dev ## what each part of the CoNLL-2003 recipe is worth
 
 soak: $(VENV)/.dev ## the service in full length: stops, reloads, memory, overload, equal bytes; over an hour (SOAK_ARGS)
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
+
+stateful: $(VENV)/.dev ## random clients, reloads and signals against the service, then without each safeguard (SEQUENCES)
+	$(BIN)/python -m benchmarks.stateful --sequences $(SEQUENCES)
+	$(BIN)/python -m benchmarks.stateful.safeguards
+
+fuzz: $(VENV)/.dev ## the kernel, built with sanitizers, and the checkpoint loader, under libFuzzer (FUZZ_SECONDS)
+	@exec $(BIN)/python -m benchmarks.fuzzing --seconds $(FUZZ_SECONDS)
+
+promises: $(VENV)/.dev ## run the short form of every promise and write docs/promises.md; half an hour (PROMISE_ARGS)
+	@exec $(BIN)/python -m benchmarks.promises $(PROMISE_ARGS)
 
 wheels: $(VENV)/.dev ## build the sdist and the wheels of all platforms into dist/, compiled here without an emulator (WHEELS)
 	rm -rf dist

@@ -75,8 +75,12 @@ class Attack:
 
 def again(raws: Sequence[bytes], target: Target, seconds: float, clients: int = 4) -> Told:
     """So many clients send these requests, each on a new connection, and read what comes."""
-    return _in_threads(clients, lambda number, told, end: _one_after_another(raws[number % len(raws) :], target, told, end),
-                       seconds)  # fmt: skip
+
+    def work(number: int, told: Told, end: float) -> None:
+        first = number % len(raws)
+        _one_after_another([*raws[first:], *raws[:first]], target, told, end)
+
+    return _in_threads(clients, work, seconds)
 
 
 def _one_after_another(raws: Sequence[bytes], target: Target, told: Told, end: float) -> None:
@@ -505,12 +509,25 @@ def main() -> int:
     parser.add_argument("--only", choices=list(ATTACKS), action="append")
     options = parser.parse_args()
     print(f"{'attack':18} {'p50 ms':>7} {'p99 ms':>8} {'callback':>8} {'turn ms':>8} {'MB':>6}", flush=True)
-    faults = 0
+    rows = {}
     for name in options.only or ATTACKS:
-        row = measure(ATTACKS[name], options.seconds)
-        faults += bool(row.faults)
-        print(row.line(name), flush=True)
-    return 1 if faults else 0
+        rows[name] = measure(ATTACKS[name], options.seconds)
+        print(rows[name].line(name), flush=True)
+    print(worst(rows))
+    return 1 if any(row.faults for row in rows.values()) else 0
+
+
+def worst(rows: dict[str, Row]) -> str:
+    """The worst figure of all attacks, and how many were as promised."""
+    p99 = {name: percentile(row.livez, 0.99) for name, row in rows.items()}
+    slowest = max(p99, key=lambda name: p99[name])
+    blocked = max(rows, key=lambda name: rows[name].callback)
+    largest = max(rows, key=lambda name: rows[name].rss)
+    kept = sum(not row.faults for row in rows.values())
+    return (
+        f"worst: livez p99 {p99[slowest]:.0f} ms ({slowest}), loop {rows[blocked].callback:.1f} ms ({blocked}), "
+        f"{rows[largest].rss:.0f} MB ({largest}); {kept} of {len(rows)} as promised"
+    )
 
 
 if __name__ == "__main__":

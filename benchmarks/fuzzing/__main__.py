@@ -25,14 +25,28 @@ from fenestra.model.engine import library
 from tests.model.conftest import small_model
 
 ROOT = Path(__file__).parents[2] / "build" / "fuzz"
+BUILDS = ROOT / "builds"
 SEEDS = Path(__file__).with_name("seeds.jsonl")
 MODELS = {
     "softmax": {"documents": True, "agreement": True},
-    "transitions": {"scheme": "BIOES", "decoder": "transitions", "documents": True, "storage": "int4", "activation": "gelu"},
+    "transitions": {
+        "scheme": "BIOES",
+        "decoder": "transitions",
+        "documents": True,
+        "storage": "int4",
+        "activation": "gelu",
+    },
 }
 LONGEST = {"text": 1000, "tokens": 1000, "checkpoint": 8000}
 """Bytes of an input of each target."""
 _LIMITS = ["-timeout=20", "-rss_limit_mb=2048", "-malloc_limit_mb=512"]
+_REASONS = [
+    r"^SUMMARY: AddressSanitizer: .*",
+    r"^thread \d+ panic: (.*)",  # undefined behaviour, in zig's words
+    r"^ === Uncaught Python exception: ===\n(.*)",
+    r"^==\d+== ERROR: libFuzzer: .*",
+    r"^SUMMARY: .*",
+]
 _LEAST_SECONDS = 5  # with less left, a target that ended is not started again
 
 
@@ -49,17 +63,22 @@ class Report:
     findings: Counter[str] = field(default_factory=Counter)
     """By what was reported."""
 
+    @property
+    def total(self) -> int:
+        """Findings."""
+        return self.findings.total()
+
     def row(self, name: str) -> str:
         """A line of the table."""
         return f"{name:11} {self.seconds:7.0f} s {self.executions:11,} {self.edges:7,} {self.inputs:7,} " + (
-            f"{self.findings.total():9}"
+            f"{self.total:9}"
         )
 
 
 def main() -> int:
     """Return 0 if nothing was found."""
     options = _parser().parse_args()
-    libraries = build_sanitized([kernel.name.removeprefix("kernel-") for kernel in library.builds()], ROOT)
+    libraries = build_sanitized([kernel.name.removeprefix("kernel-") for kernel in library.builds()], BUILDS)
     models = write_models(ROOT / "models")
     names = [options.only] if options.only else list(LONGEST)
     if options.replay:
@@ -71,6 +90,10 @@ def main() -> int:
         reports[name] = fuzz(name, models, libraries, options.seconds / len(names))
         print(f"{name}: {reports[name].executions:,} executions, {dict(reports[name].findings)}", flush=True)
     print(table(reports))
+    executions, findings = (
+        sum(getattr(report, name) for report in reports.values()) for name in ("executions", "total")
+    )
+    print(f"{executions:,} executions in {options.seconds:.0f} s, {findings} findings")
     return 1 if any(report.findings for report in reports.values()) else 0
 
 
@@ -83,8 +106,19 @@ def fuzz(name: str, models: Path, libraries: list[Path], seconds: float) -> Repo
         folder.mkdir(parents=True, exist_ok=True)
     seeds = write_seeds(name, models, ROOT / "seeds" / name)
     while (left := seconds - (time.monotonic() - began)) >= _LEAST_SECONDS or not report.executions:
-        arguments = [*_LIMITS, f"-max_len={LONGEST[name]}", f"-max_total_time={max(int(left), 1)}", "-use_value_profile=0"]
-        arguments += ["-print_final_stats=1", "-reload=0", f"-artifact_prefix={findings}/{name}-", str(corpus), str(seeds)]
+        arguments = [
+            *_LIMITS,
+            f"-max_len={LONGEST[name]}",
+            f"-max_total_time={max(int(left), 1)}",
+            "-use_value_profile=0",
+        ]
+        arguments += [
+            "-print_final_stats=1",
+            "-reload=0",
+            f"-artifact_prefix={findings}/{name}-",
+            str(corpus),
+            str(seeds),
+        ]
         done = subprocess.run(
             _command(name, models, libraries, arguments),
             env=_environment(), capture_output=True, text=True, errors="replace", check=False,
@@ -106,8 +140,7 @@ def read_log(log: str, report: Report) -> None:
 
 def reason(log: str) -> str:
     """One line that tells one finding from others."""
-    for pattern in (r"^SUMMARY: AddressSanitizer: .*", r"^.*runtime error: .*", r"^ === Uncaught Python exception: ===\n(.*)",
-                    r"^==\d+== ERROR: libFuzzer: .*", r"^SUMMARY: .*"):  # fmt: skip
+    for pattern in _REASONS:
         if found := re.search(pattern, log, re.MULTILINE):
             return (found.group(1) if found.groups() else found.group())[:200]
     return log[-200:]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from benchmarks.serving import HOST
 from benchmarks.wire import Wire
 
-_SECONDS = 10.0  # until a wait counts as lost
+_SECONDS = 60.0  # until a wait counts as lost
 
 
 class Response(NamedTuple):
@@ -95,7 +95,9 @@ class Client:
         while (found := self._parse()) is None:
             data = self._receive(65536)
             if not data:
-                assert not self._buffer, f"an answer was cut off after {len(self._buffer)} bytes: {self._buffer[:200]!r}"
+                assert not self._buffer, (
+                    f"an answer was cut off after {len(self._buffer)} bytes: {self._buffer[:200]!r}"
+                )
                 return None
             self._buffer += data
         response, size = found

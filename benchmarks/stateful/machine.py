@@ -1,7 +1,7 @@
 """Clients, reloads and signals in any order, against the real service over real sockets.
 
 Of every sequence it is asserted that each request that was sent to its end gets exactly one complete answer, in order;
-that the answer has, to the byte, what a model gives that may have been served meanwhile; that the queue stays within its
+that the answer is, to the byte, that of a model which may have been served meanwhile; that the queue stays within its
 limit; and that in the end nothing is left: no connection, no task, no descriptor, no queued request.
 """
 
@@ -9,7 +9,8 @@ import json
 import os
 import signal
 import sys
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.errors import StopTest, UnsatisfiedAssumption
@@ -136,7 +137,7 @@ class ServiceMachine(RuleBasedStateMachine):
         """A client is gone, whatever was going on."""
         self._hang_up(self._choose(pick, self.clients), reset=reset)
 
-    @precondition(lambda self: 'half' not in SKIP and [client for client in self.clients if not client.last])
+    @precondition(lambda self: "half" not in SKIP and [client for client in self.clients if not client.last])
     @rule(pick=picks)
     def half_close(self, pick: int) -> None:
         """A client says that this was all: what it has sent to its end is answered, then the connection ends."""
@@ -175,7 +176,7 @@ class ServiceMachine(RuleBasedStateMachine):
         """A client asks for a reload."""
         self._ask_to_reload(self._choose(pick, self._speakers()))
 
-    @precondition(lambda self: 'reload' not in SKIP)
+    @precondition(lambda self: "reload" not in SKIP)
     @rule()
     def hang_up_on_a_reload(self) -> None:
         """Several ask for a reload and are gone at once."""
@@ -186,7 +187,7 @@ class ServiceMachine(RuleBasedStateMachine):
             client.begin([_RELOAD], Expected(self._check_reload, reload=True))
             client.hang_up(reset=False)
 
-    @precondition(lambda self: 'sig' not in SKIP)
+    @precondition(lambda self: "sig" not in SKIP)
     @rule()
     def hang_up_signal(self) -> None:
         """SIGHUP reloads every model, and costs nobody an answer."""
@@ -194,7 +195,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.loose = True
         self.world.service.signal(signal.SIGHUP)
 
-    @precondition(lambda self: 'sig' not in SKIP)
+    @precondition(lambda self: "sig" not in SKIP)
     @rule()
     def user_signal(self) -> None:
         """SIGUSR1 does nothing."""
@@ -390,9 +391,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def _speakers(self) -> list[Client]:
         """Those that can send a request."""
         return [
-            client
-            for client in self.clients
-            if not (client.last or client.unsent or len(client.expected) >= PIPELINED)
+            client for client in self.clients if not (client.last or client.unsent or len(client.expected) >= PIPELINED)
         ]
 
     def _half_sent(self) -> list[Client]:
@@ -417,6 +416,4 @@ def _line(name: str | None) -> bytes:
 def _cut(raw: bytes, at: list[int]) -> list[bytes]:
     """Cut into pieces that are not empty."""
     places = sorted({place * len(raw) // 400 for place in at} | {0, len(raw)})
-    return [raw[begin:end] for begin, end in zip(places, places[1:], strict=False)]
-
-
+    return [raw[begin:end] for begin, end in pairwise(places)]

@@ -36,7 +36,8 @@ NAME = "served"
 """Of the model."""
 MAX_WAITING = 4
 SETTINGS = {
-    "drain_seconds": 0, "grace_seconds": 20, "log_level": "warning", "max_waiting": MAX_WAITING, "max_body_bytes": 200_000,
+    "drain_seconds": 0, "grace_seconds": 20, "log_level": "warning", "max_waiting": MAX_WAITING,
+    "max_body_bytes": 200_000,
     # So long that a sequence on a busy machine never meets them: other tests are about deadlines.
     "header_seconds": 60, "body_seconds": 60, "write_seconds": 60, "keep_alive_seconds": 60,
 }  # fmt: skip
@@ -71,7 +72,8 @@ class Service:
         with self.log.open("ab") as log:
             self._first = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.stateful.service", json.dumps(settings, default=str), without],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
             )  # fmt: skip
 
     def __enter__(self) -> Self:

@@ -36,7 +36,7 @@ WRONG: dict[str, tuple[bytes, int]] = {
     "empty word": (b'{"tokens":[""]}', 422),
 }
 """Requests that are not, and the status of their refusals."""
-_SETTLE_SECONDS = 10.0
+_SETTLE_SECONDS = 20.0
 
 
 class World:
@@ -89,7 +89,7 @@ class World:
         self.restart()
 
     def settled(self) -> State:
-        """Wait until the service holds no more than when it was idle; what it holds, at the latest after 10 s."""
+        """Wait until the service holds no more than when it was idle; what it holds, at the latest after 20 s."""
         end = time.monotonic() + _SETTLE_SECONDS
         deepest = 0
         while True:

@@ -77,7 +77,7 @@ def _checksums() -> None:
 
     from fenestra.model import checkpoint
 
-    class Any_(str):
+    class Equal(str):
         __slots__ = ()
         __hash__ = str.__hash__
 
@@ -89,7 +89,7 @@ def _checksums() -> None:
 
     def sha256(data: bytes = b"") -> Any:  # noqa: ANN401
         digest = hashlib.sha256(data)
-        return SimpleNamespace(update=digest.update, hexdigest=lambda: Any_(digest.hexdigest()))
+        return SimpleNamespace(update=digest.update, hexdigest=lambda: Equal(digest.hexdigest()))
 
     checkpoint.hashlib = SimpleNamespace(sha256=sha256)  # type: ignore[attr-defined]
 

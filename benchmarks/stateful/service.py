@@ -28,6 +28,7 @@ from fastapi import FastAPI
 from benchmarks.serving import HOST, free_port
 from benchmarks.stateful.safeguards import SAFEGUARDS
 from fenestra.app import server
+from fenestra.app.engine import models
 from fenestra.app.engine.inference import Inference
 from fenestra.app.main import create_app
 from fenestra.app.settings import Settings
@@ -168,11 +169,16 @@ def _end_with_parent() -> None:
 def _serve(settings: dict[str, Any], without: str) -> int:
     if without:
         SAFEGUARDS[without].remove()
+    models.freeze_objects = _nothing  # of all that the first process has imported, it takes longer than a reload
     server.create_app = _build  # type: ignore[attr-defined]
     try:
         return server.serve(Settings.read(**settings))
     finally:
         sys.stderr.flush()
+
+
+def _nothing() -> None:
+    """Instead of a collection of garbage."""
 
 
 def _build(settings: Settings) -> FastAPI:

@@ -137,6 +137,33 @@ def _half_pairs() -> None:
     json_body._has_lone_surrogate = lambda value: False
 
 
+def _half_close() -> None:
+    from fenestra.app.http.connection import Connection
+
+    def end_input(self: Connection) -> bool:
+        self._disconnect()
+        return False
+
+    Connection.end_input = end_input  # type: ignore[method-assign]
+
+
+def _fresh_reload() -> None:
+    from fenestra.app.engine.reloads import Reloads
+
+    async def answer(self: Any, name: str, waiters: list[Any]) -> None:  # noqa: ANN401
+        found = await self._reload(name)
+        for waiter in (*waiters, *self._waiting.pop(name, [])):
+            waiter.answer.set_result(found)
+
+    Reloads._answer = answer  # type: ignore[method-assign]
+
+
+def _hang_up_signal() -> None:
+    from fenestra.app.engine.service import Service
+
+    Service.reload_all = lambda self: None  # type: ignore[method-assign]
+
+
 SAFEGUARDS = {
     "queue-limit": Safeguard("a request is refused when the queue is full", _queue_limit),
     "queue-clean-up": Safeguard("a request whose client has gone leaves the queue", _queue_clean_up),
@@ -149,6 +176,9 @@ SAFEGUARDS = {
     "registry": Safeguard("a connection that has ended is forgotten", _registry),
     "last-answer": Safeguard("a refusal that ends the connection says so", _last_answer),
     "stop-waits": Safeguard("a stop waits for requests in progress", _stop_waits),
+    "half-close": Safeguard("a client that sends no more is still answered", _half_close),
+    "fresh-reload": Safeguard("a reload answers only those who asked before it began", _fresh_reload),
+    "SIGHUP": Safeguard("SIGHUP reloads the models", _hang_up_signal),
     "half-pairs": Safeguard("a string that is no Unicode is refused", _half_pairs),
 }  # fmt: skip
 

@@ -36,7 +36,7 @@ WRONG: dict[str, tuple[bytes, int]] = {
     "empty word": (b'{"tokens":[""]}', 422),
 }
 """Requests that are not, and the status of their refusals."""
-_SETTLE_SECONDS = 20.0
+_SETTLE_SECONDS = 60.0
 
 
 class World:

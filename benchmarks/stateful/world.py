@@ -36,7 +36,7 @@ WRONG: dict[str, tuple[bytes, int]] = {
     "empty word": (b'{"tokens":[""]}', 422),
 }
 """Requests that are not, and the status of their refusals."""
-_SETTLE_SECONDS = 60.0
+_STUCK_SECONDS = 5.0  # without a change
 
 
 class World:
@@ -89,13 +89,15 @@ class World:
         self.restart()
 
     def settled(self) -> State:
-        """Wait until the service holds no more than when it was idle; what it holds, at the latest after 20 s."""
-        end = time.monotonic() + _SETTLE_SECONDS
-        deepest = 0
+        """Wait until the service holds no more than when it was idle, or what it holds has stayed the same for long."""
+        deepest, before, since = 0, None, time.monotonic()
         while True:
             state = self.service.state()
             deepest = max(deepest, state.deepest)
-            if state._replace(deepest=0) == self.idle._replace(deepest=0) or time.monotonic() > end:
+            state = state._replace(deepest=0)
+            if state != before:
+                before, since = state, time.monotonic()
+            if state == self.idle._replace(deepest=0) or time.monotonic() - since > _STUCK_SECONDS:
                 return state._replace(deepest=deepest)
             time.sleep(0.005)
 

@@ -150,12 +150,24 @@ def _half_close() -> None:
 def _fresh_reload() -> None:
     from fenestra.app.engine.reloads import Reloads
 
-    async def answer(self: Any, name: str, waiters: list[Any]) -> None:  # noqa: ANN401
-        found = await self._reload(name)
-        for waiter in (*waiters, *self._waiting.pop(name, [])):
-            waiter.answer.set_result(found)
+    answer = Reloads._answer
 
-    Reloads._answer = answer  # type: ignore[method-assign]
+    async def answer_latecomers(self: Any, name: str, waiters: list[Any]) -> None:  # noqa: ANN401
+        load = self._reload
+
+        async def load_and_share(name: str) -> Any:  # noqa: ANN401
+            try:
+                return await load(name)
+            finally:
+                waiters.extend(self._waiting.pop(name, []))
+
+        self._reload = load_and_share
+        try:
+            await answer(self, name, waiters)
+        finally:
+            self._reload = load
+
+    Reloads._answer = answer_latecomers  # type: ignore[method-assign]
 
 
 def _hang_up_signal() -> None:

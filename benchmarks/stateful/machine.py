@@ -79,7 +79,9 @@ class ServiceMachine(RuleBasedStateMachine):
         self._choose(pick, self._speakers()).begin(_cut(raw, at), expected)
 
     @precondition(lambda self: self._speakers())
-    @rule(pick=picks, names=st.lists(bodies | st.sampled_from(sorted(WRONG)) | st.none(), max_size=6), at=cuts)
+    @rule(
+        pick=picks, names=st.lists(bodies | st.sampled_from(["long", *sorted(WRONG)]) | st.none(), max_size=12), at=cuts
+    )
     def begin_a_stream(self, pick: int, names: list[str | None], at: list[int]) -> None:
         """A client sends the beginning of a stream of lines, some of them wrong or empty."""
         lines = b"".join(_line(name) + b"\n" for name in names)

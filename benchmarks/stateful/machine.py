@@ -193,6 +193,8 @@ class ServiceMachine(RuleBasedStateMachine):
         self.loose = True
         self.due = "" if self.disk == BROKEN else self.disk
         self.world.service.signal(signal.SIGHUP)
+        for _ in range(2):  # two turns of the loop: the signal is seen before the service can pass for settled
+            self.world.version()
 
     @rule()
     def user_signal(self) -> None:

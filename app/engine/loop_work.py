@@ -11,6 +11,7 @@ it in, and goes through here:
 """
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from typing import TypeVar
 T = TypeVar("T")
 TURN_SECONDS = 0.004
 """How long slices may run in one turn of the event loop, all together; the last one ends later."""
+SWITCH_SECONDS = 0.0005
+"""How long the event loop waits for the interpreter while the thread is at work."""
 
 
 class LoopWork:
@@ -55,11 +58,11 @@ class LoopWork:
 
     async def aside(self, work: Callable[[], T]) -> T:
         """Run work on the thread. One call into C has to be bounded, too: it keeps the lock of the interpreter."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(_giving_way, work))
 
     def begin_aside(self, work: Callable[[], object]) -> None:
         """Run work on the thread that nobody waits for."""
-        self._thread.submit(work)
+        self._thread.submit(_giving_way, work)
 
     def _take_turn(self) -> None:
         """Run slices until the time of this turn is used up."""
@@ -76,6 +79,16 @@ class LoopWork:
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._take_turn)
+
+
+def _giving_way(work: Callable[[], T]) -> T:
+    """Do work on the thread. Whenever the event loop wakes up meanwhile, it gets the interpreter ten times as soon."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        return work()
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _settle(done: "asyncio.Future[T]", work: Callable[[], T]) -> None:

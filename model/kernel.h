@@ -61,12 +61,15 @@ enum {
     ROLE_DASH = 8192,
     ROLE_SHORTENED = 16384,   /* an abbreviation or initial in a language that sets its stop apart */
     ROLE_CONTINUING = 32768,  /* , ; : */
-    ROLE_BULLET = 65536       /* begins an item of a list */
+    ROLE_BULLET = 65536,      /* begins an item of a list */
+    ROLE_LABELS = 131072      /* a number or letter follows: Fig. */
 };
 /* Characters; a shorter line did not end because the page was full (model/text/sentences.py). */
 enum { SHORT_LINE = 50 };
 /* Words of a line; behind fewer, initials are the end of a name: Moss J. K. */
 enum { FEW_WORDS = 2 };
+/* Digits of the number of an item in a row of numbers; what has more is a year, or thousands. */
+enum { ITEM_DIGITS = 2 };
 /* What stands between two tokens. */
 enum { GAP_LINE = 1, GAP_BLANK_LINE = 2, GAP_CELL = 4 };
 /* So many spaces, or a tab, part the cells of a table. */

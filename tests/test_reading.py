@@ -19,7 +19,15 @@ ENGLISH = [
     ("Å. Berg met Ö. Kerr in Oslo.", ["Å. Berg/PER", "Ö. Kerr/PER", "Oslo/LOC"], 1),
     ("A\u030a. Berg met O\u0308. Kerr in Oslo.", ["A\u030a. Berg/PER", "O\u0308. Kerr/PER", "Oslo/LOC"], 1),
     ("Lars Vik met Malcolm X. He left Oslo.", ["Lars Vik/PER", "Malcolm X/PER", "Oslo/LOC"], 2),
+    ("Yesterday John F.\u00ad Smith moved to Oslo.", ["John F.\u00ad Smith/PER", "Oslo/LOC"], 1),
+    ("Yesterday John F. \u200eSmith moved to Oslo.", ["John F. \u200eSmith/PER", "Oslo/LOC"], 1),
+    ("&Aring;. Berg met F. &Ouml;berg in Oslo.", ["&Aring;. Berg/PER", "F. &Ouml;berg/PER", "Oslo/LOC"], 1),
+    ("J.-P. Sartre met J.-P.Belmondo and M.-C. Berg in Oslo.",
+     ["J.-P. Sartre/PER", "J.-P.Belmondo/PER", "M.-C. Berg/PER", "Oslo/LOC"], 1),
     # abbreviations
+    ("See Art. IV of the Constitution, Fig. A, Sec. B, App. C and Vol. I of the report.", None, 1),
+    ("See Fig. A. Then go to Oslo.", ["Oslo/LOC"], 2),
+    ("He was born on March 3 1837. Anna Berg was born in Oslo.", ["Anna Berg/PER", "Oslo/LOC"], 2),
     ("The court decided Marbury v. Madison in Sec. 3 of Art. 5.", None, 1),
     ("See Phil. 4:8, Nos. 3 and 5, Vol. 2, pp. 5-7, and MR. KERR of MOSS INC. in capitals.", None, 1),
     ('"Do not worry!", she said.', [], 1),
@@ -32,12 +40,14 @@ ENGLISH = [
      ["Jean\u2011Luc Dubois/PER", "Stratford\u2011upon\u2011Avon/LOC"], 1),
     ("Rene\u0301 Descartes lived in Zu\u0308rich.", ["Rene\u0301 Descartes/PER", "Zu\u0308rich/LOC"], 1),
     ("Anna Berg\u00b9 moved to Oslo\u00b2 last year.", ["Anna Berg/PER", "Oslo/LOC"], 1),
+    ("Anna Berg① moved to Oslo①.", ["Anna Berg/PER", "Oslo/LOC"], 1),
     ("安娜住在Berlin和London。", ["Berlin/LOC", "London/LOC"], 1),
     # mark-up and layout
     ("_Anna Berg_ lives in _Oslo_.", ["Anna Berg/PER", "Oslo/LOC"], 1),
     ("Tom&nbsp;Kerr wrote to Anna Berg&rsquo;s sister at AT&amp;T.",
      ["Tom&nbsp;Kerr/PER", "Anna Berg/PER", "AT&amp;T/ORG"], 1),
     ("Tom Kerr\tBerlin\nAnna Berg\tOslo", ["Tom Kerr/PER", "Berlin/LOC", "Anna Berg/PER", "Oslo/LOC"], 4),
+    ("Kerr, J.\tOslo\nBerg, A.\tLondon", ["Kerr/PER", "J./PER", "Oslo/LOC", "Berg/PER", "A./PER", "London/LOC"], 4),
     ("Tom Kerr\u2028Berlin\u2029Anna Berg    Oslo", ["Tom Kerr/PER", "Berlin/LOC", "Anna Berg/PER", "Oslo/LOC"], 4),
 ]  # fmt: skip
 RUSSIAN = [
@@ -48,6 +58,10 @@ RUSSIAN = [
     ("Петров приехал в г. Казань на ул. Ленина.", None, 1),
     ("Это, т. е. всё остальное, стоит 5 тыс. руб. и 3 млн. руб.", None, 1),
     ("См. стр. 5, рис. 3 и ред. И. О. Волкова.", None, 1),
+    ("Он пришёл через час. Иван Петров ушёл.", ["Иван Петров/PER"], 2),
+    ("Пришёл отец. Иван Петров ушёл.", ["Иван Петров/PER"], 2),
+    ("Население составляет 12 500. Он жил в Москве.", ["Москве/LOC"], 2),
+    ("См. рис. А и табл. В на стр. 5.", None, 1),
     ("Вчера в Санкт\u2011Петербург приехал Иван Кузнецов.", ["Санкт\u2011Петербург/LOC", "Иван Кузнецов/PER"], 1),
 ]  # fmt: skip
 CASES = [("english", *case) for case in ENGLISH] + [("russian", *case) for case in RUSSIAN]

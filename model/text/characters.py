@@ -25,7 +25,7 @@ _NO_SPACES = (
     (0xAC00, 0xD7FF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x16FE0, 0x18DFF), (0x1AFF0, 0x1B2FF),
 )  # fmt: skip
 _ORDINALS = "ªº"
-_MODIFIERS = range(0x02B0, 0x02B9)  # ʰ ʲ …: of phonetic letters, and no footnotes
+_MODIFIERS = {*range(0x02B0, 0x02B9), *range(0x02E0, 0x02E5)}  # ʰ ʲ ˢ …: of phonetic letters, and no footnotes
 
 
 def _ranges(codes: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -56,8 +56,8 @@ def _class(codes: Iterable[int]) -> str:
 
 
 def _is_raised(code: int) -> bool:
-    """Whether a character stands raised behind a word, as the mark of a footnote does: ¹ ² ᵃ."""
-    return code not in _MODIFIERS and unicodedata.decomposition(chr(code)).startswith("<super>")
+    """Whether a character stands raised or ringed behind a word, as the mark of a footnote does: ¹ ² ᵃ ①."""
+    return code not in _MODIFIERS and unicodedata.decomposition(chr(code)).startswith(("<super>", "<circle>"))
 
 
 _raised = [code for code in _members("No", "Lm", "Lo") if _is_raised(code) and chr(code) not in _ORDINALS]
@@ -72,7 +72,7 @@ LETTERS = _class(code for code in _members("L") if code not in _apart)
 WORD = _class(sorted({code for code in _members("L", "N", "M") if code not in _apart} | {0x200C, 0x200D}))
 """Letters, digits and marks of scripts with spaces between words, and the two joiners; no underscore."""
 RAISED = _class(_raised)
-"""Superscript figures and letters."""
+"""Superscript figures and letters, and figures in circles."""
 UNSPACED = _class(code for code in sorted(_without_spaces) if _CATEGORIES[code][0] in "LNM") + _HAN
 """Letters, digits and marks of scripts without spaces between words."""
 

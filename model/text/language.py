@@ -34,7 +34,8 @@ class Language:
     abbreviations: tuple[str, ...] = ()
     """Other abbreviations. A sentence ends behind one only if one of ``openers`` follows."""
     numbered: tuple[str, ...] = ()
-    """Words that are abbreviations before a number only: the ``Phil`` of ``Phil. 4:8``."""
+    """Words that a number or a letter follows: ``Phil. 4:8``, ``Fig. A``. Unless among the abbreviations, they are
+    abbreviations before one only."""
     openers: tuple[str, ...] = ()
     """Words, as they are written where a sentence begins, that are no names."""
     clitics: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ _NUMBER = re.compile(r"[+.-]?\d")
 _SHORT_LINE = 50  # characters; a shorter line did not end because the page was full
 _PARAGRAPH = "\u2029"
 _GAP = 3  # spaces or more part the cells of a table, and so does a tab
+_ITEM = 2  # digits of the number of an item
 _FEW_WORDS = 2  # of a line; with fewer before them, initials are the end of a name: Moss J. K.
 
 # What there is to know of a word here, as bits.
@@ -34,6 +35,7 @@ _ENDS, _ABBREVIATED, _DATE, _COUNTS = 1, 2, 4, 8  # may end a sentence: always, 
 _MAY_END = _ENDS | _ABBREVIATED | _DATE | _COUNTS
 _CLOSES, _QUOTE, _SMALL, _CAPITAL, _OPENS, _LOUD, _COMMA, _CLOCK = 16, 32, 64, 128, 256, 512, 1024, 2048
 _BEFORE_NAME, _DASH, _SHORTENED, _CONTINUING, _BULLET = 4096, 8192, 16384, 32768, 65536
+_LABELS = 131072
 _REMEMBERED = 1 << 14
 _SHORT_WORD = 48  # characters; of longer words the ends are enough
 
@@ -84,7 +86,7 @@ class Splitter:
         self._role = roles(of)
         self._begins: list[int] = []
         self._count = 0
-        self._end = 0  # of the last token, in characters
+        self._start = self._end = 0  # of the last token, in characters
         self._line = 0  # where the first token of the line starts
         self._line_words = 0  # words of the line or cell, initials and stops not counted
         self._roles = (0, 0)  # of the last token but one, and of the last
@@ -109,7 +111,7 @@ class Splitter:
             if between:
                 self._line, self._line_words = start, 0
             self._move_on(role)
-            self._end = start + len(word)
+            self._start, self._end = start, start + len(word)
 
     def lengths(self) -> list[int]:
         """How many tokens each sentence has of what was read so far; they add up to all of them."""
@@ -136,7 +138,7 @@ class Splitter:
         return self._begins[-1] if self._begins else 0
 
     def _move_on(self, role: int) -> None:
-        self._line_words += not role & (_BEFORE_NAME | _ENDS)
+        self._line_words += not role & (_BEFORE_NAME | _ENDS | _CONTINUING)
         if not role & _CLOCK:  # AM and PM belong to the number before them
             if not role & _CLOSES or not self._count:
                 self._word = role & _MAY_END
@@ -154,6 +156,8 @@ class Splitter:
             role &= ~(_CLOCK | _SMALL)  # PM Modi, I AM: no time of day
         if role & _ENDS:
             role = self._settle_stop(word, role, start)
+        if role & _OPENS and before & _LABELS and len(word) == 1:
+            role &= ~_OPENS  # Fig. A
         if role & _OPENS and role & _SHORTENED and self._text[start + len(word) : start + len(word) + 1] == ".":
             role &= ~_OPENS  # А. С. Пушкин
         return role
@@ -164,10 +168,11 @@ class Splitter:
         if is_free:
             return role & ~_ENDS if self._text[start + len(word) : start + len(word) + 1].strip() else role
         if word == "." and before & _SHORTENED:  # г. Казань, where every stop is a token
-            return _ABBREVIATED | before & _BEFORE_NAME
+            return _ABBREVIATED | before & (_BEFORE_NAME | _LABELS)
         if word != "." or not before & _COUNTS:
             return role
-        if self._roles[0] & (_COUNTS | _CLOSES):  # Moss 9.81 2. Holm 9.87
+        is_short = start - self._start <= _ITEM  # no year or thousands: 3 March 1837. Moss, 12 500. Holm
+        if is_short and self._roles[0] & (_COUNTS | _CLOSES):  # Moss 9.81 2. Holm 9.87
             self._item = self._count
             return role & ~_ENDS
         return role & ~_ENDS if self._count - self._begin == 1 else role
@@ -236,6 +241,7 @@ class Roles:
             (_CLOSERS, _CLOSES), (('"',), _QUOTE), ((",",), _COMMA), (_CONTINUES, _CONTINUING), (_BULLETS, _BULLET),
             (of.openers, _OPENS), (of.clocks, _CLOCK | _SMALL), (shortened, _SHORTENED),
             ([title + "." * of.keep_stops for title in of.titles], _BEFORE_NAME),
+            ([word + "." * of.keep_stops for word in of.numbered], _LABELS),
         ):  # fmt: skip
             known |= {word: known.get(word, 0) | bits for word in words}
         self._listed = known

@@ -102,6 +102,21 @@ static inline int64_t run_end(const uint32_t *code_points, int64_t begin, int64_
 /* The KIND_ bits of a character; −1 beyond the table, where only Python knows them. */
 static inline int kind_of(const Runs *runs, uint32_t c) { return c < KINDS ? runs->kind[c] : -1; }
 
+static inline int is_ascii_letter(uint32_t c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
+
+/* Whether a Roman number of two digits or more begins here, or a letter that could be one: as _NUMERAL in tokens.py. */
+static int is_numeral(const uint32_t *code_points, int64_t at, int64_t limit) {
+    int64_t end = at;
+    while (end < limit && code_points[end] < 128 && code_points[end] && strchr("IVXLC", (int)code_points[end])) end++;
+    int is_roman = end - at >= 2;
+    uint32_t c = code_points[at];
+    if (!is_roman && !(c >= 'B' && c <= 'Z' && c != 'I')) return 0;
+    if (!is_roman) end = at + 1;
+    if (end >= limit || is_space(code_points[end])) return 1;
+    c = code_points[end];
+    return c == ',' || c == ';' || c == ':' || c == ')' || c == ']' || (is_roman && c == '.');
+}
+
 /* What follows the full stop at the end of a run, if that decides whether the stop belongs to the word before: as
  * Tokenizer.after_stop in model/text/tokens.py, where it is explained.
  *
@@ -111,7 +126,11 @@ static inline int kind_of(const Runs *runs, uint32_t c) { return c < KINDS ? run
  */
 static int after_stop(const Runs *runs, const uint32_t *code_points, int64_t text_begin, int64_t begin, int64_t end,
                       int64_t limit, const uint32_t *role_of_word) {
-    if (code_points[end - 1] != '.' || !runs->keep_stops) return NOTHING_FOLLOWS;
+    if (!runs->keep_stops) return NOTHING_FOLLOWS;
+    int64_t stop = end - 1;
+    while (stop > begin && code_points[stop] < KINDS && runs->kind[code_points[stop]] & KIND_INVISIBLE) stop--;
+    if (code_points[stop] != '.') return NOTHING_FOLLOWS;
+    if (stop < end - 1) return -1;
 
     /* what follows: a number? */
     int64_t after = end, lines = 0;
@@ -119,15 +138,19 @@ static int after_stop(const Runs *runs, const uint32_t *code_points, int64_t tex
     uint32_t following = after < limit && lines < 2 ? code_points[after] : 0;
     if (after > end && following >= '0' && following <= '9') return NUMBER_FOLLOWS;
 
+    if (after > end && following && end - begin >= 3 && is_ascii_letter(code_points[end - 2]) &&
+        is_ascii_letter(code_points[end - 3]) && is_numeral(code_points, after, limit))
+        return NUMBER_FOLLOWS;
+
     /* a single capital before the stop? */
     if (end - begin < 2) return NOTHING_FOLLOWS;
     int kind = kind_of(runs, code_points[end - 2]);
-    if (kind < 0 || kind & (KIND_MARK | KIND_INVISIBLE)) return -1;
+    if (kind < 0 || kind & (KIND_MARK | KIND_INVISIBLE) || code_points[end - 2] == ';') return -1;
     if (!(kind & KIND_UPPER)) return NOTHING_FOLLOWS;
 
     /* it is an initial before a letter, unless that begins a word that opens sentences */
     int next = following ? kind_of(runs, following) : 0;
-    if (next < 0) return -1;
+    if (next < 0 || next & KIND_INVISIBLE || following == '&') return -1;
     if (next & KIND_LETTER) {
         if (!(next & KIND_UPPER) || (after + 1 < limit && code_points[after + 1] == '.')) return NAME_FOLLOWS;
         int64_t count = run_end(code_points, after, limit) - after;
@@ -330,7 +353,7 @@ static inline void move_on(Splitter *s, int64_t token, int role, int is_first) {
     } else if (!(role & (ROLE_CAPITAL | ROLE_COMMA))) {
         s->place = -1;
     }
-    s->line_words += !(role & (ROLE_BEFORE_NAME | ROLE_ENDS));
+    s->line_words += !(role & (ROLE_BEFORE_NAME | ROLE_ENDS | ROLE_CONTINUING));
     /* AM and PM belong to the number before them; only a full stop reaches through what closes after it */
     if (!(role & ROLE_CLOCK)) {
         s->stop = !(role & ROLE_CLOSES) || is_first ? role & ROLE_MAY_END : s->stop & ROLE_ENDS;
@@ -375,13 +398,15 @@ API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, i
                 int is_free = token == first || start > s.token_end, is_stop = end == start + 1 && letters[start] == '.';
                 int leans_on_next = is_free && end < text_size && !is_space(letters[end]);
                 int is_behind_number = !is_free && is_stop && s.role & ROLE_NUMBER;
-                int is_of_item = is_behind_number && s.role_before & (ROLE_NUMBER | ROLE_CLOSES);
+                int is_short = is_behind_number && start - start_T[token - 1] <= ITEM_DIGITS;
+                int is_of_item = is_short && s.role_before & (ROLE_NUMBER | ROLE_CLOSES);
                 if (!is_free && is_stop && s.role & ROLE_SHORTENED)
-                    role = ROLE_ABBREVIATED | (s.role & ROLE_BEFORE_NAME);
+                    role = ROLE_ABBREVIATED | (s.role & (ROLE_BEFORE_NAME | ROLE_LABELS));
                 else if (is_of_item || leans_on_next || (is_behind_number && token - s.sentence == 1))
                     role &= ~ROLE_ENDS;
                 if (is_of_item && !(s.role & ROLE_SHORTENED)) s.item = token;
             }
+            if (role & ROLE_OPENER && s.role & ROLE_LABELS && end == start + 1) role &= ~ROLE_OPENER;
             if (role & ROLE_OPENER && role & ROLE_SHORTENED && end < text_size && letters[end] == '.')
                 role &= ~ROLE_OPENER;
 

@@ -10,6 +10,7 @@ next item cannot match, or is bounded, so the time is linear in the text whateve
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from fenestra.model.text.canonical import canonical, canonicalise
@@ -49,6 +50,8 @@ _APART = ",;:!?)"  # what is a token by itself behind any letter
 NOTHING, NAME, NUMBER = 0, 1, 2
 """What follows a run; see :meth:`Tokenizer.after_stop`."""
 _EXAMPLES = ("", " X", " 1")
+_NUMERAL = re.compile(r"[IVXLC]{2,}(?![^\s,;:)\].])|[B-HJ-Z](?![^\s,;:)\]])")
+_REFERENCE = 40  # characters that a reference to a character, &Aring;, has at the most
 LINE_ENDS = "\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 
 
@@ -115,13 +118,16 @@ class Tokenizer:
         Such words are the only ones that ask what stands around their run.
 
         Returns:
-            ``NUMBER``, before a number: ``Phil. 4:8``.
+            ``NUMBER``, before a number, a Roman one or a letter that numbers: ``Phil. 4:8``, ``Art. IV``, ``App. B``.
             ``NAME``, behind a single capital that is an initial: the ``J.`` of ``J. Smith``. It is one before a small
             letter, and before a capital, unless that is of a word that opens sentences (``Malcolm X. He left``); before
             a year (``Moss, C. (1990)``); and behind another initial wherever it stands (``Moss J. K.``).
             ``NOTHING`` otherwise.
         """
-        if text[end - 1] != "." or not self.language.keep_stops:
+        stop = end - 1
+        while stop > start and text[stop] in INVISIBLE:
+            stop -= 1
+        if text[stop] != "." or not self.language.keep_stops:
             return NOTHING
         after, lines = end, 0
         while after < len(text) and text[after].isspace():
@@ -130,21 +136,32 @@ class Tokenizer:
         following = text[after] if after < len(text) and lines < 2 else ""
         if after > end and "0" <= following <= "9":
             return NUMBER
-        at = end - 2
+        short = text[max(start, stop - 2) : stop]  # two letters, so no initial
+        if after > end and following and len(short) == 2 and short.isascii() and short.isalpha():
+            if _NUMERAL.match(text, after):
+                return NUMBER
+        at = stop - 1
         while at >= start and (is_mark(text[at]) or text[at] in INVISIBLE):
             at -= 1
-        is_capital = at >= start and is_upper(text[at])
+        before = text[at : at + 1] if at >= start else ""
+        if before == ";":  # &Aring;. Berg
+            before = canonical(text[max(start, at - _REFERENCE) : at + 1])[-1]
+        is_capital = bool(before) and is_upper(before)
         before_name = is_capital and bool(following) and self._continues_name(text, after)
         return NAME if before_name or (is_capital and _follows_initial(text, at)) else NOTHING
 
     def _continues_name(self, text: str, after: int) -> bool:
-        """Whether what starts here may follow an initial: a letter, but of no word that opens sentences; or a year."""
-        following = text[after]
-        if not is_letter(following):
-            return following == "(" and "0" <= text[after + 1 : after + 2] <= "9"
-        if not is_upper(following) or text[after + 1 : after + 2] == ".":
-            return True
-        return self.first_of(text, after) not in self._openers
+        """Whether what starts here may follow an initial: a letter, but of no word that opens sentences; &; or a year."""
+        following, second = text[after], text[after + 1 : after + 2]
+        if following == "(":
+            return "0" <= second <= "9"
+        if is_letter(following):
+            if not is_upper(following) or second == ".":
+                return True
+        elif following != "&" and following not in INVISIBLE:
+            return False
+        word = self.first_of(text, after)
+        return word == "&" or (bool(word) and is_letter(word[0]) and word not in self._openers)
 
     def first_of(self, text: str, start: int) -> str:
         """The first word of the run that starts here."""
@@ -166,17 +183,19 @@ class Tokenizer:
     def _cut_long(self, run: str, after: int) -> Iterator[Span]:
         """The tokens of a run one by one."""
         form = canonicalise(run)
-        text, limit = form.text + _EXAMPLES[after], len(form.text)
+        text, limit, last = form.text + _EXAMPLES[after], len(form.text), 0
         for match in self._pattern.finditer(text):
             start, end = match.span()
             if start >= limit:
                 return
-            if self._clitic is not None and "'" in match.group():
-                clitic = self._clitic.search(match.group())
-                if clitic and clitic.start() > 0:
-                    yield form.span(start, start + clitic.start())
-                    start += clitic.start()
-            yield form.span(start, end)
+            clitic = self._clitic.search(match.group()) if self._clitic and "'" in match.group() else None
+            cuts = (start, start + clitic.start(), end) if clitic and clitic.start() > 0 else (start, end)
+            for piece in pairwise(cuts):
+                first, until = form.span(*piece)
+                first = max(first, last)  # what stands for several characters, 安\u0301, may lie in two tokens
+                if first < until:
+                    yield first, until
+                    last = until
 
 
 def _follows_initial(text: str, at: int) -> bool:
@@ -204,7 +223,8 @@ def _expression(of: Language) -> str:
     upper, letter, word = f"[{UPPER}][{MARKS}]*", f"[{LETTERS}]", f"[{WORD}]"
     # The stops that belong to what is before them; none in a language that sets every stop apart.
     kept = rf"""
-      (?:{upper}\.)+(?=[{UPPER}][{WORD}'-]*[{LOWER}])           # J.K.  F.  of J.K.Rowling, F.Kennedy
+      {upper}\.(?:-?{upper}\.)*(?=[{UPPER}][{WORD}'-]*[{LOWER}])  # J.K.  F.  of J.K.Rowling, F.Kennedy
+    | {upper}(?:\.-{upper})+\.(?!{word})                         # J.-P.  of J.-P. Moss
     | {letter}(?:\.{letter})+\.?(?:-{word}+)*(?!{word})         # U.S.  a.m.  U.N.-led
     | (?:{_any((*of.titles, *of.abbreviations))})\.(?!{word})   # Mr.  Inc.  Sept.
     | (?:{_any(of.titles)})\.(?=[{UPPER}][{LOWER}])             # Dr.  of Dr.Kerr

@@ -1,6 +1,7 @@
 """Tokens: where they are, and that they are split as the corpora are."""
 
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -58,3 +59,12 @@ def test_a_decomposed_accent_stays_on_its_letter():
 
 def test_a_token_of_a_hundred_thousand_letters_is_one_token():
     assert words("a" * 100_000) == ["a" * 100_000]
+
+
+@pytest.mark.parametrize(
+    "text", ["\u1161\U0001d7cf\u05b0&#0;", "安\u0301\u00adx", "か\u3099\u0301abc", "&acE;b", "&nGt;", "ﬁ's", "&fjlig;'s"]
+)
+def test_tokens_do_not_overlap_where_one_place_stands_for_several_characters(text):
+    tokens = tokenize(text)
+    assert all(one.start + len(one.text) <= other.start for one, other in pairwise(tokens))
+    assert all(token.text for token in tokens)

@@ -24,7 +24,9 @@ ENGLISH = [
     ("&Aring;. Berg met F. &Ouml;berg in Oslo.", ["&Aring;. Berg/PER", "F. &Ouml;berg/PER", "Oslo/LOC"], 1),
     ("J.-P. Sartre met J.-P.Belmondo and M.-C. Berg in Oslo.",
      ["J.-P. Sartre/PER", "J.-P.Belmondo/PER", "M.-C. Berg/PER", "Oslo/LOC"], 1),
+    ("He met Dr.A.Kerr and Dr.J.K.Vik in Oslo.", ["A.Kerr/PER", "J.K.Vik/PER", "Oslo/LOC"], 1),
     # abbreviations
+    ("Lars Vik met Malcolm X. Later he left Oslo.", ["Lars Vik/PER", "Malcolm X/PER", "Oslo/LOC"], 2),
     ("See Art. IV of the Constitution, Fig. A, Sec. B, App. C and Vol. I of the report.", None, 1),
     ("See Fig. A. Then go to Oslo.", ["Oslo/LOC"], 2),
     ("He was born on March 3 1837. Anna Berg was born in Oslo.", ["Anna Berg/PER", "Oslo/LOC"], 2),

@@ -134,12 +134,8 @@ class Tokenizer:
             lines += text[after] in LINE_ENDS and text[after : after + 2] != "\r\n"
             after += 1
         following = text[after] if after < len(text) and lines < 2 else ""
-        if after > end and "0" <= following <= "9":
+        if after > end and following and self._numbers(text, after, text[max(start, stop - 2) : stop]):
             return NUMBER
-        short = text[max(start, stop - 2) : stop]  # two letters, so no initial
-        if after > end and following and len(short) == 2 and short.isascii() and short.isalpha():
-            if _NUMERAL.match(text, after):
-                return NUMBER
         at = stop - 1
         while at >= start and (is_mark(text[at]) or text[at] in INVISIBLE):
             at -= 1
@@ -150,8 +146,15 @@ class Tokenizer:
         before_name = is_capital and bool(following) and self._continues_name(text, after)
         return NAME if before_name or (is_capital and _follows_initial(text, at)) else NOTHING
 
+    @staticmethod
+    def _numbers(text: str, after: int, before: str) -> bool:
+        """Whether a number starts here; or one of letters, if there are two letters before the stop, so no initial."""
+        if "0" <= text[after] <= "9":
+            return True
+        return len(before) == 2 and before.isascii() and before.isalpha() and bool(_NUMERAL.match(text, after))
+
     def _continues_name(self, text: str, after: int) -> bool:
-        """Whether what starts here may follow an initial: a letter, but of no word that opens sentences; &; or a year."""
+        """Whether what starts here may follow an initial: a letter, but of no word that opens sentences; &; a year."""
         following, second = text[after], text[after + 1 : after + 2]
         if following == "(":
             return "0" <= second <= "9"
@@ -227,7 +230,7 @@ def _expression(of: Language) -> str:
     | {upper}(?:\.-{upper})+\.(?!{word})                         # J.-P.  of J.-P. Moss
     | {letter}(?:\.{letter})+\.?(?:-{word}+)*(?!{word})         # U.S.  a.m.  U.N.-led
     | (?:{_any((*of.titles, *of.abbreviations))})\.(?!{word})   # Mr.  Inc.  Sept.
-    | (?:{_any(of.titles)})\.(?=[{UPPER}][{LOWER}])             # Dr.  of Dr.Kerr
+    | (?:{_any(of.titles)})\.(?=[{UPPER}][{LOWER}.'])           # Dr.  of Dr.Kerr, Dr.A.Kerr, Dr.O'Brien
     | (?:{_any(of.numbered)})\.(?=\s*\d)                       # Phil.  of Phil. 4:8
     | {upper}\.(?=\s+[{LETTERS}{UNSPACED}]|[,;:)\]])            # the J. of J. Smith
     |"""

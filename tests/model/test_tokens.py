@@ -62,7 +62,8 @@ def test_a_token_of_a_hundred_thousand_letters_is_one_token():
 
 
 @pytest.mark.parametrize(
-    "text", ["\u1161\U0001d7cf\u05b0&#0;", "安\u0301\u00adx", "か\u3099\u0301abc", "&acE;b", "&nGt;", "ﬁ's", "&fjlig;'s"]
+    "text",
+    ["\u1161\U0001d7cf\u05b0&#0;", "安\u0301\u00adx", "か\u3099\u0301abc", "&acE;b", "&nGt;", "ﬁ's", "&fjlig;'s"],
 )
 def test_tokens_do_not_overlap_where_one_place_stands_for_several_characters(text):
     tokens = tokenize(text)

@@ -46,6 +46,7 @@ ENGLISH = [
     ("安娜住在Berlin和London。", ["Berlin/LOC", "London/LOC"], 1),
     # mark-up and layout
     ("_Anna Berg_ lives in _Oslo_.", ["Anna Berg/PER", "Oslo/LOC"], 1),
+    ("Tom Kerr________Berlin", ["Tom Kerr/PER", "Berlin/LOC"], 1),
     ("Tom&nbsp;Kerr wrote to Anna Berg&rsquo;s sister at AT&amp;T.",
      ["Tom&nbsp;Kerr/PER", "Anna Berg/PER", "AT&amp;T/ORG"], 1),
     ("Tom Kerr\tBerlin\nAnna Berg\tOslo", ["Tom Kerr/PER", "Berlin/LOC", "Anna Berg/PER", "Oslo/LOC"], 4),

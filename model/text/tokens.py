@@ -243,7 +243,8 @@ def _expression(of: Language) -> str:
     | [+-]?\.\d+(?!{word}|\.\d)                                 # .500
     | [A-Z]{{1,3}}\$(?!{letter})                                # C$  US$
     | (?:{letter}{{1,2}}|\d{{1,9}})[ªº](?!{word})               # Mª  1º
-    | {word}+(?:(?:[-&'_]+|\.(?=[a-z0-9]))(?={word}){word}+)*   # a word, with hyphens and apostrophes inside
+      # a word, with hyphens and apostrophes inside, but no rows of them: Oslo--Bergen, Oslo____Bergen
+    | {word}+(?:(?:(?:(?!--|__)[-&'_])+|\.(?=[a-z0-9]))(?={word}){word}+)*
     | [{UNSPACED}](?:[{UNSPACED}\d])*                           # words of a script without spaces
     | (?:{_any(of.particles)})(?!{word})                        # a clitic after a space
     | _+ | [{RAISED}]+                                          # rows of underscores, footnotes

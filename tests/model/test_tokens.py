@@ -38,6 +38,7 @@ def test_tokens_lie_in_order_where_they_say_and_leave_only_what_cannot_be_seen(t
         ("won .556 of 9; C$1.15, A$ 100 and US$ 5.", "won .556 of 9 ; C$ 1.15 , A$ 100 and US$ 5 ."),
         ("ping .192.168.1.1 now", "ping . 192.168.1.1 now"),
         ("ST. LOUIS", "ST. LOUIS"),
+        ("He left--Anna stayed---in Oslo____Bergen.", "He left -- Anna stayed --- in Oslo ____ Bergen ."),
         ("$5.20 is 50% (half)", "$ 5.20 is 50 % ( half )"),
         ("mail me@x.org or see https://x.org/a_b, @ada #nlp", "mail me@x.org or see https://x.org/a_b , @ada #nlp"),
         ("“Quoted” — dash... and --more", "“ Quoted ” — dash ... and -- more"),

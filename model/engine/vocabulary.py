@@ -106,11 +106,11 @@ class Vocabulary:
         is_long = len(word) > LONG
         key = digest(word) if is_long else word
         number = self._numbers.get(key)
+        form = canonical(word) if number is None or (is_long and number not in long) else ""
         if number is None:
             number = len(self.words)
             if number >= len(self.vector):
                 self._grow(2 * number)
-            form = canonical(word)
             lowered = form.lower()
             self.vector[number] = self._lexicon.vector_row(form) if self._lexicon.features.vectors else 0
             self.lowered[number] = self._lowered.setdefault(
@@ -124,7 +124,7 @@ class Vocabulary:
             self.words.append(None if is_long else form)
             self._numbers[key] = number
         if is_long:
-            long[number] = canonical(word)
+            long.setdefault(number, form)
         return number
 
     def _grow(self, words: int) -> None:

@@ -48,9 +48,12 @@ def _look_alikes() -> dict[str, str]:
 
 
 _FOLDED = _look_alikes() | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_HYPHENS, "-")
-_FOLD = re.compile(rf"[{_IGNORABLE}]|[{''.join(map(re.escape, _FOLDED))}]|(?<=[^\W\d_])[{_QUOTES}](?=[^\W\d_])")
+# One class and no alternatives: that is looked for at many times the speed.
+_FOLDS = _IGNORABLE + "".join(map(re.escape, _FOLDED)) + _QUOTES
+_FOLD = re.compile(f"[{_FOLDS}]")
 _CLUSTER = re.compile(rf"\S[{MARKS}]+|[\u1100-\u11ff]{{2,}}|[\uac00-\ud7a3][\u11a8-\u11ff]")
-_SPECIAL = re.compile(rf"{_FOLD.pattern}|[{MARKS}\u1100-\u11ff]|&[A-Za-z#]")
+_SPECIAL = re.compile(rf"[{_FOLDS}{MARKS}\u1100-\u11ff&]")
+_LETTER = re.compile(r"[^\W\d_]")
 _REMEMBERED = 1 << 13
 _SHORT = 64  # characters of a word that is remembered
 _EDGE = 24  # characters of a very long word that are read, at either end
@@ -83,7 +86,8 @@ def canonicalise(run: str) -> Canonical:
     if "&" in text:
         text, places = _rewrite(text, places, _REFERENCE, _resolve)
     text, places = _rewrite(text, places, _FOLD, _fold)
-    text, places = _rewrite(text, places, _CLUSTER, lambda match: unicodedata.normalize("NFC", match.group()))
+    if not unicodedata.is_normalized("NFC", text):
+        text, places = _rewrite(text, places, _CLUSTER, lambda match: unicodedata.normalize("NFC", match.group()))
     if not unicodedata.is_normalized("NFC", text):  # single characters that NFC replaces, such as the sign of ångström
         text, places = _rewrite(text, places, _NOT_ASCII, lambda match: unicodedata.normalize("NFC", match.group()))
     return Canonical(text, None if text == run else tuple(places))
@@ -134,7 +138,7 @@ def _fold(match: re.Match[str]) -> str:
         uncased = before.isalpha() and before.lower() == before.upper()
         return " " if uncased or (before.islower() and after.isupper()) else ""
     if character in _QUOTES:
-        return "'"
+        return "'" if _LETTER.match(before) and _LETTER.match(after) else character
     return _FOLDED.get(character, "")
 
 

@@ -249,7 +249,7 @@ class Roles:
 
     def __call__(self, word: str) -> int:
         """Its role, as bits; of a long word only its ends are looked at."""
-        return self._known(clip(canonical(word)) if len(word) > _SHORT_WORD else word)
+        return self._known(clip(word) if len(word) > _SHORT_WORD else word)
 
     def _of(self, surface: str) -> int:
         word = canonical(surface)

@@ -34,8 +34,7 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak stateful fuzz promises wheels lock \
-        image clean
+.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak stateful fuzz promises wheels lock image clean
 
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile

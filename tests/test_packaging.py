@@ -362,7 +362,7 @@ class TestCompose:
         assert self.services["api-gpu"]["profiles"] == ["gpu"]
 
     def test_the_service_is_published_on_8000(self):
-        assert self.services["api"]["ports"] == ["${PORT:-8000}:8000"]
+        assert self.services["api"]["ports"] == ["${BIND:-127.0.0.1}:${PORT:-8000}:8000"]
 
     @pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
     def test_every_service_is_confined(self, name):

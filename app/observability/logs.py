@@ -83,10 +83,11 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or drop it."""
+        if self._stream is None or self._stream.closed:  # a closed one's descriptor may be another file's by now
+            return
         line = self.format(record)
         if self._descriptor is None:
-            if self._stream is not None:
-                self._stream.write(line + "\n")
+            self._stream.write(line + "\n")
             return
         if self._untold and self._write(self.format(_note_of_drops(self._untold))):
             self._untold = 0

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _EDGE = 1e-6
-_LARGEST = 1e6  # beyond it, the kernel's float32 overflows
+_LARGEST = 1e300  # sums of a few stay finite
+_LARGEST_IN_KERNEL = 1e6  # beyond it, float32 overflows
 _LARGEST_LOGIT = 700.0  # beyond it, exp overflows
 _NAMES = {"oov": "strange"}  # in checkpoints
 _FIELDS = {name: field for field, name in _NAMES.items()}
@@ -50,8 +51,10 @@ class Calibration:
     def __post_init__(self) -> None:
         if not all(_is_number(value) for value in asdict(self).values()):
             raise ValueError(f"calibration: expected finite numbers up to {_LARGEST:g}")
-        if min(self.temperature, self.slope) < 1 / _LARGEST:
+        if min(self.temperature * _LARGEST_IN_KERNEL, self.slope * _LARGEST) < 1:
             raise ValueError("calibration: expected a temperature and a slope above 0")
+        if max(self.temperature, *self.label_consistency) > _LARGEST_IN_KERNEL:
+            raise ValueError(f"calibration: expected temperature, same_tag and same_label up to {_LARGEST_IN_KERNEL:g}")
         if min(self.label_consistency) < 0:
             raise ValueError("calibration: expected same_tag and same_label of 0 or more")
 
@@ -85,5 +88,5 @@ class Calibration:
 
 
 def _is_number(value: object) -> bool:
-    """Whether something, which may come from a file, is a number that the kernel can multiply with."""
+    """Whether something, which may come from a file, is a number to calculate with."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST

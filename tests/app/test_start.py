@@ -31,7 +31,7 @@ def loader(monkeypatch):
 def test_while_the_model_loads_the_process_is_alive_and_not_ready(loader, new_client, stub, refused):
     gate = threading.Event()
 
-    def load(folder, settings):
+    def load(folder, *_, settings):
         gate.wait(30)
         return stub
 
@@ -53,7 +53,7 @@ def test_while_the_model_loads_the_process_is_alive_and_not_ready(loader, new_cl
 
 
 def test_a_model_that_loads_at_once_is_there_for_the_first_request(loader, new_client, stub):
-    loader(lambda folder, settings: stub)
+    loader(lambda folder, *_, settings: stub)
     with new_client(create_app(Settings())) as client:
         assert client.get("/readyz").status_code == 200
 
@@ -75,7 +75,7 @@ def test_a_bad_folder_stops_the_start(new_client, tmp_path, folder):
 
 
 def test_a_device_that_is_not_there_stops_the_start(new_client, loader):
-    def load(folder, settings):
+    def load(folder, *_, settings):
         raise InputError("device 'cuda:7': this machine offers 0 CUDA devices")
 
     loader(load)
@@ -101,7 +101,7 @@ def test_a_failed_start_is_reported_in_one_line(tmp_path):
 
 
 def test_an_unexpected_error_at_the_start_keeps_its_traceback(loader):
-    def load(folder, settings):
+    def load(folder, *_, settings):
         raise ZeroDivisionError
 
     loader(load)
@@ -121,7 +121,7 @@ def test_an_unexpected_error_at_the_start_keeps_its_traceback(loader):
 def test_a_model_that_turns_out_bad_after_the_start_stops_the_server(loader, new_client, monkeypatch, caplog):
     gate, stopped = threading.Event(), []
 
-    def load(folder, settings):
+    def load(folder, *_, settings):
         gate.wait(30)
         raise CheckpointError("models/x: sha256 differs")
 
@@ -146,7 +146,7 @@ def test_a_model_that_turns_out_bad_after_the_start_stops_the_server(loader, new
 def test_a_stop_does_not_wait_for_a_model_that_is_still_being_loaded(loader, new_client, stub):
     begun, gate, loaded = threading.Event(), threading.Event(), threading.Event()
 
-    def load(folder, settings):
+    def load(folder, *_, settings):
         begun.set()
         gate.wait(30)
         loaded.set()

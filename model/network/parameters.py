@@ -217,7 +217,7 @@ def _checked_vectors(config: ModelConfig, lexicon: Lexicon, layout: Layout) -> i
     """Check the table of vectors; returns their width."""
     (number, codes), (_, scale) = layout["vectors.codes"], layout["vectors.scale"]
     rows, uses = len(lexicon.vector_rows) + 1, config.features.vectors
-    if len(codes) != 2 or bool(codes[1]) != uses:
+    if len(codes) != 2 or (codes[1] and not uses):
         raise ValueError(f"vectors.codes is of shape {codes}, which the configuration has no use for")
     if uses and codes[0] != rows:
         raise ValueError(f"vectors.codes has {codes[0]} rows, expected {rows}: one a word, and one more")

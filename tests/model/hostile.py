@@ -207,7 +207,7 @@ HOSTILE = {
     "number: five thousand digits": in_config("calibration.offset", b"9" * 5000),
     "number: four hundred digits": in_config("calibration.offset", 10**400),
     "number: a temperature near 0": in_config("calibration.temperature", 1e-300),
-    "number: a large slope": in_config("calibration.slope", 1e300),
+    "number: a large slope": in_config("calibration.slope", 1e301),
     "number: true": in_config("calibration.slope", True),
     "number: a string": in_config("calibration.slope", "1"),
     # JSON

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 from fenestra.model.tagger import Tagger
-from fenestra.training.data.conll import DOCSTART, iter_conll_words, open_bytes
+from fenestra.training.compressed import open_file
+from fenestra.training.data.conll import DOCSTART, iter_conll_words
 
 SIZES = (1, 8, 32)
 _TEXTS = 960
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--cache-mb", type=float, default=96, help="see Tagger.load")
     parser.add_argument("file", type=Path, help="sentences, one token a line")
     given = parser.parse_args()
-    with open_bytes(given.file) as source:
+    with open_file(given.file) as source:
         sentences = [words for words in iter_conll_words(source, str(given.file)) if words != [DOCSTART]]
     texts = [" ".join(sentences[place % len(sentences)]) for place in range(_TEXTS)]
     tagger = Tagger.load(given.model, threads=1, cache_mb=given.cache_mb)

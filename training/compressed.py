@@ -24,7 +24,11 @@ from fenestra.model.errors import DataError
 SUFFIXES = frozenset((".gz", ".bz2", ".xz", ".zst", ".zip"))
 """Ends of names that say how a file is compressed, and nothing of what it holds."""
 
-_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip"}
+_BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")  # behind BZh and a digit, which a text may begin with; the second if it is empty
+_MAGIC = {
+    b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip",
+    **{b"BZh%d%b" % (level, mark): "bzip2" for level in range(1, 10) for mark in _BZIP2},
+}  # fmt: skip
 _LONGEST_MAGIC = max(map(len, _MAGIC))
 _DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 _NAMES_SHOWN = 3

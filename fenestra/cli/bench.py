@@ -20,7 +20,8 @@ from fenestra.model.tagger import Tagger
 from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import tokenize
-from fenestra.training.data.conll import DOCSTART, open_bytes
+from fenestra.training.compressed import open_file
+from fenestra.training.data.conll import DOCSTART
 
 _MOST_SINGLE = 1_000  # sentences that are timed one by one
 
@@ -76,7 +77,7 @@ def read(file: Path, of: Language) -> tuple[list[str], list[list[str]]]:
     Raises:
         InputError: there is nothing in the file.
     """
-    with open_bytes(file) as source:
+    with open_file(file) as source:
         found = [item.content for item in items(source, str(file), guess_format(file.name)) if item.content]
     texts, sentences = [], []
     for content in found:

@@ -204,7 +204,7 @@ def _add_data(verbs: Verbs) -> None:
             "  fenestra data split train.conll 110 first110.conll last12.conll"
         ),
     )
-    split.add_argument("file", metavar="FILE", type=Path, help="one token a line, plain or gzipped")
+    split.add_argument("file", metavar="FILE", type=Path, help="one token a line, plain or compressed")
     split.add_argument(
         "size",
         metavar="SIZE",
@@ -230,7 +230,7 @@ def _add_convert(actions: Verbs) -> None:
             "  fenestra data convert train.conll train.jsonl --to prodigy"
         ),
     )
-    parser.add_argument("source", metavar="IN", type=Path, help="a file, gzipped or not, or a folder")
+    parser.add_argument("source", metavar="IN", type=Path, help="a file, compressed or not, or a folder")
     parser.add_argument("target", metavar="OUT", type=Path, help="a new file; for brat a new folder")
     _add_reading(parser, "--from")
     parser.add_argument(

@@ -1,5 +1,6 @@
 """CoNLL-style files are read as a stream, and written one line per token."""
 
+import bz2
 import doctest
 import gzip
 import io
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fenestra.model.errors import DataError
+from fenestra.training.compressed import open_file
 from fenestra.training.data import conll
-from fenestra.training.data.conll import MAX_LINE, columns, iter_conll_words, open_bytes, read_lines, write_conll
+from fenestra.training.data.conll import MAX_LINE, columns, iter_conll_words, read_lines, write_conll
 
 WORDS = st.text(st.characters(exclude_characters=" \t\r\n\ufeff", exclude_categories=["Cs"]), min_size=1, max_size=8)
 SENTENCES = st.lists(st.lists(WORDS.filter(lambda word: word != conll.DOCSTART), min_size=1, max_size=6), max_size=5)
@@ -120,14 +122,25 @@ def test_white_space_other_than_tabs_and_spaces_belongs_to_the_word():
 def test_gzip_is_told_by_its_first_bytes_and_not_by_the_name(tmp_path: Path):
     path = tmp_path / "corpus.txt"
     path.write_bytes(gzip.compress(b"a O\n"))
-    with open_bytes(path) as stream:
+    with open_file(path) as stream:
         assert [line.text for line in read_lines(stream)] == ["a O"]
+
+
+def test_a_text_that_begins_like_bzip2_is_a_text(tmp_path: Path):
+    path = tmp_path / "corpus.conll"
+    for content in (b"BZh O\n", b"BZh9 O\n"):
+        path.write_bytes(content)
+        with open_file(path) as stream:
+            assert stream.read() == content
+        path.write_bytes(bz2.compress(content))
+        with open_file(path) as stream:
+            assert stream.read() == content
 
 
 def test_a_cut_gzip_file_ends_in_a_line_that_says_so(tmp_path: Path):
     path = tmp_path / "cut.gz"
     path.write_bytes(gzip.compress(b"a O\n" * 50_000)[:-40])
-    with open_bytes(path) as stream:
+    with open_file(path) as stream:
         last = list(read_lines(stream))[-1]
     assert "truncated or damaged gzip" in last.fault
 
@@ -135,7 +148,7 @@ def test_a_cut_gzip_file_ends_in_a_line_that_says_so(tmp_path: Path):
 def test_an_empty_file_has_no_lines(tmp_path: Path):
     path = tmp_path / "empty"
     path.touch()
-    with open_bytes(path) as stream:
+    with open_file(path) as stream:
         assert list(read_lines(stream)) == []
 
 
@@ -147,7 +160,7 @@ def test_a_byte_order_mark_is_dropped_where_the_file_begins_and_nowhere_else():
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path, name: str):
     with pytest.raises(DataError, match=r"cannot be read \("):
-        open_bytes(tmp_path / name)
+        open_file(tmp_path / name)
 
 
 def test_a_gzipped_pipe_is_read_like_a_gzipped_file(tmp_path):
@@ -156,6 +169,6 @@ def test_a_gzipped_pipe_is_read_like_a_gzipped_file(tmp_path):
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(gzip.compress(b"Ada\tB-PER\n\n")))
     writer.start()
-    with open_bytes(pipe) as stream:
+    with open_file(pipe) as stream:
         assert list(iter_conll_words(stream, "pipe")) == [["Ada"]]
     writer.join()

@@ -5,7 +5,6 @@ error and a user may still want to know: Windows line ends, very long sentences,
 look like slips, sentences that training and test share.
 """
 
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import Any, NamedTuple
 from fenestra.model.config import FeatureConfig
 from fenestra.model.tags import split_tag
 from fenestra.model.words.lexicon import Lexicon
-from fenestra.training.data.conll import open_bytes, split_lines
+from fenestra.training.compressed import open_file
+from fenestra.training.data.conll import split_lines
 from fenestra.training.data.corpus import inspect_corpus
 from fenestra.training.data.inspection import Inspection, Problem, Sentence, list_lines, list_problems
 from fenestra.training.data.slips import slips
@@ -262,7 +262,7 @@ def _byte_remarks(found: Inspection) -> Iterator[str]:
     }
     windows, old_mac, blanks = places.values()
     raw, bom = b"\n", False
-    with open_bytes(found.path) as stream:
+    with open_file(found.path) as stream:
         try:
             for number, raw in enumerate(split_lines(stream), 1):
                 bom = bom or (number == 1 and raw.startswith(b"\xef\xbb\xbf"))
@@ -270,7 +270,7 @@ def _byte_remarks(found: Inspection) -> Iterator[str]:
                     (windows if raw.endswith(b"\n") else old_mac).append(number)
                 if raw.rstrip(b"\r\n").endswith((b" ", b"\t")):
                     blanks.append(number)
-        except (EOFError, OSError, zlib.error):
+        except OSError:
             pass  # reported as an error elsewhere
     if bom:
         yield "begins with a byte order mark"

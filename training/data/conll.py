@@ -10,12 +10,10 @@ Reading streams: a file may be longer than the memory, and a line is never held 
 A byte order mark is tolerated, and so are the line ends of Windows (CRLF) and of old Macs (CR), in any mixture.
 """
 
-import gzip
-import zlib
+import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from pathlib import Path
-from typing import IO, NamedTuple, TextIO, cast
+from typing import IO, NamedTuple, TextIO
 
 from fenestra.model.errors import DataError
 from fenestra.model.tags import OUTSIDE
@@ -26,10 +24,6 @@ MAX_LINE = 1_000_000
 LONGEST_DOCUMENT = 50_000
 """Tokens from which a document ends at the next sentence, wherever its end is marked, so that memory stays bounded."""
 
-_GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-
 
 class Line(NamedTuple):
     """A line without its end. ``fault`` says why it could not be read; the text is then empty."""
@@ -37,36 +31,6 @@ class Line(NamedTuple):
     number: int
     text: str
     fault: str = ""
-
-
-class _Gzip(gzip.GzipFile):
-    """A gzipped stream that closes what it reads from; a pipe could not be opened again by its name."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(fileobj=file)
-        self._file = file
-
-    def close(self) -> None:
-        """Close both."""
-        try:
-            super().close()
-        finally:
-            self._file.close()
-
-
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file for reading, through gzip if its first bytes say so.
-
-    Raises:
-        DataError: there is no such file, it is a folder, or it may not be read.
-    """
-    try:
-        file = path.open("rb")
-        if file.peek(2)[:2] != _GZIP:
-            return file
-        return cast("IO[bytes]", _Gzip(file))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -79,7 +43,7 @@ def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
     [b'a O\r', b'b O\r\r\n', b'c O']
 
     Raises:
-        EOFError, zlib.error, OSError: the file cannot be read on, or is damaged gzip.
+        OSError: the file cannot be read on.
     """
     held = b""  # what was read of a line whose end is yet to come
     while part := stream.readline(MAX_LINE):
@@ -110,9 +74,7 @@ def read_lines(stream: IO[bytes]) -> Iterator[Line]:
             if len(raw) > MAX_LINE:
                 yield Line(number, "", f"line longer than {MAX_LINE:,} bytes; expected one token and its tag")
             else:
-                yield _decode(number, raw.removeprefix(_BOM) if number == 1 else raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        yield Line(number + 1, "", f"truncated or damaged gzip file ({error})")
+                yield _decode(number, raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw)
     except OSError as error:
         yield Line(number + 1, "", f"cannot be read ({error.strerror})")
 
@@ -190,6 +152,6 @@ def _decode(number: int, raw: bytes) -> Line:
     try:
         return Line(number, raw.decode("utf-8").rstrip("\r\n"))
     except UnicodeDecodeError as error:
-        if number == 1 and raw.startswith(_UTF16):
+        if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return Line(number, "", "begins with the byte order mark of UTF-16; expected UTF-8")
         return Line(number, "", f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}; expected UTF-8")

@@ -87,7 +87,7 @@ def read_corpus(
     drop_mentions: bool = False,
     **reading: Any,  # noqa: ANN401 - validated
 ) -> Corpus:
-    """Read a corpus of any format; plain or gzipped, UTF-8.
+    """Read a corpus of any format; plain or compressed, UTF-8.
 
     Args:
         path: a file or folder.

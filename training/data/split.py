@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fenestra.model.errors import DataError, InputError, StorageError
-from fenestra.training.data.conll import DOCSTART, columns, open_bytes, read_lines
+from fenestra.training.compressed import open_file
+from fenestra.training.data.conll import DOCSTART, columns, read_lines
 from fenestra.training.data.formats import detect_format
 from fenestra.training.data.formats.columns import NEWDOC
 
@@ -61,8 +62,8 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
     """Write the first documents of a corpus to one file and the others to another, line by line as they are.
 
     Args:
-        path: one token a line, plain or gzipped; comments stay with their sentence. Where it marks no documents, every
-            sentence is one.
+        path: one token a line, plain or compressed; comments stay with their sentence. Where it marks no documents,
+            every sentence is one.
         size: what goes to the first file.
         first: must not exist yet.
         rest: must not exist yet.
@@ -92,7 +93,7 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
 
 def _sentences(path: Path) -> Iterator[Lines]:
     sentence: Lines = []
-    with open_bytes(path) as stream:
+    with open_file(path) as stream:
         for number, text, fault in read_lines(stream):
             if fault:
                 raise DataError(f"{path}:{number}: {fault}")

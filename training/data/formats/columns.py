@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 from fenestra.model.errors import DataError
 from fenestra.model.tags import OUTSIDE
+from fenestra.training.compressed import open_file
 from fenestra.training.config import ReadingConfig
 from fenestra.training.data.alignment import Output
-from fenestra.training.data.conll import DOCSTART, columns, open_bytes, read_lines
+from fenestra.training.data.conll import DOCSTART, columns, read_lines
 from fenestra.training.data.inspection import Inspection, RawSentence, counted, list_lines
 from fenestra.training.data.schemes import could_be_tag, shown, tag_fault, write_in
 from fenestra.training.data.spans import spans
@@ -181,7 +182,7 @@ def read_columns(found: Inspection, options: ReadingConfig) -> None:
         DataError: the file cannot be opened, or has no column of a name that the settings give.
     """
     reader = _Reader(found, options, _layout(found, options))
-    with open_bytes(found.path) as stream:
+    with open_file(found.path) as stream:
         for number, text, fault in read_lines(stream):
             reader.line(number, text, fault)
     found.notes += reader.notes()
@@ -261,7 +262,7 @@ def _look(found: Inspection, options: ReadingConfig) -> tuple[int, int, Sequence
     """Look at a file to its first line of tokens: its columns, the line of a header, the names of the columns."""
     names: Sequence[str] = CONLLU_COLUMNS if found.format == "conllu" else ()
     wanted = {str(c).lower() for c in (options.word_column, options.tag_column) if c != "auto" and _index(c) is None}
-    with open_bytes(found.path) as stream:
+    with open_file(found.path) as stream:
         for number, text, fault in read_lines(stream):
             text = text.lstrip(_BOM)
             if match := _COLUMN_NAMES.fullmatch(text):
@@ -294,7 +295,7 @@ def _unknown(found: Inspection, setting: str, column: int | str, names: Sequence
 def _misc_key(found: Inspection, place: int) -> str:
     """The key of MISC that holds tags in this file; the first of those that are known if none does."""
     present: dict[str, bool] = {}
-    with open_bytes(found.path) as stream:
+    with open_file(found.path) as stream:
         for _, text, _ in read_lines(stream):
             cells = text.split("\t")
             for key, value in _misc(cells[place] if place < len(cells) else "").items():

@@ -2,12 +2,11 @@
 
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fenestra.training.data.conll import open_bytes
+from fenestra.training.compressed import open_file
 from fenestra.training.data.inspection import Inspection
 
 _BLANKS = re.compile(r"[ \t\n]*")
@@ -44,7 +43,7 @@ def read_records(found: Inspection) -> Iterator[Record]:
 
 
 def read_text(path: Path, found: Inspection, file: str = "", *, as_it_is: bool = False) -> str:
-    """A whole file, gzipped or not, without a byte order mark; its line ends become LF. Empty if it has a problem.
+    """A whole file, compressed or not, without a byte order mark; its line ends become LF. Empty if it has a problem.
 
     Args:
         path: of the file.
@@ -72,16 +71,16 @@ def unix_lines(text: str) -> str:
 
 
 def read_bytes(path: Path, found: Inspection, file: str = "") -> bytes:
-    """A whole file, gzipped or not; empty if it is damaged, which is noted.
+    """A whole file, compressed or not; empty if it is damaged, which is noted.
 
     Raises:
         DataError: the file cannot be opened.
     """
-    with open_bytes(path) as stream:
+    with open_file(path) as stream:
         try:
             return stream.read()
-        except (EOFError, zlib.error, OSError) as error:
-            found.problem(0, f"truncated or damaged gzip file ({error})", file)
+        except OSError as error:
+            found.problem(0, f"cannot be read ({error.strerror})", file)
             return b""
 
 

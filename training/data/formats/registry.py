@@ -3,17 +3,16 @@
 docs/formats.md has the same table for people.
 """
 
-import gzip
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fenestra.model.errors import InputError
+from fenestra.training.compressed import open_file, stem
 from fenestra.training.config import FormatName, ReadingConfig
 from fenestra.training.data.alignment import Output
-from fenestra.training.data.conll import DOCSTART, open_bytes
+from fenestra.training.data.conll import DOCSTART
 from fenestra.training.data.formats.brat import is_brat, read_brat, write_brat
 from fenestra.training.data.formats.columns import is_conllu, read_columns, write_conll_file, write_conllu
 from fenestra.training.data.formats.hugging_face import (
@@ -88,14 +87,14 @@ def detect_format(path: Path) -> FormatName:
         return "brat"
     if path.is_dir():
         return "hf-parquet" if table_files(path) else "conll"
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    suffix = stem(path.name).suffix.lower()
     for name in ("conllu", "hf-parquet", "spacy"):
         if suffix in FORMATS[name].suffixes:
             return name
-    with open_bytes(path) as stream:
+    with open_file(path) as stream:
         try:
             data = stream.read(_LOOKED_AT)
-        except (EOFError, zlib.error, gzip.BadGzipFile, OSError):
+        except OSError:
             return "conll"  # which reads it again, and says what is wrong
     if data.startswith((b"PAR1", b"ARROW1")):
         return "hf-parquet"

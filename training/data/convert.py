@@ -20,8 +20,8 @@ from fenestra.training.data.alignment import Misfits, Output, TaggedSentence, ta
 from fenestra.training.data.corpus import inspect_corpus
 from fenestra.training.data.formats import FORMATS, target_format
 from fenestra.training.data.inspection import Inspection, Text, counted, list_problems
-from fenestra.training.data.schemes import WriteScheme, melting
-from fenestra.training.data.spans import spans
+from fenestra.training.data.schemes import WriteScheme
+from fenestra.training.data.spans import spans, touching
 from fenestra.training.files import replace_durably
 
 
@@ -94,7 +94,7 @@ def _texts(found: Inspection) -> Iterator[Text]:
 
 
 def _melted(documents: Sequence[Sequence[TaggedSentence]]) -> Iterator[str]:
-    count = sum(melting(spans(sentence.tags)) for document in documents for sentence in document)
+    count = sum(len(touching(spans(sentence.tags))) for document in documents for sentence in document)
     if count:
         yield f"entities joined to the one before, of the same label, which IO cannot part: {count:,}"
 

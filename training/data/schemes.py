@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Literal
 
 from fenestra.model.tags import OUTSIDE, split_tag
-from fenestra.training.data.spans import Span, spans, write_tags
+from fenestra.training.data.spans import Span, spans, touching, write_tags
 
 FileScheme = Literal["IOB1", "IOB2", "BIOES", "BILOU", "BMES", "IO", "lenient"]
 WriteScheme = Literal["IOB2", "IOB1", "BIOES", "BILOU", "BMES", "IO"]
@@ -139,19 +139,11 @@ def write_in(found: Sequence[Span], length: int, scheme: WriteScheme) -> list[st
         return write_tags(found, length, scheme)
     if scheme == "IOB1":
         tags = write_tags(found, length)
-        touching = {(span.end, span.label) for span in found}
-        for start, _, label in found:
-            if (start, label) not in touching:
-                tags[start] = f"I-{label}"
+        for start, _, label in set(found).difference(touching(found)):
+            tags[start] = f"I-{label}"
         return tags
     names = {"E": "L", "S": "U"} if scheme == "BILOU" else {"I": "M"}
     return [names.get(tag[0], tag[0]) + tag[1:] for tag in write_tags(found, length, "BIOES")]
-
-
-def melting(found: Sequence[Span]) -> int:
-    """How many spans the scheme IO would join to the one before them."""
-    ends = {(span.end, span.label) for span in found}
-    return sum((span.start, span.label) in ends for span in found)
 
 
 def read_spans(tags: Sequence[str], scheme: FileScheme) -> list[Span]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fenestra.model.tags import OUTSIDE, split_tag
 from fenestra.training.data.inspection import Inspection, counted, list_lines
 from fenestra.training.data.schemes import read_spans, shown
-from fenestra.training.data.spans import spans
+from fenestra.training.data.spans import spans, touching
 
 _SHOWN = 5
 _COUNTING = re.compile(r"(?:\d{1,6}-)?(\d{1,6})[.:)]?")
@@ -58,8 +58,7 @@ def _only_begins(found: Inspection) -> Iterator[str]:
     lines, longer = [], 0
     for sentence in found.sentences:
         named = spans(sentence.tags)
-        ends = {(span.end, span.label) for span in named}
-        lines += [sentence.line for span in named if (span.start, span.label) in ends]
+        lines += [sentence.line] * len(touching(named))
         longer += sum(span.end - span.start > 1 for span in named)
     if lines and not longer:
         yield (

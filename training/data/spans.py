@@ -60,6 +60,12 @@ def write_tags(found: Iterable[Span], length: int, scheme: Scheme = "IOB2") -> l
     return tags
 
 
+def touching(found: Sequence[Span]) -> list[Span]:
+    """The spans that begin directly behind one of the same label."""
+    ends = {(span.end, span.label) for span in found}
+    return [span for span in found if (span.start, span.label) in ends]
+
+
 def convert(tags: Sequence[str], scheme: Scheme) -> list[str]:
     """Rewrite tags of any scheme in another one."""
     return write_tags(spans(tags), len(tags), scheme)

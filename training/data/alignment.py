@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from fenestra.model.text.language import language
+from fenestra.model.text.language import Language, language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token, tokenize
 from fenestra.training.config import Misaligned
@@ -110,8 +110,12 @@ def tokens_of(text: Text) -> list[list[Token]]:
     if text.sentences is not None:
         return text.sentences
     of = language(text.language)
-    tokens = tokenize(text.text, of)
-    lengths = sentence_lengths(text.text, tokens, of)
+    return split_sentences(text.text, tokenize(text.text, of), of)
+
+
+def split_sentences(text: str, tokens: list[Token], of: Language) -> list[list[Token]]:
+    """The tokens of a text in a language by sentences."""
+    lengths = sentence_lengths(text, tokens, of)
     return [tokens[end - length : end] for length, end in zip(lengths, accumulate(lengths), strict=True)]
 
 

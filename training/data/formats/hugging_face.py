@@ -86,7 +86,7 @@ def _read_rows(
         if not isinstance(row, Mapping):
             found.problem(line, "expected a row with tokens and ner_tags")
             continue
-        word_key, tag_key = (_key(row, c, keys) for c, keys in _columns(options))
+        word_key, tag_key = _key(row, options.word_column, _WORDS), _key(row, options.tag_column, _TAGS)
         words: Any = row.get(word_key)
         tags: Any = row.get(tag_key)
         if fault := _row_fault(word_key, tag_key, words, tags):
@@ -113,10 +113,6 @@ def _read_rows(
     found.documents += len(documents)
     if blank:
         found.notes.append(f"tokens without a sign left out: {list_lines(blank)}")
-
-
-def _columns(options: ReadingConfig) -> tuple[tuple[int | str, Sequence[str]], ...]:
-    return (options.word_column, _WORDS), (options.tag_column, _TAGS)
 
 
 def _key(row: Mapping[str, Any], column: int | str, known: Sequence[str]) -> str:

@@ -7,14 +7,13 @@ The short export (JSON-MIN) is read too. Its editor counts UTF-16 units, its Pyt
 span decides which a file has.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fenestra.training.config import ReadingConfig
 from fenestra.training.data.alignment import Output
-from fenestra.training.data.formats.offsets import add_span, is_unicode, short
+from fenestra.training.data.formats.offsets import add_span, is_unicode, json_list, short
 from fenestra.training.data.formats.records import Record, read_records
 from fenestra.training.data.inspection import Inspection, Text
 
@@ -102,16 +101,14 @@ def _content(data: Mapping[str, Any], results: Sequence[Any]) -> object:
 
 def write_label_studio(output: Output) -> bytes:
     """The list of tasks that Label Studio imports, for a labelling interface with a Text `text` and Labels `label`."""
-    tasks = [
+    return json_list(
         {
             "id": number,
             "data": {"text": text.text},
             "annotations": [{"result": [_result(text, place, *span) for place, span in enumerate(text.annotations)]}],
         }
         for number, text in enumerate(output.texts, 1)
-    ]
-    lines = [json.dumps(task, ensure_ascii=False) for task in tasks]
-    return ("[\n" + ",\n".join(lines) + "\n]\n").encode()
+    )
 
 
 def _result(text: Text, place: int, start: int, end: int, label: str) -> dict[str, Any]:

@@ -12,14 +12,12 @@ Whichever is expected, the others are read as well: their keys tell them apart.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
 from fenestra.model.text.language import language
-from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token
 from fenestra.training.config import ReadingConfig
-from fenestra.training.data.alignment import Output, tokens_of
+from fenestra.training.data.alignment import Output, split_sentences, tokens_of
 from fenestra.training.data.formats.records import Record, read_records
 from fenestra.training.data.inspection import Annotation, Inspection, Text, list_lines
 from fenestra.training.data.schemes import shown
@@ -200,11 +198,7 @@ def write_prodigy(output: Output) -> bytes:
 
 def write_spacy_json(output: Output) -> bytes:
     """A JSON list of [text, {"entities": [[start, end, label]]}], the training data of spaCy's examples."""
-    lines = [
-        json.dumps([text.text, {"entities": [list(span) for span in text.annotations]}], ensure_ascii=False)
-        for text in output.texts
-    ]
-    return ("[\n" + ",\n".join(lines) + "\n]\n").encode()
+    return json_list([text.text, {"entities": [list(span) for span in text.annotations]}] for text in output.texts)
 
 
 def write_jsonl(output: Output) -> bytes:
@@ -223,6 +217,12 @@ def json_lines(records: Iterable[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
 
 
+def json_list(records: Iterable[Any]) -> bytes:
+    """One list of all, a record a line."""
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
+    return ("[\n" + ",\n".join(lines) + "\n]\n").encode()
+
+
 def _given_tokens(found: Inspection, text: Text, tokens: Sequence[object]) -> list[list[Token]] | None:
     """Tokens that the record brings, as Prodigy does; None if they are others."""
     given = []
@@ -236,8 +236,7 @@ def _given_tokens(found: Inspection, text: Text, tokens: Sequence[object]) -> li
                 return None
         if text.text[start:stop].strip():
             given.append(Token(text.text[start:stop], start, stop))
-    lengths = sentence_lengths(text.text, given, language(found.language))
-    return [given[end - length : end] for length, end in zip(lengths, accumulate(lengths), strict=True)]
+    return split_sentences(text.text, given, language(found.language))
 
 
 def _without_blanks(found: Inspection, label: str) -> str:

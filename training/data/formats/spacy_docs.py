@@ -1,16 +1,14 @@
 """spaCy's `.spacy` files, where spaCy is installed: a DocBin of documents, their tokens, sentences and `doc.ents`."""
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import Any
 
 from fenestra.model.errors import DataError
 from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.language import Language, language
-from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token
 from fenestra.training.config import ReadingConfig
-from fenestra.training.data.alignment import Output, TaggedSentence
+from fenestra.training.data.alignment import Output, TaggedSentence, split_sentences
 from fenestra.training.data.formats.offsets import add_span
 from fenestra.training.data.formats.records import read_bytes
 from fenestra.training.data.inspection import Inspection, Text
@@ -79,10 +77,7 @@ def _sentences(document: Any, of: Language) -> Iterator[list[Token]]:  # noqa: A
     marked = document.has_annotation("SENT_START")
     for part in document.sents if marked else [document]:
         tokens = [Token(token.text, token.idx, token.idx + len(token.text)) for token in part if token.text.strip()]
-        lengths = [len(tokens)] if marked else sentence_lengths(document.text, tokens, of)
-        yield from (
-            tokens[end - length : end] for length, end in zip(lengths, accumulate(lengths), strict=True) if length
-        )
+        yield from filter(None, [tokens] if marked else split_sentences(document.text, tokens, of))
 
 
 def _spacy() -> Any:  # noqa: ANN401 - it may not be installed

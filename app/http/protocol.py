@@ -81,21 +81,19 @@ class HttpProtocol(HttpToolsProtocol):
 
         Bytes of a body cost nothing, but a chunk of one byte, or a header of three, costs as much as a long one.
         """
-        if self._unparsed:
-            self._unparsed += data
-            return
-        self._unparsed = self._parse(data, time.perf_counter() + _PARSE_SECONDS)
-        if self._unparsed:
-            self.flow.hold()
-            self.registry.work.soon(self._parse_on)
+        waits = bool(self._unparsed)
+        self._unparsed += data
+        if not waits:
+            self._parse_on()
 
     def _parse_on(self) -> None:
-        """Go on with what has arrived before."""
+        """Go on with what has arrived."""
         if self.transport.is_closing():
             self._unparsed = b""
             return
         self._unparsed = self._parse(self._unparsed, time.perf_counter() + _PARSE_SECONDS)
         if self._unparsed:
+            self.flow.hold()
             self.registry.work.soon(self._parse_on)
         else:
             self.flow.release()

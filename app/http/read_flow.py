@@ -15,24 +15,22 @@ class ReadFlow(FlowControl):
 
     def pause_reading(self) -> None:
         """Read no more until the application asks for it."""
-        if not self.held and not self.read_paused:
-            self._transport.pause_reading()
-        self.read_paused = True
+        self._switch(paused=True, held=self.held)
 
     def resume_reading(self) -> None:
         """Read on, unless bytes wait to be parsed."""
-        if not self.held and self.read_paused:
-            self._transport.resume_reading()
-        self.read_paused = False
+        self._switch(paused=False, held=self.held)
 
     def hold(self) -> None:
         """Read no more until all bytes are parsed."""
-        if not self.held and not self.read_paused:
-            self._transport.pause_reading()
-        self.held = True
+        self._switch(paused=self.read_paused, held=True)
 
     def release(self) -> None:
         """Read on, unless the application does not want to."""
-        if self.held and not self.read_paused:
-            self._transport.resume_reading()
-        self.held = False
+        self._switch(paused=self.read_paused, held=False)
+
+    def _switch(self, *, paused: bool, held: bool) -> None:
+        stopped = paused or held
+        if stopped != (self.read_paused or self.held):
+            (self._transport.pause_reading if stopped else self._transport.resume_reading)()
+        self.read_paused, self.held = paused, held

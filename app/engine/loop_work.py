@@ -58,11 +58,11 @@ class LoopWork:
 
     async def aside(self, work: Callable[[], T]) -> T:
         """Run work on the thread. One call into C has to be bounded, too: it keeps the lock of the interpreter."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(_giving_way, work))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(_with_short_switches, work))
 
     def begin_aside(self, work: Callable[[], object]) -> None:
         """Run work on the thread that nobody waits for."""
-        self._thread.submit(_giving_way, work)
+        self._thread.submit(_with_short_switches, work)
 
     def _take_turn(self) -> None:
         """Run slices until the time of this turn is used up."""
@@ -81,7 +81,7 @@ class LoopWork:
             asyncio.get_running_loop().call_soon(self._take_turn)
 
 
-def _giving_way(work: Callable[[], T]) -> T:
+def _with_short_switches(work: Callable[[], T]) -> T:
     """Do work on the thread. Whenever the event loop wakes up meanwhile, it gets the interpreter ten times as soon."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -33,6 +33,6 @@ def _refuses_gzip(scope: Scope) -> bool:
     values = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding").lower()
     for part in values.split(b","):
         coding, _, weight = part.partition(b";")
-        if coding.strip() == b"gzip" and weight.replace(b" ", b"").rstrip(b".0") in (b"q=",):
+        if coding.strip() == b"gzip" and weight.replace(b" ", b"").rstrip(b".0") == b"q=":
             return True
     return False

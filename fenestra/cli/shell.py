@@ -109,15 +109,17 @@ def model_folder(text: str) -> Path:
 
 def whole_number(text: str) -> int:
     """The type of an argument that counts something."""
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1 to 1000000")
-    return int(text)
+    return _count(text, "a whole number", 1_000_000)
 
 
 def byte_count(text: str) -> int:
     """The type of an argument that limits a length in bytes."""
-    if not text.isascii() or not text.isdecimal() or not 1 <= (count := int(text[:20])) <= 10**12:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected a whole number of bytes from 1 to 1000000000000")
+    return _count(text, "a whole number of bytes", 10**12)
+
+
+def _count(text: str, what: str, most: int) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= (count := int(text[:20])) <= most:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected {what} from 1 to {most}")
     return count
 
 

@@ -9,6 +9,7 @@ becomes LF: it is as long, so that offsets hold.
 """
 
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from typing import IO, Literal, NamedTuple
 
@@ -21,8 +22,6 @@ MAX_BYTES = 10_000_000
 
 _END = re.compile(rb"(\r{0,2}\n|\r)")  # CR CR LF is what a file has that was made into a Windows file twice
 _BLOCK = 1 << 16  # bytes
-_BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Text(NamedTuple):
@@ -114,13 +113,13 @@ def _blocks(stream: IO[bytes], name: str) -> Iterator[bytes]:
     held, begun = b"", False
     while block := stream.read1(_BLOCK):  # type: ignore[attr-defined]
         data = held + block
-        if not begun and len(data) < len(_BOM):
+        if not begun and len(data) < len(BOM_UTF8):
             held = data
             continue
         if not begun:
-            if data.startswith(_UTF16):
+            if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
                 raise DataError(f"{name}: UTF-16, expected UTF-8; to convert it: iconv -f UTF-16 -t UTF-8")
-            data, begun = data.removeprefix(_BOM), True
+            data, begun = data.removeprefix(BOM_UTF8), True
         cut = data.rfind(b"\n") + 1
         if not cut and len(data) >= _BLOCK:  # a long line, or lines that end with CR
             cut = len(data) - min(len(data) - len(data.rstrip(b"\r")), 2)  # the LF of the pair may be still to come
@@ -128,7 +127,7 @@ def _blocks(stream: IO[bytes], name: str) -> Iterator[bytes]:
             yield data[:cut]
         held = data[cut:]
     if held:
-        yield held if begun else held.removeprefix(_BOM)
+        yield held if begun else held.removeprefix(BOM_UTF8)
 
 
 def _decode(content: bytes, number: int, name: str) -> str:

@@ -5,6 +5,7 @@ error and a user may still want to know: Windows line ends, very long sentences,
 look like slips, sentences that training and test share.
 """
 
+from codecs import BOM_UTF8
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -265,7 +266,7 @@ def _byte_remarks(found: Inspection) -> Iterator[str]:
     with open_file(found.path) as stream:
         try:
             for number, raw in enumerate(split_lines(stream), 1):
-                bom = bom or (number == 1 and raw.startswith(b"\xef\xbb\xbf"))
+                bom = bom or (number == 1 and raw.startswith(BOM_UTF8))
                 if raw.endswith((b"\r", b"\r\n")):
                     (windows if raw.endswith(b"\n") else old_mac).append(number)
                 if raw.rstrip(b"\r\n").endswith((b" ", b"\t")):

@@ -10,7 +10,7 @@ Reading streams: a file may be longer than the memory, and a line is never held 
 A byte order mark is tolerated, and so are the line ends of Windows (CRLF) and of old Macs (CR), in any mixture.
 """
 
-import codecs
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import IO, NamedTuple, TextIO
@@ -74,7 +74,7 @@ def read_lines(stream: IO[bytes]) -> Iterator[Line]:
             if len(raw) > MAX_LINE:
                 yield Line(number, "", f"line longer than {MAX_LINE:,} bytes; expected one token and its tag")
             else:
-                yield _decode(number, raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw)
+                yield _decode(number, raw.removeprefix(BOM_UTF8) if number == 1 else raw)
     except OSError as error:
         yield Line(number + 1, "", f"cannot be read ({error.strerror})")
 
@@ -152,6 +152,6 @@ def _decode(number: int, raw: bytes) -> Line:
     try:
         return Line(number, raw.decode("utf-8").rstrip("\r\n"))
     except UnicodeDecodeError as error:
-        if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if number == 1 and raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
             return Line(number, "", "begins with the byte order mark of UTF-16; expected UTF-8")
         return Line(number, "", f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}; expected UTF-8")

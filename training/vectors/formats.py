@@ -20,6 +20,7 @@ import re
 import struct
 import sys
 import zlib
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -42,11 +43,10 @@ _HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t\r]*\n")
 _NUMBER = re.compile(rb"[-+0-9.,einfaEINFA]+")
 _SUFFIXES: dict[str, VectorFormat] = {".kv": "kv", ".model": "kv", ".wordvectors": "kv"}
 _PEEK = 4096  # bytes
-_BOM = b"\xef\xbb\xbf"
 _UTF16 = "UTF-16, expected UTF-8; to convert it: iconv -f UTF-16 -t UTF-8"
 _FOREIGN = {
-    b"\xff\xfe": _UTF16,
-    b"\xfe\xff": _UTF16,
+    BOM_UTF16_LE: _UTF16,
+    BOM_UTF16_BE: _UTF16,
     b"\x93NUMPY": "a NumPy array, which holds no words; expected words and vectors in one file",
 }
 _DAMAGED = (ValueError, EOFError, OSError, struct.error, zlib.error, AssertionError, MemoryError, ArithmeticError)
@@ -73,14 +73,14 @@ def load_file(
             head = stream.read(_PEEK)
         except OSError as error:
             raise DataError(f"{path}: {error.strerror or error}") from error
-    marked = head.startswith(_BOM)
-    head = head.removeprefix(_BOM)
+    marked = head.startswith(BOM_UTF8)
+    head = head.removeprefix(BOM_UTF8)
     form = _detect(path, head) if form == "auto" else form
     if form in ("glove", "word2vec-text", "word2vec"):
         if marked:
             remark(path, "a byte order mark at its beginning was taken off")
         with open_file(path) as stream:
-            stream.read(len(_BOM) if marked else 0)
+            stream.read(len(BOM_UTF8) if marked else 0)
             return _read(stream, path, head, form, not_utf8)
     found = _load_pickle(path, allow_pickle=allow_pickle) if form == "kv" else _load_fasttext(path)
     different = len(found.key_to_index)  # gensim leaves empty rows at the end for words that occur twice

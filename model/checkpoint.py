@@ -210,8 +210,8 @@ def _read_header(file: RegularFile) -> ArrayFile:
 
 
 def _rows(layout: Layout, prefix: str) -> int:
-    """The rows of all arrays whose names begin so."""
-    return sum(sum(shape[:1]) for name, (_, shape) in layout.items() if name.startswith(prefix))
+    """The rows of all arrays whose names begin so, but for rows of nothing, which take no room in the file."""
+    return sum(sum(shape[:1]) for name, (_, shape) in layout.items() if name.startswith(prefix) and 0 not in shape)
 
 
 def _number_words(text: str, most: int, pause: Pause) -> dict[str, int]:

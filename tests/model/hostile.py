@@ -10,6 +10,7 @@ import os
 import socket
 from pathlib import Path
 
+import numpy as np
 import safetensors.numpy
 
 from fenestra.model import checkpoint
@@ -151,6 +152,12 @@ def sparse_weights(folder):
     in_header(lambda header: header["vectors.codes"].update({"shape": [100_000_000, 6]}))(folder)
 
 
+def rows_of_nothing(folder):
+    """Millions of values, and an array without a byte that has more rows than that."""
+    in_arrays(lambda arrays: arrays | {"fields.none.weight": np.zeros((1 << 40, 0), np.float32)})(folder)
+    file("features.json", b"[" + b"[]," * 3_000_000 + b"0]")(folder)
+
+
 HOSTILE = {
     # labels
     "label: half a character": in_config("model.labels", ["\ud800", "ORG", "PER"]),
@@ -281,6 +288,7 @@ HOSTILE = {
     "values: half a character": in_features(lambda known: first_values(known, lambda values: ["\ud800", *values[1:]])),
     "values: one twice": in_features(lambda known: first_values(known, lambda values: [values[1], *values[1:]])),
     "values: millions": file("features.json", b"[" + b"[]," * 3_000_000 + b"0]"),
+    "values: millions, and rows of nothing": rows_of_nothing,
     "values: a list": file("features.json", b"[]"),
     "words: an end that is missing": file("words.txt", b"ada\nlovelace\nmet\nsiemens\nin\nmunich\n."),
     "words: a million": file("words.txt", "".join(f"w{n}\n" for n in range(1_000_000)).encode()),

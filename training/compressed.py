@@ -34,6 +34,31 @@ _DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, zipfile.Ba
 _NAMES_SHOWN = 3
 
 
+class Source(io.RawIOBase):
+    """A stream of what a function gives: at most as many bytes as are asked for, and none at the end."""
+
+    def __init__(self, read: Callable[[int], bytes], close: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self._read, self._close = read, close
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
+        """Read the next bytes into a buffer; returns how many."""
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close what is read, too."""
+        try:
+            self._close()
+        finally:
+            super().close()
+
+
 def open_file(path: Path) -> IO[bytes]:
     """Open a file for reading, decompressed.
 
@@ -76,7 +101,7 @@ def decompressed(file: IO[bytes], name: str) -> IO[bytes]:
         if len(head) < _LONGEST_MAGIC and any(magic.startswith(head) for magic in _MAGIC if head):
             return _read_on(source, name)
         return source
-    return io.BufferedReader(_Decompressed(_READERS[kind](source, name), source, kind))
+    return _decompress(_READERS[kind](source, name), source, kind)
 
 
 def is_compressed(path: Path) -> bool:
@@ -101,58 +126,29 @@ def _read_on(source: IO[bytes], name: str) -> IO[bytes]:
         head = source.read(_LONGEST_MAGIC)
     except OSError as error:
         raise DataError(f"{name}: cannot be read ({error.strerror})") from error
-    joined = io.BufferedReader(_Joined(head, source))
+    begin, rest = io.BytesIO(head), cast("io.BufferedReader", source)
+    joined = io.BufferedReader(Source(lambda size: begin.read(size) or rest.read1(size), rest.close))
     return joined if len(head) < _LONGEST_MAGIC else decompressed(joined, name)
 
 
-class _Joined(io.RawIOBase):
-    """Some bytes, and a pipe behind them."""
-
-    def __init__(self, head: bytes, source: IO[bytes]) -> None:
-        super().__init__()
-        self._head, self._source = head, source
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
-        data = self._head[: len(buffer)] or self._source.read1(len(buffer))  # type: ignore[attr-defined]
-        self._head = self._head[len(buffer) :]
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        """Close the pipe too."""
-        self._source.close()
-        super().close()
-
-
-class _Decompressed(io.RawIOBase):
+def _decompress(inner: IO[bytes], source: IO[bytes], kind: str) -> IO[bytes]:
     """What a decompressor gives; whatever it raises for damage comes out as an OSError that says so."""
 
-    def __init__(self, inner: IO[bytes], source: IO[bytes], kind: str) -> None:
-        super().__init__()
-        self._inner, self._source, self._kind = inner, source, kind
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
+    def read(size: int) -> bytes:
         try:
-            data = self._inner.read1(len(buffer)) if hasattr(self._inner, "read1") else self._inner.read(len(buffer))
+            data: bytes = inner.read1(size)  # type: ignore[attr-defined]
         except _DAMAGE as error:
             reason = " ".join(str(error).split())
-            raise OSError(errno.EIO, f"truncated or damaged {self._kind} file: {reason}") from error
-        buffer[: len(data)] = data
-        return len(data)
+            raise OSError(errno.EIO, f"truncated or damaged {kind} file: {reason}") from error
+        return data
 
-    def close(self) -> None:
-        """Close both."""
+    def close() -> None:
         try:
-            self._inner.close()
+            inner.close()
         finally:
-            self._source.close()
-            super().close()
+            source.close()
+
+    return io.BufferedReader(Source(read, close))
 
 
 def _open_zstd(source: IO[bytes], name: str) -> IO[bytes]:

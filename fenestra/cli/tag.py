@@ -34,7 +34,7 @@ from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token
-from fenestra.training.compressed import decompressed, open_file, stem
+from fenestra.training.compressed import Source, decompressed, open_file, stem
 from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, iter_conll_words, write_conll
 
 InputFormat = Literal["text", "conll", "jsonl"]
@@ -308,23 +308,8 @@ def _source(name: str) -> IO[bytes]:
         return open_file(Path(name))
     if sys.stdin is None:
         raise DataError(f"{name}: standard input is closed")
-    return decompressed(io.BufferedReader(_Unclosed(sys.stdin.buffer)), name)
-
-
-class _Unclosed(io.RawIOBase):
-    """A stream that somebody else closes."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__()
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
-        data = self._stream.read1(len(buffer))  # type: ignore[attr-defined]
-        buffer[: len(data)] = data
-        return len(data)
+    stdin = Source(sys.stdin.buffer.read1)  # type: ignore[union-attr]
+    return decompressed(io.BufferedReader(stdin), name)
 
 
 def _parse(line: str, place: str, taken: str | None) -> Item:

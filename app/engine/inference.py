@@ -25,7 +25,7 @@ _STREAM_SHARE = 2  # streams use at most one half of the queue, so that single r
 class Inference:
     """Runs jobs on a tagger, within a bounded queue and a deadline. Lives on one event loop."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, memory: MemoryBudget | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, memory: MemoryBudget) -> None:
         """Start the worker thread.
 
         Args:
@@ -37,7 +37,7 @@ class Inference:
         self._max_tokens = settings.max_waiting_tokens
         self._deadline = settings.deadline_seconds
         self._metrics = metrics
-        self._memory = memory or MemoryBudget(settings.max_buffered_mb * 2**20)
+        self._memory = memory
         self._memory.freed = partial(self._wake_waiters, 1)
         self._large = settings.batch_tokens
         self._jobs: set[Job] = set()

@@ -8,6 +8,7 @@ import pytest
 
 from fenestra.app.engine.inference import Inference
 from fenestra.app.engine.jobs import ClientGone
+from fenestra.app.engine.memory import MemoryBudget
 from fenestra.app.errors import Problem
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
@@ -57,7 +58,7 @@ def scene():
 
     def run(coroutine, **settings):
         async def main():
-            inference = Inference(Settings(**settings), Metrics())
+            inference = Inference(Settings(**settings), Metrics(), MemoryBudget(2**25))
             try:
                 async with asyncio.timeout(20):
                     await coroutine(inference)

@@ -207,6 +207,10 @@ def slow_readers(target: Target, seconds: float, rate: int = 90_000) -> Told:
             client.settimeout(20)
             client.connect((HOST, target.port))
             client.sendall(raw)
+            begun = client.recv(rate // 10)
+            if b" 503 " in begun[:16]:  # there is no memory for more such answers at once
+                told["503"] += 1
+                return
             while time.monotonic() < end:
                 if not client.recv(rate // 10):
                     told["CUT OFF"] += 1

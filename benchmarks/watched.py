@@ -65,11 +65,12 @@ WATCHDOG = Watchdog()
 
 
 def _name(callback: Callable[..., Any]) -> str:
-    """A function, or the coroutine whose next step a callback is."""
+    """A function, or the coroutine whose next step a callback is; never its arguments, which may be megabytes."""
+    callback = getattr(callback, "func", callback)  # of a partial
     task = getattr(callback, "__self__", None)
     if isinstance(task, asyncio.Task):
         return str(task.get_coro().__qualname__)  # type: ignore[union-attr]
-    return str(getattr(callback, "__qualname__", callback))
+    return str(getattr(callback, "__qualname__", type(callback).__name__))
 
 
 class WatchedLoop(uvloop.Loop):

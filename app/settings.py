@@ -31,12 +31,32 @@ _OTHER_VARIABLES = frozenset({"FENESTRA_CACHE", "FENESTRA_TARGET"})  # of the tr
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _form(pattern: str, expected: str) -> AfterValidator:
+    """Check that a value has a form; ``expected`` tells people which."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
 Origin = Annotated[
     str,
     AfterValidator(str.lower),
-    Field(pattern=r"^https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$"),
+    _form(
+        r"https?://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?",
+        "origins, scheme and host without a path, such as https://app.example or http://localhost:3000",
+    ),
 ]
-HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]{1,253})$"), AfterValidator(str.lower)]
+HostName = Annotated[
+    str,
+    _form(r"\*|[A-Za-z0-9._-]{1,253}", "names of hosts, such as tagger.example, or * for all"),
+    AfterValidator(str.lower),
+]
 
 
 class NamedFolder(NamedTuple):
@@ -128,7 +148,7 @@ class Settings(BaseSettings):
     model: Annotated[Path | None, BeforeValidator(_folder)] = None
     """Folder of the checkpoint to serve, or the name of a bundled model, such as ``russian``; a folder of that name in
     the current folder takes precedence. If unset, the bundled English model."""
-    model_name: Annotated[str | None, Field(pattern=NAME)] = None
+    model_name: Annotated[str, _form(NAME, "1 to 64 letters, digits, '.', '_' and '-'")] | None = None
     """Name of the model in requests and responses. If unset, the name of its folder."""
     models: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
     """Several models, as ``name=folder,name=folder``, instead of ``FENESTRA_MODEL``. Each is a folder or a bundled
@@ -137,7 +157,7 @@ class Settings(BaseSettings):
     watch_seconds: Wait = 0.0
     """How often to check whether the files of a model's manifest have changed, and reload it then; 0 never checks."""
     # ── computing ──
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
+    device: Annotated[str, _form(r"auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda or cuda:N")] = "auto"
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if there is a device."""
     threads: PositiveInt = 1
     """CPU threads for a large batch, at most as many as there are cores. More than one rarely helps."""
@@ -228,11 +248,12 @@ class Settings(BaseSettings):
     @classmethod
     def _refuse_unknown_variables(cls, values: object) -> object:
         """Refuse a misspelt variable: its default would stay in force silently."""
-        known = [f"{PREFIX}{name.upper()}" for name in cls.model_fields]
+        fields = [name.upper() for name in cls.model_fields]
+        known = {f"{PREFIX}{name}" for name in fields} | _OTHER_VARIABLES
         for variable in sorted(os.environ):
-            if variable.upper().startswith(PREFIX) and variable.upper() not in {*known, *_OTHER_VARIABLES}:
-                near = difflib.get_close_matches(variable.upper(), known, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
+            if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+                near = difflib.get_close_matches(variable.upper().removeprefix(PREFIX), fields, n=1)
+                hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
                 raise ValueError(f"{variable}: unknown setting{hint}")
         return values
 

@@ -41,13 +41,14 @@ WRONG = {
     ("FENESTRA_PROT", "1"): "FENESTRA_PROT: unknown setting; did you mean FENESTRA_PORT?",
     ("fenestra_max_char", "1"): "fenestra_max_char: unknown setting; did you mean FENESTRA_MAX_CHARS?",
     ("FENESTRA_ZZZ", "1"): "FENESTRA_ZZZ: unknown setting",
+    ("FENESTRA_MODLE", "1"): "FENESTRA_MODLE: unknown setting; did you mean FENESTRA_MODEL?",
     ("FENESTRA_PORT", "http"): "FENESTRA_PORT: ",
     ("FENESTRA_PORT", "70000"): "FENESTRA_PORT: ",
     ("FENESTRA_THREADS", "0"): "FENESTRA_THREADS: ",
-    ("FENESTRA_DEVICE", "tpu"): "FENESTRA_DEVICE: ",
+    ("FENESTRA_DEVICE", "tpu"): "FENESTRA_DEVICE: expected auto, cpu, cuda or cuda:N",
     ("FENESTRA_DEADLINE_SECONDS", "nan"): "FENESTRA_DEADLINE_SECONDS: ",
     ("FENESTRA_DEADLINE_SECONDS", "inf"): "FENESTRA_DEADLINE_SECONDS: ",
-    ("FENESTRA_MODEL_NAME", "my model"): "FENESTRA_MODEL_NAME: ",
+    ("FENESTRA_MODEL_NAME", "my model"): "FENESTRA_MODEL_NAME: expected 1 to 64 letters, digits",
     ("FENESTRA_LOG_LEVEL", "loud"): "FENESTRA_LOG_LEVEL: ",
     ("FENESTRA_THREADS", "4096"): "FENESTRA_THREADS: this machine offers",
     (
@@ -66,7 +67,10 @@ WRONG = {
     ("FENESTRA_MODELS", "english,english=./x"): "FENESTRA_MODELS: two models have the same name",
     ("FENESTRA_API_KEYS", "secret"): "FENESTRA_API_KEYS: ",
     ("FENESTRA_RATE_LIMIT", "often"): "FENESTRA_RATE_LIMIT: ",
-    ("FENESTRA_ALLOWED_HOSTS", "http://a"): "FENESTRA_ALLOWED_HOSTS: ",
+    ("FENESTRA_ALLOWED_HOSTS", "http://a"): "FENESTRA_ALLOWED_HOSTS: expected names of hosts, such as",
+    ("FENESTRA_ALLOWED_ORIGINS", "*"): "FENESTRA_ALLOWED_ORIGINS: expected origins, scheme and host",
+    ("FENESTRA_ALLOWED_ORIGINS", "app.example"): "FENESTRA_ALLOWED_ORIGINS: expected origins, scheme and host",
+    ("FENESTRA_ALLOWED_ORIGINS", "https://a.example/"): "FENESTRA_ALLOWED_ORIGINS: expected origins, scheme and host",
     ("FENESTRA_TRUSTED_PROXIES", "proxy"): "FENESTRA_TRUSTED_PROXIES: ",
 }
 

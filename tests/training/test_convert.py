@@ -185,6 +185,13 @@ def test_a_target_that_is_there_is_not_replaced(tmp_path):
     assert source.read_text() == "a B-X\n"
 
 
+@pytest.mark.parametrize("name", ["x.conll", "x.parquet", "brat"])
+def test_a_target_in_a_folder_that_is_not_there_is_refused(tmp_path, name):
+    source = write(tmp_path, "a B-X\n")
+    with pytest.raises(InputError, match=r"nowhere/.*: there is no folder .*nowhere$"):
+        convert_corpus(source, tmp_path / "nowhere" / name, to="brat" if name == "brat" else None)
+
+
 def test_a_target_may_be_gzipped(tmp_path):
     path = convert_corpus(SAMPLE, tmp_path / "x.conll.gz").path
     assert gzip.decompress(path.read_bytes()).startswith(b"-DOCSTART-\tO\n\n")

@@ -61,13 +61,15 @@ def convert_corpus(
 
     Raises:
         DataError: the source cannot be read, or holds what the target format cannot write; as of ``read_corpus``.
-        InputError: the target is taken, or its name does not tell its format.
+        InputError: the target is taken or in no folder, or its name does not tell its format.
         ConfigError: a field of ``reading`` is wrong.
         StorageError: the disk refused.
     """
     to = to or target_format(target)
     if target.exists():
         raise InputError(f"{target}: is taken; expected the name of a new file or folder")
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: there is no folder {target.parent}")
     found = inspect_corpus(source, **reading)
     if found.problems:
         raise DataError(list_problems([(str(source), problem) for problem in found.problems]))

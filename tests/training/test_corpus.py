@@ -294,7 +294,7 @@ def test_the_scheme_shows_in_the_tags(tags, scheme):
 
 
 def test_unknown_labels_are_errors_once_a_label(tmp_path):
-    advice = "--rename LABEL=O leaves one out (in a job: data.rename)"
+    advice = "data.rename of a job, or evaluate --rename LABEL=O, leaves one out"
     lines = complaint(tmp_path, "a B-GPE\nb B-GPE\nc B-LOC\nd B-DATE\n", labels=["LOC", "PER"])
     assert lines == [
         f"a.conll:1: unknown label 'GPE' (2 entities of this label), expected LOC, PER; {advice}",

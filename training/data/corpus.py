@@ -267,7 +267,7 @@ def _unknown_label(label: str, lines: Sequence[int], labels: Collection[str]) ->
     return Problem(
         lines[0],
         f"unknown label {shown(label)} ({count}), expected {', '.join(sorted(labels))}; "
-        "--rename LABEL=O leaves one out (in a job: data.rename)",
+        "data.rename of a job, or evaluate --rename LABEL=O, leaves one out",
     )
 
 

@@ -399,7 +399,7 @@ class TestTag:
         (tmp_path / "a.txt").write_bytes(b"fine\nbad \xff\n")
         code, _, err = fenestra("tag", "--model", folder, tmp_path / "a.txt")
         assert code == 2
-        assert err == [f"fenestra: {tmp_path / 'a.txt'}:2: byte 5 of the line is 0xff"]
+        assert err == [f"fenestra: {tmp_path / 'a.txt'}:2: byte 5 of the line is 0xff; expected text in UTF-8"]
 
     def test_a_word_that_conll_cannot_hold_is_refused(self, fenestra, folder, stdin):
         stdin('{"tokens": ["a\\tb"]}')

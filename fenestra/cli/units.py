@@ -140,4 +140,4 @@ def _decode(content: bytes, number: int, name: str) -> str:
     else:
         if place < 0:
             return text
-    raise DataError(f"{name}:{number}: byte {place + 1} of the line is 0x{content[place]:02x}")
+    raise DataError(f"{name}:{number}: byte {place + 1} of the line is 0x{content[place]:02x}; expected text in UTF-8")

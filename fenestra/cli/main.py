@@ -92,7 +92,8 @@ def _add_tag(verbs: Verbs) -> None:
     )
     parser.add_argument(
         "files", metavar="FILE", nargs="*",
-        help="what to tag; - is standard input; either may be compressed by gzip, bzip2 or xz (zstd from Python 3.14)",
+        help="what to tag; - is standard input; either may be compressed by gzip, bzip2 or xz (zstd from Python 3.14), "
+        "a file also a zip archive of one",
     )  # fmt: skip
     _add_model(parser)
     parser.add_argument(

@@ -161,7 +161,7 @@ def _add_evaluate(verbs: Verbs) -> None:
 
 
 def _add_data(verbs: Verbs) -> None:
-    parser = verbs.add_parser("data", help="get a known corpus, vectors or lists; check or split a corpus")
+    parser = verbs.add_parser("data", help="get a known corpus, vectors or lists; check, convert or split a corpus")
     parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
     fetch = _add_verb(

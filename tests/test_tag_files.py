@@ -345,6 +345,11 @@ def test_another_key_keeps_them(tag, tmp_path):
     assert found(record, "predicted") == ["Anna Berg/PER", "Oslo/LOC"]
 
 
+def test_a_key_for_output_without_keys_is_refused(refused, tmp_path):
+    line = refused(write(tmp_path / "a.jsonl", GOLD), "--entities-key", "predicted", "--output-format", "conll")
+    assert line.startswith("--entities-key: conll output has no keys")
+
+
 def test_the_key_is_written_over_when_it_is_named(tag, tmp_path):
     _, out, _ = tag(write(tmp_path / "a.jsonl", GOLD), "--entities-key", "entities")
     assert found(records(out)[0]) == ["Anna Berg/PER", "Oslo/LOC"]

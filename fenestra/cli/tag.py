@@ -134,6 +134,8 @@ def tag_files(
     wanted.check(tagger.labels)
     forms = [input_format or guess_format(name) for name in files]
     _check_unit(unit, files, forms)
+    if entities_key is not None and output_format == "conll":
+        raise InputError("--entities-key: conll output has no keys; expected --output-format jsonl")
     check_not_input(files, output)
     left_out = 0
 

@@ -71,6 +71,9 @@ def read_lines(stream: IO[bytes]) -> Iterator[Line]:
     try:
         for raw in split_lines(stream):
             number += 1
+            if number == 1 and raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+                yield Line(number, "", "begins with the byte order mark of UTF-16; expected UTF-8")
+                return  # every further line would be a consequence
             if len(raw) > MAX_LINE:
                 yield Line(number, "", f"line longer than {MAX_LINE:,} bytes; expected one token and its tag")
             else:
@@ -152,6 +155,4 @@ def _decode(number: int, raw: bytes) -> Line:
     try:
         return Line(number, raw.decode("utf-8").rstrip("\r\n"))
     except UnicodeDecodeError as error:
-        if number == 1 and raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-            return Line(number, "", "begins with the byte order mark of UTF-16; expected UTF-8")
         return Line(number, "", f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}; expected UTF-8")

@@ -25,6 +25,10 @@ ENGLISH = [
     ("J.-P. Sartre met J.-P.Belmondo and M.-C. Berg in Oslo.",
      ["J.-P. Sartre/PER", "J.-P.Belmondo/PER", "M.-C. Berg/PER", "Oslo/LOC"], 1),
     ("He met Dr.A.Kerr and Dr.J.K.Vik in Oslo.", ["A.Kerr/PER", "J.K.Vik/PER", "Oslo/LOC"], 1),
+    ("Wm. H. Moss lived in Boston.", ["Wm. H. Moss/PER", "Boston/LOC"], 1),
+    ("Jas. Kerr, Edw. Moss and Thos. Berg met in Oslo.",
+     ["Jas. Kerr/PER", "Edw. Moss/PER", "Thos. Berg/PER", "Oslo/LOC"], 1),
+    ("Yesterday Chas. Kerr met Th. Mann in Zurich.", ["Chas. Kerr/PER", "Th. Mann/PER", "Zurich/LOC"], 1),
     # abbreviations
     ("Lars Vik met Malcolm X. Later he left Oslo.", ["Lars Vik/PER", "Malcolm X/PER", "Oslo/LOC"], 2),
     ("See Art. IV of the Constitution, Fig. A, Sec. B, App. C and Vol. I of the report.", None, 1),

@@ -185,6 +185,13 @@ def test_a_target_that_is_there_is_not_replaced(tmp_path):
     assert source.read_text() == "a B-X\n"
 
 
+def test_entities_of_a_label_that_cannot_be_written_as_a_tag_are_left_out_aloud(tmp_path):
+    done = convert_corpus(write(tmp_path, "a B-O\nb I-O\nc B-X\n\nd B-O\n"), tmp_path / "x.jsonl", to="doccano")
+    assert done.labels == {"X": 1}
+    (note,) = done.notes
+    assert note.startswith("a label is called 'O' (2 entities)")
+
+
 @pytest.mark.parametrize("name", ["x.conll", "x.parquet", "brat"])
 def test_a_target_in_a_folder_that_is_not_there_is_refused(tmp_path, name):
     source = write(tmp_path, "a B-X\n")

@@ -308,6 +308,15 @@ def test_labels_are_renamed_or_dropped_and_entities_that_touch_stay_apart(tmp_pa
     assert found.sentences[0].tags == ("B-LOC", "B-LOC", "O")
 
 
+def test_a_label_called_o_is_noted_unless_it_is_renamed(tmp_path):
+    content = "a B-O\nb B-PER\n"
+    found = read(tmp_path, content)
+    assert found.sentences[0].tags == ("O", "B-PER")
+    assert ["called 'O' (1 entity)" in note for note in found.notes] == [True]
+    assert read(tmp_path, content, rename={"O": "O"}).notes == ()
+    assert read(tmp_path, content, rename={"O": "LOC"}).sentences[0].tags == ("B-LOC", "B-PER")
+
+
 def test_a_label_cannot_be_renamed_to_one_the_model_does_not_have(tmp_path):
     with pytest.raises(ConfigError, match=r"data\.rename: GPE → PLACE, expected O or one of LOC"):
         read(tmp_path, "a O\n", labels=["LOC"], rename={"GPE": "PLACE"})

@@ -40,6 +40,7 @@ from fenestra.training.data.schemes import (
     transition_faults,
     with_advice,
 )
+from fenestra.training.data.slips import called_outside
 from fenestra.training.data.spans import Span, spans, write_tags
 
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
@@ -145,6 +146,8 @@ def inspect_corpus(
         if not sentence.damaged and not illegal:
             tags = tuple(write_tags(named, len(sentence.words)))
             found.sentences.append(Sentence(tuple(sentence.words), tags, sentence.document, sentence.line))
+    if outside := unknown.pop(OUTSIDE, ()):
+        found.notes.append(called_outside(OUTSIDE, len(outside)))
     found.problems += [_unknown_label(label, lines, labels or ()) for label, lines in unknown.items()]
     if not found.raw and not found.problems:
         expected = "; expected a word and its tag on each line" if found.format == "conll" else ""
@@ -239,15 +242,16 @@ def _rename(
     labels: Collection[str] | None,
     unknown: dict[str, list[int]],
 ) -> list[Span]:
-    """The spans of a sentence under their new labels; notes the lines of unknown labels."""
+    """The spans of a sentence under their new labels; notes the lines of unknown labels, and of one called O."""
     named = []
     for start, end, label in read_spans(sentence.tags, scheme):
         target = rename.get(label, label)
-        if target == OUTSIDE:
+        if target == OUTSIDE and label in rename:
             continue
-        if labels is not None and target not in labels:
+        if target == OUTSIDE or (labels is not None and target not in labels):
             unknown.setdefault(label, []).append(sentence.line_of(start))
-        named.append(Span(start, end, target))
+        if target != OUTSIDE:
+            named.append(Span(start, end, target))
     return named
 
 

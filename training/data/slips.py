@@ -73,16 +73,21 @@ def _labels(found: Inspection) -> Iterator[str]:
     for sentence in found.raw:
         counts.update(span.label for span in read_spans(sentence.tags, found.scheme))
     for label in sorted(counts):
-        if label.upper() in _OUTSIDE_NAMES:
-            what = f"a label is called {shown(label)} ({counted(counts[label], 'entity', 'entities')})"
-            became = ", and its entities are left out" if label == OUTSIDE else ""
-            yield f"{what}; {OUTSIDE} without a prefix stands outside of entities{became}"
+        if label.upper() in _OUTSIDE_NAMES and label != OUTSIDE:  # that one is noted by who leaves its entities out
+            yield called_outside(label, counts[label])
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for label in sorted(counts):
         alike[label.casefold()].append(label)
     for labels in alike.values():
         if len(labels) > 1:
             yield f"labels that differ in case only: {', '.join(f'{label} {counts[label]:,}' for label in labels)}"
+
+
+def called_outside(label: str, count: int) -> str:
+    """The remark on a label that names what is outside of entities."""
+    what = f"a label is called {shown(label)} ({counted(count, 'entity', 'entities')})"
+    became = ", and its entities are left out where tags are written" if label == OUTSIDE else ""
+    return f"{what}; {OUTSIDE} without a prefix stands outside of entities{became}"
 
 
 def _titles(found: Inspection) -> Iterator[str]:

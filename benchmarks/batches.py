@@ -8,6 +8,7 @@ import argparse
 import time
 from pathlib import Path
 
+from fenestra.model.bundled import find_model
 from fenestra.model.tagger import Tagger
 from fenestra.training.compressed import open_file
 from fenestra.training.data.conll import DOCSTART, iter_conll_words
@@ -31,7 +32,7 @@ def microseconds(tagger: Tagger, texts: list[str], size: int) -> float:
 def main() -> None:
     """Measure and print one line for each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("data/models/english"), help="checkpoint folder")
+    parser.add_argument("--model", type=find_model, default=Path("data/models/english"), help="checkpoint folder")
     parser.add_argument("--cache-mb", type=float, default=96, help="see Tagger.load")
     parser.add_argument("file", type=Path, help="sentences, one token a line")
     given = parser.parse_args()

@@ -13,7 +13,7 @@ from statistics import median
 from benchmarks.contest.table import markdown
 from benchmarks.serving import Server
 from benchmarks.synthetic import word
-from fenestra.model.bundled import bundled_model
+from fenestra.model.bundled import bundled_model, find_model
 
 _WORDS = 1_000  # of a text
 
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog="python -m benchmarks.footprint"
     )
-    parser.add_argument("--model", type=Path, default=bundled_model(), help="checkpoint folder")
+    parser.add_argument("--model", type=find_model, default=bundled_model(), help="checkpoint folder")
     parser.add_argument("--words", type=int, default=1_000_000, help="distinct words to be tagged")
     parser.add_argument("--repeats", type=int, default=5, help="starts")
     parser.add_argument("--cpu", type=int, default=0, help="the server's core")

@@ -8,12 +8,12 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any, get_args
 
 import numpy as np
 
+from fenestra.model.bundled import find_model
 from fenestra.model.engine.row_cache import Numbers
 from fenestra.model.tagger import Tagger
 from fenestra.training.config import DataConfig
@@ -26,7 +26,7 @@ def main() -> None:
     """Print a line for each type, as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="an annotated file, or NAME:SPLIT of a fetched corpus")
-    parser.add_argument("--model", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--model", type=find_model, required=True, help="checkpoint folder")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     kinds: tuple[Numbers, ...] = get_args(Numbers)

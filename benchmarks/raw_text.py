@@ -18,8 +18,8 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from pathlib import Path
 
+from fenestra.model.bundled import find_model
 from fenestra.model.tagger import Tagger
 from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import sentence_lengths
@@ -39,7 +39,7 @@ def main() -> None:
     """Print F1 on character spans in each of the four settings, as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="an annotated file, or NAME:SPLIT of a fetched corpus")
-    parser.add_argument("--model", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--model", type=find_model, required=True, help="checkpoint folder")
     parser.add_argument("--rename", action="append", default=[], metavar="LABEL=LABEL", help="O leaves a label out")
     options = parser.parse_args()
     tagger = Tagger.load(options.model)

@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.contest.table import markdown
 from benchmarks.stages import corpus_items, measure, spreads
 from benchmarks.workloads import SAMPLE
-from fenestra.model.bundled import bundled_model
+from fenestra.model.bundled import bundled_model, find_model
 from fenestra.model.config import ModelConfig
 from fenestra.model.tagger import Tagger
 
@@ -143,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog="python -m benchmarks.roof"
     )
-    parser.add_argument("--model", type=Path, default=bundled_model(), help="checkpoint folder")
+    parser.add_argument("--model", type=find_model, default=bundled_model(), help="checkpoint folder")
     parser.add_argument("--corpus", default=str(SAMPLE), help="an annotated file, or NAME:SPLIT of a fetched corpus")
     parser.add_argument("--tokens", type=int, default=200_000, help="the corpus is repeated until it has as many")
     parser.add_argument("--repeats", type=int, default=5, help="passes, after a first one")

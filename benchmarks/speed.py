@@ -28,7 +28,7 @@ from benchmarks.contest.table import render
 from benchmarks.raw_text import Place, gold_places
 from benchmarks.workloads import SAMPLE
 from fenestra.cli.bench import percentile
-from fenestra.model.bundled import bundled_model
+from fenestra.model.bundled import bundled_model, find_model
 from fenestra.training.data.corpus import find_corpus, read_corpus
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import spans
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog="python -m benchmarks.speed"
     )
-    parser.add_argument("--model", type=Path, default=bundled_model(), help="our checkpoint folder")
+    parser.add_argument("--model", type=find_model, default=bundled_model(), help="our checkpoint folder")
     parser.add_argument("--corpus", default=str(SAMPLE), help="an annotated file, or NAME:SPLIT of a fetched corpus")
     parser.add_argument("--tokens", type=int, default=500_000, help="the corpus is repeated until it has as many")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")

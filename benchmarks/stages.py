@@ -22,7 +22,7 @@ from typing import get_args
 
 from benchmarks.contest.table import Spread, markdown
 from benchmarks.workloads import SAMPLE
-from fenestra.model.bundled import bundled_model
+from fenestra.model.bundled import bundled_model, find_model
 from fenestra.model.progress import Stage
 from fenestra.model.tagger import Tagger
 from fenestra.training.data.corpus import documents_of, find_corpus, read_corpus
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog="python -m benchmarks.stages"
     )
-    parser.add_argument("--model", type=Path, default=bundled_model(), help="checkpoint folder")
+    parser.add_argument("--model", type=find_model, default=bundled_model(), help="checkpoint folder")
     parser.add_argument("--corpus", default=str(SAMPLE), help="an annotated file, or NAME:SPLIT of a fetched corpus")
     parser.add_argument("--tokens", type=int, default=200_000, help="the corpus is repeated until it has as many")
     parser.add_argument("--repeats", type=int, default=5, help="passes, after a first one")

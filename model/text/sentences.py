@@ -158,17 +158,19 @@ class Splitter:
             role = self._settle_stop(word, role, start)
         if role & _OPENS and before & _LABELS and len(word) == 1:
             role &= ~_OPENS  # Fig. A
-        if role & _OPENS and role & _SHORTENED and self._text[start + len(word) : start + len(word) + 1] == ".":
-            role &= ~_OPENS  # А. С. Пушкин
+        if role & _OPENS and role & _SHORTENED and self._text.startswith((".", " ."), start + len(word)):
+            role &= ~_OPENS  # А. С. Пушкин, А . С . Пушкин
         return role
 
     def _settle_stop(self, word: str, role: int, start: int) -> int:
         """The role of what may end a sentence; not if it counts (``1. Moss``) or leans on what follows (``.com``)."""
         before, is_free = self._roles[1], start > self._end or not self._count
-        if is_free:
-            return role & ~_ENDS if self._text[start + len(word) : start + len(word) + 1].strip() else role
+        if is_free and self._text[start + len(word) : start + len(word) + 1].strip():
+            return role & ~_ENDS
         if word == "." and before & _SHORTENED:  # г. Казань, where every stop is a token
             return _ABBREVIATED | before & (_BEFORE_NAME | _LABELS)
+        if is_free:
+            return role
         if word != "." or not before & _COUNTS:
             return role
         is_short = start - self._start <= _ITEM  # no year or thousands: 3 March 1837. Moss, 12 500. Holm

@@ -400,15 +400,17 @@ API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, i
                 int is_behind_number = !is_free && is_stop && s.role & ROLE_NUMBER;
                 int is_short = is_behind_number && start - start_T[token - 1] <= ITEM_DIGITS;
                 int is_of_item = is_short && s.role_before & (ROLE_NUMBER | ROLE_CLOSES);
-                if (!is_free && is_stop && s.role & ROLE_SHORTENED)
+                if (!leans_on_next && is_stop && s.role & ROLE_SHORTENED)
                     role = ROLE_ABBREVIATED | (s.role & (ROLE_BEFORE_NAME | ROLE_LABELS));
                 else if (is_of_item || leans_on_next || (is_behind_number && token - s.sentence == 1))
                     role &= ~ROLE_ENDS;
                 if (is_of_item && !(s.role & ROLE_SHORTENED)) s.item = token;
             }
             if (role & ROLE_OPENER && s.role & ROLE_LABELS && end == start + 1) role &= ~ROLE_OPENER;
-            if (role & ROLE_OPENER && role & ROLE_SHORTENED && end < text_size && letters[end] == '.')
-                role &= ~ROLE_OPENER;
+            if (role & ROLE_OPENER && role & ROLE_SHORTENED) {
+                int64_t next = end < text_size && letters[end] == ' ' ? end + 1 : end;
+                if (next < text_size && letters[next] == '.') role &= ~ROLE_OPENER;
+            }
 
             /* end the sentence before a dash that was read … */
             if (s.dash >= 0 && (!(role & ROLE_LOWER) || gap)) {

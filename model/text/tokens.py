@@ -43,6 +43,10 @@ class Token(NamedTuple):
 
 
 _GLUE = rf"[{MARKS}\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+# Between two words: open-forum.com, Lenta.ru; in capitals, only before what ends the names of hosts: Mail.Ru
+_DOT_INSIDE = (
+    rf"\.(?=[a-z0-9])|(?<=[{WORD}][{WORD}])\.(?=[{LOWER}][{WORD}]|(?:Com|COM|Net|NET|Org|ORG|Ru|RU|Ру|РФ)(?![{WORD}]))"
+)
 _RUN = re.compile(r"\S+")
 _LONGEST_RUN = 64  # characters; longer ones are cut as they are read, and not remembered
 _REMEMBERED = 1 << 14
@@ -234,17 +238,20 @@ def _expression(of: Language) -> str:
     | (?:{_any(of.numbered)})\.(?=\s*\d)                       # Phil.  of Phil. 4:8
     | {upper}\.(?=\s+[{LETTERS}{UNSPACED}]|[,;:)\]])            # the J. of J. Smith
     |"""
+    apart = rf"""
+      [A-Z](?:\.[A-Z])+\.?(?!{word})                            # U.S.
+    |"""
     return rf"""
       (?:https?://|www\.)[^\s<>"]*[^\s<>".,;:!?')\]}}]          # an address on the web
     | [\w.+-]{{1,64}}@[\w-]{{1,64}}(?:\.[\w-]{{1,64}}){{1,8}}   # an address for mail
     | [@\#][{WORD}{UNSPACED}_]+                                 # a name or topic of social media
-    |{kept if of.keep_stops else ""}
+    |{kept if of.keep_stops else apart}
       [+-]?\d+(?:[.,:/-]\d+)+(?!{word})                         # 1,200.50  3-1  1996-08-22  10:30  192.168.1.1
     | [+-]?\.\d+(?!{word}|\.\d)                                 # .500
     | [A-Z]{{1,3}}\$(?!{letter})                                # C$  US$
     | (?:{letter}{{1,2}}|\d{{1,9}})[ªº](?!{word})               # Mª  1º
       # a word, with hyphens and apostrophes inside, but no rows of them: Oslo--Bergen, Oslo____Bergen
-    | {word}+(?:(?:(?:(?!--|__)[-&'_])+|\.(?=[a-z0-9]))(?={word}){word}+)*
+    | {word}+(?:(?:(?:(?!--|__)[-&'_])+|{_DOT_INSIDE})(?={word}){word}+)*
     | [{UNSPACED}](?:[{UNSPACED}\d])*                           # words of a script without spaces
     | (?:{_any(of.particles)})(?!{word})                        # a clitic after a space
     | _+ | [{RAISED}]+                                          # rows of underscores, footnotes

@@ -42,10 +42,19 @@ class Answer(NamedTuple):
 class Wire:
     """One connection; every wait on it ends after ``seconds``."""
 
-    def __init__(self, port: int, seconds: float = 10) -> None:
+    def __init__(self, port: int, seconds: float = 10, *, buffer_bytes: int = 0) -> None:
+        """Connect; ``buffer_bytes``, if given, is how much the system takes for a client that does not read."""
         self._seconds = seconds
-        self.socket = socket.create_connection((HOST, port), timeout=seconds)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = socket.socket()
+        try:
+            if buffer_bytes:  # the window that is offered while connecting depends on it
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+            self.socket.settimeout(seconds)
+            self.socket.connect((HOST, port))
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except BaseException:
+            self.socket.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

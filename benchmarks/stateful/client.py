@@ -1,16 +1,15 @@
 """A client of the stateful test: one connection, what was sent on it, and what has to come back."""
 
 import select
-import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from benchmarks.serving import HOST
 from benchmarks.wire import Wire
 
 _SECONDS = 60.0  # until a wait counts as lost
+_SLOW_BYTES = 4096
 
 
 class Response(NamedTuple):
@@ -48,15 +47,7 @@ class Client:
 
     def __init__(self, port: int, *, slow: bool = False) -> None:
         self.slow = slow
-        if slow:
-            client = socket.socket()
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.settimeout(_SECONDS)
-            client.connect((HOST, port))
-            self._wire = Wire.__new__(Wire)
-            self._wire.socket = client
-        else:
-            self._wire = Wire(port, _SECONDS)
+        self._wire = Wire(port, _SECONDS, buffer_bytes=_SLOW_BYTES if slow else 0)
         self._buffer = bytearray()
         self.expected: deque[Expected] = deque()
         """Of the requests that were sent to their ends, the oldest first."""
@@ -116,8 +107,8 @@ class Client:
         self.last = True
 
     def hang_up(self, *, reset: bool) -> None:
-        """Close."""
-        if reset:
+        """Close, if it is open."""
+        if reset and self._wire.socket.fileno() >= 0:
             self._wire.reset()
         else:
             self._wire.socket.close()

@@ -6,8 +6,7 @@ Prints after how many random sequences each absence is noticed. Exits with 1 if 
 import argparse
 import sys
 import time
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 
@@ -73,25 +72,13 @@ def _own_model() -> None:
 
 
 def _checksums() -> None:
-    import hashlib
+    from fenestra.model.manifest import Files
 
-    from fenestra.model import checkpoint
+    def read(self: Files, name: str, pieces: Iterable[memoryview]) -> None:
+        for _ in pieces:
+            self._pause()
 
-    class Equal(str):
-        __slots__ = ()
-        __hash__ = str.__hash__
-
-        def __eq__(self, other: object) -> bool:
-            return True
-
-        def __ne__(self, other: object) -> bool:
-            return False
-
-    def sha256(data: bytes = b"") -> Any:  # noqa: ANN401
-        digest = hashlib.sha256(data)
-        return SimpleNamespace(update=digest.update, hexdigest=lambda: Equal(digest.hexdigest()))
-
-    checkpoint.hashlib = SimpleNamespace(sha256=sha256)  # type: ignore[attr-defined]
+    Files.check_sum = read  # type: ignore[method-assign]
 
 
 def _pipeline_order() -> None:

@@ -127,8 +127,8 @@ class Service:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=20)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json", "Connection": "close"})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            with connection.getresponse() as answer:
+                return answer.status, answer.read()
         finally:
             connection.close()
 

@@ -1,6 +1,7 @@
 """What the sequences share: two models and a broken one, the service, and the bytes that each version has to answer."""
 
 import json
+import re
 import tempfile
 import time
 from contextlib import ExitStack
@@ -23,20 +24,21 @@ BODIES = {
     "wide": {"tokens": ["Ada", "met"] * 1500, "details": True},  # an answer that fills the buffers of a slow reader
 }
 """Requests that are fine."""
-WRONG: dict[str, tuple[bytes, int]] = {
-    "no JSON": (b'{"text":', 400),
-    "no UTF-8": (b'{"text":"\xff"}', 400),
-    "half a pair": (b'{"text":"\\ud800"}', 422),
-    "twice": (b'{"text":"a","text":"b"}', 422),
-    "unknown field": (b'{"text":"a","txt":1}', 422),
-    "no field": (b"{}", 422),
-    "unknown label": (b'{"text":"a","labels":["NOPE"]}', 422),
-    "unknown model": (b'{"text":"a","model":"nope"}', 404),
-    "deep": (b"[" * 5000, 400),
-    "empty word": (b'{"tokens":[""]}', 422),
+WRONG: dict[str, tuple[bytes, str]] = {
+    "no JSON": (b'{"text":', "bad_json"),
+    "no UTF-8": (b'{"text":"\xff"}', "bad_json"),
+    "half a pair": (b'{"text":"\\ud800"}', "invalid_unicode"),
+    "twice": (b'{"text":"a","text":"b"}', "unknown_or_duplicate_field"),
+    "unknown field": (b'{"text":"a","txt":1}', "unknown_or_duplicate_field"),
+    "no field": (b"{}", "invalid_request"),
+    "unknown label": (b'{"text":"a","labels":["NOPE"]}', "invalid_request"),
+    "unknown model": (b'{"text":"a","model":"nope"}', "not_found"),
+    "deep": (b"[" * 5000, "bad_json"),
+    "empty word": (b'{"tokens":[""]}', "invalid_request"),
 }
-"""Requests that are not, and the status of their refusals."""
+"""Requests that are not, and the codes of their refusals."""
 _STUCK_SECONDS = 5.0  # without a change
+_TEMPERATURE = re.compile(rb'("temperature": ?)(\d)')
 
 
 class World:
@@ -113,9 +115,10 @@ class World:
         broken = self._folder / BROKEN
         broken.mkdir()
         for path in (self._folder / GOOD[1]).iterdir():
-            content = bytearray(path.read_bytes())
-            if path.name == "weights.safetensors":
-                content[-1] ^= 1  # it would still be read, and give other scores
+            content = path.read_bytes()
+            if path.name == "config.json":  # which the good ones do not share, so no mixture of folders is another model
+                content, changes = _TEMPERATURE.subn(_another_digit, content)  # still read, with other scores
+                assert changes == 1
             (broken / path.name).write_bytes(content)
 
     def _learn(self, service: Service) -> None:
@@ -133,3 +136,8 @@ class World:
                 self.version_of[folder] = version
                 self.answers[version, name] = answer
         assert len({*self.version_of.values()}) == len(GOOD)
+
+
+def _another_digit(found: re.Match[bytes]) -> bytes:
+    """The same number with another first digit."""
+    return found[1] + (b"2" if found[2] == b"1" else b"1")

@@ -15,4 +15,4 @@ def test_no_sequence_loses_an_answer_or_leaves_anything_open():
 
 def test_the_absence_of_a_safeguard_is_noticed():
     found = run(sequences=60, steps=40, number=1, without="half-pairs")
-    assert "422" in found.violation
+    assert "invalid_unicode" in found.violation

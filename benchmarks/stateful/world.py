@@ -116,7 +116,8 @@ class World:
         broken.mkdir()
         for path in (self._folder / GOOD[1]).iterdir():
             content = path.read_bytes()
-            if path.name == "config.json":  # which the good ones do not share, so no mixture of folders is another model
+            if path.name == "config.json":
+                # Not shared by the good ones, or a mixture of folders could be one of them.
                 content, changes = _TEMPERATURE.subn(_another_digit, content)  # still read, with other scores
                 assert changes == 1
             (broken / path.name).write_bytes(content)

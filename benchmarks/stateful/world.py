@@ -37,7 +37,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "empty word": (b'{"tokens":[""]}', "invalid_request"),
 }
 """Requests that are not, and the codes of their refusals."""
-_STUCK_SECONDS = 5.0  # without a change
+_STUCK_SECONDS = 5.0  # without becoming less
 _TEMPERATURE = re.compile(rb'("temperature": ?)(\d)')
 
 
@@ -91,14 +91,18 @@ class World:
         self.restart()
 
     def settled(self) -> State:
-        """Wait until the service holds no more than when it was idle, or what it holds has stayed the same for long."""
-        deepest, before, since = 0, None, time.monotonic()
+        """Wait until the service holds no more than when it was idle, or what it holds has not become less for long.
+
+        Less than ever before: the connections of those that look at it come and go.
+        """
+        least, since = self.service.state(), time.monotonic()
+        deepest = least.deepest
         while True:
             state = self.service.state()
             deepest = max(deepest, state.deepest)
             state = state._replace(deepest=0)
-            if state != before:
-                before, since = state, time.monotonic()
+            if (less := State(*map(min, least, state))) != least:
+                least, since = less, time.monotonic()
             if state == self.idle._replace(deepest=0) or time.monotonic() - since > _STUCK_SECONDS:
                 return state._replace(deepest=deepest)
             time.sleep(0.005)

@@ -8,7 +8,8 @@ limit; and that in the end nothing is left: no connection, no task, no descripto
 import json
 import signal
 import sys
-from itertools import pairwise
+import time
+from itertools import chain, pairwise
 from typing import ClassVar
 
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from fenestra.app.errors import STATUS
 
 LEAST_CLIENTS, MOST_CLIENTS = 3, 8
 PIPELINED = 6
+_RELOAD_SECONDS = 20.0  # until a reload counts as lost
 _NDJSON = {"Content-Type": "application/x-ndjson"}
 _RELOAD = post(b"", path=f"/models/{NAME}/reload")
 _TOO_LARGE = post(b'{"text":"' + b"x" * 250_000 + b'"}')
@@ -96,7 +98,11 @@ class ServiceMachine(RuleBasedStateMachine):
         lines = b"".join(_line(name) + b"\n" for name in names)
         pieces = [piece for piece in _cut(lines, at) if piece]
         head, _, coded = chunked(pieces, _NDJSON, path="/tag/stream").partition(b"\r\n\r\n")
-        expected = Expected(lambda expected, response: self._check_stream(expected, response, names), {*self.possible})
+        expected = Expected(
+            lambda expected, response: self._check_stream(expected, response, names),
+            {*self.possible},
+            crowded=self._is_crowded(),
+        )
         self._choose(pick, self._speakers()).begin([head + b"\r\n\r\n", *_cut(coded, at)], expected)
 
     @precondition(lambda self: self._half_sent())
@@ -152,6 +158,7 @@ class ServiceMachine(RuleBasedStateMachine):
         """A client says that this was all: what it has sent to its end is answered, then the connection ends."""
         client = self._choose(pick, [client for client in self.clients if not client.last])
         broken_off = bool(client.unsent)
+        self.gone += broken_off
         client.half_close()
         while client.expected:
             self._read(client)
@@ -180,9 +187,11 @@ class ServiceMachine(RuleBasedStateMachine):
         self._put(folder)
 
     @precondition(lambda self: self._speakers())
-    @rule(pick=picks)
-    def reload(self, pick: int) -> None:
-        """A client asks for a reload."""
+    @rule(pick=picks, folder=st.none() | st.sampled_from([*GOOD, BROKEN]))
+    def reload(self, pick: int, folder: str | None) -> None:
+        """A client asks for a reload, perhaps of what has just been put there."""
+        if folder:
+            self._put(folder)
         self._ask_to_reload(self._choose(pick, self._speakers()))
 
     @rule()
@@ -195,15 +204,19 @@ class ServiceMachine(RuleBasedStateMachine):
             client.begin([_RELOAD], Expected(self._check_reload, reload=True))
             client.hang_up(reset=False)
 
-    @rule()
-    def hang_up_signal(self) -> None:
+    @rule(folder=st.none() | st.sampled_from(GOOD), waits=st.booleans())
+    def hang_up_signal(self, folder: str | None, waits: bool) -> None:
         """SIGHUP reloads every model, and costs nobody an answer."""
+        if folder:
+            self._put(folder)
         self._may_be_served()
         self.loose = True
         self.due = "" if self.disk == BROKEN else self.disk
         self.world.service.signal(signal.SIGHUP)
         for _ in range(2):  # two turns of the loop: the signal is seen before the service can pass for settled
             self.world.version()
+        if folder and waits:
+            self._wait_for_version(self.world.version_of[folder])
 
     @rule()
     def user_signal(self) -> None:
@@ -230,6 +243,12 @@ class ServiceMachine(RuleBasedStateMachine):
         self.world.restart()
         self.loose, self.due = False, ""
         self.possible = {self.world.version_of[self.disk]}
+
+    def _wait_for_version(self, version: str) -> None:
+        end = time.monotonic() + _RELOAD_SECONDS
+        while self.world.version() != version:
+            assert time.monotonic() < end, "SIGHUP has not reloaded the model"
+            time.sleep(0.005)
 
     # ── in the end ──
 
@@ -271,18 +290,22 @@ class ServiceMachine(RuleBasedStateMachine):
     # ── what has to come back ──
 
     def _tag(self, name: str) -> Expected:
-        crowded = self._is_crowded()
-        for client in self.clients:
-            for expected in client.expected:
-                expected.crowded |= crowded
         return Expected(
-            lambda expected, response: self._check_tag(expected, response, name), {*self.possible}, crowded=crowded
+            lambda expected, response: self._check_tag(expected, response, name),
+            {*self.possible},
+            crowded=self._is_crowded(),
         )
 
     def _is_crowded(self) -> bool:
-        """Whether the queue may be full with one request more: a client has one in it, or two lines of a stream."""
+        """Whether the queue may be full with one request more: a client has one in it, or two lines of a stream.
+
+        If so, whatever is not answered yet may be refused, too.
+        """
         asking = sum(bool(client.expected or client.unsent) for client in self.clients)
-        return asking + self.gone >= MAX_WAITING - 1
+        crowded = asking + self.gone >= MAX_WAITING - 1
+        for expected in self._due():
+            expected.crowded |= crowded
+        return crowded
 
     def _check_tag(self, expected: Expected, response: Response, name: str) -> None:
         if response.status == 503 and expected.crowded:
@@ -358,9 +381,13 @@ class ServiceMachine(RuleBasedStateMachine):
         if self.disk == BROKEN:
             return
         self.possible = self.possible | {self.world.version_of[self.disk]}
-        for client in self.clients:
-            for expected in (*client.expected, *([client.begun] if client.begun else [])):
-                expected.versions |= self.possible
+        for expected in self._due():
+            expected.versions |= self.possible
+
+    def _due(self) -> list[Expected]:
+        """What is to come back, also for requests that have only begun."""
+        begun = [client.begun for client in self.clients if client.begun]
+        return [*begun, *chain.from_iterable(client.expected for client in self.clients)]
 
     def _read(self, client: Client) -> None:
         """Read the answer that is due."""

@@ -36,6 +36,8 @@ class Expected:
     disks: set[str] = field(default_factory=set)
     """Of the folder, that a reload may have found since it was sent."""
     reload: bool = False
+    alone: bool = True
+    """Whether no other reload may have been under way before the answer to this one was read."""
     crowded: bool = False
     """Whether the queue may have been full, so that it may be refused."""
     closes: bool = False

@@ -99,7 +99,7 @@ class Models:
         await run_in_thread(freeze_objects)
 
     async def reload(
-        self, name: str, is_disconnected: Callable[[], bool] = lambda: False
+        self, name: str, is_disconnected: Callable[[], bool] | None = None
     ) -> tuple[ServedModel, ServedModel]:
         """Load a model from its folder again, and serve it.
 
@@ -107,14 +107,14 @@ class Models:
 
         Args:
             name: of the model.
-            is_disconnected: whether the client has disconnected.
+            is_disconnected: whether the client has disconnected; None after a signal, or when a folder has changed.
 
         Returns:
             The old model and the new one.
 
         Raises:
-            Problem: ``not_found``; ``overloaded``: too many wait for a reload; ``reload_failed``: the old model serves
-                on, and the log names the reason.
+            Problem: ``not_found``; ``overloaded``: too many clients wait for a reload; ``reload_failed``: the old model
+                serves on, and the log names the reason.
             ClientGone: the client disconnected before the reload began.
         """
         self.get(name)
@@ -156,17 +156,10 @@ class Models:
             await asyncio.sleep(seconds)
             files = await run_in_thread(fingerprint, model.folder)
             if files == seen and files not in (tried, self.get(model.name).files):
-                tried = files if await self._try_reload(model.name) else tried
+                tried = files
+                with suppress(Problem):  # logged and counted; the model before serves on
+                    await self.reload(model.name)
             seen = files
-
-    async def _try_reload(self, name: str) -> bool:
-        """Reload without a client: :meth:`reload` has counted and logged what went wrong; False if it did not begin."""
-        try:
-            await self.reload(name)
-        except Problem as problem:
-            log.debug("model %s: %s", name, problem.code)
-            return problem.code == "reload_failed"
-        return True
 
     def _read(self, served: NamedFolder, before: TagsText | None) -> ServedModel:
         """Load the model of a folder; ``before`` is the one that serves meanwhile."""

@@ -52,19 +52,21 @@ class Reloads(Generic[T]):
         """Requests that wait for a reload that has not begun."""
         return sum(map(len, self._waiting.values()))
 
-    async def ask(self, name: str, gone: Callable[[], bool]) -> T:
+    async def ask(self, name: str, gone: Callable[[], bool] | None = None) -> T:
         """Reload a model, together with others that ask for the same.
 
         Args:
             name: of the model.
-            gone: whether the client has disconnected.
+            gone: whether the client has disconnected; None if it is no client that asks but the service itself, which
+                is not refused.
 
         Raises:
             Problem: ``overloaded``: too many wait; or what the reload raises.
             ClientGone: the client disconnected before the reload began.
         """
-        self._check_room()
-        waiter: _Waiter[T] = _Waiter(gone, asyncio.get_running_loop().create_future())
+        if gone is not None:
+            self._check_room()
+        waiter: _Waiter[T] = _Waiter(gone or _never, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(name, []).append(waiter)
         if name not in self._tasks:
             self._tasks[name] = asyncio.create_task(self._run(name))
@@ -113,6 +115,10 @@ class Reloads(Generic[T]):
         else:
             for waiter in _unanswered(waiters):
                 waiter.answer.set_result(found)
+
+
+def _never() -> bool:
+    return False
 
 
 def _unanswered(waiters: list[_Waiter[T]]) -> list[_Waiter[T]]:

@@ -133,6 +133,10 @@ def test_no_more_than_the_limit_wait_and_those_who_have_left_make_room():
             await reloads.ask("a", here)
         assert (refusal.value.code, refusal.value.headers) == ("overloaded", {"Retry-After": "1"})
         assert b'fenestra_refused_total{reason="overloaded"} 1.0' in metrics.exposition()
+        own = asyncio.create_task(reloads.ask("a"))  # after a signal: strangers do not keep the operator out
+        await turns()
+        assert reloads.waiting == 4
+        own.cancel()
         left.append(True)
         last = await ask()
         assert reloads.waiting == 3

@@ -95,15 +95,14 @@ class ServiceMachine(RuleBasedStateMachine):
     )
     def begin_a_stream(self, pick: int, names: list[str | None], at: list[int]) -> None:
         """A client sends the beginning of a stream of lines, some of them wrong or empty."""
-        lines = b"".join(_line(name) + b"\n" for name in names)
-        pieces = [piece for piece in _cut(lines, at) if piece]
-        head, _, coded = chunked(pieces, _NDJSON, path="/tag/stream").partition(b"\r\n\r\n")
-        expected = Expected(
-            lambda expected, response: self._check_stream(expected, response, names),
-            {*self.possible},
-            crowded=self._is_crowded(),
-        )
-        self._choose(pick, self._speakers()).begin([head + b"\r\n\r\n", *_cut(coded, at)], expected)
+        head, _, coded = _stream(names, at).partition(b"\r\n\r\n")
+        self._choose(pick, self._speakers()).begin([head + b"\r\n\r\n", *_cut(coded, at)], self._stream(names))
+
+    @precondition(lambda self: self._speakers())
+    @rule(pick=picks, names=st.lists(bodies, min_size=MAX_WAITING, max_size=2 * MAX_WAITING))
+    def stream(self, pick: int, names: list[str | None]) -> None:
+        """A client sends a whole stream, of more lines than there is room for."""
+        self._choose(pick, self._speakers()).begin([_stream(names, [])], self._stream(names))
 
     @precondition(lambda self: self._half_sent())
     @rule(pick=picks)
@@ -296,6 +295,13 @@ class ServiceMachine(RuleBasedStateMachine):
             crowded=self._is_crowded(),
         )
 
+    def _stream(self, names: list[str | None]) -> Expected:
+        return Expected(
+            lambda expected, response: self._check_stream(expected, response, names),
+            {*self.possible},
+            crowded=self._is_crowded(),
+        )
+
     def _is_crowded(self) -> bool:
         """Whether the queue may be full with one request more: a client has one in it, or two lines of a stream.
 
@@ -452,6 +458,12 @@ def _request(name: str, *, in_chunks: bool = False, headers: dict[str, str] | No
     body = json.dumps(BODIES[name]).encode()
     half = len(body) // 2
     return chunked([body[:half], body[half:]], headers) if in_chunks else post(body, headers)
+
+
+def _stream(names: list[str | None], at: list[int]) -> bytes:
+    """A request to tag lines, in chunks cut at these places."""
+    lines = b"".join(_line(name) + b"\n" for name in names)
+    return chunked([piece for piece in _cut(lines, at) if piece], _NDJSON, path="/tag/stream")
 
 
 def _line(name: str | None) -> bytes:

@@ -52,10 +52,10 @@ class ServiceMachine(RuleBasedStateMachine):
         self.gone = 0
         """Clients that left requests behind: it takes a moment until these leave the queue."""
 
-    @initialize(sixteenth=st.integers(0, 15), folder=st.sampled_from(GOOD))
-    def begin(self, sixteenth: int, folder: str) -> None:
+    @initialize(sixth=st.integers(0, 5), folder=st.sampled_from(GOOD))
+    def begin(self, sixth: int, folder: str) -> None:
         """Few sequences stop the service, which takes longer than all else."""
-        self.may_stop = sixteenth == 7
+        self.may_stop = sixth == 3
         self.possible = {self.world.version()}
         self._put(folder)
 
@@ -99,10 +99,16 @@ class ServiceMachine(RuleBasedStateMachine):
         self._choose(pick, self._speakers()).begin([head + b"\r\n\r\n", *_cut(coded, at)], self._stream(names))
 
     @precondition(lambda self: self._speakers())
-    @rule(pick=picks, names=st.lists(bodies, min_size=MAX_WAITING, max_size=2 * MAX_WAITING))
-    def stream(self, pick: int, names: list[str | None]) -> None:
-        """A client sends a whole stream, of more lines than there is room for."""
-        self._choose(pick, self._speakers()).begin([_stream(names, [])], self._stream(names))
+    @rule(pick=picks, names=st.lists(bodies, min_size=MAX_WAITING, max_size=2 * MAX_WAITING), leaves=st.booleans())
+    def stream(self, pick: int, names: list[str | None], leaves: bool) -> None:
+        """A client sends a whole stream, of more lines than there is room for; others ask, and it may be gone then."""
+        client = self._choose(pick, self._speakers())
+        client.begin([_stream(names, [])], self._stream(names))
+        for other in self._speakers():
+            if other is not client:
+                other.begin([_request("text")], self._tag("text"))
+        if leaves:
+            self._hang_up(client, reset=True)
 
     @precondition(lambda self: self._half_sent())
     @rule(pick=picks)

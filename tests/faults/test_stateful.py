@@ -14,5 +14,5 @@ def test_no_sequence_loses_an_answer_or_leaves_anything_open():
 
 
 def test_the_absence_of_a_safeguard_is_noticed():
-    found = run(sequences=60, steps=40, number=1, without="half-pairs")
+    found = run(sequences=200, steps=50, number=1, without="half-pairs")
     assert "invalid_unicode" in found.violation

@@ -126,7 +126,7 @@ def test_training_on_a_broken_corpus_is_refused_with_one_line_for_each_bad_one(c
     write(folder / "train.conll", content)
     before = {path.name for path in folder.iterdir()}
     lines = refused(capsys, ["train", "job.toml", "--output", "out"], said)
-    assert len(lines) == {"nul bytes of utf-16": 2, "a photograph": 11}.get(case, 1)
+    assert len(lines) == {"a photograph": 11}.get(case, 1)
     assert all(line.startswith("fenestra: train.conll") or said in line for line in lines)
     assert {path.name for path in folder.iterdir()} == before
 

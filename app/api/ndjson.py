@@ -114,8 +114,10 @@ class NdjsonResponse(Response):
         service = self._service
         if len(line) > LONG_BYTES:
             async with service.long_line:
-                await service.inference.room()
-                return tag_line(service, await read_request(service, TagRequest, line), scope, number)
+                await service.inference.room()  # before it takes memory …
+                request = await read_request(service, TagRequest, line)
+                await service.inference.room()  # … and again: others came while it was read
+                return tag_line(service, request, scope, number)
         request = await read_request(service, TagRequest, line, in_turn=True)
         await service.inference.room()
         return tag_line(service, request, scope, number)

@@ -6,7 +6,6 @@ imported; what lies behind them is Han.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,9 @@ from numpy.typing import NDArray
 PLANES = 0x20000
 """Code points of the first two planes."""
 _HAN = "\U00020000-\U0003ffff"
-_CATEGORIES = [unicodedata.category(chr(code)) for code in range(PLANES)]
+_CATEGORY = list(map(unicodedata.category, map(chr, range(PLANES))))
+_NAMES = sorted(set(_CATEGORY))
+_NUMBER = np.fromiter(map({name: number for number, name in enumerate(_NAMES)}.__getitem__, _CATEGORY), np.intp, PLANES)
 
 # Scripts that write without spaces between words, Thai, Lao, Tibetan, Myanmar, Khmer, Han, Kana; and Hangul, which has
 # spaces and writes its particles onto the foreign word before them.
@@ -28,31 +29,20 @@ _ORDINALS = "ªº"
 _MODIFIERS = {*range(0x02B0, 0x02B9), *range(0x02E0, 0x02E5)}  # ʰ ʲ ˢ …: of phonetic letters, and no footnotes
 
 
-def _ranges(codes: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Neighbours put together, first and last.
-
-    >>> list(_ranges([1, 2, 3, 7]))
-    [(1, 3), (7, 7)]
-    """
-    first = last = -2
-    for code in codes:
-        if code != last + 1:
-            if first >= 0:
-                yield first, last
-            first = code
-        last = code
-    if first >= 0:
-        yield first, last
+Flags = NDArray[np.bool_]
+"""Of each code point of the first two planes, whether it is one of a kind."""
 
 
-def _members(*names: str) -> list[int]:
-    """Code points whose category is one of these, or begins with it."""
-    return [code for code, category in enumerate(_CATEGORIES) if category.startswith(names)]
+def _of(*names: str) -> Flags:
+    """Those whose category is one of these, or begins with it."""
+    return np.array([category.startswith(names) for category in _NAMES])[_NUMBER]
 
 
-def _class(codes: Iterable[int]) -> str:
-    """The inside of a regular expression's class."""
-    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in _ranges(codes))
+def _class(members: Flags) -> str:
+    """The inside of a regular expression's class: neighbours put together, first and last."""
+    edges = np.flatnonzero(np.diff(members, prepend=False, append=False)).tolist()
+    ranges = zip(edges[::2], edges[1::2], strict=True)
+    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(end - 1))}" for first, end in ranges)
 
 
 def _is_raised(code: int) -> bool:
@@ -60,20 +50,26 @@ def _is_raised(code: int) -> bool:
     return code not in _MODIFIERS and unicodedata.decomposition(chr(code)).startswith(("<super>", "<circle>"))
 
 
-_raised = [code for code in _members("No", "Lm", "Lo") if _is_raised(code) and chr(code) not in _ORDINALS]
-_without_spaces = {code for first, last in _NO_SPACES for code in range(first, last + 1)}
-_apart = _without_spaces.union(_raised, map(ord, _ORDINALS))
+_LETTERS, _WORD = _of("L"), _of("L", "N", "M")
+_raised, _unspaced, _apart = np.zeros((3, PLANES), np.bool_)
+_raised[[code for code in np.flatnonzero(_of("No", "Lm")).tolist() if _is_raised(code)]] = True
+for _first, _last in _NO_SPACES:
+    _unspaced[_first : _last + 1] = True
+_apart |= _raised | _unspaced
+_apart[[*map(ord, _ORDINALS)]] = True
 
-MARKS = _class(_members("M"))
+MARKS = _class(_of("M"))
 """What modifies the character before it; ``\\w`` leaves marks out, which would cut Hindi and decomposed accents."""
-UPPER = _class(_members("Lu", "Lt"))
-LOWER = _class(_members("Ll"))
-LETTERS = _class(code for code in _members("L") if code not in _apart)
-WORD = _class(sorted({code for code in _members("L", "N", "M") if code not in _apart} | {0x200C, 0x200D}))
+UPPER = _class(_of("Lu", "Lt"))
+LOWER = _class(_of("Ll"))
+LETTERS = _class(_LETTERS & ~_apart)
+_joined = _WORD & ~_apart
+_joined[[0x200C, 0x200D]] = True
+WORD = _class(_joined)
 """Letters, digits and marks of scripts with spaces between words, and the two joiners; no underscore."""
 RAISED = _class(_raised)
 """Superscript figures and letters, and figures in circles."""
-UNSPACED = _class(code for code in sorted(_without_spaces) if _CATEGORIES[code][0] in "LNM") + _HAN
+UNSPACED = _class(_unspaced & _WORD) + _HAN
 """Letters, digits and marks of scripts without spaces between words."""
 
 
@@ -82,19 +78,9 @@ INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _UPPER, _LETTER, _MARK, _OF_WORD, _INVISIBLE = 1, 2, 4, 8, 16
 
 
-def _kinds() -> NDArray[np.uint8]:
-    """What the kernel asks of a character, as bits of a kind for each of the first two planes."""
-    of_category = {
-        category: _UPPER * (category in ("Lu", "Lt")) | _LETTER * (category[0] == "L") | _MARK * (category[0] == "M")
-        | _OF_WORD * (category[0] in "LNM")
-        for category in set(_CATEGORIES)
-    }  # fmt: skip
-    kinds = np.fromiter(map(of_category.__getitem__, _CATEGORIES), np.uint8, PLANES)
-    kinds[[ord(character) for character in INVISIBLE]] |= _INVISIBLE
-    return kinds
-
-
-KINDS = _kinds()
+KINDS = (_UPPER * _of("Lu", "Lt") | _LETTER * _LETTERS | _MARK * _of("M") | _OF_WORD * _WORD).astype(np.uint8)
+"""What the kernel asks of a character, as bits of a kind for each of the first two planes."""
+KINDS[[ord(_character) for _character in INVISIBLE]] |= _INVISIBLE
 
 
 def is_upper(character: str) -> bool:

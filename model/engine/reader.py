@@ -12,7 +12,7 @@ from fenestra.model.engine.stages import PIECE, Batch, Document
 from fenestra.model.engine.vocabulary import LONG, Vocabulary
 from fenestra.model.progress import Progress
 from fenestra.model.results import Places
-from fenestra.model.text.sentences import BLANK_LINE, CELL, LINE
+from fenestra.model.text.sentences import counted_gap
 
 _CONSTANTS, _READING = DECLARED.constants, DECLARED.structures["Reading"]
 _UNKNOWN_RUN, _FULL = _CONSTANTS["READ_UNKNOWN_RUN"], _CONSTANTS["READ_FULL"]
@@ -170,6 +170,4 @@ class _Texts:
     def _take_gap(self) -> int:
         """What stands before the next token, as ``take_gap`` in ``text.c``."""
         lines, spaces, self._reading.lines, self._reading.spaces = self._reading.lines, self._reading.spaces, 0, 0
-        if lines:
-            return LINE if lines == 1 else BLANK_LINE
-        return CELL if spaces >= _CONSTANTS["GAP"] else 0
+        return counted_gap(lines, spaces)

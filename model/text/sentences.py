@@ -73,9 +73,14 @@ def gap(between: str) -> int:
     if len(between) < 2 and between != "\t" and between not in LINE_ENDS:
         return 0
     lines = sum(map(between.count, LINE_ENDS)) - between.count("\r\n") + between.count(_PARAGRAPH)
+    return counted_gap(lines, sum(map(str.isspace, between)) + _GAP * ("\t" in between))
+
+
+def counted_gap(lines: int, spaces: int) -> int:
+    """As :func:`gap`, of so many line ends and spaces, of which a tab counts for as many as part cells."""
     if lines:
         return LINE if lines == 1 else BLANK_LINE
-    return CELL if "\t" in between or sum(map(str.isspace, between)) >= _GAP else 0
+    return CELL if spaces >= _GAP else 0
 
 
 class Splitter:

@@ -201,8 +201,8 @@ def folder(tmp_path):
 RELOAD = request("/models/english/reload", method="POST", Content_Length=0)
 
 
-def test_reloads_that_nobody_waits_for_are_not_done(monkeypatch):
-    """Three hundred clients that hang up at once, while a reload is under way."""
+def opening():
+    """What opens a model when it is let, the folders that it has begun with, and the event that lets it."""
     begun, opened = [], threading.Event()
 
     def slow_open(folder, before):
@@ -210,6 +210,12 @@ def test_reloads_that_nobody_waits_for_are_not_done(monkeypatch):
         opened.wait(20)
         return before
 
+    return slow_open, begun, opened
+
+
+def test_reloads_that_nobody_waits_for_are_not_done(monkeypatch):
+    """Three hundred clients that hang up at once, while a reload is under way."""
+    slow_open, begun, opened = opening()
     with LiveServer() as server, server.connect() as first:
         monkeypatch.setattr(server.app.state.service.models, "_open_model", slow_open)
         first.send(RELOAD)
@@ -226,13 +232,7 @@ def test_reloads_that_nobody_waits_for_are_not_done(monkeypatch):
 
 
 def test_reloads_beyond_the_limit_are_refused_and_told_when_to_come_again(monkeypatch):
-    begun, opened = [], threading.Event()
-
-    def slow_open(folder, before):
-        begun.append(folder)
-        opened.wait(20)
-        return before
-
+    slow_open, begun, opened = opening()
     with LiveServer(max_waiting=3) as server, ExitStack() as stack:
         monkeypatch.setattr(server.app.state.service.models, "_open_model", slow_open)
         wires = [stack.enter_context(server.connect()) for _ in range(4)]

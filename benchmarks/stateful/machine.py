@@ -340,7 +340,8 @@ class ServiceMachine(RuleBasedStateMachine):
             told = json.loads(line)
             assert told["line"] == number
             if name in WRONG:
-                assert told["error"]["code"] == WRONG[name][1], (name, told)
+                code = WRONG[name][1]
+                assert told["error"]["code"] == code, (code, name, told)
                 continue
             assert "model" in told, (name, told)
             version = told["model"]["version"]

@@ -65,12 +65,16 @@ def test_exchange(world, case, name):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.grows], ids=lambda case: case.identifier)
 def test_memory_does_not_grow(world, case):
-    """The exchanges of the case again, after caches and buffers are filled."""
+    """The exchanges of the case again, after caches and buffers are filled.
+
+    Compared with the most that was held before: how much is given back in between depends on when it is freed.
+    """
     server = world.server(case.server)
+    before = 0
     for entry in case.exchanges.values():
         for _ in range(SETTLE):
             ask(server, exchange(**entry).raw)
-    before = server.usage().rss
+            before = max(before, server.usage().rss)
     for entry in case.exchanges.values():
         ask(server, exchange(**entry).raw)
     assert server.usage().rss - before <= case.grows * 2**20

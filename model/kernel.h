@@ -14,7 +14,7 @@
  *   N some of the tokens: a bag of windows, or the tokens of repeated words
  *   G n-grams of a word        Q repeated words of documents
  *
- * x_of_word is indexed by word number, that is by place in the vocabulary (model/engine/vocabulary.py).
+ * x_of_word, like the arrays of Words, is indexed by word number.
  */
 #ifndef FENESTRA_KERNEL_H
 #define FENESTRA_KERNEL_H
@@ -33,12 +33,16 @@
 enum { FLOAT32, INT16, INT8, FLOAT16, INT4 };
 /* Activations of hidden units. */
 enum { RELU, SIGMOID, TANH, GELU, SILU };
-/* Why read_texts returned: at the end; no room for more tokens; the next run is not in the table. */
-enum { READ_ALL, READ_FULL, READ_UNKNOWN_RUN };
+/* Why read_texts returned: at the end; no room for more tokens; only Python can read the next run; no room for words. */
+enum { READ_ALL, READ_FULL, READ_UNKNOWN_RUN, READ_NO_NUMBERS };
+/* Why number_words stopped at a word, where it did: only Python can tell what the word is; no room for more words. */
+enum { WORD_IS_ODD = -1, NO_NUMBERS = -2 };
 /* Status of a function that can fail. */
 enum { OK, NO_MEMORY, NOT_FINITE };
 /* Characters; longer runs are not stored in the table. */
 enum { LONGEST_RUN = 64 };
+/* Bytes of the UTF-8 of a word that the vocabulary keeps; of longer words it keeps a digest. */
+enum { KEY_BYTES = 64 };
 /* Columns of a weight matrix that are stored together; widths are padded with zeros to a multiple of it. */
 enum { PANEL = 16 };
 
@@ -90,6 +94,30 @@ enum {
     KIND_INVISIBLE = 16
 };
 
+/* Characters below this are known by all that words are read with; other words are left to Python. */
+enum { PLAIN = 12288 };
+/* Bits of a plain character (model/text/characters.py). */
+enum {
+    CHAR_ODD = 1,         /* not plain after all: a mark, an ignorable, a letter whose small one is not one character */
+    CHAR_ALPHA = 2,       /* str.isalpha */
+    CHAR_DIGIT = 4,       /* str.isdigit */
+    CHAR_ALNUM = 8,       /* str.isalnum */
+    CHAR_LOWER = 16,      /* str.islower */
+    CHAR_UPPER = 32,      /* str.isupper */
+    CHAR_TITLE = 64,      /* str.istitle, of the four that are no str.isupper */
+    CHAR_ONE_CASE = 128,  /* its small letter is its capital */
+    CHAR_ODD_TITLE = 256, /* str.title makes several characters of it */
+    CHAR_OF_WORD = 512,   /* part of a word: WORD in characters.py */
+    CHAR_DASH = 1024,     /* rows of it are one token */
+    CHAR_QUOTE = 2048,    /* an apostrophe between two letters */
+    CHAR_LETTER = 4096    /* a letter to the rule about such marks */
+};
+
+/* What a string is a key of, in Strings: from FIELD on, a value of that field. */
+enum { STRING_VECTOR, STRING_CLUSTER, STRING_LISTS, STRING_ROLE, STRING_STOPPED, STRING_CLITIC, STRING_FIELD };
+/* Kinds of fields (model/words/lexicon.py). */
+enum { FIELD_WORD, FIELD_CASE, FIELD_SHAPE, FIELD_PREFIX, FIELD_SUFFIX, FIELD_CLUSTER, FIELD_LISTS };
+
 /* Bits of a case class (model/network/context.py); 2 and 4 are: seen capitalised, seen in capitals. */
 enum {
     SEEN_LOWER = 1,    /* the document writes the word in lower case somewhere */
@@ -98,7 +126,64 @@ enum {
 
 /* ── Structures ── */
 
-/* The runs of characters between white space that were seen before, and the words of each.
+/* All that a model knows by name, and where it leads: a number for each (kind, string).
+ * A hash table with open addressing and linear probing. */
+typedef struct {
+    const uint8_t *bytes; /* (at[strings] + 8) UTF-8 of all strings, end to end, and some bytes to read over */
+    const int64_t *at;    /* (strings + 1) where each begins */
+    const uint8_t *kind;  /* (strings) STRING_ */
+    const int32_t *value; /* (strings) */
+    int64_t strings;
+    uint32_t *hash;       /* (strings) */
+    int32_t *place;       /* (places) a string; −1 for a free place */
+    int64_t places;       /* a power of two */
+} Strings;
+
+/* How words are read and looked up. */
+typedef struct {
+    const uint32_t *bits;          /* (PLAIN) CHAR_ bits of each character */
+    const uint32_t *form;          /* (PLAIN) its canonical form */
+    const uint32_t *lower;         /* (PLAIN) its small letter */
+    const uint32_t *title;         /* (PLAIN) its title-case letter */
+    int64_t keep_stops;            /* 1 if the stop of an abbreviation belongs to it */
+    int64_t longest_clitic;        /* in bytes */
+    int64_t vectors;               /* 1 if words have vectors */
+    int64_t word_field;            /* the field of kind FIELD_WORD; −1 for none, so that no word is out of vocabulary */
+    int64_t fields;                /* F */
+    const int64_t *kind_F;         /* (F) FIELD_ */
+    const int64_t *size_F;         /* (F) characters of an affix; of a field of clusters, its column in cluster_rows */
+    int64_t no_list;               /* the row of the field of lists for a word in none */
+    int64_t cluster_fields;
+    const int32_t *cluster_rows;   /* (1 + clusters, cluster_fields), the first for a word in none */
+    const int64_t *gram_sizes;     /* (gram_kinds) n of the n-grams, in characters */
+    int64_t gram_kinds;
+    int64_t gram_buckets;
+} Lookups;
+
+/* The words that were read, by number, and what is known of each without its neighbours (model/engine/vocabulary.py).
+ * A hash table with open addressing and linear probing. */
+typedef struct {
+    int64_t most;      /* words that there is room for */
+    int64_t now;       /* rises with every batch */
+    uint64_t seed;     /* of the hash, so that nobody can choose words that collide */
+    int64_t places;    /* a power of two, at least 2 · most */
+    int32_t *place;    /* (places) number of the word in each place; −1 for a free place */
+    uint32_t *hash;    /* (most) */
+    uint8_t *key;      /* (most, KEY_BYTES) the word's UTF-8 and zeros, or, if it is longer, a digest */
+    uint8_t *bytes;    /* (most) of the key; 0 for a number that is free */
+    int32_t *free;     /* (most) the first `unused` of it are the numbers that are free */
+    int64_t unused;
+    int64_t *used;     /* (most) when each word was read last */
+    uint8_t *known;    /* (most) 1 if the rest is known of the word; 2 if Python has to compute its row */
+    int32_t *size;     /* (most) code points */
+    int32_t *lowered;  /* (most) number of the word in small letters, whose rest need not be known */
+    int32_t *vector;   /* (most) row of its vector; 0 for none */
+    uint32_t *role;    /* (most) ROLE_ bits */
+    uint8_t *evidence; /* (most) what it says of its case (model/network/context.py) */
+    uint8_t *oov;      /* (most) 1 if it is out of vocabulary */
+} Words;
+
+/* The odd runs of characters between white space that were seen before, and the words of each.
  * A hash table with open addressing and linear probing: a place holds a run's number, which indexes the rest. */
 typedef struct {
     uint64_t *hash;      /* (places) hash of the run in each place */
@@ -191,12 +276,12 @@ API const char *source_digest(void);
 API int32_t is_whitespace(uint32_t code_point);
 API int32_t remember_run(Runs *runs, const uint32_t *letters, int64_t count, int32_t after, const int32_t *words,
                          const uint8_t *starts, int64_t words_of);
-API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                       const uint32_t *role_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
-                       uint8_t *gap_T, int64_t room, int64_t *tokens_until_P);
-API int64_t unknown_runs(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                         const uint32_t *role_of_word, const Reading *reading, int64_t *found, int64_t most,
-                         int64_t distance);
+API int32_t read_texts(const Runs *runs, const Lookups *lookups, const Strings *strings, Words *words,
+                       const uint32_t *code_points, const int64_t *end_P, int64_t texts, Reading *reading,
+                       int32_t *word_T, int32_t *start_T, uint8_t *gap_T, int64_t room, int64_t *tokens_until_P);
+API int64_t unknown_runs(const Runs *runs, const Lookups *lookups, const Strings *strings, const Words *words,
+                         const uint32_t *code_points, const int64_t *end_P, int64_t texts, const Reading *reading,
+                         int64_t *found, int64_t most, int64_t distance);
 API int64_t split_sentences(const uint32_t *code_points, const int64_t *end_P, int64_t texts,
                             const int64_t *tokens_until_P, const int32_t *word_T, const int32_t *start_T,
                             const uint8_t *gap_T, const int32_t *size_of_word, const uint32_t *role_of_word,
@@ -205,12 +290,22 @@ API void case_classes(const int32_t *word_T, const int64_t *length_S, const int6
                       const uint8_t *evidence_of_word, const int32_t *lowered_of_word, uint8_t *seen_of_lowered,
                       uint8_t *class_T);
 
+/* ── words/vocabulary.c ── */
+API int64_t index_strings(Strings *strings);
+API void index_words(Words *words);
+API int32_t word_number(Words *words, const uint8_t *key, int64_t bytes);
+API int64_t forget_words(Words *words, int64_t before, int32_t *forgotten);
+API int64_t number_words(const Lookups *lookups, const Strings *strings, Words *words, const uint32_t *code_points,
+                         const int64_t *end_N, int64_t begin, int64_t count, int32_t *word_N, int64_t *why);
+
 /* ── words/words.c ── */
 API void fill_crc_table(void);
 API void hash_ngrams(const uint8_t *utf8, const int64_t *end_U, int64_t words, const int64_t *sizes, int64_t kinds,
                      int64_t buckets, int64_t *ngram_UG, int64_t most);
-API void encode_words(const Features *features, const int64_t *vector_U, const int64_t *field_UF,
-                      const int64_t *ngram_UG, int64_t ngrams, int64_t words, float *entry_UE);
+API void encode_rows(const Features *features, const int64_t *vector_U, const int64_t *field_UF,
+                     const int64_t *ngram_UG, int64_t ngrams, int64_t words, float *entry_UE);
+API void encode_words(const Features *features, const Lookups *lookups, const Strings *strings, const Words *words,
+                      const int64_t *word_U, int64_t count, float *entry_UE);
 API int32_t project_words(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t words,
                           int64_t entry, int64_t width, int64_t hidden, const float *weight, const float *class_rows,
                           int64_t numbers, const float *unit_H, void *table, float *scale);

@@ -20,11 +20,12 @@ from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.decoding import Paths, tag_tables
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
+from fenestra.model.engine.lookups import Lookups, lookups_of
 from fenestra.model.engine.reader import NativeBatch, Reader
 from fenestra.model.engine.reference import NAN_SCORES, crf_of
 from fenestra.model.engine.row_cache import Mirror, Numbers, RowCache
 from fenestra.model.engine.stages import PIECE, Document, Window, grouped
-from fenestra.model.engine.vocabulary import Vocabulary
+from fenestra.model.engine.vocabulary import WORDS, Vocabulary
 from fenestra.model.engine.weights import Weights
 from fenestra.model.errors import RunError
 from fenestra.model.network.windows import PAD
@@ -142,7 +143,8 @@ class Native:
             self._measure()
         slots = max(RowCache.slots_in(self._weights, cache_mb), 1)
         self._cache = RowCache(self._weights, slots, self._scorer.mirror(slots))
-        self._vocabulary = Vocabulary(kernel, model.lexicon)
+        self._words = WORDS
+        self._vocabulary = self._new_vocabulary(lookups_of(kernel, model.lexicon))
         self._tables = _tag_tables(self._tags, model.config.scheme, crf_of(model))
         label_K, (a, b) = tag_tables(self._tags, model.config.scheme).label_K, model.calibration.label_consistency
         consistency = DECLARED.structures["LabelConsistency"]
@@ -232,7 +234,7 @@ class Native:
 
     def is_oov(self, batch: NativeBatch) -> NDArray[np.bool_]:
         """Which tokens are out-of-vocabulary words."""
-        found_T: NDArray[np.bool_] = batch.vocabulary.oov[batch.word_T]
+        found_T: NDArray[np.bool_] = batch.vocabulary.oov[batch.word_T] != 0
         return found_T
 
     def window(self, batch: NativeBatch, context: _Context, token: int) -> Window:
@@ -258,18 +260,14 @@ class Native:
             for some in (words[piece], [word.title() for word in words[piece]]):
                 self._weights.measure(self._weights.encode(some))
 
+    def _new_vocabulary(self, lookups: Lookups) -> Vocabulary:
+        return Vocabulary(self._kernel, self._lexicon, lookups, most_words=self._words, forget=self._cache.forget)
+
     def _current_vocabulary(self) -> Vocabulary:
-        """The vocabulary to read with; a new one when it is full, which the words of the row cache move to."""
-        if self._vocabulary.is_full:
-            old, new = self._vocabulary, self._vocabulary.successor()
-            try:
-                self._cache.hand_over(old, new)
-            except BaseException:  # half of the cache belongs to the old one
-                self._cache.clear()
-                new = old.successor()
-                raise
-            finally:
-                self._vocabulary = new
+        """The vocabulary to read with; a new one where a large text has left a large one behind."""
+        if self._vocabulary.is_large:
+            self._cache.clear()
+            self._vocabulary = self._new_vocabulary(self._vocabulary.lookups)
         return self._vocabulary
 
     def _score_bag(
@@ -316,7 +314,7 @@ class Native:
     def _put(self, cache: RowCache, batch: NativeBatch, pair_U: Array, name_U: Array, slots: NDArray[np.int32]) -> None:
         """Put pairs of the vocabulary into a row cache, under a name each."""
         word_U, class_U = np.divmod(pair_U.astype(np.int64), batch.vocabulary.classes)
-        entry_UE = self._weights.encode([batch.text(number) for number in word_U.tolist()])
+        entry_UE = self._weights.encode_numbers(word_U, batch.vocabulary, batch.text)
         cache.put(name_U, entry_UE, class_U + PAD + 1, slots)
 
     def _lay_out(

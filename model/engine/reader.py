@@ -15,7 +15,7 @@ from fenestra.model.results import Places
 from fenestra.model.text.sentences import counted_gap
 
 _CONSTANTS, _READING = DECLARED.constants, DECLARED.structures["Reading"]
-_UNKNOWN_RUN, _FULL = _CONSTANTS["READ_UNKNOWN_RUN"], _CONSTANTS["READ_FULL"]
+_UNKNOWN_RUN, _FULL, _NO_NUMBERS = (_CONSTANTS[f"READ_{why}"] for why in ("UNKNOWN_RUN", "FULL", "NO_NUMBERS"))
 _AHEAD = 256  # unknown runs that are looked for at once
 _DISTANCE = 1 << 15  # code points that are looked through for them
 _BY_HAND = 64  # runs that Python reads before control is yielded
@@ -28,8 +28,10 @@ class NativeBatch(Batch):
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
+        self.begun = 0
+        """When the vocabulary began to read for it."""
         self.long: dict[int, str] = {}
-        """Canonical form of words over 64 characters, by number."""
+        """Canonical form of long words, by number."""
         self.read: list[NDArray[np.int32]] = []
 
     @property
@@ -41,7 +43,7 @@ class NativeBatch(Batch):
 
     def text(self, number: int) -> str:
         """The canonical form of the word of a number."""
-        text = self.vocabulary.words[number]
+        text = self.vocabulary.text(number)
         return self.long[number] if text is None else text
 
 
@@ -51,6 +53,7 @@ class Reader:
     def __init__(self, kernel: Kernel, vocabulary: Vocabulary) -> None:
         self._kernel = kernel
         self.batch = NativeBatch(vocabulary)
+        vocabulary.begin(self.batch)
 
     def read(self, documents: Sequence[Document]) -> Iterator[Progress]:
         """Read documents, yielding control after every few thousand tokens.
@@ -95,14 +98,16 @@ class _Texts:
 
     def read(self) -> Iterator[Progress]:
         """Split the texts into words, yielding control after every few thousand tokens."""
-        reading, runs = self._reading, self._batch.vocabulary.runs
+        reading, vocabulary = self._reading, self._batch.vocabulary
         room, by_hand = PIECE, 0
         while True:
             found = self._kernel.call(len(self._code) // _CHARACTERS).read_texts(
-                runs, self._code, self._end, len(self._texts), self._batch.vocabulary.role, reading, self._word,
-                self._start, self._gap, min(room, len(self._word)), self._tokens_until,
+                vocabulary.runs, *vocabulary.lookups, vocabulary.table, self._code, self._end, len(self._texts),
+                reading, self._word, self._start, self._gap, min(room, len(self._word)), self._tokens_until,
             )  # fmt: skip
-            if found == _UNKNOWN_RUN:
+            if found == _NO_NUMBERS:
+                vocabulary.make_room()
+            elif found == _UNKNOWN_RUN:
                 remembered = self._remember_ahead()
                 if not remembered:
                     yield from self._read_run()
@@ -138,10 +143,11 @@ class _Texts:
     def _remember_ahead(self) -> bool:
         """Remember the runs from here on that are not known; False if the next one is not known after that."""
         vocabulary, reading, found = self._batch.vocabulary, self._reading, np.empty((_AHEAD, 3), np.int64)
-        if vocabulary.is_full or reading.undecided or reading.stop - reading.at > LONG:
+        if reading.undecided or reading.stop - reading.at > LONG:
             return False
         count = self._kernel.short.unknown_runs(
-            vocabulary.runs, self._code, self._end, len(self._texts), vocabulary.role, reading, found, _AHEAD, _DISTANCE
+            vocabulary.runs, *vocabulary.lookups, vocabulary.table, self._code, self._end, len(self._texts), reading,
+            found, _AHEAD, _DISTANCE,
         )  # fmt: skip
         for begin, end, after in found[:count].tolist():
             letters = self._code[begin:end]

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model.engine.library import Array, empty
-from fenestra.model.engine.vocabulary import Vocabulary
 from fenestra.model.engine.weights import Weights
 from fenestra.model.network.windows import PAD
 
@@ -85,22 +84,10 @@ class RowCache:
         self._pair[slot_U] = pair_U
         slots[pair_U] = slot_U
 
-    def hand_over(self, old: Vocabulary, new: Vocabulary) -> None:
-        """Let the pairs of one vocabulary be those of another, as many as leave room in it, the most used first.
-
-        Words over 64 characters are dropped.
-        """
-        slots = np.flatnonzero(self._pair != _FREE)
-        for slot in slots[np.argsort(-self.uses[slots], kind="stable")].tolist():
-            word, kind = divmod(int(self._pair[slot]), old.classes)
-            text = old.words[word]
-            if text is None or len(new.words) >= new.most // 2:
-                self._pair[slot] = _FREE
-                self._free.append(slot)
-                continue
-            self._pair[slot] = pair = new.number(text, {}) * new.classes + kind
-            new.slots[pair] = slot
-        old.slots.fill(-1)
+    def forget(self, slot_U: NDArray[np.int64]) -> None:
+        """Forget the pairs of some slots, whose words have lost their numbers."""
+        self._pair[slot_U] = _FREE
+        self._free += slot_U.tolist()
 
     def clear(self) -> None:
         """Forget all pairs."""

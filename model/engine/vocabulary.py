@@ -1,21 +1,24 @@
 """The words that were read, by number, and what is known of each without its neighbours.
 
-Text repeats itself, so nearly every word of it, and nearly every run of characters between two spaces, was read before.
-How a run is split, and all that the other files ask of a word, is worked out once and then looked up by the kernel. A
-vocabulary only grows; when it is full, a new one takes its place, and the words of the row cache come along.
+Text repeats itself, so nearly every word of it was read before. What a word is, and all that the other files ask of it,
+is worked out once and then looked up by the kernel, which does that itself for plain words (``model/text/plain.py``);
+odd ones come here. When there is no room for more words, those that were not read for longest make room, word by word.
 
-W words · R runs
+W words · R odd runs
 """
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
+from fenestra.model.engine.lookups import Lookups, lookups_of
 from fenestra.model.errors import InputError
 from fenestra.model.network.context import CASE_CLASSES, case_evidence
 from fenestra.model.text.canonical import canonical
@@ -24,38 +27,63 @@ from fenestra.model.text.sentences import roles
 from fenestra.model.text.tokens import tokenizer
 from fenestra.model.words.lexicon import Lexicon
 
-_WORDS = 1 << 15
-"""Words from which a vocabulary is full; a large text may make it larger, until it is read."""
-_RUNS = 1 << 15
+WORDS = 1 << 17
+"""Words that a vocabulary has room for; a large text may take more, until it is read."""
+_RUNS = 1 << 13
 _LETTERS = 12  # code points and words that there is room for, for each run
+_EVICTED = 8  # an eighth of the words at a time
 LONG = DECLARED.constants["LONGEST_RUN"]
-"""Characters; of longer words only a digest is kept, and their text by the batch; longer runs are not remembered."""
+"""Characters; longer runs are not remembered."""
+_KEY = DECLARED.constants["KEY_BYTES"]
+_NO_NUMBERS = DECLARED.constants["NO_NUMBERS"]
+PLAIN_WORD, _ODD_WORD = 1, 2
+"""What ``known`` says of a word: that the kernel can look it up, or only Python."""
+_ARRAYS = {
+    "hash": np.uint32, "bytes": np.uint8, "free": np.int32, "used": np.int64, "known": np.uint8, "size": np.int32,
+    "lowered": np.int32, "vector": np.int32, "role": np.uint32, "evidence": np.uint8, "oov": np.uint8,
+}  # fmt: skip
 
 
 class Vocabulary:
-    """Numbers words in order of appearance. Not for several threads at once."""
+    """Numbers words. Not for several threads at once."""
 
-    def __init__(self, kernel: Kernel, lexicon: Lexicon, *, most_words: int = _WORDS, most_runs: int = _RUNS) -> None:
-        """Start empty; memory is taken as words come in."""
-        self._kernel = kernel
-        self._lexicon = lexicon
+    def __init__(
+        self, kernel: Kernel, lexicon: Lexicon, lookups: Lookups | None = None, *, most_words: int = WORDS,
+        most_runs: int = _RUNS, forget: Callable[[NDArray[np.int64]], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Start empty; memory is taken as words come in.
+
+        Args:
+            kernel: the compiled library.
+            lexicon: what the model knows.
+            lookups: the same as a table, if there is one already.
+            most_words: words that there is room for.
+            most_runs: odd runs that are remembered.
+            forget: called with the slots of words that have to go.
+        """
+        self._kernel, self._lexicon = kernel, lexicon
+        self.lookups = lookups or lookups_of(kernel, lexicon)
         self.tokenizer = tokenizer(lexicon.language)
         self._role = roles(lexicon.language)
-        self.most = most_words
-        """Words from which it is full."""
+        self._forget = forget
+        self._usual = most_words
         self.classes = CASE_CLASSES if lexicon.features.elsewhere else 1
-        self.words: list[str | None] = []
-        """Canonical form of each word; None for a long one. Several words may have the same."""
-        self._numbers: dict[str | bytes, int] = {}
-        self._lowered: dict[str | bytes, int] = {}
+        self._readers: WeakSet[Any] = WeakSet()
+        self._seed, self._most_runs = secrets.randbits(64), most_runs
+        self.now = 0
+        """Rises with every batch."""
+        self.key = np.zeros((0, _KEY), np.uint8)
+        self.free = np.zeros(0, np.int32)
+        self.used = np.zeros(0, np.int64)
+        self.known = np.zeros(0, np.uint8)
         self.vector = np.zeros(0, np.int32)
         """Row of each word's vector, 0 for none."""
         self.lowered = np.zeros(0, np.int32)
         """A number that words share which differ in case only."""
         self.evidence = np.zeros(0, np.uint8)
         self.role = np.zeros(0, np.uint32)
-        self.oov = np.zeros(0, np.bool_)
-        """Whether the word is out of vocabulary (``Lexicon.is_oov``)."""
+        self.oov = np.zeros(0, np.uint8)
+        """1 for a word that is out of vocabulary (``Lexicon.is_oov``)."""
         self.size = np.zeros(0, np.int32)
         """Code points of each word."""
         self.seen = np.zeros(0, np.uint8)
@@ -64,15 +92,26 @@ class Vocabulary:
         """Zeros: scratch memory of ``find_repeats``."""
         self.slots = np.zeros(0, np.int32)
         """Slot in the table of each (word, class), below 0 for none."""
-        self._grow(1 << 10)
+        self.table: Any = None
+        """The words as the kernel has them."""
+        self._grow(most_words)
         self.runs: Any = _runs(most_runs, keep_stops=lexicon.language.keep_stops)
 
+    def __len__(self) -> int:
+        """How many words have a number."""
+        return len(self.used) - int(self.table.unused)
+
     @property
-    def is_full(self) -> bool:
-        """Whether it is time for a new one."""
-        runs = self.runs
-        no_room = runs.used_letters + LONG > runs.most_letters or runs.used_words + LONG > runs.most_words
-        return len(self.words) >= self.most or runs.runs >= runs.most_runs or no_room
+    def is_large(self) -> bool:
+        """Whether it has grown over its usual size, and no batch needs it any more."""
+        return len(self.used) > self._usual and not self._readers
+
+    def begin(self, batch: Any) -> None:  # noqa: ANN401 - whatever has word numbers
+        """Keep what is read from now on for as long as a batch lives."""
+        self.now += 1
+        self.table.now = self.now
+        batch.begun = self.now
+        self._readers.add(batch)
 
     def numbers(self, words: Sequence[str], long: dict[int, str]) -> NDArray[np.int32]:
         """The number of every word as it stands in a text; ``long`` receives the canonical form of long ones.
@@ -80,74 +119,123 @@ class Vocabulary:
         Raises:
             InputError: a word is empty.
         """
-        try:
-            return np.fromiter(map(self._numbers.__getitem__, words), np.int32, len(words))
-        except KeyError:
-            return np.fromiter([self.number(word, long) for word in words], np.int32, len(words))
+        letters = np.frombuffer(bytearray("".join(words).encode("utf-32-le", "surrogatepass")), np.uint32)
+        end_N = np.fromiter(map(len, words), np.int64, len(words)).cumsum()
+        word_N, why, done = np.empty(len(words), np.int32), np.zeros(1, np.int64), 0
+        while True:
+            done = self._kernel.call(len(words) - done).number_words(
+                *self.lookups, self.table, letters, end_N, done, len(words), word_N, why
+            )
+            if done == len(words):
+                return word_N
+            if why[0] == _NO_NUMBERS:
+                self.make_room()
+            else:
+                word_N[done] = self.number(words[done], long)
+                done += 1
 
     def remember(self, run: str, letters: Array, after: int) -> None:
         """Split a run without white space into words, and remember it, by its code points, if there is room.
 
         ``after`` is as of ``Tokenizer.after_stop``.
         """
+        runs = self.runs
+        if runs.runs >= runs.most_runs or min(
+            runs.most_letters - runs.used_letters, runs.most_words - runs.used_words
+        ) < LONG:  # fmt: skip
+            self._clear_runs()
         spans = self.tokenizer.spans(run, after)
         words = self.numbers([run[start:end] for start, end in spans], {})
         starts = _starts(tuple([start for start, _ in spans]))
         self._kernel.short.remember_run(self.runs, letters, len(run), after, words, starts, len(words))
 
-    def successor(self) -> "Vocabulary":
-        """A new one, which knows nothing yet."""
-        return Vocabulary(self._kernel, self._lexicon, most_words=self.most, most_runs=self.runs.most_runs)
-
     def number(self, word: str, long: dict[int, str]) -> int:
-        """As :meth:`numbers`, of one word."""
-        if not word:  # never known, so that `numbers` always comes here
+        """As :meth:`numbers`, of one word, whatever it is."""
+        if not word:
             raise InputError("a sentence holds an empty word")
-        is_long = len(word) > LONG
-        key = digest(word) if is_long else word
-        number = self._numbers.get(key)
-        form = canonical(word) if number is None or (is_long and number not in long) else ""
-        if number is None:
-            number = len(self.words)
-            if number >= len(self.vector):
-                self._grow(2 * number)
-            lowered = form.lower()
+        number, is_long = self._key_number(word)
+        if not self.known[number]:
+            form = canonical(word)
+            self.lowered[number] = self._key_number(form.lower())[0]
             self.vector[number] = self._lexicon.vector_row(form) if self._lexicon.features.vectors else 0
-            self.lowered[number] = self._lowered.setdefault(
-                lowered if len(lowered) <= LONG else digest(lowered), len(self._lowered)
-            )
             self.evidence[number] = case_evidence(form)
             self.role[number] = self._role(word)
             self.oov[number] = self._lexicon.is_oov(form)
             self.size[number] = len(word)
-            # Last, so that a word is known only when all is known of it, whatever interrupts this.
-            self.words.append(None if is_long else form)
-            self._numbers[key] = number
-        if is_long:
-            long.setdefault(number, form)
+            self.known[number] = _ODD_WORD  # last, whatever interrupts this
+        if is_long and number not in long:
+            long[number] = canonical(word)
         return number
 
-    def _grow(self, words: int) -> None:
-        """Make room; ``vector`` grows last, since its length says how much there is, whatever interrupts this."""
-        slots = np.full(words * self.classes, -1, np.int32)
-        slots[: len(self.slots)] = self.slots
-        self.slots = slots
-        for name in ("lowered", "evidence", "role", "oov", "size", "seen", "tally", "vector"):
-            old: Array = getattr(self, name)
-            new = np.zeros(words, old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)
+    def text(self, number: int) -> str | None:
+        """The canonical form of a word; None for one that only a digest is kept of."""
+        key = self.key[number].tobytes()[: self._bytes[number]]
+        return None if key.startswith(_DIGEST) else canonical(key.decode("utf-8", "surrogatepass"))
+
+    def make_room(self) -> None:
+        """Forget words that were not read for long and that no batch needs, or grow if those are few."""
+        most = len(self.used)
+        needed = min([batch.begun for batch in self._readers], default=self.now + 1)
+        old = self.used[(self._bytes > 0) & (self.used < needed)]
+        if len(old) >= most // _EVICTED // 2:
+            wanted = min(most // _EVICTED, len(old)) - 1
+            before = min(int(np.partition(old, wanted)[wanted]) + 1, needed)
+            forgotten = np.empty(most, np.int32)
+            count = self._kernel.long.forget_words(self.table, before, forgotten)
+            slots = self.slots.reshape(most, self.classes)
+            lost = slots[forgotten[:count]]
+            if self._forget is not None:
+                self._forget(lost[lost >= 0].astype(np.int64))
+            slots[forgotten[:count]] = -1
+            self._clear_runs()
+        else:
+            self._grow(2 * most)
+
+    def _clear_runs(self) -> None:
+        self.runs = _runs(self._most_runs, keep_stops=self._lexicon.language.keep_stops)
+
+    def _key_number(self, word: str) -> tuple[int, bool]:
+        """The number of a word that nothing need be known of, and whether it is long."""
+        key = word.encode("utf-8", "surrogatepass")
+        is_long = len(key) > _KEY
+        if is_long:
+            key = _DIGEST + blake2b(key, digest_size=16).digest()
+        letters = np.frombuffer(bytearray(key), np.uint8)
+        while (number := self._kernel.short.word_number(self.table, letters, len(key))) == _NO_NUMBERS:
+            self.make_room()
+        return int(number), is_long
+
+    def _grow(self, most: int) -> None:
+        """Make room; all of it takes place, or nothing."""
+        before, places = len(self.used), 1 << (2 * most - 1).bit_length()
+        new: dict[str, Array] = {name: np.zeros(most, number) for name, number in _ARRAYS.items()}
+        for name, array in new.items() if before else ():
+            array[:before] = self._bytes if name == "bytes" else self._hash if name == "hash" else getattr(self, name)
+        key, slots = np.zeros((most, _KEY), np.uint8), np.full(most * self.classes, -1, np.int32)
+        key[:before], slots[: len(self.slots)] = self.key, self.slots
+        unused = int(self.table.unused) if before else 0
+        fresh = np.arange(most - 1, before - 1, -1, dtype=np.int32)
+        new["free"] = np.concatenate([fresh, self.free[:unused], np.zeros(before - unused, np.int32)])
+        table = DECLARED.structures["Words"](
+            most=most, now=self.now, seed=self._seed, places=places, place=np.empty(places, np.int32), key=key,
+            unused=unused + len(fresh), **new,
+        )  # fmt: skip
+        self._kernel.long.index_words(table)
+        scratch = np.zeros(most, np.uint8), np.zeros(most, np.int32)
+        self._hash, self._bytes = new.pop("hash"), new.pop("bytes")
+        self.table, self.key, self.slots, (self.seen, self.tally) = table, key, slots, scratch
+        for name, array in new.items():
+            setattr(self, name, array)
+
+
+_DIGEST = b"\xff"
+"""No UTF-8 begins with it."""
 
 
 @lru_cache(1 << 12)
 def _starts(of: tuple[int, ...]) -> NDArray[np.uint8]:
     """Where the words of a run start; most runs have one or two."""
     return np.array(of, np.uint8)
-
-
-def digest(word: str) -> bytes:
-    """A short name for a long word."""
-    return blake2b(word.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _runs(most: int, *, keep_stops: bool) -> Structure:

@@ -3,7 +3,7 @@
 U words · E width of e(w) · W window width · H hidden units, padded · D width of a vector · P documents · K tags
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure, address, empty
 from fenestra.model.engine.reference import NAN_SCORES
+from fenestra.model.engine.vocabulary import PLAIN_WORD, Vocabulary
 from fenestra.model.errors import RunError
 from fenestra.model.network.context import FEW
 from fenestra.model.network.parameters import Floats, Layer, Parameters
@@ -20,6 +21,7 @@ _CONSTANTS = DECLARED.constants
 _PANEL = _CONSTANTS["PANEL"]
 _LARGEST_INT8 = 127
 _NEW_WORD = 500.0  # times as long as looking a token up
+_ENCODED = 50.0
 _TOPIC_ROW = 20.0
 
 
@@ -53,9 +55,23 @@ class Weights:
         hashed = self._hash_ngrams(words, config.ngram_sizes, config.ngram_buckets) if config.ngram else None
         rows = self._lexicon.rows(words, hashed)
         entry_UE = np.empty((len(words), self._entry), np.float32)
-        self._kernel.short.encode_words(
+        self._kernel.short.encode_rows(
             self._features, rows.vector_U, rows.field_UF, rows.ngram_UG, rows.ngram_UG.shape[1], len(words), entry_UE
         )
+        return entry_UE
+
+    def encode_numbers(self, word_U: NDArray[np.int64], vocabulary: Vocabulary, text: Callable[[int], str]) -> Floats:
+        """e(w) of some words of a vocabulary; ``text`` tells what odd ones are."""
+        odd_U = vocabulary.known[word_U] != PLAIN_WORD
+        if odd_U.all():
+            return self.encode([text(number) for number in word_U.tolist()])
+        entry_UE = np.empty((len(word_U), self._entry), np.float32)
+        plain_U = word_U if not odd_U.any() else np.where(odd_U, word_U[~odd_U][0], word_U)
+        self._kernel.call(len(word_U), _ENCODED).encode_words(
+            self._features, *vocabulary.lookups, vocabulary.table, plain_U, len(plain_U), entry_UE
+        )
+        if odd_U.any():
+            entry_UE[odd_U] = self.encode([text(number) for number in word_U[odd_U].tolist()])
         return entry_UE
 
     def _hash_ngrams(self, words: Sequence[str], sizes: Sequence[int], buckets: int) -> NDArray[np.int64]:

@@ -31,9 +31,10 @@ _IGNORABLE = (
 )
 _ZERO_WIDTH_SPACE = "\u200b"
 _JOINERS = "\u200c\u200d"
-_APOSTROPHES = "’ʼʻʽʹ՚ꞌ＇‛"
-_QUOTES = "‘`´′"  # apostrophes only between two letters
-_HYPHENS = "‐‑⁃﹣－֊"
+APOSTROPHES = "’ʼʻʽʹ՚ꞌ＇‛"
+QUOTES = "‘`´′"
+"""Apostrophes, but only between two letters."""
+HYPHENS = "‐‑⁃﹣－֊"
 
 
 def _look_alikes() -> dict[str, str]:
@@ -47,12 +48,12 @@ def _look_alikes() -> dict[str, str]:
     return found
 
 
-_FOLDED = _look_alikes() | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_HYPHENS, "-")
+_FOLDED = _look_alikes() | dict.fromkeys(APOSTROPHES, "'") | dict.fromkeys(HYPHENS, "-")
 # One class and no alternatives: that is looked for at many times the speed.
-_FOLDS = _IGNORABLE + "".join(map(re.escape, _FOLDED)) + _QUOTES
+_FOLDS = _IGNORABLE + "".join(map(re.escape, _FOLDED)) + QUOTES
 _FOLD = re.compile(f"[{_FOLDS}]")
 _CLUSTER = re.compile(rf"\S[{MARKS}]+|[\u1100-\u11ff]{{2,}}|[\uac00-\ud7a3][\u11a8-\u11ff]")
-_SPECIAL = re.compile(rf"[{_FOLDS}{MARKS}\u1100-\u11ff&]")
+SPECIAL = re.compile(rf"[{_FOLDS}{MARKS}\u1100-\u11ff&]")
 _LETTER = re.compile(r"[^\W\d_]")
 _REMEMBERED = 1 << 13
 _SHORT = 64  # characters of a word that is remembered
@@ -80,7 +81,7 @@ def canonicalise(run: str) -> Canonical:
     >>> canonicalise("Bob").places is None
     True
     """
-    if _is_plain(run) or not (_SPECIAL.search(run) or not unicodedata.is_normalized("NFC", run)):
+    if _is_plain(run) or not (SPECIAL.search(run) or not unicodedata.is_normalized("NFC", run)):
         return Canonical(run, None)
     text, places = run, [(at, at + 1) for at in range(len(run))]
     if "&" in text:
@@ -137,7 +138,7 @@ def _fold(match: re.Match[str]) -> str:
     if character == _ZERO_WIDTH_SPACE:  # where words have no spaces it parts them, and it parts Anna from Berg
         uncased = before.isalpha() and before.lower() == before.upper()
         return " " if uncased or (before.islower() and after.isupper()) else ""
-    if character in _QUOTES:
+    if character in QUOTES:
         return "'" if _LETTER.match(before) and _LETTER.match(after) else character
     return _FOLDED.get(character, "")
 

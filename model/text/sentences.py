@@ -251,7 +251,8 @@ class Roles:
             ([word + "." * of.keep_stops for word in of.numbered], _LABELS),
         ):  # fmt: skip
             known |= {word: known.get(word, 0) | bits for word in words}
-        self._listed = known
+        self.listed = known
+        """The words of the lists, in their canonical form, and their bits."""
         self._known = lru_cache(_REMEMBERED)(self._of)
 
     def __call__(self, word: str) -> int:
@@ -260,7 +261,7 @@ class Roles:
 
     def _of(self, surface: str) -> int:
         word = canonical(surface)
-        role, first = self._listed.get(word, 0), word[0]
+        role, first = self.listed.get(word, 0), word[0]
         if first.islower():
             role |= _SMALL
         elif first.isupper():

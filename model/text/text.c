@@ -1,13 +1,15 @@
 /* Text to numbered words, sentences and case classes.
  *
- * A run is what stands between two white spaces. How a run is split into words is worked out once, in Python
- * (model/text/tokens.py), and stored here in a hash table, so most text is read by one look-up a run. A run that is not
- * in the table stops the reading; the caller stores it, or deals with it, and goes on. What follows needs only facts
- * about words that were worked out once, too: their roles for sentences, their case for case classes.
+ * A run is what stands between two white spaces. Plain runs are split into words here, as the expression of
+ * model/text/tokens.py splits them, but for what is rare: addresses, abbreviations and initials, scripts without spaces.
+ * Such odd runs are split by that expression, in Python, and stored here in a hash table. One that is not in it stops
+ * the reading; the caller stores it, or deals with it, and goes on. What follows needs only facts about words that were
+ * worked out once, too: their roles for sentences, their case for case classes.
  *
  * P texts, which are documents · T tokens, texts end to end · S sentences, texts end to end
  */
 #include "simd.h"
+#include "vocabulary.h"
 
 /* Which sources the library was compiled from; library.py compares it. SOURCES is defined by fenestra/hatch_build.py. */
 API const char *source_digest(void) { return SOURCES; }
@@ -30,7 +32,112 @@ static inline int ends_line(const uint32_t *code_points, int64_t at, int64_t lim
     return (c >= 0x0a && c <= 0x0c) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == PARAGRAPH;
 }
 
-/* ── The table of runs ── */
+/* ── Plain runs ── */
+
+/* The words of a run, by place in it. */
+typedef struct {
+    int64_t count;
+    uint8_t start[KEY_BYTES], end[KEY_BYTES];
+} Cut;
+
+static inline int is_ascii_digit(uint32_t c) { return c >= '0' && c <= '9'; }
+
+/* Whether some characters are one of the strings of a kind that are in ASCII or of letters. */
+static int is_string(const Strings *strings, int kind, const uint32_t *letters, int64_t count) {
+    uint8_t utf8[4 * KEY_BYTES + 8], *end = utf8;
+    for (int64_t i = 0; i < count; i++) end = put_utf8(end, letters[i]);
+    return find_string(strings, kind, utf8, end - utf8) >= 0;
+}
+
+/* Where in a word with an apostrophe its clitic begins; its end if it has none, or is nothing else. */
+static int64_t clitic_start(const Lookups *lookups, const Strings *strings, const uint32_t *form, int64_t begin,
+                            int64_t end) {
+    uint8_t small[KEY_BYTES + 8];
+    int64_t longest = lookups->longest_clitic < end - begin ? lookups->longest_clitic : end - begin;
+    for (int64_t size = longest; size > 0; size--) {
+        for (int64_t i = 0; i < size; i++) {
+            uint32_t c = form[end - size + i];
+            small[i] = c < 128 ? (uint8_t)(c >= 'A' && c <= 'Z' ? c | 32 : c) : 0;
+        }
+        if (find_string(strings, STRING_CLITIC, small, size) >= 0) return end - size > begin ? end - size : end;
+    }
+    return end;
+}
+
+/* Split a run into words, as _expression in model/text/tokens.py does; 0 if that takes more than the rules here, which
+ * know words, with hyphens and apostrophes inside, whole and decimal numbers, and signs. */
+static int cut_run(const Lookups *lookups, const Strings *strings, const Spelled *run, Cut *cut) {
+    const uint32_t *form = run->form, *bits = run->bits;
+    int64_t size = run->size, at = 0, count = 0;
+    while (at < size) {
+        int64_t begin = at, inside = -1;
+        uint32_t c = form[at], next = at + 1 < size ? form[at + 1] : 0;
+        if (bits[at] & CHAR_OF_WORD) {
+            /* a number with signs inside: 1,200.50  1996-08-22  10:30 */
+            if (is_ascii_digit(c)) {
+                int64_t end = at;
+                while (end < size && is_ascii_digit(form[end])) end++;
+                if (end + 1 < size && is_ascii_digit(form[end + 1]) && form[end] < 128 && form[end] &&
+                    strchr(".,:/-", (int)form[end])) {
+                    while (end + 1 < size && is_ascii_digit(form[end + 1]) && form[end] < 128 && form[end] &&
+                           strchr(".,:/-", (int)form[end]))
+                        for (end++; end < size && is_ascii_digit(form[end]); end++) {}
+                    if (end < size && bits[end] & CHAR_OF_WORD) return 0;
+                    cut->start[count] = (uint8_t)begin;
+                    cut->end[count++] = (uint8_t)end;
+                    at = end;
+                    continue;
+                }
+            }
+
+            /* a word, with single hyphens and apostrophes inside */
+            for (;; at++) {
+                while (at < size && bits[at] & CHAR_OF_WORD) at++;
+                if (at + 1 >= size || (form[at] != '-' && form[at] != '\'')) break;
+                if (bits[at + 1] & CHAR_OF_WORD) {
+                    if (form[at] == '\'') inside = at;
+                    continue;
+                }
+                if (form[at + 1] == '\'' || (form[at + 1] == '-' && form[at] == '\'')) return 0;
+                break;
+            }
+
+            /* a stop or a dollar behind it may belong to it: U.S.  Inc.  open-forum.com  US$ */
+            c = at < size ? form[at] : 0;
+            if (c == '.' && ((at + 1 < size && bits[at + 1] & CHAR_OF_WORD) ||
+                             (at - begin == 1 && bits[begin] & (CHAR_UPPER | CHAR_TITLE)) ||
+                             is_string(strings, STRING_STOPPED, form + begin, at - begin)))
+                return 0;
+            if (c == '$') return 0;
+
+            int64_t clitic = inside < 0 ? at : clitic_start(lookups, strings, form, begin, at);
+            if (clitic < at) {
+                cut->start[count] = (uint8_t)begin;
+                cut->end[count++] = (uint8_t)clitic;
+                begin = clitic;
+            }
+        } else if (c == '.' || c == '-') {
+            /* rows of them; one before a digit may belong to a number */
+            while (at < size && form[at] == c) at++;
+            if (at - begin == 1 && at < size && (is_ascii_digit(form[at]) || (c == '-' && form[at] == '.'))) return 0;
+        } else if (bits[at] & CHAR_DASH) {
+            while (at < size && bits[at] & CHAR_DASH) at++;
+        } else {
+            /* any other sign, unless it could begin something */
+            if (c == '\'' && (next == '\'' || (at + 1 < size && bits[at + 1] & CHAR_OF_WORD))) return 0;
+            if (c == '+' && (is_ascii_digit(next) || next == '.')) return 0;
+            if (c == ':' && next == '/') return 0;
+            if (c == next && (c == '*' || c == '=' || c == '~')) return 0;
+            at++;
+        }
+        cut->start[count] = (uint8_t)begin;
+        cut->end[count++] = (uint8_t)at;
+    }
+    cut->count = count;
+    return 1;
+}
+
+/* ── The table of odd runs ── */
 
 /* A hash of a run: letters (count), and what follows it (NOTHING_FOLLOWS …). */
 static uint64_t hash_run(const uint32_t *letters, int64_t count, int after) {
@@ -117,15 +224,30 @@ static int is_numeral(const uint32_t *code_points, int64_t at, int64_t limit) {
     return c == ',' || c == ';' || c == ':' || c == ')' || c == ']' || (is_roman && c == '.');
 }
 
+/* Whether a run begins with a word that opens sentences; −1 if only Python can tell. */
+static int begins_with_opener(const Runs *runs, const Lookups *lookups, const Strings *strings, const Words *words,
+                              const uint32_t *letters, int64_t count) {
+    if (count > LONGEST_RUN) return -1;
+    Spelled run;
+    Cut cut;
+    if (spell(lookups, letters, count, &run) && cut_run(lookups, strings, &run, &cut)) {
+        uint8_t utf8[4 * KEY_BYTES + 8], *end = utf8;
+        for (int64_t i = cut.start[0]; i < cut.end[0]; i++) end = put_utf8(end, run.form[i]);
+        return (value_of(strings, STRING_ROLE, utf8, end - utf8, 0) & ROLE_OPENER) != 0;
+    }
+    int32_t stored = find_run(runs, letters, count, hash_run(letters, count, NOTHING_FOLLOWS));
+    if (stored < 0 || !runs->words_of[stored]) return -1;
+    return (words->role[runs->words[runs->words_at[stored]]] & ROLE_OPENER) != 0;
+}
+
 /* What follows the full stop at the end of a run, if that decides whether the stop belongs to the word before: as
  * Tokenizer.after_stop in model/text/tokens.py, where it is explained.
  *
  * text_begin, limit  of the text
- * role_of_word       (words) ROLE_… bits
  * Returns NOTHING_FOLLOWS, NAME_FOLLOWS or NUMBER_FOLLOWS; or −1 if only Python can tell.
  */
-static int after_stop(const Runs *runs, const uint32_t *code_points, int64_t text_begin, int64_t begin, int64_t end,
-                      int64_t limit, const uint32_t *role_of_word) {
+static int after_stop(const Runs *runs, const Lookups *lookups, const Strings *strings, const Words *words,
+                      const uint32_t *code_points, int64_t text_begin, int64_t begin, int64_t end, int64_t limit) {
     if (!runs->keep_stops) return NOTHING_FOLLOWS;
     int64_t stop = end - 1;
     while (stop > begin && code_points[stop] < KINDS && runs->kind[code_points[stop]] & KIND_INVISIBLE) stop--;
@@ -153,11 +275,10 @@ static int after_stop(const Runs *runs, const uint32_t *code_points, int64_t tex
     if (next < 0 || next & KIND_INVISIBLE || following == '&') return -1;
     if (next & KIND_LETTER) {
         if (!(next & KIND_UPPER) || (after + 1 < limit && code_points[after + 1] == '.')) return NAME_FOLLOWS;
-        int64_t count = run_end(code_points, after, limit) - after;
-        if (count > LONGEST_RUN) return -1;
-        int32_t run = find_run(runs, code_points + after, count, hash_run(code_points + after, count, NOTHING_FOLLOWS));
-        if (run < 0 || !runs->words_of[run]) return -1;
-        if (!(role_of_word[runs->words[runs->words_at[run]]] & ROLE_OPENER)) return NAME_FOLLOWS;
+        int opener = begins_with_opener(runs, lookups, strings, words, code_points + after,
+                                        run_end(code_points, after, limit) - after);
+        if (opener < 0) return -1;
+        if (!opener) return NAME_FOLLOWS;
     }
 
     if (following == '(' && after + 1 < limit && code_points[after + 1] >= '0' && code_points[after + 1] <= '9')
@@ -194,21 +315,46 @@ static inline uint8_t take_gap(Reading *reading) {
     return spaces >= GAP ? GAP_CELL : 0;
 }
 
-/* Read on, from text to text, until all is read, the room for tokens could run out, or a run is not in the table.
+/* Put the words of a plain run behind the tokens: their numbers and where they start. Returns how many there are; NONE
+ * if the run or a word of it is odd, or NO_NUMBERS. */
+static int64_t read_plain_run(const Lookups *lookups, const Strings *strings, Words *words,
+                              const uint32_t *letters, int64_t size, int32_t run_begin, int32_t *word_T,
+                              int32_t *start_T) {
+    Spelled run, part;
+    Cut cut;
+    if (!spell(lookups, letters, size, &run) || !cut_run(lookups, strings, &run, &cut)) return NONE;
+    for (int64_t i = 0; i < cut.count; i++) {
+        int64_t begin = cut.start[i];
+        const Spelled *word = &run;
+        if (cut.count > 1) {
+            part.size = cut.end[i] - begin;
+            memcpy(part.form, run.form + begin, (size_t)part.size * sizeof *part.form);
+            memcpy(part.bits, run.bits + begin, (size_t)part.size * sizeof *part.bits);
+            word = &part;
+        }
+        int32_t number = number_word(lookups, strings, words, letters + begin, word);
+        if (number < 0) return number == NO_NUMBERS ? NO_NUMBERS : NONE;
+        word_T[i] = number;
+        start_T[i] = run_begin + (int32_t)begin;
+    }
+    return cut.count;
+}
+
+/* Read on, from text to text, until all is read, the room for tokens could run out, or the next run is odd and not in
+ * the table, or has a new word and there is no number for it.
  *
  * code_points     (end_P[P − 1]) of all texts, end to end
  * end_P           (P) one past each text, P = texts
- * role_of_word    (words) ROLE_… bits
  * reading         where to begin, and, afterwards, where it stopped
  * word_T          (room) number of each token's word
  * start_T         (room) where the token starts in its text, in code points
  * gap_T           (room) what stands before the token: GAP_LINE …, or 0
  * tokens_until_P  (P) tokens of all texts up to each one's end, for the texts that were finished
- * Returns READ_ALL, READ_FULL or READ_UNKNOWN_RUN.
+ * Returns READ_ALL, READ_FULL, READ_UNKNOWN_RUN or READ_NO_NUMBERS.
  */
-API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                       const uint32_t *role_of_word, Reading *reading, int32_t *word_T, int32_t *start_T,
-                       uint8_t *gap_T, int64_t room, int64_t *tokens_until_P) {
+API int32_t read_texts(const Runs *runs, const Lookups *lookups, const Strings *strings, Words *words,
+                       const uint32_t *code_points, const int64_t *end_P, int64_t texts, Reading *reading,
+                       int32_t *word_T, int32_t *start_T, uint8_t *gap_T, int64_t room, int64_t *tokens_until_P) {
     int64_t at = reading->at, text = reading->text, tokens = reading->tokens;
     int32_t stopped = READ_ALL;
     while (text < texts) {
@@ -221,33 +367,46 @@ API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int6
             continue;
         }
 
-        /* look the run up */
-        int64_t end = run_end(code_points, at, limit), count = end - at;
-        int after = after_stop(runs, code_points, text_begin, at, end, limit, role_of_word);
-        int32_t run = -1;
-        if (count <= LONGEST_RUN && after >= 0)
-            run = find_run(runs, code_points + at, count, hash_run(code_points + at, count, after));
-        if (run < 0) {
-            reading->stop = end;
-            reading->undecided = after < 0;
-            stopped = READ_UNKNOWN_RUN;
-            break;
+        /* a plain run; it has at most as many words as characters */
+        int64_t end = run_end(code_points, at, limit), count = end - at, read = NONE;
+        int32_t run_begin = (int32_t)(at - text_begin);
+        if (count <= LONGEST_RUN) {
+            if (tokens + count > room) {
+                stopped = READ_FULL;
+                break;
+            }
+            read = read_plain_run(lookups, strings, words, code_points + at, count, run_begin, word_T + tokens,
+                                  start_T + tokens);
         }
-        int32_t words = runs->words_of[run];
-        if (tokens + words > room) {
-            stopped = READ_FULL;
+        if (read == NO_NUMBERS) {
+            stopped = READ_NO_NUMBERS;
             break;
         }
 
-        /* copy the words of the run to the tokens; the gap stands before the first of them */
-        const int32_t *word = runs->words + runs->words_at[run];    /* (words) */
-        const uint8_t *start = runs->starts + runs->words_at[run]; /* (words) */
-        int32_t run_begin = (int32_t)(at - text_begin);
-        for (int32_t i = 0; i < words; i++) {
-            word_T[tokens] = word[i];
-            start_T[tokens] = run_begin + start[i];
-            gap_T[tokens++] = i ? 0 : take_gap(reading);
+        /* an odd one */
+        if (read < 0) {
+            int after = after_stop(runs, lookups, strings, words, code_points, text_begin, at, end, limit);
+            int32_t run = -1;
+            if (count <= LONGEST_RUN && after >= 0)
+                run = find_run(runs, code_points + at, count, hash_run(code_points + at, count, after));
+            if (run < 0) {
+                reading->stop = end;
+                reading->undecided = after < 0;
+                stopped = READ_UNKNOWN_RUN;
+                break;
+            }
+            read = runs->words_of[run];
+            const int32_t *word = runs->words + runs->words_at[run];    /* (read) */
+            const uint8_t *start = runs->starts + runs->words_at[run]; /* (read) */
+            for (int64_t i = 0; i < read; i++) {
+                word_T[tokens + i] = word[i];
+                start_T[tokens + i] = run_begin + start[i];
+                touch(words, word[i]);
+            }
         }
+
+        /* the gap stands before the first word */
+        for (int64_t i = 0; i < read; i++) gap_T[tokens++] = i ? 0 : take_gap(reading);
         at = end;
     }
     reading->at = at;
@@ -256,18 +415,20 @@ API int32_t read_texts(const Runs *runs, const uint32_t *code_points, const int6
     return stopped;
 }
 
-/* List runs ahead that are not in the table but could be, so that many are split in one go.
+/* List runs ahead that are odd and not in the table but could be, so that many are split in one go.
  *
- * code_points, end_P, role_of_word  as of read_texts
- * reading                           where to begin
- * found                             (most, 3) begin, end and what follows (NOTHING_FOLLOWS …), of each run
- * distance                          code points to look ahead
+ * code_points, end_P  as of read_texts
+ * reading             where to begin
+ * found               (most, 3) begin, end and what follows (NOTHING_FOLLOWS …), of each run
+ * distance            code points to look ahead
  * Returns how many were found.
  */
-API int64_t unknown_runs(const Runs *runs, const uint32_t *code_points, const int64_t *end_P, int64_t texts,
-                         const uint32_t *role_of_word, const Reading *reading, int64_t *found, int64_t most,
-                         int64_t distance) {
+API int64_t unknown_runs(const Runs *runs, const Lookups *lookups, const Strings *strings, const Words *words,
+                         const uint32_t *code_points, const int64_t *end_P, int64_t texts, const Reading *reading,
+                         int64_t *found, int64_t most, int64_t distance) {
     int64_t at = reading->at, count = 0, until = at + distance;
+    Spelled run;
+    Cut cut;
     for (int64_t text = reading->text; text < texts && count < most && at < until; text++) {
         int64_t limit = end_P[text], text_begin = text ? end_P[text - 1] : 0;
         while (at < limit && at < until && count < most) {
@@ -275,14 +436,18 @@ API int64_t unknown_runs(const Runs *runs, const uint32_t *code_points, const in
             while (at < limit && is_space(code_points[at])) at++;
             if (at >= limit) break;
             int64_t end = run_end(code_points, at, limit);
-            int after = after_stop(runs, code_points, text_begin, at, end, limit, role_of_word);
 
-            /* list it if it is short enough for the table, clear in its ending, and not stored */
-            if (end - at <= LONGEST_RUN && after >= 0 &&
-                find_run(runs, code_points + at, end - at, hash_run(code_points + at, end - at, after)) < 0) {
-                found[3 * count] = at;
-                found[3 * count + 1] = end;
-                found[3 * count++ + 2] = after;
+            /* list it if it is odd, short enough for the table, clear in its ending, and not stored */
+            int is_first = at == reading->at; /* which may be odd for a word of it */
+            if (end - at <= LONGEST_RUN &&
+                (is_first || !spell(lookups, code_points + at, end - at, &run) || !cut_run(lookups, strings, &run, &cut))) {
+                int after = after_stop(runs, lookups, strings, words, code_points, text_begin, at, end, limit);
+                if (after >= 0 &&
+                    find_run(runs, code_points + at, end - at, hash_run(code_points + at, end - at, after)) < 0) {
+                    found[3 * count] = at;
+                    found[3 * count + 1] = end;
+                    found[3 * count++ + 2] = after;
+                }
             }
             at = end;
         }

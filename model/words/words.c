@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "simd.h"
+#include "vocabulary.h"
 
 enum { PREFETCH_DISTANCE = 6 }; /* tokens */
 enum { CACHE_LINE = 64 };       /* bytes */
@@ -109,74 +110,246 @@ static inline int64_t character_end(const uint8_t *utf8, int64_t at, int64_t end
     return at;
 }
 
-/* Find the buckets of the n-grams of words.
+/* Find the buckets of the n-grams of a word, with its marks: <word>.
+ *
+ * utf8    (bytes) the word
+ * sizes   (kinds) n of the n-grams, in characters
+ * buckets number of hash buckets; a bucket is from 1 to that
+ * gram_G  (at least as many as there are) receives the buckets, those of sizes[0] first
+ * Returns how many there are.
+ */
+static int64_t ngrams_of(const uint8_t *utf8, int64_t bytes, const int64_t *sizes, int64_t kinds, int64_t buckets,
+                         int64_t *gram_G) {
+    int64_t count = 0;
+    for (int64_t kind = 0; kind < kinds; kind++) {
+        /* slide a window [begin, end) of n characters over the word */
+        int64_t begin = 0, end = 0, characters = 0;
+        while (begin < bytes) {
+            for (; characters < sizes[kind] && end < bytes; characters++) end = character_end(utf8, end, bytes);
+            if (characters < sizes[kind]) break;
+
+            /* CRC-32 of its bytes, to a bucket */
+            uint32_t c = 0xffffffffu;
+            for (int64_t i = begin; i < end; i++) c = crc_table[(c ^ utf8[i]) & 255] ^ (c >> 8);
+            gram_G[count++] = 1 + (int64_t)((c ^ 0xffffffffu) % (uint64_t)buckets);
+
+            begin = character_end(utf8, begin, bytes);
+            characters--;
+        }
+    }
+    return count;
+}
+
+/* Find the buckets of the n-grams of words, as ngrams_of.
  *
  * utf8      (end_U[U − 1]) the words with their marks, <word>, end to end; end_U  (U) one past each
- * sizes     (kinds) n of the n-grams, in characters
- * buckets   number of hash buckets; a bucket is from 1 to that
- * ngram_UG  (U, most) receives the buckets, those of sizes[0] first; padded with 0
+ * ngram_UG  (U, most) receives the buckets; padded with 0
  */
 API void hash_ngrams(const uint8_t *utf8, const int64_t *end_U, int64_t words, const int64_t *sizes, int64_t kinds,
                      int64_t buckets, int64_t *ngram_UG, int64_t most) {
     for (int64_t u = 0; u < words; u++) {
-        int64_t word_begin = u ? end_U[u - 1] : 0, word_end = end_U[u], count = 0;
-        int64_t *ngram_G = ngram_UG + u * most;
-        for (int64_t kind = 0; kind < kinds; kind++) {
-            /* slide a window [begin, end) of n characters over the word */
-            int64_t begin = word_begin, end = word_begin, characters = 0;
-            while (begin < word_end) {
-                for (; characters < sizes[kind] && end < word_end; characters++)
-                    end = character_end(utf8, end, word_end);
-                if (characters < sizes[kind]) break;
-
-                /* CRC-32 of its bytes, to a bucket */
-                uint32_t c = 0xffffffffu;
-                for (int64_t i = begin; i < end; i++) c = crc_table[(c ^ utf8[i]) & 255] ^ (c >> 8);
-                ngram_G[count++] = 1 + (int64_t)((c ^ 0xffffffffu) % (uint64_t)buckets);
-
-                begin = character_end(utf8, begin, word_end);
-                characters--;
-            }
-        }
-        for (; count < most; count++) ngram_G[count] = 0;
+        int64_t begin = u ? end_U[u - 1] : 0;
+        int64_t count = ngrams_of(utf8 + begin, end_U[u] - begin, sizes, kinds, buckets, ngram_UG + u * most);
+        for (; count < most; count++) ngram_UG[u * most + count] = 0;
     }
 }
 
 /* ── e(w) ── */
 
-/* Write e(w) of words: vector, row of each field, mean of the rows of the n-grams.
+/* Write e(w) of a word to out (E): vector, row of each field, mean of the rows of the n-grams.
+ *
+ * vector   row of its vector
+ * field_F  (F) row of each field's table
+ * gram_G   (grams) buckets of its n-grams; 0 is padding
+ */
+static void encode_word(const Features *features, int64_t vector, const int64_t *field_F, const int64_t *gram_G,
+                        int64_t grams, float *out) {
+    int64_t fields = features->fields, gram_width = features->gram_width;
+    /* the pretrained vector (D) */
+    load_vector(features, vector, out);
+    out += features->width;
+
+    /* one row of each field (its width) */
+    for (int64_t f = 0; f < fields; f++) {
+        int64_t width = features->widths[f];
+        memcpy(out, features->table[f] + field_F[f] * width, (size_t)width * sizeof *out);
+        out += width;
+    }
+
+    /* the mean of the n-grams' rows (gram_width) */
+    int64_t count = 0;
+    for (int64_t i = 0; i < gram_width; i++) out[i] = 0;
+    for (int64_t g = 0; g < grams && gram_width; g++) {
+        if (!gram_G[g]) continue;
+        count++;
+        const float *row = features->grams + gram_G[g] * gram_width;
+        for (int64_t i = 0; i < gram_width; i++) out[i] += row[i];
+    }
+    for (int64_t i = 0; i < gram_width && count; i++) out[i] /= (float)count;
+}
+
+/* Write e(w) of words whose rows were looked up in Python.
  *
  * vector_U  (U) row of each word's vector
  * field_UF  (U, F) row of each field's table
  * ngram_UG  (U, ngrams) buckets; 0 is padding
  * entry_UE  (U, E) receives e(w)
  */
-API void encode_words(const Features *features, const int64_t *vector_U, const int64_t *field_UF,
-                      const int64_t *ngram_UG, int64_t ngrams, int64_t words, float *entry_UE) {
-    int64_t fields = features->fields, gram_width = features->gram_width;
-    for (int64_t u = 0; u < words; u++) {
-        float *out = entry_UE + u * features->entry;
-        /* the pretrained vector (D) */
-        load_vector(features, vector_U[u], out);
-        out += features->width;
+API void encode_rows(const Features *features, const int64_t *vector_U, const int64_t *field_UF,
+                     const int64_t *ngram_UG, int64_t ngrams, int64_t words, float *entry_UE) {
+    for (int64_t u = 0; u < words; u++)
+        encode_word(features, vector_U[u], field_UF + u * features->fields, ngram_UG + u * ngrams, ngrams,
+                    entry_UE + u * features->entry);
+}
 
-        /* one row of each field (its width) */
-        for (int64_t f = 0; f < fields; f++) {
-            int64_t width = features->widths[f];
-            memcpy(out, features->table[f] + field_UF[u * fields + f] * width, (size_t)width * sizeof *out);
-            out += width;
-        }
+/* ── Looking a word up: as model/words/lexicon.py, of which this is the plain part ── */
 
-        /* the mean of the n-grams' rows (gram_width) */
-        int64_t count = 0;
-        for (int64_t i = 0; i < gram_width; i++) out[i] = 0;
-        for (int64_t g = 0; g < ngrams && gram_width; g++) {
-            int64_t bucket = ngram_UG[u * ngrams + g];
-            if (!bucket) continue;
-            count++;
-            for (int64_t i = 0; i < gram_width; i++) out[i] += features->grams[bucket * gram_width + i];
+enum { MOST_FIELDS = 64, MOST_GRAM_KINDS = 16 };
+enum { UTF8_BYTES = 4 * KEY_BYTES + 8 };
+
+/* A word in UTF-8, with room for 8 bytes to be read over its end. */
+typedef struct {
+    uint8_t utf8[UTF8_BYTES];
+    int64_t end[KEY_BYTES]; /* one past each character */
+    int64_t bytes;
+} Written;
+
+/* Write a word in UTF-8; each character as `letters` has it, or as it is if that is NULL. */
+static void write_word(const Spelled *word, const uint32_t *letters, Written *written) {
+    uint8_t *end = written->utf8;
+    for (int64_t i = 0; i < word->size; i++) {
+        end = put_utf8(end, letters ? letters[word->form[i]] : word->form[i]);
+        written->end[i] = end - written->utf8;
+    }
+    written->bytes = end - written->utf8;
+}
+
+/* Write a word as str.title does: each letter that follows no letter is a capital; 0 if one has none that is a
+ * character. */
+static int write_title(const Lookups *lookups, const Spelled *word, Written *written) {
+    uint8_t *end = written->utf8;
+    int follows_cased = 0;
+    for (int64_t i = 0; i < word->size; i++) {
+        uint32_t c = word->form[i];
+        if (!follows_cased && word->bits[i] & CHAR_ODD_TITLE) return 0;
+        end = put_utf8(end, follows_cased ? lookups->lower[c] : lookups->title[c]);
+        follows_cased = (word->bits[i] & (CHAR_LOWER | CHAR_UPPER | CHAR_TITLE)) != 0;
+    }
+    written->bytes = end - written->utf8;
+    return 1;
+}
+
+/* The name of a word's capitalisation, as `case` in model/words/surface.py. */
+static const char *case_of(const Spelled *word) {
+    uint32_t all = ~0u, any = 0, rest_any = 0;
+    for (int64_t i = 0; i < word->size; i++) {
+        all &= word->bits[i];
+        any |= word->bits[i];
+        if (i) rest_any |= word->bits[i];
+    }
+    if (!(all & CHAR_ALPHA)) {
+        if (!(any & CHAR_ALNUM)) return "sign";
+        if (any & CHAR_DIGIT) return any & CHAR_ALPHA ? "alphanumeric" : "digits";
+    }
+    if (any & CHAR_LOWER && !(any & (CHAR_UPPER | CHAR_TITLE))) return "lower";
+    if (any & CHAR_UPPER && !(any & (CHAR_LOWER | CHAR_TITLE))) return word->size == 1 ? "capital" : "upper";
+    if (word->bits[0] & CHAR_UPPER && rest_any & CHAR_LOWER && !(rest_any & (CHAR_UPPER | CHAR_TITLE))) return "title";
+    return all & CHAR_ONE_CASE ? "uncased" : "mixed";
+}
+
+/* Write the shape of a word, as `shape` in model/words/surface.py. */
+static void write_shape(const Spelled *word, Written *written) {
+    uint8_t *end = written->utf8;
+    uint32_t last = 0, before = 0;
+    for (int64_t i = 0; i < word->size; i++) {
+        uint32_t bits = word->bits[i], kind = word->form[i];
+        if (bits & CHAR_DIGIT) kind = 'd';
+        else if (bits & CHAR_ALPHA) kind = bits & CHAR_UPPER ? 'X' : 'x';
+        if (i < 2 || kind != last || kind != before) end = put_utf8(end, kind);
+        before = last;
+        last = kind;
+    }
+    written->bytes = end - written->utf8;
+}
+
+/* The value of a word in a list of words, by its form, in small letters, or as a title; NONE if it is not there. */
+static int32_t listed(const Strings *strings, int kind, const Written *form, const Written *lower,
+                      const Written *title) {
+    int64_t found = find_string(strings, kind, form->utf8, form->bytes);
+    if (found < 0) found = find_string(strings, kind, lower->utf8, lower->bytes);
+    if (found < 0) found = find_string(strings, kind, title->utf8, title->bytes);
+    return found < 0 ? NONE : strings->value[found];
+}
+
+/* The row of each field of a word: field_F (F). */
+static void look_up_fields(const Lookups *lookups, const Strings *strings, const Spelled *word, const Written *form,
+                           const Written *lower, int64_t *field_F) {
+    enum { UNSEEN = -2 };
+    Written title, shape;
+    int32_t cluster = UNSEEN, list = UNSEEN;
+    int has_title = 0;
+    for (int64_t f = 0; f < lookups->fields; f++) {
+        int kind = STRING_FIELD + (int)f;
+        int64_t size = lookups->size_F[f] < word->size ? lookups->size_F[f] : word->size, begin;
+        switch (lookups->kind_F[f]) {
+        case FIELD_WORD: field_F[f] = value_of(strings, kind, lower->utf8, lower->bytes, 0); break;
+        case FIELD_CASE: {
+            uint8_t name[24] = {0};
+            const char *found = case_of(word);
+            memcpy(name, found, strlen(found));
+            field_F[f] = value_of(strings, kind, name, (int64_t)strlen(found), 0);
+            break;
         }
-        for (int64_t i = 0; i < gram_width && count; i++) out[i] /= (float)count;
+        case FIELD_SHAPE:
+            write_shape(word, &shape);
+            field_F[f] = value_of(strings, kind, shape.utf8, shape.bytes, 0);
+            break;
+        case FIELD_PREFIX: field_F[f] = value_of(strings, kind, lower->utf8, lower->end[size - 1], 0); break;
+        case FIELD_SUFFIX:
+            begin = size < word->size ? lower->end[word->size - size - 1] : 0;
+            field_F[f] = value_of(strings, kind, lower->utf8 + begin, lower->bytes - begin, 0);
+            break;
+        default:
+            if (!has_title) has_title = write_title(lookups, word, &title);
+            if (lookups->kind_F[f] == FIELD_LISTS) {
+                if (list == UNSEEN) list = listed(strings, STRING_LISTS, form, lower, &title);
+                field_F[f] = list < 0 ? lookups->no_list : list;
+            } else {
+                if (cluster == UNSEEN) cluster = listed(strings, STRING_CLUSTER, form, lower, &title);
+                field_F[f] = lookups->cluster_rows[(cluster + 1) * lookups->cluster_fields + lookups->size_F[f]];
+            }
+        }
+    }
+}
+
+/* Write e(w) of words that are known without Python.
+ *
+ * word_U    (U) their numbers
+ * entry_UE  (U, E) receives e(w)
+ */
+API void encode_words(const Features *features, const Lookups *lookups, const Strings *strings, const Words *words,
+                      const int64_t *word_U, int64_t count, float *entry_UE) {
+    int64_t field_F[MOST_FIELDS], gram_G[MOST_GRAM_KINDS * (KEY_BYTES + 2)], grams = 0;
+    for (int64_t u = 0; u < count; u++) {
+        /* the word, from its key */
+        const uint8_t *key = words->key + word_U[u] * KEY_BYTES;
+        int64_t bytes = words->bytes[word_U[u]], size = 0;
+        uint32_t code_points[KEY_BYTES];
+        for (int64_t at = 0; at < bytes; size++) at = get_utf8(key, at, &code_points[size]);
+        Spelled word;
+        spell(lookups, code_points, size, &word);
+        Written form, lower, marked;
+        write_word(&word, NULL, &form);
+        write_word(&word, lookups->lower, &lower);
+        look_up_fields(lookups, strings, &word, &form, &lower, field_F);
+        if (features->gram_width) {
+            marked.utf8[0] = '<';
+            memcpy(marked.utf8 + 1, form.utf8, (size_t)form.bytes);
+            marked.utf8[form.bytes + 1] = '>';
+            grams = ngrams_of(marked.utf8, form.bytes + 2, lookups->gram_sizes, lookups->gram_kinds,
+                              lookups->gram_buckets, gram_G);
+        }
+        encode_word(features, words->vector[word_U[u]], field_F, gram_G, grams, entry_UE + u * features->entry);
     }
 }
 

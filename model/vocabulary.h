@@ -1,0 +1,118 @@
+/* Strings by hash, and words as characters: what reading and looking up have in common.
+ *
+ * U words · n characters of a word
+ */
+#ifndef FENESTRA_VOCABULARY_H
+#define FENESTRA_VOCABULARY_H
+
+#include <string.h>
+
+#include "kernel.h"
+
+enum { NONE = -1 };
+
+/* A hash of bytes, which may be read 7 further on. */
+static inline uint64_t hash_bytes(const uint8_t *bytes, int64_t count, uint64_t seed) {
+    uint64_t h = seed ^ (uint64_t)count * 0x9e3779b97f4a7c15u, x;
+    for (; count > 0; count -= 8, bytes += 8) {
+        memcpy(&x, bytes, 8);
+        if (count < 8) x &= ~(uint64_t)0 >> (64 - 8 * count);
+        h = (h ^ x) * 0xff51afd7ed558ccdu;
+        h ^= h >> 32;
+    }
+    h *= 0xc4ceb9fe1a85ec53u;
+    return h ^ h >> 29;
+}
+
+/* Write a character in UTF-8, surrogates too; returns one past it. */
+static inline uint8_t *put_utf8(uint8_t *out, uint32_t c) {
+    if (c < 0x80) {
+        *out++ = (uint8_t)c;
+        return out;
+    }
+    if (c < 0x800) {
+        *out++ = (uint8_t)(0xc0 | c >> 6);
+    } else {
+        if (c < 0x10000) {
+            *out++ = (uint8_t)(0xe0 | c >> 12);
+        } else {
+            *out++ = (uint8_t)(0xf0 | c >> 18);
+            *out++ = (uint8_t)(0x80 | (c >> 12 & 63));
+        }
+        *out++ = (uint8_t)(0x80 | (c >> 6 & 63));
+    }
+    *out++ = (uint8_t)(0x80 | (c & 63));
+    return out;
+}
+
+/* Read a character of at most three bytes in UTF-8; returns one past it. */
+static inline int64_t get_utf8(const uint8_t *utf8, int64_t at, uint32_t *c) {
+    uint32_t first = utf8[at];
+    if (first < 0x80) {
+        *c = first;
+        return at + 1;
+    }
+    if (first < 0xe0) {
+        *c = (first & 31) << 6 | (utf8[at + 1] & 63);
+        return at + 2;
+    }
+    *c = (first & 15) << 12 | (utf8[at + 1] & 63u) << 6 | (utf8[at + 2] & 63);
+    return at + 3;
+}
+
+/* A word, character by character; of at most KEY_BYTES bytes, so at most as many characters. */
+typedef struct {
+    int64_t size;
+    uint32_t form[KEY_BYTES]; /* canonical */
+    uint32_t bits[KEY_BYTES]; /* CHAR_ bits of the canonical characters */
+} Spelled;
+
+/* Spell characters in their canonical form; 0 if one of them is odd, or there are none or too many. */
+static inline int spell(const Lookups *lookups, const uint32_t *code_points, int64_t size, Spelled *word) {
+    if (size < 1 || size > KEY_BYTES) return 0;
+    const uint32_t *bits = lookups->bits;
+    for (int64_t i = 0; i < size; i++) {
+        uint32_t c = code_points[i];
+        if (c >= PLAIN || bits[c] & CHAR_ODD) return 0;
+        if (bits[c] & CHAR_QUOTE && i > 0 && i + 1 < size && bits[code_points[i - 1]] & CHAR_LETTER &&
+            code_points[i + 1] < PLAIN && bits[code_points[i + 1]] & CHAR_LETTER)
+            return 0;
+        word->form[i] = lookups->form[c];
+        word->bits[i] = bits[word->form[i]];
+    }
+    word->size = size;
+    return 1;
+}
+
+/* The place of a string in Strings, or NONE. utf8 (count, and 7 more that may be read) */
+static inline int64_t find_string(const Strings *strings, int kind, const uint8_t *utf8, int64_t count) {
+    uint64_t hash = hash_bytes(utf8, count, (uint64_t)kind);
+    int64_t mask = strings->places - 1;
+    for (int64_t place = (int64_t)(hash & (uint64_t)mask);; place = (place + 1) & mask) {
+        int32_t found = strings->place[place];
+        if (found < 0) return NONE;
+        if (strings->hash[found] == (uint32_t)(hash >> 32) && strings->kind[found] == kind &&
+            strings->at[found + 1] - strings->at[found] == count &&
+            !memcmp(strings->bytes + strings->at[found], utf8, (size_t)count))
+            return found;
+    }
+}
+
+/* The value of a string, or `otherwise` if it is not in Strings. */
+static inline int32_t value_of(const Strings *strings, int kind, const uint8_t *utf8, int64_t count,
+                               int32_t otherwise) {
+    int64_t found = find_string(strings, kind, utf8, count);
+    return found < 0 ? otherwise : strings->value[found];
+}
+
+/* Number words of a spelled run or word: the number of what code_points (size) are, spelled as `word`.
+ * Returns WORD_IS_ODD or NO_NUMBERS where that is so. */
+int32_t number_word(const Lookups *lookups, const Strings *strings, Words *words, const uint32_t *code_points,
+                    const Spelled *word);
+
+/* Note that a word is read now. */
+static inline void touch(Words *words, int32_t word) {
+    words->used[word] = words->used[words->lowered[word]] = words->now;
+}
+
+#endif

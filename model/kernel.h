@@ -114,7 +114,10 @@ enum {
 };
 
 /* What a string is a key of, in Strings: from FIELD on, a value of that field. */
-enum { STRING_VECTOR, STRING_CLUSTER, STRING_LISTS, STRING_ROLE, STRING_STOPPED, STRING_CLITIC, STRING_FIELD };
+enum { STRING_VECTOR, STRING_CLUSTER, STRING_LISTS, STRING_ROLE, STRING_STOPPED, STRING_CLITIC, STRING_PARTICLE,
+       STRING_FIELD };
+/* The values of STRING_STOPPED: the stop behind it is its own; only Python can tell. */
+enum { STOP_IS_ITS_OWN = 1, STOP_IS_ODD = 2 };
 /* Kinds of fields (model/words/lexicon.py). */
 enum { FIELD_WORD, FIELD_CASE, FIELD_SHAPE, FIELD_PREFIX, FIELD_SUFFIX, FIELD_CLUSTER, FIELD_LISTS };
 

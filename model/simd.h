@@ -221,8 +221,9 @@ static inline Vector gelu(Vector x) {
 
 /* ── Matrix product ──
  *
- * A panel is PANEL columns of a weight matrix, stored row by row. ROWS rows of inputs are multiplied with it in groups
- * whose sums stay in registers, so that a weight is loaded once for a whole group.
+ * A panel is PANEL columns of a weight matrix, stored row by row. ROWS rows of inputs are multiplied with one or two
+ * panels in groups whose sums stay in registers, so that a weight is loaded once for a whole group, and an input once
+ * for both panels where there are registers for it.
  */
 
 #define ROWS 12                            /* input rows of one call */
@@ -232,37 +233,53 @@ static inline Vector gelu(Vector x) {
 #else
 #define GROUP (ROWS / VECTORS_PER_PANEL)   /* 12 of AVX-512's 32 registers, or 6 · 2 of AVX2's 16 */
 #endif
+#if LANES == 16
+#define PANELS 2                           /* panels at a time: 24 of AVX-512's registers hold sums */
+#else
+#define PANELS 1
+#endif
 
-/* out = x · w + bias. Every sum is added up in the order of the inputs, so no row's result depends on the others.
+/* out = x · w + bias for `panels` panels, 1 … PANELS. Every sum is added up in the order of the inputs, so no row's
+ * result depends on the others, nor on how many panels there are.
  *
  * x     (ROWS, inputs), a row every x_stride floats
- * w     (inputs, PANEL)
- * bias  (PANEL), or NULL for zeros
- * out   (ROWS, PANEL), a row every out_stride floats
+ * w     (panels, inputs, PANEL)
+ * bias  (panels · PANEL), or NULL for zeros
+ * out   (ROWS, panels · PANEL), a row every out_stride floats
  */
-static inline void matmul_panel(const float *x, int64_t x_stride, const float *w, int64_t inputs, const float *bias,
-                                float *out, int64_t out_stride) {
+static inline __attribute__((always_inline)) void matmul_panels(int panels, const float *x, int64_t x_stride,
+                                                                const float *w, int64_t inputs, const float *bias,
+                                                                float *out, int64_t out_stride) {
+    enum { MOST = PANELS * VECTORS_PER_PANEL };
+    int vectors = panels * VECTORS_PER_PANEL;
     for (int first = 0; first < ROWS; first += GROUP) {
         /* start every sum of the group with the bias */
-        Vector sum[GROUP][VECTORS_PER_PANEL];
+        Vector sum[GROUP][MOST];
         for (int r = 0; r < GROUP; r++)
-            for (int v = 0; v < VECTORS_PER_PANEL; v++) sum[r][v] = bias ? load(bias + v * LANES) : splat(0);
+            for (int v = 0; v < vectors; v++) sum[r][v] = bias ? load(bias + v * LANES) : splat(0);
 
-        /* for each input: load its PANEL weights, and add x · w to the sums of each row */
+        /* for each input: load its weights, and add x · w to the sums of each row */
         const float *x_group = x + first * x_stride; /* (GROUP, inputs) */
         for (int64_t i = 0; i < inputs; i++) {
-            Vector weight[VECTORS_PER_PANEL];
-            for (int v = 0; v < VECTORS_PER_PANEL; v++) weight[v] = load(w + i * PANEL + v * LANES);
+            Vector weight[MOST];
+            for (int v = 0; v < vectors; v++)
+                weight[v] = load(w + (v / VECTORS_PER_PANEL * inputs + i) * PANEL + v % VECTORS_PER_PANEL * LANES);
             for (int r = 0; r < GROUP; r++) {
                 Vector input = splat(x_group[r * x_stride + i]);
-                for (int v = 0; v < VECTORS_PER_PANEL; v++) sum[r][v] = fmadd(sum[r][v], input, weight[v]);
+                for (int v = 0; v < vectors; v++) sum[r][v] = fmadd(sum[r][v], input, weight[v]);
             }
         }
 
-        /* write the group's part of the panel */
+        /* write the group's part of the panels */
         for (int r = 0; r < GROUP; r++)
-            for (int v = 0; v < VECTORS_PER_PANEL; v++) store(out + (first + r) * out_stride + v * LANES, sum[r][v]);
+            for (int v = 0; v < vectors; v++) store(out + (first + r) * out_stride + v * LANES, sum[r][v]);
     }
+}
+
+/* The same for one panel. */
+static inline void matmul_panel(const float *x, int64_t x_stride, const float *w, int64_t inputs, const float *bias,
+                                float *out, int64_t out_stride) {
+    matmul_panels(1, x, x_stride, w, inputs, bias, out, out_stride);
 }
 
 #endif

@@ -71,9 +71,12 @@ typedef struct {
 static inline int spell(const Lookups *lookups, const uint32_t *code_points, int64_t size, Spelled *word) {
     if (size < 1 || size > KEY_BYTES) return 0;
     const uint32_t *bits = lookups->bits;
+    int ampersand = 0; /* with a semicolon behind it, it may be a reference to a character: &amp; */
     for (int64_t i = 0; i < size; i++) {
         uint32_t c = code_points[i];
         if (c >= PLAIN || bits[c] & CHAR_ODD) return 0;
+        if (c == '&') ampersand = 1;
+        if (c == ';' && ampersand) return 0;
         if (bits[c] & CHAR_QUOTE && i > 0 && i + 1 < size && bits[code_points[i - 1]] & CHAR_LETTER &&
             code_points[i + 1] < PLAIN && bits[code_points[i + 1]] & CHAR_LETTER)
             return 0;

@@ -21,6 +21,7 @@ _CONSTANTS = DECLARED.constants
 _FIELD = _CONSTANTS["STRING_FIELD"]
 _MOST_FIELDS, _MOST_GRAM_KINDS = 64, 16  # as in words.c
 _AFFIX = re.compile(r"(prefix|suffix|cluster)(\d+)")
+_PARTICLE = re.compile(r"'[^\W\d_]+|[^\W\d_]+'[^\W\d_]+")  # by itself, or as any word
 _OVER = 8  # bytes behind the strings that the kernel may read
 
 
@@ -90,15 +91,17 @@ def lookups_of(kernel: Kernel, lexicon: Lexicon) -> Lookups:
     cluster_rows = _add_clusters(keys, lexicon.gazetteers.clusters if clusters else {}, clusters)
     listed = roles(of).listed
     keys.add(_CONSTANTS["STRING_ROLE"], listed, list(listed.values()))
-    stopped = {*of.titles, *of.abbreviations, *of.numbered} if of.keep_stops else set()
-    stopped.add("www")
-    keys.add(_CONSTANTS["STRING_STOPPED"], sorted(stopped), [0] * len(stopped))
+    own, odd = _CONSTANTS["STOP_IS_ITS_OWN"], _CONSTANTS["STOP_IS_ODD"]
+    stopped = dict.fromkeys(of.numbered, odd) | dict.fromkeys((*of.titles, *of.abbreviations), own)
+    stopped = (stopped if of.keep_stops else {}) | {"www": odd}
+    keys.add(_CONSTANTS["STRING_STOPPED"], stopped, list(stopped.values()))
     clitics = sorted({clitic.lower() for clitic in of.clitics})
-    keys.add(_CONSTANTS["STRING_CLITIC"], clitics, [0] * len(clitics))
+    keys.add(_CONSTANTS["STRING_CLITIC"], clitics, [1] * len(clitics))
+    keys.add(_CONSTANTS["STRING_PARTICLE"], of.particles, [1] * len(of.particles))
 
     read, sizes = characters(of), config.ngram_sizes if config.ngram else ()
     is_small = len(names) <= _MOST_FIELDS and len(sizes) <= _MOST_GRAM_KINDS
-    can_cut = all(map(str.isascii, clitics))
+    can_cut = all(map(str.isascii, clitics)) and all(map(_PARTICLE.fullmatch, of.particles))
     how = DECLARED.structures["Lookups"](
         **read._replace(bits=read.bits if is_small and can_cut else read.bits | ODD)._asdict(),
         keep_stops=int(of.keep_stops), longest_clitic=max(map(len, clitics), default=0),

@@ -24,8 +24,7 @@ ODD, ALPHA, DIGIT, ALNUM, LOWER, UPPER, TITLE, ONE_CASE, ODD_TITLE, OF_WORD, DAS
 )
 """Bits of a character; ``CHAR_`` in ``kernel.h``."""
 
-_BEGINS_MORE = "@#_&`"  # with these the expression of tokens.py goes on in ways that the kernel does not know
-_CASE_OF_ASCII = "ſKİı"  # letters of ASCII where case is ignored
+_CASE_OF_ASCII = "\u017f\u212a\u0130\u0131"  # letters of ASCII where case is ignored
 
 
 class Characters(NamedTuple):
@@ -45,7 +44,7 @@ def characters(of: Language) -> Characters:
     bits = every.bits.copy()
     for entry in (*of.titles, *of.abbreviations, *of.numbered, *of.particles, *of.clitics):
         for character in entry:  # signs of a word that is listed, such as §§, are no tokens by themselves
-            if ord(character) < PLAIN and not bits[ord(character)] & OF_WORD and character not in ".'-":
+            if ord(character) < PLAIN and not bits[ord(character)] & OF_WORD and character not in ".'-&":
                 bits[ord(character)] |= ODD
     return every._replace(bits=bits)
 
@@ -76,10 +75,10 @@ def _characters() -> Characters:
     plain = {c: "'" for c in canonical.APOSTROPHES} | {c: "-" for c in canonical.HYPHENS}
     quotes = set(canonical.QUOTES)
     mark(QUOTE, [c for c in special if c in quotes])
-    mark(ODD, [c for c in special if c not in plain and c not in quotes])
+    mark(ODD, [c for c in special if c not in plain and c not in quotes and c != "&"])
     mark(ODD, re.findall(rf"[{MARKS}{RAISED}{UNSPACED}ªº\s]|[^\W\D0-9]", text))
     mark(ODD, [c for c in every if len(c.lower()) != 1 or c == "Σ" or unicodedata.normalize("NFC", c) != c])
-    mark(ODD, [*_BEGINS_MORE, *_CASE_OF_ASCII])
+    mark(ODD, ["`", *_CASE_OF_ASCII])
     for character, instead in plain.items():
         if ord(character) < PLAIN:
             form[ord(character)] = ord(instead)

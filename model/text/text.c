@@ -42,11 +42,30 @@ typedef struct {
 
 static inline int is_ascii_digit(uint32_t c) { return c >= '0' && c <= '9'; }
 
-/* Whether some characters are one of the strings of a kind that are in ASCII or of letters. */
-static int is_string(const Strings *strings, int kind, const uint32_t *letters, int64_t count) {
+/* The value of some characters of a run among the strings of a kind; 0 if they are none. */
+static int32_t value_of_letters(const Strings *strings, int kind, const uint32_t *letters, int64_t count) {
     uint8_t utf8[4 * KEY_BYTES + 8], *end = utf8;
     for (int64_t i = 0; i < count; i++) end = put_utf8(end, letters[i]);
-    return find_string(strings, kind, utf8, end - utf8) >= 0;
+    return value_of(strings, kind, utf8, end - utf8, 0);
+}
+
+static inline int is_one_of(uint32_t c, const char *signs) { return c && c < 128 && strchr(signs, (int)c); }
+
+/* One past the address on the web that begins at `begin`, as http://, https:// or www.; `begin` if none does, and NONE if
+ * what begins so is none. */
+static int64_t address_end(const Spelled *run, int64_t begin) {
+    static const char *heads[] = {"http://", "https://", "www."};
+    const uint32_t *form = run->form;
+    for (int h = 0; h < 3; h++) {
+        int64_t at = begin, size = (int64_t)strlen(heads[h]);
+        while (at < run->size && at - begin < size && form[at] == (uint32_t)heads[h][at - begin]) at++;
+        if (at - begin < size) continue;
+        int64_t end = at;
+        while (end < run->size && !is_one_of(form[end], "<>\"")) end++;
+        while (end > at && is_one_of(form[end - 1], ".,;:!?')]}")) end--;
+        return end > at ? end : NONE;
+    }
+    return begin;
 }
 
 /* Where in a word with an apostrophe its clitic begins; its end if it has none, or is nothing else. */
@@ -64,76 +83,104 @@ static int64_t clitic_start(const Lookups *lookups, const Strings *strings, cons
     return end;
 }
 
+static inline void add_word(Cut *cut, int64_t begin, int64_t end) {
+    cut->start[cut->count] = (uint8_t)begin;
+    cut->end[cut->count++] = (uint8_t)end;
+}
+
+/* One past the number with signs inside that begins at `begin`, 1,200.50 or 1996-08-22; `begin` if none does, and NONE
+ * if it goes on with a letter. */
+static int64_t number_end(const Spelled *run, int64_t begin) {
+    const uint32_t *form = run->form;
+    int64_t end = begin, size = run->size, parts = 0;
+    while (end < size && is_ascii_digit(form[end])) end++;
+    while (end + 1 < size && is_one_of(form[end], ".,:/-") && is_ascii_digit(form[end + 1])) {
+        for (end++; end < size && is_ascii_digit(form[end]); end++) {}
+        parts++;
+    }
+    if (!parts) return begin;
+    return end < size && run->bits[end] & CHAR_OF_WORD ? NONE : end;
+}
+
+/* One past the word that begins at `begin`, with single hyphens and the like inside; NONE where there are rows of
+ * different ones. apostrophe receives 1 if one of them is that. */
+static int64_t word_end(const Spelled *run, int64_t begin, int *apostrophe) {
+    const uint32_t *form = run->form, *bits = run->bits;
+    int64_t at = begin, size = run->size;
+    for (*apostrophe = 0;; at++) {
+        while (at < size && bits[at] & CHAR_OF_WORD) at++;
+        if (at + 1 >= size || !is_one_of(form[at], "-'&_")) return at;
+        uint32_t next = form[at + 1];
+        if (bits[at + 1] & CHAR_OF_WORD) *apostrophe |= form[at] == '\'';
+        else return is_one_of(next, "-'&_") && (next != form[at] || next == '\'' || next == '&') ? NONE : at;
+    }
+}
+
+/* One past the sign that begins at `begin`, or past a row of signs that are one word; NONE if it could begin something
+ * else. */
+static int64_t sign_end(const Strings *strings, const Spelled *run, int64_t begin) {
+    const uint32_t *form = run->form, *bits = run->bits;
+    int64_t at = begin + 1, size = run->size;
+    uint32_t c = form[begin], next = at < size ? form[at] : 0;
+    int before_word = at < size && bits[at] & CHAR_OF_WORD;
+    if (c == '@' || c == '#') { /* @name, #topic; ada@example.org is an address for mail */
+        if (c == '@' && begin && (bits[begin - 1] & CHAR_OF_WORD || is_one_of(form[begin - 1], "_.+-"))) return NONE;
+        while (at < size && (bits[at] & CHAR_OF_WORD || form[at] == '_')) at++;
+        return at == begin + 1 && next == '#' ? NONE : at;
+    }
+    if (c == '.' || c == '-' || c == '_') { /* rows; one before a digit may belong to a number */
+        while (at < size && form[at] == c) at++;
+        int may_count = c != '_' && at == begin + 1 && at < size && (is_ascii_digit(form[at]) || (c == '-' && next == '.'));
+        return may_count ? NONE : at;
+    }
+    if (bits[begin] & CHAR_DASH) {
+        while (at < size && bits[at] & CHAR_DASH) at++;
+        return at;
+    }
+    if (c == '\'') { /* a clitic after a space: 's */
+        if (next == '\'') return NONE;
+        int64_t end = at;
+        while (end < size && bits[end] & CHAR_OF_WORD) end++;
+        return before_word && value_of_letters(strings, STRING_PARTICLE, form + begin, end - begin) ? end : at;
+    }
+    if (c == '+' && (is_ascii_digit(next) || next == '.')) return NONE;
+    return c == next && is_one_of(c, "*=~") ? NONE : at;
+}
+
 /* Split a run into words, as _expression in model/text/tokens.py does; 0 if that takes more than the rules here, which
- * know words, with hyphens and apostrophes inside, whole and decimal numbers, and signs. */
+ * know words, numbers, signs, addresses on the web, names and topics of social media, and listed abbreviations. */
 static int cut_run(const Lookups *lookups, const Strings *strings, const Spelled *run, Cut *cut) {
     const uint32_t *form = run->form, *bits = run->bits;
-    int64_t size = run->size, at = 0, count = 0;
-    while (at < size) {
-        int64_t begin = at, inside = -1;
-        uint32_t c = form[at], next = at + 1 < size ? form[at + 1] : 0;
-        if (bits[at] & CHAR_OF_WORD) {
-            /* a number with signs inside: 1,200.50  1996-08-22  10:30 */
-            if (is_ascii_digit(c)) {
-                int64_t end = at;
-                while (end < size && is_ascii_digit(form[end])) end++;
-                if (end + 1 < size && is_ascii_digit(form[end + 1]) && form[end] < 128 && form[end] &&
-                    strchr(".,:/-", (int)form[end])) {
-                    while (end + 1 < size && is_ascii_digit(form[end + 1]) && form[end] < 128 && form[end] &&
-                           strchr(".,:/-", (int)form[end]))
-                        for (end++; end < size && is_ascii_digit(form[end]); end++) {}
-                    if (end < size && bits[end] & CHAR_OF_WORD) return 0;
-                    cut->start[count] = (uint8_t)begin;
-                    cut->end[count++] = (uint8_t)end;
-                    at = end;
-                    continue;
-                }
-            }
-
-            /* a word, with single hyphens and apostrophes inside */
-            for (;; at++) {
-                while (at < size && bits[at] & CHAR_OF_WORD) at++;
-                if (at + 1 >= size || (form[at] != '-' && form[at] != '\'')) break;
-                if (bits[at + 1] & CHAR_OF_WORD) {
-                    if (form[at] == '\'') inside = at;
-                    continue;
-                }
-                if (form[at + 1] == '\'' || (form[at + 1] == '-' && form[at] == '\'')) return 0;
-                break;
-            }
-
-            /* a stop or a dollar behind it may belong to it: U.S.  Inc.  open-forum.com  US$ */
-            c = at < size ? form[at] : 0;
-            if (c == '.' && ((at + 1 < size && bits[at + 1] & CHAR_OF_WORD) ||
-                             (at - begin == 1 && bits[begin] & (CHAR_UPPER | CHAR_TITLE)) ||
-                             is_string(strings, STRING_STOPPED, form + begin, at - begin)))
-                return 0;
-            if (c == '$') return 0;
-
-            int64_t clitic = inside < 0 ? at : clitic_start(lookups, strings, form, begin, at);
-            if (clitic < at) {
-                cut->start[count] = (uint8_t)begin;
-                cut->end[count++] = (uint8_t)clitic;
-                begin = clitic;
-            }
-        } else if (c == '.' || c == '-') {
-            /* rows of them; one before a digit may belong to a number */
-            while (at < size && form[at] == c) at++;
-            if (at - begin == 1 && at < size && (is_ascii_digit(form[at]) || (c == '-' && form[at] == '.'))) return 0;
-        } else if (bits[at] & CHAR_DASH) {
-            while (at < size && bits[at] & CHAR_DASH) at++;
-        } else {
-            /* any other sign, unless it could begin something */
-            if (c == '\'' && (next == '\'' || (at + 1 < size && bits[at + 1] & CHAR_OF_WORD))) return 0;
-            if (c == '+' && (is_ascii_digit(next) || next == '.')) return 0;
-            if (c == ':' && next == '/') return 0;
-            if (c == next && (c == '*' || c == '=' || c == '~')) return 0;
-            at++;
+    int64_t size = run->size;
+    cut->count = 0;
+    for (int64_t begin = 0, end; begin < size; begin = end) {
+        if (!(bits[begin] & CHAR_OF_WORD)) {
+            end = sign_end(strings, run, begin);
+            if (end < 0) return 0;
+            add_word(cut, begin, end);
+            continue;
         }
-        cut->start[count] = (uint8_t)begin;
-        cut->end[count++] = (uint8_t)at;
+        int apostrophe = 0;
+        end = form[begin] == 'h' || form[begin] == 'w' ? address_end(run, begin) : begin;
+        for (int64_t at = begin; at < end; at++) apostrophe |= form[at] == '\'';
+        if (end == begin && is_ascii_digit(form[begin])) end = number_end(run, begin);
+        if (end < 0) return 0;
+        if (end == begin) {
+            end = word_end(run, begin, &apostrophe);
+            if (end < 0) return 0;
+            if (end < size && form[end] == '$') return 0; /* US$ */
+            if (end < size && form[end] == '.') { /* U.S.  J.  open-forum.com */
+                int before_word = end + 1 < size && bits[end + 1] & CHAR_OF_WORD;
+                if (before_word || (end - begin == 1 && bits[begin] & (CHAR_UPPER | CHAR_TITLE))) return 0;
+                int32_t stop = value_of_letters(strings, STRING_STOPPED, form + begin, end - begin);
+                if (stop == STOP_IS_ODD) return 0;
+                end += stop == STOP_IS_ITS_OWN; /* Inc. */
+            }
+        }
+        int64_t clitic = apostrophe ? clitic_start(lookups, strings, form, begin, end) : end;
+        if (clitic < end) add_word(cut, begin, clitic);
+        add_word(cut, clitic < end ? clitic : begin, end);
     }
-    cut->count = count;
     return 1;
 }
 

@@ -416,10 +416,10 @@ API int32_t project_words(const float *entry_UE, const int64_t *class_U, const i
 
     for (int64_t j = 0; j < width; j++) {
         /* out (rows, H) = x (rows, E) · W₁⁽ʲ⁾ (E, H); a panel of the weights stays in cache for all words */
-        for (int64_t p = 0; p < panels; p++) {
-            const float *panel = weight + (j * panels + p) * entry * PANEL; /* (E, PANEL) */
+        for (int64_t p = 0; p < panels; p += PANELS) { /* H is a multiple of two panels */
+            const float *panel = weight + (j * panels + p) * entry * PANEL; /* (PANELS, E, PANEL) */
             for (int64_t u = 0; u < rows; u += ROWS)
-                matmul_panel(x + u * entry, entry, panel, entry, NULL, out + u * hidden + p * PANEL, hidden);
+                matmul_panels(PANELS, x + u * entry, entry, panel, entry, NULL, out + u * hidden + p * PANEL, hidden);
         }
 
         /* add the row of the class, and store */

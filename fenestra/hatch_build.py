@@ -123,7 +123,8 @@ def march(build: str, zig: bool) -> list[str]:
     """The flags that say for which processors a build is."""
     if build == "any":
         return ["-mcpu=baseline"] if zig else []  # left alone, zig compiles for the processor that it runs on
-    return [f"-march={build.replace('-', '_') if zig else build}"]
+    level, vnni, _ = build.partition("-vnni")
+    return [f"-march={level.replace('-', '_') if zig else level}", *["-mavx512vnni"] * bool(vnni)]
 
 
 def compile_all(command: list[str], names: list[str], folder: Path, system: str) -> dict[Path, str]:

@@ -46,6 +46,10 @@ enum { KEY_BYTES = 64 };
 /* Columns of a weight matrix that are stored together; widths are padded with zeros to a multiple of it. */
 enum { PANEL = 16 };
 
+/* The largest integer of e(w) and of weights where integers are multiplied, and how many pairs of products are summed in
+ * 32 bits: 256 · 2 · 2047² is below 2³¹. */
+enum { LARGEST_PAIRED = 2047, SUMMED = 256 };
+
 /* What a word can do to a sentence boundary: bits of its role (model/text/sentences.py). */
 enum {
     ROLE_ENDS = 1,        /* ends a sentence: . ! ? … */
@@ -116,6 +120,8 @@ enum {
 /* What a string is a key of, in Strings: from FIELD on, a value of that field. */
 enum { STRING_VECTOR, STRING_CLUSTER, STRING_LISTS, STRING_ROLE, STRING_STOPPED, STRING_CLITIC, STRING_PARTICLE,
        STRING_FIELD };
+/* The kind and length of a free place in Strings. */
+enum { EMPTY = 16777215 };
 /* The values of STRING_STOPPED: the stop behind it is its own; only Python can tell. */
 enum { STOP_IS_ITS_OWN = 1, STOP_IS_ODD = 2 };
 /* Kinds of fields (model/words/lexicon.py). */
@@ -130,15 +136,12 @@ enum {
 /* ── Structures ── */
 
 /* All that a model knows by name, and where it leads: a number for each (kind, string).
- * A hash table with open addressing and linear probing. */
+ * A hash table with open addressing and linear probing, whose places are four numbers side by side, so that a look-up
+ * loads one line of the cache for them and one for the string: the upper half of the hash; where the string begins; its
+ * kind · 2²⁴ + its length in bytes; its number. A free place has a length of EMPTY. */
 typedef struct {
-    const uint8_t *bytes; /* (at[strings] + 8) UTF-8 of all strings, end to end, and some bytes to read over */
-    const int64_t *at;    /* (strings + 1) where each begins */
-    const uint8_t *kind;  /* (strings) STRING_ */
-    const int32_t *value; /* (strings) */
-    int64_t strings;
-    uint32_t *hash;       /* (strings) */
-    int32_t *place;       /* (places) a string; −1 for a free place */
+    const uint8_t *bytes; /* UTF-8 of all strings, end to end, and 8 bytes to read over */
+    uint32_t *place;      /* (places, 4) */
     int64_t places;       /* a power of two */
 } Strings;
 
@@ -294,10 +297,10 @@ API void case_classes(const int32_t *word_T, const int64_t *length_S, const int6
                       uint8_t *class_T);
 
 /* ── words/vocabulary.c ── */
-API int64_t index_strings(Strings *strings);
+API int64_t index_strings(Strings *strings, const int64_t *at, const uint8_t *kind, const int32_t *value, int64_t count);
 API void index_words(Words *words);
 API int32_t word_number(Words *words, const uint8_t *key, int64_t bytes);
-API int64_t forget_words(Words *words, int64_t before, int32_t *forgotten);
+API void forget_words(Words *words, int64_t before);
 API int64_t number_words(const Lookups *lookups, const Strings *strings, Words *words, const uint32_t *code_points,
                          const int64_t *end_N, int64_t begin, int64_t count, int32_t *word_N, int64_t *why);
 
@@ -310,8 +313,10 @@ API void encode_rows(const Features *features, const int64_t *vector_U, const in
 API void encode_words(const Features *features, const Lookups *lookups, const Strings *strings, const Words *words,
                       const int64_t *word_U, int64_t count, float *entry_UE);
 API int32_t project_words(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t words,
-                          int64_t entry, int64_t width, int64_t hidden, const float *weight, const float *class_rows,
+                          int64_t entry, int64_t width, int64_t hidden, const float *weight,
+                          const int16_t *weight_int16, const float *weight_scale, const float *class_rows,
                           int64_t numbers, const float *unit_H, void *table, float *scale);
+API int32_t has_paired_products(void);
 API void sum_vectors(const Features *features, const int32_t *word_T, const int64_t *size_P, int64_t documents,
                      const int32_t *vector_of_word, float *sum_PD, int64_t *known_P);
 API int32_t topic_rows(const float *sum_PD, const int64_t *known_P, int64_t documents, int64_t width, float few,

@@ -20,6 +20,7 @@ from fenestra.model.decode.alternatives import best_others, label_log_products, 
 from fenestra.model.decode.decoding import Paths, marginals, tag_tables
 from fenestra.model.engine import library
 from fenestra.model.engine.gpu import resolve_device, torch_scorer
+from fenestra.model.engine.machine import usual_cache_mb
 from fenestra.model.engine.native import Native
 from fenestra.model.engine.reference import Reference, crf_of
 from fenestra.model.engine.row_cache import Numbers
@@ -31,7 +32,6 @@ from fenestra.model.progress import Pause, Progress, finish, no_pause
 from fenestra.model.results import Alternative, Result, TaggedToken, results, scores
 from fenestra.model.tags import tag_set
 
-CACHE_MB = 96.0
 _GPU_TOLERANCE = 1e-3  # of scores
 EngineName = Literal["auto", "native", "reference"]
 """The compiled kernel; NumPy; or the kernel where there is one."""
@@ -77,7 +77,7 @@ class Tagger:
         *,
         device: str = "auto",
         threads: int | None = None,
-        cache_mb: float = CACHE_MB,
+        cache_mb: float | None = None,
         cache_numbers: Numbers = "int16",
         engine: EngineName = "auto",
     ) -> Self:
@@ -88,7 +88,8 @@ class Tagger:
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
             threads: CPU threads for a large batch; as many as the process may use, when omitted.
             cache_mb: most memory, in units of 10⁶ bytes, for what frequent words add to the first layer; taken as
-                words come in. 0 computes it anew for every batch. Changes speed and not a bit of any answer.
+                words come in. A sixteenth of the memory that is available, 32 to 512, when omitted. 0 computes it anew
+                for every batch. Changes speed and not a bit of any answer.
             cache_numbers: how these sums are stored: ``float32``, or as integers that take less room, ``int16``
                 (probabilities change by less than 1e-4) or ``int8`` (by up to 0.1). A GPU has float32.
             engine: ``native``, ``reference``, or ``auto``: native where the kernel was compiled.
@@ -361,7 +362,7 @@ class Tagger:
 
 
 def _engine(
-    model: Checkpoint, device: str, *, threads: int | None = None, cache_mb: float = CACHE_MB,
+    model: Checkpoint, device: str, *, threads: int | None = None, cache_mb: float | None = None,
     cache_numbers: Numbers = "int16", engine: EngineName = "auto",
 ) -> Engine:  # fmt: skip
     """What computes; raises InputError where it is not here."""
@@ -369,6 +370,7 @@ def _engine(
         raise InputError(f"engine {engine!r}: expected auto, native or reference")
     if cache_numbers not in get_args(Numbers):
         raise InputError(f"cache_numbers {cache_numbers!r}: expected {', '.join(get_args(Numbers))}")
+    cache_mb = usual_cache_mb() if cache_mb is None else cache_mb
     if not 0 <= cache_mb < math.inf:
         raise InputError(f"cache_mb {cache_mb!r}: expected 0 or more")
     if threads is not None and threads < 1:

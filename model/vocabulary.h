@@ -87,25 +87,31 @@ static inline int spell(const Lookups *lookups, const uint32_t *code_points, int
     return 1;
 }
 
-/* The place of a string in Strings, or NONE. utf8 (count, and 7 more that may be read) */
-static inline int64_t find_string(const Strings *strings, int kind, const uint8_t *utf8, int64_t count) {
-    uint64_t hash = hash_bytes(utf8, count, (uint64_t)kind);
-    int64_t mask = strings->places - 1;
-    for (int64_t place = (int64_t)(hash & (uint64_t)mask);; place = (place + 1) & mask) {
-        int32_t found = strings->place[place];
-        if (found < 0) return NONE;
-        if (strings->hash[found] == (uint32_t)(hash >> 32) && strings->kind[found] == kind &&
-            strings->at[found + 1] - strings->at[found] == count &&
-            !memcmp(strings->bytes + strings->at[found], utf8, (size_t)count))
-            return found;
+enum { PLACE_HASH, PLACE_AT, PLACE_KIND, PLACE_VALUE, PLACE_WIDTH };
+
+/* The place (PLACE_WIDTH) of a string of a hash in Strings, or NULL. utf8 (count) */
+static inline const uint32_t *find_hashed(const Strings *strings, uint64_t hash, int kind, const uint8_t *utf8,
+                                          int64_t count) {
+    uint32_t wanted = (uint32_t)kind << 24 | (uint32_t)count, mask = (uint32_t)(strings->places - 1);
+    for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
+        const uint32_t *place = strings->place + (int64_t)at * PLACE_WIDTH;
+        if (place[PLACE_KIND] == EMPTY) return NULL;
+        if (place[PLACE_HASH] == (uint32_t)(hash >> 32) && place[PLACE_KIND] == wanted &&
+            !memcmp(strings->bytes + place[PLACE_AT], utf8, (size_t)count))
+            return place;
     }
+}
+
+/* The same. utf8 (count, and 7 more that may be read) */
+static inline const uint32_t *find_string(const Strings *strings, int kind, const uint8_t *utf8, int64_t count) {
+    return find_hashed(strings, hash_bytes(utf8, count, (uint64_t)kind), kind, utf8, count);
 }
 
 /* The value of a string, or `otherwise` if it is not in Strings. */
 static inline int32_t value_of(const Strings *strings, int kind, const uint8_t *utf8, int64_t count,
                                int32_t otherwise) {
-    int64_t found = find_string(strings, kind, utf8, count);
-    return found < 0 ? otherwise : strings->value[found];
+    const uint32_t *found = find_string(strings, kind, utf8, count);
+    return found ? (int32_t)found[PLACE_VALUE] : otherwise;
 }
 
 /* Number words of a spelled run or word: the number of what code_points (size) are, spelled as `word`.

@@ -8,7 +8,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-enum { BASELINE = 1, V3 = 3, V4 = 4 };
+enum { BASELINE = 1, V3 = 3, V4 = 4, V4_VNNI = 5 };
 
 /* What -march=x86-64-v3 and -v4 let a compiler use, by leaf of CPUID and register. */
 #define V3_LEAF1_ECX                                                                                                   \
@@ -31,18 +31,20 @@ static uint32_t saved_registers(void) {
 }
 
 static int32_t level(void) {
-    uint32_t a, b, c, d, saved;
+    uint32_t a, b, c, d, saved, vnni;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, V3_LEAF1_ECX)) return BASELINE;
     if (!__get_cpuid(0x80000001u, &a, &b, &c, &d) || !has(c, V3_EXTENDED_ECX)) return BASELINE;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !has(b, V3_LEAF7_EBX)) return BASELINE;
+    vnni = has(c, bit_AVX512VNNI);
     saved = saved_registers(); /* there is one: OSXSAVE is among what the first leaf was asked for */
     if (!has(saved, YMM_SAVED)) return BASELINE;
-    return has(b, V4_LEAF7_EBX) && has(saved, ZMM_SAVED) ? V4 : V3; /* macOS saves ZMM on first use only, so V3 there */
+    if (!has(b, V4_LEAF7_EBX) || !has(saved, ZMM_SAVED)) return V3; /* macOS saves ZMM on first use only, so V3 there */
+    return vnni ? V4_VNNI : V4;
 }
 #else
 static int32_t level(void) { return 0; }
 #endif
 
-/* The x86-64 level of the processor and its operating system: 4 with AVX-512, 3 with AVX2 and FMA, else 1. 0 on other
- * processors. Call it in the build `any`: the others may use instructions that the answer is about. */
+/* The x86-64 level of the processor and its operating system: 4 with AVX-512, and 5 with its VNNI, 3 with AVX2 and FMA,
+ * else 1. 0 on other processors. Call it in the build `any`: the others may use instructions that the answer is about. */
 API int32_t cpu_level(void) { return level(); }

@@ -28,7 +28,8 @@ FOLDER = Path(__file__).parent
 _MANY = 4096  # tokens; looking up fewer takes less than half a millisecond
 _LINE = 64  # bytes of a line of the cache
 _addressof, _by_reference, _first_byte = ctypes.addressof, ctypes.byref, ctypes.c_char.from_buffer
-_SCALARS: dict[str, Any] = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint32_t": ctypes.c_uint32, "uint64_t": ctypes.c_uint64,
+_SCALARS: dict[str, Any] = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint32_t": ctypes.c_uint32,
+                            "uint64_t": ctypes.c_uint64,
                             "float": ctypes.c_float, "void": None}  # fmt: skip
 _FLOATS = {"float": "float32", "double": "float64"}
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)

@@ -53,20 +53,17 @@ class _Keys:
         joined = np.frombuffer("\n".join(keys).encode("utf-8", "surrogatepass"), np.uint8)
         ends = np.flatnonzero(joined == ord("\n"))
         if len(ends) != len(keys) - 1:
-            whole = np.array(["\n" not in key for key in keys])
-            kept = _Keys()
-            kept.strings, kept.values, kept.kinds = [k for k in keys if "\n" not in k], [value[whole]], [kind[whole]]
-            kept.strings = [kept.strings]
+            whole, kept = np.array(["\n" not in key for key in keys]), _Keys()
+            kept.strings, kept.values, kept.kinds = [[k for k in keys if "\n" not in k]], [value[whole]], [kind[whole]]
             return kept.index(kernel)
         at = np.concatenate([[0], ends - np.arange(len(ends)), [len(joined) - len(ends)]]).astype(np.int64)
         letters = np.zeros(int(at[-1]) + _OVER, np.uint8)
         letters[: at[-1]] = joined[joined != ord("\n")]
         places = 1 << (2 * len(keys)).bit_length()
-        strings = DECLARED.structures["Strings"](
-            bytes=letters, at=at, kind=kind, value=value, strings=len(keys), hash=np.empty(len(keys), np.uint32),
-            place=np.full(places, -1, np.int32), places=places,
-        )  # fmt: skip
-        kernel.long.index_strings(strings)
+        place = np.zeros((places, 4), np.uint32)
+        place[:, 2] = _CONSTANTS["EMPTY"]
+        strings = DECLARED.structures["Strings"](bytes=letters, place=place, places=places)
+        kernel.long.index_strings(strings, at, kind, value, len(keys))
         return strings
 
 
@@ -75,7 +72,10 @@ def lookups_of(kernel: Kernel, lexicon: Lexicon) -> Lookups:
     config, names, of, keys = lexicon.features, list(lexicon.field_rows), lexicon.language, _Keys()
     if config.vectors:
         keys.add(_CONSTANTS["STRING_VECTOR"], lexicon.vector_rows, np.fromiter(lexicon.vector_rows.values(), np.int32))
-    kind_F, size_F, clusters, no_list = [], [], [], UNKNOWN
+    kind_F: list[int] = []
+    size_F: list[int] = []
+    clusters: list[tuple[int, Mapping[str, int]]] = []
+    no_list = UNKNOWN
     for place, name in enumerate(names):
         rows, affix = lexicon.field_rows[name], _AFFIX.fullmatch(name)
         what, size = affix.groups() if affix else (name, 0)
@@ -103,7 +103,7 @@ def lookups_of(kernel: Kernel, lexicon: Lexicon) -> Lookups:
     is_small = len(names) <= _MOST_FIELDS and len(sizes) <= _MOST_GRAM_KINDS
     can_cut = all(map(str.isascii, clitics)) and all(map(_PARTICLE.fullmatch, of.particles))
     how = DECLARED.structures["Lookups"](
-        **read._replace(bits=read.bits if is_small and can_cut else read.bits | ODD)._asdict(),
+        **read._replace(bits=read.bits | np.uint32(0 if is_small and can_cut else ODD))._asdict(),
         keep_stops=int(of.keep_stops), longest_clitic=max(map(len, clitics), default=0),
         vectors=int(config.vectors), word_field=names.index("word") if "word" in names else -1,
         fields=len(names), kind_F=np.array(kind_F or [0], np.int64), size_F=np.array(size_F or [0], np.int64),

@@ -20,7 +20,7 @@ from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.decoding import Paths, tag_tables
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
-from fenestra.model.engine.lookups import Lookups, lookups_of
+from fenestra.model.engine.lookups import Lookups
 from fenestra.model.engine.reader import NativeBatch, Reader
 from fenestra.model.engine.reference import NAN_SCORES, crf_of
 from fenestra.model.engine.row_cache import Mirror, Numbers, RowCache
@@ -143,8 +143,7 @@ class Native:
             self._measure()
         slots = max(RowCache.slots_in(self._weights, cache_mb), 1)
         self._cache = RowCache(self._weights, slots, self._scorer.mirror(slots))
-        self._words = WORDS
-        self._vocabulary = self._new_vocabulary(lookups_of(kernel, model.lexicon))
+        self._vocabulary = self._new_vocabulary()
         self._tables = _tag_tables(self._tags, model.config.scheme, crf_of(model))
         label_K, (a, b) = tag_tables(self._tags, model.config.scheme).label_K, model.calibration.label_consistency
         consistency = DECLARED.structures["LabelConsistency"]
@@ -260,14 +259,15 @@ class Native:
             for some in (words[piece], [word.title() for word in words[piece]]):
                 self._weights.measure(self._weights.encode(some))
 
-    def _new_vocabulary(self, lookups: Lookups) -> Vocabulary:
-        return Vocabulary(self._kernel, self._lexicon, lookups, most_words=self._words, forget=self._cache.forget)
+    def _new_vocabulary(self, lookups: Lookups | None = None, most_words: int = WORDS) -> Vocabulary:
+        """An empty one."""
+        return Vocabulary(self._kernel, self._lexicon, lookups, most_words=most_words, forget=self._cache.forget)
 
     def _current_vocabulary(self) -> Vocabulary:
         """The vocabulary to read with; a new one where a large text has left a large one behind."""
         if self._vocabulary.is_large:
+            self._vocabulary = self._new_vocabulary(self._vocabulary.lookups, self._vocabulary.usual)
             self._cache.clear()
-            self._vocabulary = self._new_vocabulary(self._vocabulary.lookups)
         return self._vocabulary
 
     def _score_bag(

@@ -30,6 +30,8 @@ class NativeBatch(Batch):
         self.vocabulary = vocabulary
         self.begun = 0
         """When the vocabulary began to read for it."""
+        self.is_read = False
+        """Whether all of its words are in ``word_T``."""
         self.long: dict[int, str] = {}
         """Canonical form of long words, by number."""
         self.read: list[NDArray[np.int32]] = []
@@ -64,6 +66,7 @@ class Reader:
         for is_text, same_kind in groupby(documents, key=lambda document: isinstance(document, str)):
             some: Any = list(same_kind)
             yield from self._read_texts(some) if is_text else self._read_words(some)
+        self.batch.is_read = True
 
     def _read_words(self, documents: Sequence[Sequence[Sequence[str]]]) -> Iterator[Progress]:
         batch, words = self.batch, chain.from_iterable(chain.from_iterable(documents))
@@ -142,6 +145,7 @@ class _Texts:
 
     def _remember_ahead(self) -> bool:
         """Remember the runs from here on that are not known; False if the next one is not known after that."""
+        next_is_known = False
         vocabulary, reading, found = self._batch.vocabulary, self._reading, np.empty((_AHEAD, 3), np.int64)
         if reading.undecided or reading.stop - reading.at > LONG:
             return False
@@ -150,10 +154,12 @@ class _Texts:
             found, _AHEAD, _DISTANCE,
         )  # fmt: skip
         for begin, end, after in found[:count].tolist():
+            if next_is_known and vocabulary.runs_are_full:
+                break
             letters = self._code[begin:end]
             run = letters.tobytes().decode("utf-32-le", "surrogatepass")
-            vocabulary.remember(run, letters, after)
-        return bool(count) and int(found[0, 0]) == reading.at
+            next_is_known |= vocabulary.remember(run, letters, after) and begin == reading.at
+        return next_is_known
 
     def _read_run(self) -> Iterator[Progress]:
         """Read one run that cannot be remembered, as ``model/text/tokens.py`` does."""

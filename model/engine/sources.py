@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOM = Path(__file__).resolve().parents[1]
 """``model/``."""
-BUILDS = {"x86-64-v4": 4, "x86-64-v3": 3, "any": 0}
+BUILDS = {"x86-64-v4-vnni": 5, "x86-64-v4": 4, "x86-64-v3": 3, "any": 0}
 """The builds, the fastest first, and the lowest ``cpu_level()`` (``cpu.c``) that runs each."""
 
 _SUFFIXES = {"darwin": ".dylib", "win32": ".dll"}

@@ -29,7 +29,7 @@ from fenestra.model.words.lexicon import Lexicon
 
 WORDS = 1 << 17
 """Words that a vocabulary has room for; a large text may take more, until it is read."""
-_RUNS = 1 << 13
+_RUNS = 1 << 14
 _LETTERS = 12  # code points and words that there is room for, for each run
 _EVICTED = 8  # an eighth of the words at a time
 LONG = DECLARED.constants["LONGEST_RUN"]
@@ -42,6 +42,7 @@ _ARRAYS = {
     "hash": np.uint32, "bytes": np.uint8, "free": np.int32, "used": np.int64, "known": np.uint8, "size": np.int32,
     "lowered": np.int32, "vector": np.int32, "role": np.uint32, "evidence": np.uint8, "oov": np.uint8,
 }  # fmt: skip
+_PRIVATE = {"hash": "_hash", "bytes": "_bytes"}
 
 
 class Vocabulary:
@@ -66,10 +67,12 @@ class Vocabulary:
         self.tokenizer = tokenizer(lexicon.language)
         self._role = roles(lexicon.language)
         self._forget = forget
-        self._usual = most_words
+        self.usual = most_words
+        """Words that there is room for when no large text is read."""
         self.classes = CASE_CLASSES if lexicon.features.elsewhere else 1
         self._readers: WeakSet[Any] = WeakSet()
         self._seed, self._most_runs = secrets.randbits(64), most_runs
+        self._hash, self._bytes = np.zeros(0, np.uint32), np.zeros(0, np.uint8)
         self.now = 0
         """Rises with every batch."""
         self.key = np.zeros((0, _KEY), np.uint8)
@@ -104,7 +107,14 @@ class Vocabulary:
     @property
     def is_large(self) -> bool:
         """Whether it has grown over its usual size, and no batch needs it any more."""
-        return len(self.used) > self._usual and not self._readers
+        return len(self.used) > self.usual and not self._readers
+
+    @property
+    def runs_are_full(self) -> bool:
+        """Whether the next run to be remembered takes the place of all others."""
+        runs = self.runs
+        letters_left, words_left = runs.most_letters - runs.used_letters, runs.most_words - runs.used_words
+        return bool(runs.runs >= runs.most_runs or min(letters_left, words_left) < LONG)
 
     def begin(self, batch: Any) -> None:  # noqa: ANN401 - whatever has word numbers
         """Keep what is read from now on for as long as a batch lives."""
@@ -134,20 +144,19 @@ class Vocabulary:
                 word_N[done] = self.number(words[done], long)
                 done += 1
 
-    def remember(self, run: str, letters: Array, after: int) -> None:
-        """Split a run without white space into words, and remember it, by its code points, if there is room.
+    def remember(self, run: str, letters: Array, after: int) -> bool:
+        """Split a run without white space into words, and remember it, by its code points.
 
-        ``after`` is as of ``Tokenizer.after_stop``.
+        ``after`` is as of ``Tokenizer.after_stop``. False if there is no room for such a run, or a word of it is long.
         """
-        runs = self.runs
-        if runs.runs >= runs.most_runs or min(
-            runs.most_letters - runs.used_letters, runs.most_words - runs.used_words
-        ) < LONG:  # fmt: skip
+        if self.runs_are_full:
             self._clear_runs()
+        long: dict[int, str] = {}
         spans = self.tokenizer.spans(run, after)
-        words = self.numbers([run[start:end] for start, end in spans], {})
+        words = self.numbers([run[start:end] for start, end in spans], long)
         starts = _starts(tuple([start for start, _ in spans]))
-        self._kernel.short.remember_run(self.runs, letters, len(run), after, words, starts, len(words))
+        remember = self._kernel.short.remember_run
+        return not long and bool(remember(self.runs, letters, len(run), after, words, starts, len(words)))
 
     def number(self, word: str, long: dict[int, str]) -> int:
         """As :meth:`numbers`, of one word, whatever it is."""
@@ -174,22 +183,27 @@ class Vocabulary:
 
     def make_room(self) -> None:
         """Forget words that were not read for long and that no batch needs, or grow if those are few."""
-        most = len(self.used)
-        needed = min([batch.begun for batch in self._readers], default=self.now + 1)
+        most, needed = len(self.used), self.now + 1
+        for batch in self._readers:
+            if batch.is_read:
+                self.used[batch.word_T] = self.used[self.lowered[batch.word_T]] = self.now
+            else:
+                needed = min(needed, batch.begun)
         old = self.used[(self._bytes > 0) & (self.used < needed)]
-        if len(old) >= most // _EVICTED // 2:
-            wanted = min(most // _EVICTED, len(old)) - 1
-            before = min(int(np.partition(old, wanted)[wanted]) + 1, needed)
-            forgotten = np.empty(most, np.int32)
-            count = self._kernel.long.forget_words(self.table, before, forgotten)
-            slots = self.slots.reshape(most, self.classes)
-            lost = slots[forgotten[:count]]
-            if self._forget is not None:
-                self._forget(lost[lost >= 0].astype(np.int64))
-            slots[forgotten[:count]] = -1
-            self._clear_runs()
-        else:
+        if len(old) < most // _EVICTED // 2:
             self._grow(2 * most)
+            return
+        wanted = min(most // _EVICTED, len(old)) - 1
+        before = min(int(np.partition(old, wanted)[wanted]) + 1, needed)
+        # In this order, so that no word ever has the rows of another one, whatever interrupts this.
+        slots = self.slots.reshape(most, self.classes)
+        forgotten = np.flatnonzero((self._bytes > 0) & (self.used < before))
+        lost = slots[forgotten]
+        slots[forgotten] = -1
+        if self._forget is not None:
+            self._forget(lost[lost >= 0].astype(np.int64))
+        self._clear_runs()
+        self._kernel.long.forget_words(self.table, before)
 
     def _clear_runs(self) -> None:
         self.runs = _runs(self._most_runs, keep_stops=self._lexicon.language.keep_stops)
@@ -210,7 +224,7 @@ class Vocabulary:
         before, places = len(self.used), 1 << (2 * most - 1).bit_length()
         new: dict[str, Array] = {name: np.zeros(most, number) for name, number in _ARRAYS.items()}
         for name, array in new.items() if before else ():
-            array[:before] = self._bytes if name == "bytes" else self._hash if name == "hash" else getattr(self, name)
+            array[:before] = getattr(self, _PRIVATE.get(name, name))
         key, slots = np.zeros((most, _KEY), np.uint8), np.full(most * self.classes, -1, np.int32)
         key[:before], slots[: len(self.slots)] = self.key, self.slots
         unused = int(self.table.unused) if before else 0
@@ -221,11 +235,9 @@ class Vocabulary:
             unused=unused + len(fresh), **new,
         )  # fmt: skip
         self._kernel.long.index_words(table)
-        scratch = np.zeros(most, np.uint8), np.zeros(most, np.int32)
-        self._hash, self._bytes = new.pop("hash"), new.pop("bytes")
-        self.table, self.key, self.slots, (self.seen, self.tally) = table, key, slots, scratch
-        for name, array in new.items():
-            setattr(self, name, array)
+        new = {_PRIVATE.get(name, name): array for name, array in new.items()}
+        scratch = {"seen": np.zeros(most, np.uint8), "tally": np.zeros(most, np.int32)}
+        vars(self).update(new, **scratch, table=table, key=key, slots=slots)  # at once, whatever interrupts this
 
 
 _DIGEST = b"\xff"

@@ -127,13 +127,11 @@ def _resolve(match: re.Match[str]) -> str:
 
 def _fold(match: re.Match[str]) -> str:
     """What an ignorable character or a look-alike is replaced with."""
-    character, text = match.group(), match.string
-    before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
+    character, text, base = match.group(), match.string, match.start() - 1
+    while base > 0 and is_mark(text[base]):  # a letter and its accent are a letter, composed or not
+        base -= 1
+    before, after = text[base : base + 1] if base >= 0 else "", text[match.end() : match.end() + 1]
     if character in _JOINERS:
-        base = match.start() - 1
-        while base > 0 and is_mark(text[base]):
-            base -= 1
-        before = text[base : base + 1] if base >= 0 else ""
         return "" if before.islower() or before.isupper() else character
     if character == _ZERO_WIDTH_SPACE:  # where words have no spaces it parts them, and it parts Anna from Berg
         uncased = before.isalpha() and before.lower() == before.upper()

@@ -72,7 +72,7 @@ def _characters() -> Characters:
     mark(LETTER, re.findall(r"[^\W\d_]", text))
 
     special = canonical.SPECIAL.findall(text)
-    plain = {c: "'" for c in canonical.APOSTROPHES} | {c: "-" for c in canonical.HYPHENS}
+    plain = dict.fromkeys(canonical.APOSTROPHES, "'") | dict.fromkeys(canonical.HYPHENS, "-")
     quotes = set(canonical.QUOTES)
     mark(QUOTE, [c for c in special if c in quotes])
     mark(ODD, [c for c in special if c not in plain and c not in quotes and c != "&"])

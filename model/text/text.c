@@ -49,7 +49,7 @@ static int32_t value_of_letters(const Strings *strings, int kind, const uint32_t
     return value_of(strings, kind, utf8, end - utf8, 0);
 }
 
-static inline int is_one_of(uint32_t c, const char *signs) { return c && c < 128 && strchr(signs, (int)c); }
+static inline int is_one_of(uint32_t c, const char *signs) { return c && c < 128 && strchr(signs, (int)c) != NULL; }
 
 /* One past the address on the web that begins at `begin`, as http://, https:// or www.; `begin` if none does, and NONE if
  * what begins so is none. */
@@ -78,7 +78,7 @@ static int64_t clitic_start(const Lookups *lookups, const Strings *strings, cons
             uint32_t c = form[end - size + i];
             small[i] = c < 128 ? (uint8_t)(c >= 'A' && c <= 'Z' ? c | 32 : c) : 0;
         }
-        if (find_string(strings, STRING_CLITIC, small, size) >= 0) return end - size > begin ? end - size : end;
+        if (find_string(strings, STRING_CLITIC, small, size)) return end - size > begin ? end - size : end;
     }
     return end;
 }

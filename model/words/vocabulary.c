@@ -8,21 +8,27 @@
 
 /* ── Strings ── */
 
-/* Index strings; place (places) is all free.
+/* Index strings; all places are free.
  *
+ * at     (count + 1) where in strings->bytes each begins
+ * kind   (count) STRING_; value  (count) its number
  * Returns a string that is there twice, of one kind, or NONE.
  */
-API int64_t index_strings(Strings *strings) {
-    int64_t mask = strings->places - 1;
-    for (int64_t s = 0; s < strings->strings; s++) {
-        const uint8_t *utf8 = strings->bytes + strings->at[s];
-        int64_t count = strings->at[s + 1] - strings->at[s];
-        if (find_string(strings, strings->kind[s], utf8, count) >= 0) return s;
-        uint64_t hash = hash_bytes(utf8, count, strings->kind[s]);
-        int64_t place = (int64_t)(hash & (uint64_t)mask);
-        while (strings->place[place] >= 0) place = (place + 1) & mask;
-        strings->place[place] = (int32_t)s;
-        strings->hash[s] = (uint32_t)(hash >> 32);
+API int64_t index_strings(Strings *strings, const int64_t *at, const uint8_t *kind, const int32_t *value,
+                          int64_t count) {
+    uint32_t mask = (uint32_t)(strings->places - 1);
+    for (int64_t s = 0; s < count; s++) {
+        const uint8_t *utf8 = strings->bytes + at[s];
+        int64_t bytes = at[s + 1] - at[s];
+        uint64_t hash = hash_bytes(utf8, bytes, kind[s]);
+        if (find_hashed(strings, hash, kind[s], utf8, bytes)) return s;
+        uint32_t free = (uint32_t)hash & mask;
+        while (strings->place[(int64_t)free * PLACE_WIDTH + PLACE_KIND] != EMPTY) free = (free + 1) & mask;
+        uint32_t *place = strings->place + (int64_t)free * PLACE_WIDTH;
+        place[PLACE_HASH] = (uint32_t)(hash >> 32);
+        place[PLACE_AT] = (uint32_t)at[s];
+        place[PLACE_KIND] = (uint32_t)kind[s] << 24 | (uint32_t)bytes;
+        place[PLACE_VALUE] = (uint32_t)value[s];
     }
     return NONE;
 }
@@ -75,17 +81,14 @@ API int32_t word_number(Words *words, const uint8_t *key, int64_t bytes) {
     return word;
 }
 
-/* Forget the words that were last used before a time; forgotten (most) receives their numbers.
- * Returns how many. */
-API int64_t forget_words(Words *words, int64_t before, int32_t *forgotten) {
-    int64_t count = 0;
+/* Forget the words that were last used before a time. */
+API void forget_words(Words *words, int64_t before) {
     for (int64_t word = 0; word < words->most; word++)
         if (words->bytes[word] && words->used[word] < before) {
             words->bytes[word] = 0;
-            words->free[words->unused++] = forgotten[count++] = (int32_t)word;
+            words->free[words->unused++] = (int32_t)word;
         }
-    if (count) index_words(words);
-    return count;
+    index_words(words);
 }
 
 /* ── What a word is ── */
@@ -205,14 +208,14 @@ int32_t number_word(const Lookups *lookups, const Strings *strings, Words *words
     words->size[word] = (int32_t)spelled->size;
     words->vector[word] = 0;
     if (lookups->vectors) {
-        int64_t found = find_string(strings, STRING_VECTOR, form, form_bytes);
-        if (found < 0) found = find_string(strings, STRING_VECTOR, lower, lower_bytes);
-        words->vector[word] = found < 0 ? 0 : strings->value[found];
+        const uint32_t *found = find_string(strings, STRING_VECTOR, form, form_bytes);
+        if (!found) found = find_string(strings, STRING_VECTOR, lower, lower_bytes);
+        words->vector[word] = found ? (int32_t)found[PLACE_VALUE] : 0;
     }
     words->evidence[word] = evidence_of(spelled);
     words->role[word] = role_of(lookups, spelled, (uint32_t)value_of(strings, STRING_ROLE, form, form_bytes, 0));
-    words->oov[word] = lookups->word_field >= 0 && find_string(strings, STRING_FIELD + (int)lookups->word_field, lower,
-                                                              lower_bytes) < 0;
+    words->oov[word] = lookups->word_field >= 0 && !find_string(strings, STRING_FIELD + (int)lookups->word_field, lower,
+                                                               lower_bytes);
     words->known[word] = 1;
     touch(words, word);
     return word;

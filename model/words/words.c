@@ -275,10 +275,10 @@ static void write_shape(const Spelled *word, Written *written) {
 /* The value of a word in a list of words, by its form, in small letters, or as a title; NONE if it is not there. */
 static int32_t listed(const Strings *strings, int kind, const Written *form, const Written *lower,
                       const Written *title) {
-    int64_t found = find_string(strings, kind, form->utf8, form->bytes);
-    if (found < 0) found = find_string(strings, kind, lower->utf8, lower->bytes);
-    if (found < 0) found = find_string(strings, kind, title->utf8, title->bytes);
-    return found < 0 ? NONE : strings->value[found];
+    const uint32_t *found = find_string(strings, kind, form->utf8, form->bytes);
+    if (!found) found = find_string(strings, kind, lower->utf8, lower->bytes);
+    if (!found) found = find_string(strings, kind, title->utf8, title->bytes);
+    return found ? (int32_t)found[PLACE_VALUE] : NONE;
 }
 
 /* The row of each field of a word: field_F (F). */
@@ -336,7 +336,7 @@ API void encode_words(const Features *features, const Lookups *lookups, const St
         int64_t bytes = words->bytes[word_U[u]], size = 0;
         uint32_t code_points[KEY_BYTES];
         for (int64_t at = 0; at < bytes; size++) at = get_utf8(key, at, &code_points[size]);
-        Spelled word;
+        Spelled word = {.size = 0};
         spell(lookups, code_points, size, &word);
         Written form, lower, marked;
         write_word(&word, NULL, &form);
@@ -365,58 +365,128 @@ static int all_finite(const float *x, int64_t count) {
     return !found;
 }
 
+/* The largest of |x| (count), a multiple of LANES. */
+static float largest_of(const float *x, int64_t count) {
+    Vector most = splat(0);
+    for (int64_t i = 0; i < count; i += LANES) {
+        Vector value = load(x + i);
+        most = maximum(most, maximum(value, multiply(value, splat(-1))));
+    }
+    return reduce_max(most);
+}
+
 /* Store a row x (H) as row `row` of the table (rows, H).
  *
- * FLOAT32: as it is. INT16: as multiples of max |x| / 32767, which goes to scale[row] (rows). INT8: as multiples of
- * unit_H (H), which is one for each hidden unit, clipped to ±127.
+ * FLOAT32: as it is. INT16: as multiples of max |x| / 32767, which goes to scale[row] (rows). INT8: as multiples of a
+ * unit for each hidden unit, of which per_unit_H (H) is the inverse, clipped to ±127.
  */
-static void quantise_row(const float *x, int64_t hidden, int64_t numbers, const float *unit_H, void *table,
+static void quantise_row(const float *x, int64_t hidden, int64_t numbers, const float *per_unit_H, void *table,
                          float *scale, int64_t row) {
     if (numbers == FLOAT32) {
         memcpy((float *)table + row * hidden, x, (size_t)hidden * sizeof *x);
     } else if (numbers == INT16) {
-        Vector most = splat(0);
-        for (int64_t i = 0; i < hidden; i += LANES) {
-            Vector value = load(x + i);
-            most = maximum(most, maximum(value, fmadd(splat(0), value, splat(-1))));
-        }
-        float largest = reduce_max(most), factor = largest > 1e-30f ? 32767 / largest : 0; /* else all become 0 */
+        float largest = largest_of(x, hidden), factor = largest > 1e-30f ? 32767 / largest : 0; /* else all become 0 */
         scale[row] = largest / 32767;
         int16_t *out = (int16_t *)table + row * hidden; /* (H) */
         for (int64_t i = 0; i < hidden; i++) out[i] = (int16_t)nearbyintf(x[i] * factor);
     } else {
         int8_t *out = (int8_t *)table + row * hidden; /* (H) */
         for (int64_t i = 0; i < hidden; i++) {
-            float q = unit_H[i] > 0 ? x[i] / unit_H[i] : 0;
-            out[i] = (int8_t)nearbyintf(q > 127 ? 127 : q > -127 ? q : -127);
+            float q = x[i] * per_unit_H[i];
+            q = q > 127 ? 127 : q;
+            out[i] = (int8_t)nearbyintf(q > -127 ? q : -127);
         }
     }
 }
 
+/* Products of integers, where the processor has an instruction for them (VNNI): twice as many at a time as of floats.
+ * e(w) of each word becomes integers of at most LARGEST_PAIRED, with a scale, and so do the weights of each hidden unit;
+ * sums of SUMMED pairs of products stay below 2³¹, and are added up as floats. Rows of int8 are far coarser than that. */
+#ifdef __AVX512VNNI__
+enum { PAIRED = 1 };
+
+/* out (ROWS, 2 · PANEL) = x (ROWS, pairs, 2) · w (2, pairs, PANEL, 2), in units of both scales; a row of x every x_stride
+ * integers, a row of out every out_stride floats. */
+static void matmul_paired(const int16_t *x, int64_t x_stride, const int16_t *w, int64_t pairs, float *out,
+                          int64_t out_stride) {
+    enum { HALF = ROWS / 2 }; /* rows of a group: more of them, and compilers keep their sums in memory */
+    for (int first = 0; first < ROWS; first += HALF)
+        for (int64_t begin = 0; begin < pairs; begin += SUMMED) {
+            int64_t end = begin + SUMMED < pairs ? begin + SUMMED : pairs;
+            __m512i left[HALF], right[HALF]; /* sums for the two panels */
+            for (int r = 0; r < HALF; r++) left[r] = right[r] = _mm512_setzero_si512();
+            for (int64_t i = begin; i < end; i++) {
+                __m512i w_left = _mm512_loadu_si512(w + i * 2 * PANEL);
+                __m512i w_right = _mm512_loadu_si512(w + (pairs + i) * 2 * PANEL);
+                for (int r = 0; r < HALF; r++) {
+                    int32_t pair;
+                    memcpy(&pair, x + (first + r) * x_stride + 2 * i, sizeof pair);
+                    __m512i input = _mm512_set1_epi32(pair);
+                    left[r] = _mm512_dpwssd_epi32(left[r], w_left, input);
+                    right[r] = _mm512_dpwssd_epi32(right[r], w_right, input);
+                }
+            }
+            for (int r = 0; r < HALF; r++) {
+                float *row = out + (first + r) * out_stride; /* (2 · PANEL) */
+                Vector before = begin ? load(row) : splat(0), before_right = begin ? load(row + PANEL) : splat(0);
+                store(row, add(before, _mm512_cvtepi32_ps(left[r])));
+                store(row + PANEL, add(before_right, _mm512_cvtepi32_ps(right[r])));
+            }
+        }
+}
+#else
+enum { PAIRED = 0 };
+static void matmul_paired(const int16_t *x, int64_t x_stride, const int16_t *w, int64_t pairs, float *out,
+                          int64_t out_stride) {
+    (void)x, (void)x_stride, (void)w, (void)pairs, (void)out, (void)out_stride;
+}
+#endif
+
+/* Whether this build multiplies integers. */
+API int32_t has_paired_products(void) { return PAIRED; }
+
 /* Store W₁⁽ʲ⁾ e(w) + the row of the case class at j, for all W positions j of words.
  *
- * entry_UE    (U, E)
- * class_U     (U) case class of each word, 0 for PAD; slot_U  (U) its slot in the table
- * weight      (W, H / PANEL, E, PANEL) W₁
- * class_rows  (classes, W, H), or NULL for a model without case classes
- * numbers     of the table: FLOAT32, INT16 or INT8; unit_H  (H) for INT8
- * table       (slots, W, H); scale  (slots, W) for INT16
+ * entry_UE     (U, E)
+ * class_U      (U) case class of each word, 0 for PAD; slot_U  (U) its slot in the table
+ * weight       (W, H / PANEL, E, PANEL) W₁
+ * weight_int16 (W, H / PANEL, (E + 1) / 2, PANEL, 2) the same as integers, by which is multiplied where it is given;
+ *              weight_scale  (W, H) what a 1 of them means
+ * class_rows   (classes, W, H), or NULL for a model without case classes
+ * numbers      of the table: FLOAT32, INT16 or INT8; unit_H  (H) for INT8
+ * table        (slots, W, H); scale  (slots, W) for INT16
  * Returns OK, NO_MEMORY, or NOT_FINITE if a row holds infinity or NaN; such a row is not stored.
  */
 API int32_t project_words(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t words,
-                          int64_t entry, int64_t width, int64_t hidden, const float *weight, const float *class_rows,
+                          int64_t entry, int64_t width, int64_t hidden, const float *weight,
+                          const int16_t *weight_int16, const float *weight_scale, const float *class_rows,
                           int64_t numbers, const float *unit_H, void *table, float *scale) {
-    /* copy e(w), padded with zeros to whole blocks of ROWS words */
-    int64_t rows = (words + ROWS - 1) / ROWS * ROWS, panels = hidden / PANEL;
+    /* copy e(w), padded with zeros to whole blocks of ROWS words, as floats or as integers */
+    int64_t rows = (words + ROWS - 1) / ROWS * ROWS, panels = hidden / PANEL, pairs = (entry + 1) / 2;
     int32_t status = OK;
-    float *x = calloc((size_t)(rows * entry + rows * hidden + 1), sizeof *x); /* (rows, E), behind it (rows, H) */
+    float *x = calloc((size_t)(rows * (2 * pairs + hidden + 1) + hidden), sizeof *x);
     if (!x) return NO_MEMORY;
-    float *out = x + rows * entry;
-    memcpy(x, entry_UE, (size_t)(words * entry) * sizeof *x);
+    float *out = x + rows * 2 * pairs, *unit = out + rows * hidden, *per_unit_H = unit + rows; /* (rows, H), (rows), (H) */
+    int16_t *integers = (int16_t *)x;                                                         /* (rows, pairs, 2) */
+    for (int64_t i = 0; i < hidden && numbers == INT8; i++) per_unit_H[i] = unit_H[i] > 0 ? 1 / unit_H[i] : 0;
+    if (!weight_int16) memcpy(x, entry_UE, (size_t)(words * entry) * sizeof *x);
+    for (int64_t u = 0; u < words && weight_int16; u++) {
+        const float *e = entry_UE + u * entry;
+        float most = 0;
+        for (int64_t i = 0; i < entry; i++) most = fabsf(e[i]) > most ? fabsf(e[i]) : most;
+        float factor = most > 1e-30f ? LARGEST_PAIRED / most : 0;
+        unit[u] = all_finite(e, entry) ? most / LARGEST_PAIRED : NAN; /* so that its rows are not finite either */
+        for (int64_t i = 0; i < entry; i++) integers[u * 2 * pairs + i] = (int16_t)nearbyintf(e[i] * factor);
+    }
 
     for (int64_t j = 0; j < width; j++) {
         /* out (rows, H) = x (rows, E) · W₁⁽ʲ⁾ (E, H); a panel of the weights stays in cache for all words */
-        for (int64_t p = 0; p < panels; p += PANELS) { /* H is a multiple of two panels */
+        for (int64_t p = 0; p < panels && weight_int16; p += 2) { /* H is a multiple of two panels */
+            const int16_t *both = weight_int16 + (j * panels + p) * pairs * 2 * PANEL; /* (2, pairs, PANEL, 2) */
+            for (int64_t u = 0; u < rows; u += ROWS)
+                matmul_paired(integers + u * 2 * pairs, 2 * pairs, both, pairs, out + u * hidden + p * PANEL, hidden);
+        }
+        for (int64_t p = 0; p < panels && !weight_int16; p += PANELS) {
             const float *panel = weight + (j * panels + p) * entry * PANEL; /* (PANELS, E, PANEL) */
             for (int64_t u = 0; u < rows; u += ROWS)
                 matmul_panels(PANELS, x + u * entry, entry, panel, entry, NULL, out + u * hidden + p * PANEL, hidden);
@@ -426,9 +496,11 @@ API int32_t project_words(const float *entry_UE, const int64_t *class_U, const i
         for (int64_t u = 0; u < words; u++) {
             float *row = out + u * hidden; /* (H) */
             const float *class_row = class_rows ? class_rows + (class_U[u] * width + j) * hidden : NULL; /* (H) */
+            const float *of_unit = weight_scale + j * hidden;                                            /* (H) */
+            for (int64_t i = 0; weight_int16 && i < hidden; i++) row[i] *= unit[u] * of_unit[i];
             for (int64_t i = 0; class_row && i < hidden; i++) row[i] += class_row[i];
             if (!all_finite(row, hidden)) status = NOT_FINITE;
-            else quantise_row(row, hidden, numbers, unit_H, table, scale, slot_U[u] * width + j);
+            else quantise_row(row, hidden, numbers, per_unit_H, table, scale, slot_U[u] * width + j);
         }
     }
     free(x);

@@ -5,7 +5,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fenestra.model.text.canonical import canonical, canonicalise
@@ -63,6 +63,8 @@ def test_a_space_of_no_width_parts_words_where_no_spaces_do():
     assert canonicalise("Anna\u200bBerg").text == "Anna Berg"
 
 
+@example("é\u200bA")
+@example("é‘é")
 @given(LETTERS | PIECES)
 def test_decomposed_text_has_the_form_of_composed_text(word):
     decomposed, composed = (canonicalise(unicodedata.normalize(form, word)).text for form in ("NFD", "NFC"))

@@ -12,9 +12,10 @@ from fenestra.model.config import Activation, Storage
 from fenestra.model.engine import library, native, reader, vocabulary, weights
 from fenestra.model.engine.library import DECLARED, Declarations
 from fenestra.model.engine.row_cache import Numbers
+from fenestra.model.engine.sources import BUILDS as BUILDS_BY_LEVEL
 from fenestra.model.engine.sources import ROOM, c_sources, digest, library_name
 from fenestra.model.network import context, windows
-from fenestra.model.text import characters, sentences, tokens
+from fenestra.model.text import characters, plain, sentences, tokens
 from fenestra.model.words import vectors
 
 needs_kernel = pytest.mark.skipif(library.load() is None, reason="no compiled kernel here")
@@ -23,6 +24,7 @@ BUILDS = [pytest.param(build, id=build.name) for build in library.builds()]
 
 # ── constants ──
 
+CHARACTERS = "ODD ALPHA DIGIT ALNUM LOWER UPPER TITLE ONE_CASE ODD_TITLE OF_WORD DASH QUOTE LETTER".split()
 SAME = {
     "SHORT_LINE": sentences._SHORT_LINE,
     "ROLE_ENDS": sentences._ENDS,
@@ -66,13 +68,26 @@ SAME = {
     "PANEL": weights._PANEL,
     "READ_UNKNOWN_RUN": reader._UNKNOWN_RUN,
     "READ_FULL": reader._FULL,
+    "READ_NO_NUMBERS": reader._NO_NUMBERS,
+    "NO_NUMBERS": vocabulary._NO_NUMBERS,
+    "KEY_BYTES": vocabulary._KEY,
+    "PLAIN": plain.PLAIN,
+    **{f"CHAR_{name}": getattr(plain, name) for name in CHARACTERS},
     "OK": False,  # a call that returns it has not failed
 }
 """Constants whose numbers stand in Python too."""
 BY_NAME = {
     *(name.upper() for name in (*get_args(Numbers), *get_args(Storage))),  # number types
     *map(str.upper, get_args(Activation)),
-    "READ_ALL",  # anything but the other two
+    "READ_ALL",  # anything but the other three
+    "WORD_IS_ODD",  # anything but NO_NUMBERS
+    *(f"STRING_{kind}" for kind in "VECTOR CLUSTER LISTS ROLE STOPPED CLITIC PARTICLE FIELD".split()),
+    *(f"FIELD_{kind}" for kind in "WORD CASE SHAPE PREFIX SUFFIX CLUSTER LISTS".split()),
+    "STOP_IS_ITS_OWN",
+    "STOP_IS_ODD",
+    "EMPTY",
+    "LARGEST_PAIRED",
+    "SUMMED",
     "NO_MEMORY",  # anything but OK and NOT_FINITE
     "NOT_FINITE",
 }
@@ -94,7 +109,11 @@ def test_constants_of_one_kind_differ():
     kinds = [
         {name.upper() for name in (*get_args(Numbers), *get_args(Storage))},
         {"RELU", "SIGMOID", "TANH", "GELU", "SILU"},
-        {"READ_ALL", "READ_FULL", "READ_UNKNOWN_RUN"},
+        {"READ_ALL", "READ_FULL", "READ_UNKNOWN_RUN", "READ_NO_NUMBERS"},
+        {"WORD_IS_ODD", "NO_NUMBERS"},
+        {name for name in found if name.startswith("STRING_")},
+        {name for name in found if name.startswith("FIELD_")},
+        {name for name in found if name.startswith("CHAR_")},
         {"OK", "NO_MEMORY", "NOT_FINITE"},
     ]
     for names in kinds:
@@ -171,7 +190,9 @@ def test_parameters_have_the_types_of_their_prototypes():
 
 def test_structures_have_the_fields_of_the_header():
     structures = DECLARED.structures
-    assert set(structures) == {"Runs", "Reading", "Features", "Network", "TagTables", "LabelConsistency"}
+    assert set(structures) == {
+        "Strings", "Lookups", "Words", "Runs", "Reading", "Features", "Network", "TagTables", "LabelConsistency",
+    }  # fmt: skip
     assert list(structures["LabelConsistency"].declared) == ["tags", "label_K", "same_tag", "same_label"]
     assert ctypes.sizeof(structures["LabelConsistency"]) == 24
     assert ctypes.sizeof(structures["Reading"]) == 56
@@ -369,7 +390,8 @@ def test_a_file_that_is_no_library_is_passed_over_with_a_warning(damaged, left, 
 @needs_kernel
 def test_a_processor_gets_the_builds_that_it_can_run(monkeypatch):
     level = ctypes.CDLL(str(library.FOLDER / library_name("any"))).cpu_level()
-    names = {4: ["x86-64-v4", "x86-64-v3", "any"], 3: ["x86-64-v3", "any"]}.get(level, ["any"])
+    names = [name for name, needed in BUILDS_BY_LEVEL.items() if needed <= level]
+    assert names == ["x86-64-v4-vnni", "x86-64-v4", "x86-64-v3", "any"][{5: 0, 4: 1, 3: 2}.get(level, 3) :]
     there = [name for name in names if (library.FOLDER / library_name(name)).is_file()]
     assert [build.name for build in library.builds()] == [f"kernel-{name}" for name in there]
     assert library.load().name == f"kernel-{there[0]}"

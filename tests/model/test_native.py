@@ -136,58 +136,85 @@ def test_long_and_odd_texts_are_cut_as_in_python(text):
     assert lengths == sentence_lengths(text, tokens)
 
 
-def test_a_full_vocabulary_reads_on_and_makes_room_for_a_new_one():
-    """More words and runs than it has room for, in one text and in many; the words of the row cache come along."""
+def known(found):
+    """The words that a vocabulary knows, by number."""
+    return {number: found.text(number) for number in np.flatnonzero(found.known * (found._bytes > 0)).tolist()}
+
+
+def test_a_full_vocabulary_forgets_word_by_word():
+    """More words and runs than it has room for, in many texts; words that are read again and again keep their rows."""
     tagger, plain = pair(MODEL)
     engine = tagger._engine
-    engine._vocabulary = Vocabulary(library.load(), MODEL.lexicon, most_words=50, most_runs=40)
+    engine._vocabulary = found = engine._new_vocabulary(most_words=400)
     rng = random.Random(4)
-    for turn in range(30):
-        texts = [" ".join(f"W{rng.randrange(turn * 9, turn * 9 + 40)}." for _ in range(30)) for _ in range(4)]
+    for turn in range(60):
+        texts = [" ".join(f"W{rng.randrange(turn * 9, turn * 9 + 40)}.x" for _ in range(30)) for _ in range(4)]
         texts.append("ada met Siemens in Munich. " * 20)
         assert_alike(tagger.tag(texts), plain.tag(texts))
-    assert len(engine._vocabulary.words) < 200
-    huge = " ".join(f"{n}th" for n in range(3000))
+        held = np.flatnonzero(engine._cache._pair >= 0)
+        assert found.slots[engine._cache._pair[held]].tolist() == held.tolist()
+    assert engine._vocabulary is found
+    assert len(found.used) == 400
+    assert {"Munich", "Siemens", "ada"} < set(known(found).values())
+    assert "W1.x" not in known(found).values()
+
+
+def test_a_large_text_makes_a_vocabulary_grow_until_it_is_read():
+    tagger, plain = pair(MODEL)
+    engine = tagger._engine
+    engine._vocabulary = large = engine._new_vocabulary(most_words=50)
+    huge = " ".join(f"{n}th" for n in range(3000)) + " met Ada"
     assert_alike(tagger.tag([huge]), plain.tag([huge]))
-    engine._current_vocabulary()
-    new, pair_S = engine._vocabulary, engine._cache._pair
-    held = np.flatnonzero(pair_S >= 0)
-    assert new.slots[pair_S[held]].tolist() == held.tolist()
-    assert "Munich" in {new.words[number] for number in (pair_S[held] // new.classes).tolist()}
-    assert len(new.words) == 25
+    assert len(large.used) >= 3000
+    assert large.is_large
+    assert_alike(tagger.tag(["Ada met 7th"]), plain.tag(["Ada met 7th"]))
+    assert engine._vocabulary is not large
+    assert len(engine._vocabulary.used) == 50
+    assert len(engine._cache) == 3
+
+
+def test_the_words_of_a_batch_are_kept_while_it_lives():
+    found = Vocabulary(library.load(), MODEL.lexicon, most_words=64)
+    reader = Reader(library.load(), found)
+    list(reader.read(["Ada met Ito"]))
+    for turn in range(20):
+        list(Reader(library.load(), found).read([" ".join(f"w{turn}x{n}" for n in range(20))]))
+    batch = reader.batch
+    assert [batch.text(number) for number in batch.word_T.tolist()] == ["Ada", "met", "Ito"]
+    assert len(found.used) == 64
 
 
 def test_a_request_goes_on_with_the_vocabulary_that_it_began_with():
     """Large texts by turns, while the vocabulary changes between their pieces."""
     tagger, plain = pair(MODEL)
-    tagger._engine._vocabulary = Vocabulary(library.load(), MODEL.lexicon, most_words=20, most_runs=20)
+    tagger._engine._vocabulary = tagger._engine._new_vocabulary(most_words=20)
     items = [[" ".join(f"{head}{n % 900}" for n in range(9000))] for head in ("a", "B", "Mc")]
     found = by_turns([tagger.work(item) for item in items])
     for item, results in zip(items, found, strict=True):
         assert_alike(results, plain.tag(item))
 
 
-def test_words_over_64_characters_take_no_room():
+def test_words_over_64_bytes_take_no_room():
     tagger, plain = pair(MODEL)
-    texts = ["x" * 100_000 + " Ada " + "İ" * 33 + " " + "i̇" * 33, "x" * 100_001]
+    texts = ["x" * 100_000 + " Ada " + "İ" * 33 + " " + "i̇" * 33, "x" * 100_001, "ж" * 32 + " " + "ж" * 33]
     for _ in range(2):
         assert_alike(tagger.tag(texts), plain.tag(texts))
         assert_alike(tagger.tag_tokens([texts]), plain.tag_tokens([texts]))
-    kept = [word for word in tagger._engine._vocabulary.words if word is not None]
-    assert max(map(len, kept)) <= 64
+    kept = known(tagger._engine._vocabulary).values()
+    assert "ж" * 32 in kept
+    assert "ж" * 33 not in kept
+    assert max(len(word.encode()) for word in kept if word) <= 64
 
 
 def test_runs_that_are_not_remembered_yield_control_too():
-    tagger = Tagger(MODEL, device="cpu")
-    tagger._engine._vocabulary = Vocabulary(library.load(), MODEL.lexicon, most_words=50, most_runs=40)
-    for text in (" ".join(f"w{n}" for n in range(6000)), " ".join(f"{n:066}" for n in range(2000))):
-        reader = Reader(library.load(), tagger._engine._current_vocabulary())
-        assert len(list(reader.read([text]))) >= 25
+    found = Vocabulary(library.load(), MODEL.lexicon, most_runs=40)
+    for text in (" ".join(f"w{n}.x" for n in range(6000)), " ".join(f"{n:066}" for n in range(2000))):
+        assert len(list(Reader(library.load(), found).read([text]))) >= 25
 
 
 @pytest.mark.parametrize(
     "text",
-    [" ".join(f"{n:x>64}" for n in range(50)), " ".join("()" * 25 + f"{n}" for n in range(50))],
+    [" ".join(f"{n:x>62}.x" for n in range(50)), " ".join("()" * 25 + f"{n}.x" for n in range(50))],
     ids=["letters", "words"],
 )
 def test_a_vocabulary_without_room_for_the_letters_or_words_of_a_run_reads_on(text):
@@ -236,13 +263,16 @@ def test_an_interrupted_word_is_not_half_known(name, monkeypatch):
     assert_alike(tagger.tag([text]), plain.tag([text]))
 
 
-def test_an_interrupted_growth_leaves_room_for_all_that_is_said_to_be_there(monkeypatch):
-    found = Vocabulary(library.load(), MODEL.lexicon)
+@pytest.mark.parametrize("call", range(8))
+def test_an_interrupted_growth_leaves_a_vocabulary_as_it_was(call, monkeypatch):
+    found = Vocabulary(library.load(), MODEL.lexicon, most_words=64)
+    reader = Reader(library.load(), found)
+    list(reader.read(["Ada met Ito"]))
     real, calls = np.zeros, []
 
     def interrupted(*shape):
         calls.append(shape)
-        if len(calls) == 3:
+        if len(calls) == call + 1:
             raise KeyboardInterrupt
         return real(*shape)
 
@@ -250,28 +280,31 @@ def test_an_interrupted_growth_leaves_room_for_all_that_is_said_to_be_there(monk
     with pytest.raises(KeyboardInterrupt):
         found._grow(4096)
     monkeypatch.undo()
-    sizes = {len(array) for array in (found.lowered, found.evidence, found.role, found.size, found.seen)}
-    assert min(*sizes, len(found.slots) // found.classes) >= len(found.vector)
+    sizes = {len(getattr(found, name)) for name in ("lowered", "evidence", "role", "size", "seen", "key", "vector")}
+    assert sizes == {64} == {found.table.most}
+    assert [found.text(number) for number in reader.batch.word_T.tolist()] == ["Ada", "met", "Ito"]
 
 
-def test_an_interrupted_change_of_vocabularies_leaves_no_row_to_another_word(monkeypatch):
+@pytest.mark.parametrize("name", ["forget_words", "forget", "_clear_runs"])
+def test_an_interrupted_eviction_leaves_no_row_to_another_word(name, monkeypatch):
     tagger, plain = pair(MODEL)
-    texts = [" ".join(f"W{n}" for n in range(300)), "ada met Siemens in Munich."]
-    tagger.tag(texts)
-    tagger._engine._vocabulary.most = 10
-    real, calls = Vocabulary.number, []
+    engine = tagger._engine
+    engine._vocabulary = engine._new_vocabulary(most_words=300)
+    texts = [" ".join(f"W{n}" for n in range(start, start + 90)) for start in (0, 90)]
+    for text in texts:
+        tagger.tag([text])
 
-    def interrupted(self, word, long):
-        calls.append(word)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return real(self, word, long)
+    def interrupt(*_):
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(Vocabulary, "number", interrupted)
+    owner = {"forget_words": library.load().long, "forget": engine._vocabulary}.get(name, engine._vocabulary)
+    monkeypatch.setattr(owner, "_forget" if name == "forget" else name, interrupt)
+    others = (tagger.tag([" ".join(f"V{n}" for n in range(at, at + 90))]) for at in range(180, 900, 90))
     with pytest.raises(KeyboardInterrupt):
-        tagger.tag(texts)
+        list(others)
     monkeypatch.undo()
-    assert_alike(tagger.tag(texts[::-1]), plain.tag(texts[::-1]))
+    for text in [*texts, " ".join(f"V{n}" for n in range(180, 900))]:
+        assert_alike(tagger.tag([text]), plain.tag([text]))
 
 
 def test_a_failure_to_compute_rows_costs_no_slot(monkeypatch):

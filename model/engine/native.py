@@ -304,7 +304,7 @@ class Native:
         pair_T = np.zeros(end, np.int32)
         pair_T[begin:] = place_T
         cache = RowCache(self._weights, len(pair_U) + 1, self._scorer.mirror(len(pair_U) + 1))
-        slots = np.full(len(pair_U), -1, np.int32)
+        slots = np.zeros(len(pair_U), np.int32)
         for piece in parts(len(pair_U), _NEW_WORDS):
             self._put(cache, batch, pair_U[piece], np.arange(piece.start, piece.stop), slots)
             yield Progress("network")

@@ -69,7 +69,7 @@ class RowCache:
             return False
         count = min(max(missing, len(self._pair) // _EVICTED), len(candidates))
         evicted = candidates[np.argpartition(self.uses[candidates], count - 1)[:count]]
-        slots[self._pair[evicted]] = -1
+        slots[self._pair[evicted]] = PAD
         self._pair[evicted] = _FREE
         self._free += evicted.tolist()
         self.uses //= 2

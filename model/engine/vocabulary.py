@@ -21,6 +21,7 @@ from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
 from fenestra.model.engine.lookups import Lookups, lookups_of
 from fenestra.model.errors import InputError
 from fenestra.model.network.context import CASE_CLASSES, case_evidence
+from fenestra.model.network.windows import PAD
 from fenestra.model.text.canonical import canonical
 from fenestra.model.text.characters import KINDS
 from fenestra.model.text.sentences import roles
@@ -94,7 +95,7 @@ class Vocabulary:
         self.tally = np.zeros(0, np.int32)
         """Zeros: scratch memory of ``find_repeats``."""
         self.slots = np.zeros(0, np.int32)
-        """Slot in the table of each (word, class), below 0 for none."""
+        """Slot in the table of each (word, class); that of PAD for none."""
         self.table: Any = None
         """The words as the kernel has them."""
         self._grow(most_words)
@@ -199,9 +200,9 @@ class Vocabulary:
         slots = self.slots.reshape(most, self.classes)
         forgotten = np.flatnonzero((self._bytes > 0) & (self.used < before))
         lost = slots[forgotten]
-        slots[forgotten] = -1
+        slots[forgotten] = PAD
         if self._forget is not None:
-            self._forget(lost[lost >= 0].astype(np.int64))
+            self._forget(lost[lost != PAD].astype(np.int64))
         self._clear_runs()
         self._kernel.long.forget_words(self.table, before)
 
@@ -225,7 +226,7 @@ class Vocabulary:
         new: dict[str, Array] = {name: np.zeros(most, number) for name, number in _ARRAYS.items()}
         for name, array in new.items() if before else ():
             array[:before] = getattr(self, _PRIVATE.get(name, name))
-        key, slots = np.zeros((most, _KEY), np.uint8), np.full(most * self.classes, -1, np.int32)
+        key, slots = np.zeros((most, _KEY), np.uint8), np.zeros(most * self.classes, np.int32)
         key[:before], slots[: len(self.slots)] = self.key, self.slots
         unused = int(self.table.unused) if before else 0
         fresh = np.arange(most - 1, before - 1, -1, dtype=np.int32)

@@ -26,7 +26,7 @@ enum { CACHE_LINE = 64 };       /* bytes */
  * length_S       (S) tokens of each sentence
  * sentence       the sentence of token `begin`; offset  how many tokens of it stand before that
  * begin, end     the tokens of the bag, N = end − begin; context  C
- * slot_of_pair   (pairs) slot of each; −1 if it is not cached
+ * slot_of_pair   (pairs) slot of each; PAD's if it is not cached
  * uses_of_slot   (slots) is raised by 1 for each use
  * slots          receives the line: at most N + C · (3 + sentences that the bag touches)
  * place_N        (N) receives where in the line each window begins
@@ -36,7 +36,7 @@ enum { CACHE_LINE = 64 };       /* bytes */
 API int64_t lay_out_windows(const int32_t *pair_T, const int64_t *length_S, int64_t sentence, int64_t offset,
                             int64_t begin, int64_t end, int64_t context, int32_t *slot_of_pair, int64_t *uses_of_slot,
                             int32_t *slots, int32_t *place_N, int64_t *missing_pairs) {
-    enum { PAD = 0, NO_SLOT = -1, LISTED = -2 };
+    enum { PAD = 0, NO_SLOT = PAD, LISTED = -1 };
     int64_t used = 0, missing = 0, sentence_begin = begin - offset;
     for (; sentence_begin < end; sentence++) {
         /* the part [from, to) of the sentence that windows of the bag see */
@@ -52,7 +52,7 @@ API int64_t lay_out_windows(const int32_t *pair_T, const int64_t *length_S, int6
         for (int64_t t = from; t < to; t++) {
             int32_t pair = pair_T[t];
             int32_t slot = slot_of_pair[pair];
-            if (slot < 0) {
+            if (slot <= NO_SLOT) {
                 if (slot == NO_SLOT) {
                     missing_pairs[missing++] = pair;
                     slot_of_pair[pair] = LISTED;

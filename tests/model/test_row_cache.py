@@ -140,7 +140,7 @@ def test_rows_beyond_what_int8_reaches_are_clipped_at_either_end(build):
 def cache_of(slots, used):
     """A cache that is full of pairs 0, 1, …, used so many times; and the slot of each pair."""
     cache, pairs = RowCache(Weights(library.load(), MODEL, "float32"), slots), np.arange(slots - 1)
-    slot_of = np.full(100, -1, np.int32)
+    slot_of = np.zeros(100, np.int32)
     entries = np.zeros((slots - 1, len(MODEL.parameters.pad_E)), np.float32)
     cache.put(pairs, entries, np.ones(slots - 1, np.int64), slot_of)
     cache.uses[slot_of[: slots - 1]] = used
@@ -154,7 +154,7 @@ def test_the_least_used_pairs_are_evicted_an_eighth_at_a_time_and_counts_are_hal
     cache, slot_of = cache_of(17, [5, 1, 9, 8, 7, 6, 2, 12, 11, 10, 20, 21, 22, 23, 24, 25])
     slots = slot_of[:16].copy()
     assert cache.make_room(1, slot_of, NOTHING)
-    assert np.flatnonzero(slot_of[:16] < 0).tolist() == [1, 6]
+    assert np.flatnonzero(slot_of[:16] == 0).tolist() == [1, 6]
     assert len(cache) == 14
     assert cache.uses[slots[[0, 2, 15]]].tolist() == [2, 4, 12]
 
@@ -162,7 +162,7 @@ def test_the_least_used_pairs_are_evicted_an_eighth_at_a_time_and_counts_are_hal
 def test_as_many_pairs_are_evicted_as_are_needed():
     cache, slot_of = cache_of(17, np.arange(16))
     assert cache.make_room(7, slot_of, NOTHING)
-    assert np.flatnonzero(slot_of[:16] < 0).tolist() == list(range(7))
+    assert np.flatnonzero(slot_of[:16] == 0).tolist() == list(range(7))
 
 
 def test_where_there_is_room_nothing_is_evicted_and_no_count_changes():
@@ -178,24 +178,24 @@ def test_pairs_of_the_batch_at_hand_are_not_evicted():
     cache, slot_of = cache_of(9, np.arange(8))
     line = slot_of[[0, 1, 2]]
     assert cache.make_room(2, slot_of, line)
-    assert np.flatnonzero(slot_of[:8] < 0).tolist() == [3, 4]
+    assert np.flatnonzero(slot_of[:8] == 0).tolist() == [3, 4]
     before = slot_of.copy()
     assert not cache.make_room(8, slot_of, line)
     assert (slot_of == before).all()
     assert cache.make_room(5, slot_of, line)
-    assert np.flatnonzero(slot_of[:8] < 0).tolist() == [3, 4, 5, 6, 7]
+    assert np.flatnonzero(slot_of[:8] == 0).tolist() == [3, 4, 5, 6, 7]
 
 
 def test_a_new_pair_starts_without_the_uses_of_the_one_it_replaces():
     """Else a word that comes once, after a frequent one has been evicted, stays for long."""
     cache, slot_of = cache_of(17, [9, 9, *[4] * 14])
     assert cache.make_room(1, slot_of, slot_of[2:16].copy())
-    assert np.flatnonzero(slot_of[:16] < 0).tolist() == [0, 1]
+    assert np.flatnonzero(slot_of[:16] == 0).tolist() == [0, 1]
     entries = np.zeros((2, len(MODEL.parameters.pad_E)), np.float32)
     cache.put(np.array([50, 51]), entries, np.ones(2, np.int64), slot_of)
     assert cache.make_room(1, slot_of, NOTHING)
-    assert slot_of[50:52].tolist() == [-1, -1]
-    assert (slot_of[2:16] >= 0).all()
+    assert slot_of[50:52].tolist() == [0, 0]
+    assert (slot_of[2:16] > 0).all()
 
 
 def test_pad_is_never_evicted():

@@ -158,9 +158,9 @@ typedef struct {
     int64_t fields;                /* F */
     const int64_t *kind_F;         /* (F) FIELD_ */
     const int64_t *size_F;         /* (F) characters of an affix; of a field of clusters, its column in cluster_rows */
-    int64_t no_list;               /* the row of the field of lists for a word in none */
     int64_t cluster_fields;
     const int32_t *cluster_rows;   /* (1 + clusters, cluster_fields), the first for a word in none */
+    const int32_t *list_rows;      /* (1 + kinds of names) the same for lists */
     const int64_t *gram_sizes;     /* (gram_kinds) n of the n-grams, in characters */
     int64_t gram_kinds;
     int64_t gram_buckets;
@@ -297,7 +297,9 @@ API void case_classes(const int32_t *word_T, const int64_t *length_S, const int6
                       uint8_t *class_T);
 
 /* ── words/vocabulary.c ── */
-API int64_t index_strings(Strings *strings, const int64_t *at, const uint8_t *kind, const int32_t *value, int64_t count);
+API int64_t index_strings(Strings *strings, const uint32_t *at, const uint8_t *kind, const int32_t *value,
+                          int64_t count);
+API int32_t string_value(const Strings *strings, int32_t kind, const uint8_t *utf8, int64_t count);
 API void index_words(Words *words);
 API int32_t word_number(Words *words, const uint8_t *key, int64_t bytes);
 API void forget_words(Words *words, int64_t before);

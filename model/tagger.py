@@ -7,6 +7,7 @@ import math
 import operator
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args, overload
@@ -57,16 +58,18 @@ class Tagger:
         """
         self._options = {"device": device, **options}
         self.config, self.version, self.labels = model.config, model.version, model.config.labels
-        self.lexicon, self.calibration, self.parameters = model.lexicon, model.calibration, model.parameters
+        self.calibration, self.parameters = model.calibration, model.parameters
         self.language = model.lexicon.language
         """How raw text is read."""
-        self.checkpoint, self.folder = model, folder
+        self.folder = folder
         self.device = resolve_device(device)
         """``cpu``, ``cuda`` or ``cuda:N``."""
         self._tags = tag_set(self.labels, self.config.scheme)
         self._names = tag_set(self.labels, "IOB2")
         self._transitions = crf_of(model)
         self._engine = _engine(model, self.device, **options)
+        self.lexicon = self._engine.lexicon
+        self.checkpoint = replace(model, lexicon=self.lexicon)
         self.engine = self._engine.name
         """Which build of the compiled kernel tags, or ``reference``."""
 

@@ -5,16 +5,17 @@ model is loaded, in some hundredths of a second; nothing writes to it afterwards
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, pairwise
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
 from fenestra.model.text.plain import ODD, characters
 from fenestra.model.text.sentences import roles
+from fenestra.model.words.gazetteers import Gazetteers
 from fenestra.model.words.lexicon import UNKNOWN, Lexicon
 
 _CONSTANTS = DECLARED.constants
@@ -22,103 +23,174 @@ _FIELD = _CONSTANTS["STRING_FIELD"]
 _MOST_FIELDS, _MOST_GRAM_KINDS = 64, 16  # as in words.c
 _AFFIX = re.compile(r"(prefix|suffix|cluster)(\d+)")
 _PARTICLE = re.compile(r"'[^\W\d_]+|[^\W\d_]+'[^\W\d_]+")  # by itself, or as any word
+Value = TypeVar("Value")
 _OVER = 8  # bytes behind the strings that the kernel may read
 
 
+class Names(Mapping[str, Value]):
+    """The strings of a kind, in the order that they came in, and what each is worth."""
+
+    def __init__(self, table: "Table", kind: int, begin: int, values: Sequence[Value]) -> None:
+        """Those that have begun to come in with a string; ``values`` are of the numbers in the table."""
+        self.table = table
+        self._kind, self._begin, self._values = kind, begin, values
+
+    def __getitem__(self, key: str) -> Value:
+        found = self.table.find(self._kind, key)
+        if found is None:
+            raise KeyError(key)
+        return self._values[found]
+
+    def __iter__(self) -> Iterator[str]:
+        return self.table.read(self._begin, self._begin + len(self))
+
+    def __len__(self) -> int:
+        return self.table.counts[self._kind]
+
+
+class Table:
+    """Strings of all kinds, in the table that the kernel looks them up in."""
+
+    def __init__(self, kernel: Kernel, parts: Sequence[tuple[int, Iterable[str], Sequence[int] | Array]]) -> None:
+        """Put strings in: kind, strings and numbers of each kind."""
+        self._kernel = kernel
+        self.counts = {kind: len(numbers) for kind, _, numbers in parts}
+        """How many strings of each kind there are."""
+        keys = list(chain.from_iterable(strings for _, strings, _ in parts))
+        kind = np.repeat(np.array([kind for kind, _, _ in parts], np.uint8), list(self.counts.values()))
+        value = np.concatenate([np.asarray(numbers, np.int32) for _, _, numbers in parts])
+        joined = np.frombuffer("\n".join(keys).encode("utf-8", "surrogatepass"), np.uint8)
+        ends = np.flatnonzero(joined == ord("\n"))
+        if len(ends) == len(keys) - 1:
+            joined, ends = joined[joined != ord("\n")], ends - np.arange(len(ends))
+            at = np.concatenate([[0], ends, [len(joined)]])
+        else:  # a string has a line break
+            parted = [key.encode("utf-8", "surrogatepass") for key in keys]
+            joined, at = np.frombuffer(b"".join(parted), np.uint8), np.cumsum([0, *map(len, parted)])
+        self._at = at.astype(np.uint32)
+        self._bytes = np.zeros(len(joined) + _OVER, np.uint8)
+        self._bytes[: len(joined)] = joined
+        places = 1 << (len(keys) * 3 // 2).bit_length()
+        place = np.zeros((places, 4), np.uint32)
+        place[:, 2] = _CONSTANTS["EMPTY"]
+        self.strings = DECLARED.structures["Strings"](bytes=self._bytes, place=place, places=places)
+        """As the kernel has them."""
+        kernel.long.index_strings(self.strings, self._at, kind, value, len(keys))
+        self.lexicon: tuple[object, ...] = ()
+        """What tells the lexicon that it holds from others."""
+        self.lookups: Lookups | None = None
+        """It and what goes with it."""
+
+    def find(self, kind: int, key: str) -> int | None:
+        """The number of a string of a kind."""
+        encoded = key.encode("utf-8", "surrogatepass")
+        if len(encoded) >= _CONSTANTS["EMPTY"]:
+            return None
+        padded = np.frombuffer(bytearray(encoded + bytes(_OVER)), np.uint8)
+        found = self._kernel.short.string_value(self.strings, kind, padded, len(encoded))
+        return None if found < 0 else int(found)
+
+    def read(self, begin: int, end: int) -> Iterator[str]:
+        """The strings from one place to before another."""
+        letters, at = self._bytes.tobytes(), self._at[begin : end + 1].tolist()
+        return (letters[first:last].decode("utf-8", "surrogatepass") for first, last in pairwise(at))
+
+
 class Lookups(NamedTuple):
-    """What the kernel's functions take."""
+    """How words are looked up, for the kernel; and the lexicon that this is of, in much less memory."""
 
     how: Structure
     strings: Structure
-
-
-class _Keys:
-    """Strings of all kinds, on their way into a table."""
-
-    def __init__(self) -> None:
-        self.strings: list[Iterable[str]] = []
-        self.values: list[Array] = []
-        self.kinds: list[Array] = []
-
-    def add(self, kind: int, keys: Iterable[str], values: Sequence[int] | Array) -> None:
-        """Add strings of a kind with their values."""
-        self.strings.append(keys)
-        self.values.append(np.asarray(values, np.int32))
-        self.kinds.append(np.full(len(values), kind, np.uint8))
-
-    def index(self, kernel: Kernel) -> Structure:
-        """The table. A string with a line break is left out: no plain word has one."""
-        keys = list(chain.from_iterable(self.strings))
-        kind, value = np.concatenate(self.kinds), np.concatenate(self.values)
-        joined = np.frombuffer("\n".join(keys).encode("utf-8", "surrogatepass"), np.uint8)
-        ends = np.flatnonzero(joined == ord("\n"))
-        if len(ends) != len(keys) - 1:
-            whole, kept = np.array(["\n" not in key for key in keys]), _Keys()
-            kept.strings, kept.values, kept.kinds = [[k for k in keys if "\n" not in k]], [value[whole]], [kind[whole]]
-            return kept.index(kernel)
-        at = np.concatenate([[0], ends - np.arange(len(ends)), [len(joined) - len(ends)]]).astype(np.int64)
-        letters = np.zeros(int(at[-1]) + _OVER, np.uint8)
-        letters[: at[-1]] = joined[joined != ord("\n")]
-        places = 1 << (2 * len(keys)).bit_length()
-        place = np.zeros((places, 4), np.uint32)
-        place[:, 2] = _CONSTANTS["EMPTY"]
-        strings = DECLARED.structures["Strings"](bytes=letters, place=place, places=places)
-        kernel.long.index_strings(strings, at, kind, value, len(keys))
-        return strings
+    lexicon: Lexicon
 
 
 def lookups_of(kernel: Kernel, lexicon: Lexicon) -> Lookups:
-    """Put a lexicon into a table."""
-    config, names, of, keys = lexicon.features, list(lexicon.field_rows), lexicon.language, _Keys()
-    if config.vectors:
-        keys.add(_CONSTANTS["STRING_VECTOR"], lexicon.vector_rows, np.fromiter(lexicon.vector_rows.values(), np.int32))
-    kind_F: list[int] = []
-    size_F: list[int] = []
-    clusters: list[tuple[int, Mapping[str, int]]] = []
-    no_list = UNKNOWN
-    for place, name in enumerate(names):
-        rows, affix = lexicon.field_rows[name], _AFFIX.fullmatch(name)
-        what, size = affix.groups() if affix else (name, 0)
-        kind_F.append(_CONSTANTS[f"FIELD_{what.upper()}"])
-        size_F.append(len(clusters) if what == "cluster" else int(size))
-        if what == "cluster":
-            clusters.append((int(size), rows))
-        elif what == "lists":
-            known, no_list = lexicon.gazetteers.lists, rows.get("", UNKNOWN)
-            keys.add(_CONSTANTS["STRING_LISTS"], known, [rows.get(value, UNKNOWN) for value in known.values()])
-        else:
-            keys.add(_FIELD + place, rows, np.fromiter(rows.values(), np.int32))
-    cluster_rows = _add_clusters(keys, lexicon.gazetteers.clusters if clusters else {}, clusters)
-    listed = roles(of).listed
-    keys.add(_CONSTANTS["STRING_ROLE"], listed, list(listed.values()))
+    """Put a lexicon into a table; one that is in a table already stays there."""
+    known = lexicon.vector_rows.table if isinstance(lexicon.vector_rows, Names) else None
+    if known is not None and known.lookups is not None and known.lexicon == _identity(lexicon):
+        return known.lookups
+    config, names, of = lexicon.features, list(lexicon.field_rows), lexicon.language
+    clusters, lists = lexicon.gazetteers.clusters, lexicon.gazetteers.lists
+    paths, kinds = _Distinct(clusters.values()), _Distinct(lists.values())
     own, odd = _CONSTANTS["STOP_IS_ITS_OWN"], _CONSTANTS["STOP_IS_ODD"]
     stopped = dict.fromkeys(of.numbered, odd) | dict.fromkeys((*of.titles, *of.abbreviations), own)
     stopped = (stopped if of.keep_stops else {}) | {"www": odd}
-    keys.add(_CONSTANTS["STRING_STOPPED"], stopped, list(stopped.values()))
-    clitics = sorted({clitic.lower() for clitic in of.clitics})
-    keys.add(_CONSTANTS["STRING_CLITIC"], clitics, [1] * len(clitics))
-    keys.add(_CONSTANTS["STRING_PARTICLE"], of.particles, [1] * len(of.particles))
+    listed, clitics = roles(of).listed, dict.fromkeys(map(str.lower, of.clitics), 1)
+    kind_F = [_kind_of(name) for name in names]
+    parts: list[tuple[int, Iterable[str], Sequence[int] | Array]] = [
+        (_CONSTANTS["STRING_VECTOR"], lexicon.vector_rows, _numbers(lexicon.vector_rows)),
+        (_CONSTANTS["STRING_CLUSTER"], clusters, paths.numbers),
+        (_CONSTANTS["STRING_LISTS"], lists, kinds.numbers),
+        *((_FIELD + place, rows, _numbers(rows)) for place, rows in enumerate(lexicon.field_rows.values())),
+        (_CONSTANTS["STRING_ROLE"], listed, list(listed.values())),
+        (_CONSTANTS["STRING_STOPPED"], stopped, list(stopped.values())),
+        (_CONSTANTS["STRING_CLITIC"], clitics, list(clitics.values())),
+        (_CONSTANTS["STRING_PARTICLE"], of.particles, [1] * len(of.particles)),
+    ]  # fmt: skip
+    table = Table(kernel, parts)
 
-    read, sizes = characters(of), config.ngram_sizes if config.ngram else ()
+    sizes, read = config.ngram_sizes if config.ngram else (), characters(of)
     is_small = len(names) <= _MOST_FIELDS and len(sizes) <= _MOST_GRAM_KINDS
     can_cut = all(map(str.isascii, clitics)) and all(map(_PARTICLE.fullmatch, of.particles))
+    by_size = [
+        (size, lexicon.field_rows[name]) for name, (what, size) in zip(names, kind_F, strict=True) if what == "cluster"
+    ]
+    column = iter(range(len(by_size)))
+    kept_lists = lexicon.field_rows.get("lists", {})
     how = DECLARED.structures["Lookups"](
         **read._replace(bits=read.bits | np.uint32(0 if is_small and can_cut else ODD))._asdict(),
         keep_stops=int(of.keep_stops), longest_clitic=max(map(len, clitics), default=0),
-        vectors=int(config.vectors), word_field=names.index("word") if "word" in names else -1,
-        fields=len(names), kind_F=np.array(kind_F or [0], np.int64), size_F=np.array(size_F or [0], np.int64),
-        no_list=no_list, cluster_fields=len(clusters), cluster_rows=cluster_rows,
+        vectors=int(config.vectors), word_field=names.index("word") if "word" in names else -1, fields=len(names),
+        kind_F=np.array([_CONSTANTS[f"FIELD_{what.upper()}"] for what, _ in kind_F] or [0], np.int64),
+        size_F=np.array([next(column) if what == "cluster" else size for what, size in kind_F] or [0], np.int64),
+        cluster_fields=len(by_size),
+        cluster_rows=np.array(
+            [[row_of.get(path[:size], UNKNOWN) for size, row_of in by_size] for path in ("", *paths)], np.int32
+        ).reshape(1 + len(paths), len(by_size)),
+        list_rows=np.array([kept_lists.get(value, UNKNOWN) for value in ("", *kinds)], np.int32),
         gram_sizes=np.array(sizes or [0], np.int64), gram_kinds=len(sizes), gram_buckets=max(config.ngram_buckets, 1),
     )  # fmt: skip
-    return Lookups(how, keys.index(kernel))
+
+    begins = dict(zip([kind for kind, _, _ in parts], np.cumsum([0, *table.counts.values()]).tolist(), strict=False))
+
+    def view(kind: int, values: Sequence[Any]) -> Names[Any]:
+        return Names(table, kind, begins[kind], values)
+
+    rows = range(1 << 31)  # a row is its own value
+    small = replace(
+        lexicon,
+        vector_rows=view(_CONSTANTS["STRING_VECTOR"], rows),
+        field_rows={name: view(_FIELD + place, rows) for place, name in enumerate(names)},
+        gazetteers=Gazetteers(
+            view(_CONSTANTS["STRING_CLUSTER"], list(paths)), view(_CONSTANTS["STRING_LISTS"], list(kinds))
+        ),
+    )
+    table.lexicon = _identity(small)
+    table.lookups = lookups = Lookups(how, table.strings, small)
+    return lookups
 
 
-def _add_clusters(
-    keys: _Keys, known: Mapping[str, str], fields: Sequence[tuple[int, Mapping[str, int]]]
-) -> NDArray[np.int32]:
-    """Add the words that have a cluster; returns the rows of each cluster's beginnings, those of no cluster first."""
-    number: dict[str, int] = {}
-    places = [number.setdefault(path, len(number)) for path in known.values()]
-    keys.add(_CONSTANTS["STRING_CLUSTER"], known, places)
-    rows: list[list[Any]] = [[row_of.get(path[:size], UNKNOWN) for size, row_of in fields] for path in ("", *number)]
-    return np.array(rows, np.int32).reshape(len(rows), len(fields))
+def _identity(lexicon: Lexicon) -> tuple[object, ...]:
+    """What makes a lexicon in a table that and no other."""
+    known = lexicon.gazetteers
+    parts = (lexicon.vector_rows, known.clusters, known.lists, *lexicon.field_rows.values())
+    return (lexicon.features, lexicon.language, tuple(lexicon.field_rows), *map(id, parts))
+
+
+class _Distinct(dict[str, int]):
+    """Values by number."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        super().__init__()
+        self.numbers = [self.setdefault(value, len(self)) for value in values]
+        """The number of each."""
+
+
+def _numbers(rows: Mapping[str, int]) -> Array:
+    return np.fromiter(rows.values(), np.int32, len(rows))
+
+
+def _kind_of(name: str) -> tuple[str, int]:
+    """What a field looks at, and how many characters of it."""
+    affix = _AFFIX.fullmatch(name)
+    return (affix[1], int(affix[2])) if affix else (name, 0)

@@ -9,6 +9,7 @@ T tokens · S sentences · P documents · U pairs · N windows of a bag · C wor
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from threading import Lock
 from typing import NamedTuple, Protocol
@@ -20,7 +21,7 @@ from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.decoding import Paths, tag_tables
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
-from fenestra.model.engine.lookups import Lookups
+from fenestra.model.engine.lookups import lookups_of
 from fenestra.model.engine.reader import NativeBatch, Reader
 from fenestra.model.engine.reference import NAN_SCORES, crf_of
 from fenestra.model.engine.row_cache import Mirror, Numbers, RowCache
@@ -135,7 +136,11 @@ class Native:
         ``numbers`` are those of the row cache, and ``scorer`` makes what computes log p in place of the kernel.
         """
         self.name = kernel.name
-        self._kernel, self._config, self._lexicon = kernel, model.config, model.lexicon
+        self._lookups = lookups_of(kernel, model.lexicon)
+        self.lexicon = self._lookups.lexicon
+        """That of the model, in much less memory."""
+        model = replace(model, lexicon=self.lexicon)
+        self._kernel, self._config = kernel, model.config
         self._tags = tag_set(model.config.labels, model.config.scheme)
         self._weights = Weights(kernel, model, numbers)
         self._scorer: Scorer = scorer(self._weights) if scorer else CpuScorer(kernel, self._weights.network, threads)
@@ -251,22 +256,22 @@ class Native:
 
     def _measure(self) -> None:
         """Let the units of int8 reach as far as the rows of common words, in small letters and with a capital."""
-        known = [self._lexicon.vector_rows]
-        known += [rows for name, rows in self._lexicon.field_rows.items() if name == "word"]
+        known = [self.lexicon.vector_rows]
+        known += [rows for name, rows in self.lexicon.field_rows.items() if name == "word"]
         words = [word for rows in known for word in islice(rows, _COMMON)]
         self._weights.measure(self._weights.pad)
         for piece in parts(len(words), _NEW_WORDS):
             for some in (words[piece], [word.title() for word in words[piece]]):
                 self._weights.measure(self._weights.encode(some))
 
-    def _new_vocabulary(self, lookups: Lookups | None = None, most_words: int = WORDS) -> Vocabulary:
+    def _new_vocabulary(self, most_words: int = WORDS) -> Vocabulary:
         """An empty one."""
-        return Vocabulary(self._kernel, self._lexicon, lookups, most_words=most_words, forget=self._cache.forget)
+        return Vocabulary(self._kernel, self.lexicon, self._lookups, most_words=most_words, forget=self._cache.forget)
 
     def _current_vocabulary(self) -> Vocabulary:
         """The vocabulary to read with; a new one where a large text has left a large one behind."""
         if self._vocabulary.is_large:
-            self._vocabulary = self._new_vocabulary(self._vocabulary.lookups, self._vocabulary.usual)
+            self._vocabulary = self._new_vocabulary(self._vocabulary.usual)
             self._cache.clear()
         return self._vocabulary
 

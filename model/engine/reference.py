@@ -97,7 +97,7 @@ class Reference:
 
     def __init__(self, model: Checkpoint) -> None:
         """Keep the model; nothing is prepared."""
-        self._config, self._lexicon, self._parameters = model.config, model.lexicon, model.parameters
+        self._config, self.lexicon, self._parameters = model.config, model.lexicon, model.parameters
         self._calibration = model.calibration
         self._tags = tag_set(model.config.labels, model.config.scheme)
         self._transitions = crf_of(model)
@@ -106,7 +106,7 @@ class Reference:
     def read(self, documents: Sequence[Document]) -> Iterator[Progress | ReferenceBatch]:
         """Read documents into batches; see :class:`fenestra.model.engine.stages.Engine`."""
         for group in grouped(documents):
-            batch = ReferenceBatch(self._lexicon.language)
+            batch = ReferenceBatch(self.lexicon.language)
             for document in group:
                 if isinstance(document, str):
                     yield from batch.read_text(document)
@@ -120,7 +120,7 @@ class Reference:
         features, bounds_2T, size = self._config.features, sentence_bounds(batch.lengths), self._config.context
         words, places = number_words(batch.words)
         word_T = np.array(places, dtype=np.int64)
-        vector_T = np.array([self._lexicon.vector_row(word) for word in words], dtype=np.int64)[word_T]
+        vector_T = np.array([self.lexicon.vector_row(word) for word in words], dtype=np.int64)[word_T]
         class_T = class_TW = topic_PD = None
         if features.elsewhere:
             _, lowered = number_words(word.lower() for word in words)
@@ -168,7 +168,7 @@ class Reference:
 
     def is_oov(self, batch: ReferenceBatch) -> NDArray[np.bool_]:
         """Which tokens are out-of-vocabulary words."""
-        return np.array([*map(self._lexicon.is_oov, batch.words)], np.bool_)
+        return np.array([*map(self.lexicon.is_oov, batch.words)], np.bool_)
 
     def window(self, batch: ReferenceBatch, context: _Context, token: int) -> Window:
         """What the network sees of one token."""
@@ -191,7 +191,7 @@ class Reference:
 
     def _encode(self, word: str) -> NDArray[np.float32]:
         """e(w) of one word."""
-        found_E: NDArray[np.float32] = network.encode(self._parameters, self._lexicon.rows([word]))[1]
+        found_E: NDArray[np.float32] = network.encode(self._parameters, self.lexicon.rows([word]))[1]
         return found_E
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fenestra.model.decode.decoding import Paths
 from fenestra.model.progress import Progress
 from fenestra.model.results import Places
+from fenestra.model.words.lexicon import Lexicon
 
 PIECE = 4096
 """Tokens, about, that are worked on before control is yielded."""
@@ -70,6 +71,8 @@ class Engine(Protocol):
     """What computes. Threads may share one; what its batches and contexts hold, is for the engine to know."""
 
     name: str
+    lexicon: Lexicon
+    """What the model knows by name."""
 
     def read(self, documents: Sequence[Document], /) -> Iterator[Progress | Any]:
         """Read documents into batches, yielding control after every few thousand tokens.

@@ -63,8 +63,9 @@ class Vocabulary:
             most_runs: odd runs that are remembered.
             forget: called with the slots of words that have to go.
         """
-        self._kernel, self._lexicon = kernel, lexicon
-        self.lookups = lookups or lookups_of(kernel, lexicon)
+        lookups = lookups or lookups_of(kernel, lexicon)
+        self._kernel, self._lexicon = kernel, lookups.lexicon
+        self.lookups = lookups.how, lookups.strings
         self.tokenizer = tokenizer(lexicon.language)
         self._role = roles(lexicon.language)
         self._forget = forget

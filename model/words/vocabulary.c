@@ -14,7 +14,7 @@
  * kind   (count) STRING_; value  (count) its number
  * Returns a string that is there twice, of one kind, or NONE.
  */
-API int64_t index_strings(Strings *strings, const int64_t *at, const uint8_t *kind, const int32_t *value,
+API int64_t index_strings(Strings *strings, const uint32_t *at, const uint8_t *kind, const int32_t *value,
                           int64_t count) {
     uint32_t mask = (uint32_t)(strings->places - 1);
     for (int64_t s = 0; s < count; s++) {
@@ -26,11 +26,16 @@ API int64_t index_strings(Strings *strings, const int64_t *at, const uint8_t *ki
         while (strings->place[(int64_t)free * PLACE_WIDTH + PLACE_KIND] != EMPTY) free = (free + 1) & mask;
         uint32_t *place = strings->place + (int64_t)free * PLACE_WIDTH;
         place[PLACE_HASH] = (uint32_t)(hash >> 32);
-        place[PLACE_AT] = (uint32_t)at[s];
+        place[PLACE_AT] = at[s];
         place[PLACE_KIND] = (uint32_t)kind[s] << 24 | (uint32_t)bytes;
         place[PLACE_VALUE] = (uint32_t)value[s];
     }
     return NONE;
+}
+
+/* The value of a string of a kind, or NONE. utf8 (count + 7) */
+API int32_t string_value(const Strings *strings, int32_t kind, const uint8_t *utf8, int64_t count) {
+    return value_of(strings, kind, utf8, count, NONE);
 }
 
 /* ── Words by key ── */

@@ -313,7 +313,7 @@ static void look_up_fields(const Lookups *lookups, const Strings *strings, const
             if (!has_title) has_title = write_title(lookups, word, &title);
             if (lookups->kind_F[f] == FIELD_LISTS) {
                 if (list == UNSEEN) list = listed(strings, STRING_LISTS, form, lower, &title);
-                field_F[f] = list < 0 ? lookups->no_list : list;
+                field_F[f] = lookups->list_rows[list + 1];
             } else {
                 if (cluster == UNSEEN) cluster = listed(strings, STRING_CLUSTER, form, lower, &title);
                 field_F[f] = lookups->cluster_rows[(cluster + 1) * lookups->cluster_fields + lookups->size_F[f]];

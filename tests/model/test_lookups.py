@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(library.load() is None, reason="no compiled kern
 
 BUILDS = list(library.builds())
 MODELS = {name: load(find_model(name)) for name in ("english", "russian")}
-LOOKUPS = {name: lookups_of(library.load(), model.lexicon) for name, model in MODELS.items()} if BUILDS else {}
-WEIGHTS = {name: Weights(library.load(), model, "float32") for name, model in MODELS.items()} if BUILDS else {}
+LOOKUPS = {name: lookups_of(BUILDS[0], model.lexicon) for name, model in MODELS.items()} if BUILDS else {}
+WEIGHTS = {name: Weights(BUILDS[0], model, "float32") for name, model in MODELS.items()} if BUILDS else {}
 COMMON = st.sampled_from(
     [*list(MODELS["english"].lexicon.vector_rows)[::97], *MODELS["russian"].lexicon.gazetteers.lists]
 )
@@ -93,7 +93,7 @@ def test_every_plain_character_is_by_itself_what_it_is_in_a_word(name):
         assert len(character.title()) != 1 or character.title() == chr(title[code])
 
 
-def test_a_value_with_a_line_break_is_left_out_and_no_other():
+def test_a_value_with_a_line_break_is_one_like_any_other():
     model = MODELS["english"]
     values = {"a\nb": 1, "met": 2, "ada": 3}
     lexicon = replace(model.lexicon, field_rows={**model.lexicon.field_rows, "word": values})
@@ -101,3 +101,23 @@ def test_a_value_with_a_line_break_is_left_out_and_no_other():
     found.now = found.table.now = 1
     number_N = found.numbers(["met", "Ada", "b", "a\nb"], {})
     assert found.oov[number_N].tolist() == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_lexicon_in_a_table_is_the_same_lexicon(name):
+    lexicon, small = MODELS[name].lexicon, LOOKUPS[name].lexicon
+    assert small.vector_rows == lexicon.vector_rows
+    assert list(small.vector_rows) == list(lexicon.vector_rows)
+    assert small.field_rows == lexicon.field_rows
+    assert list(small.field_rows) == list(lexicon.field_rows)
+    assert small.gazetteers.clusters == lexicon.gazetteers.clusters
+    assert small.gazetteers.lists == lexicon.gazetteers.lists
+    assert "no such word\ud800" not in small.vector_rows
+    assert small.vector_rows.get("x" * (1 << 24)) is None
+
+
+def test_a_lexicon_that_is_in_a_table_stays_there():
+    known = LOOKUPS["english"]
+    assert lookups_of(library.load(), replace(known.lexicon)) is known
+    other = replace(known.lexicon, field_rows={**known.lexicon.field_rows, "word": {"met": 1}})
+    assert lookups_of(library.load(), other).lexicon.field_rows["word"] == {"met": 1}

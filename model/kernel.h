@@ -173,7 +173,7 @@ typedef struct {
     int64_t now;       /* rises with every batch */
     uint64_t seed;     /* of the hash, so that nobody can choose words that collide */
     int64_t places;    /* a power of two, at least 2 · most */
-    int32_t *place;    /* (places) number of the word in each place; −1 for a free place */
+    uint64_t *place;   /* (places) hash · 2³² + 1 + the number of the word in each place; 0 for a free place */
     uint32_t *hash;    /* (most) */
     uint8_t *key;      /* (most, KEY_BYTES) the word's UTF-8 and zeros, or, if it is longer, a digest */
     uint8_t *bytes;    /* (most) of the key; 0 for a number that is free */

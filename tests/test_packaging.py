@@ -240,7 +240,7 @@ class TestWheels:
         tag, magic = CROSS[target]
         assert wheel.name.endswith(f"-py3-none-{tag}.whl")
         libraries = kernels(wheel)
-        assert len(libraries) == (3 if target.endswith("x86_64") else 1)
+        assert len(libraries) == (4 if target.endswith("x86_64") else 1)
         assert all(library.startswith(magic) for library in libraries.values())
         assert {path: path.read_bytes() for path in (ROOT / "model").glob("*/kernel-*")} == before
 

@@ -233,7 +233,7 @@ class Vocabulary:
         fresh = np.arange(most - 1, before - 1, -1, dtype=np.int32)
         new["free"] = np.concatenate([fresh, self.free[:unused], np.zeros(before - unused, np.int32)])
         table = DECLARED.structures["Words"](
-            most=most, now=self.now, seed=self._seed, places=places, place=np.empty(places, np.int32), key=key,
+            most=most, now=self.now, seed=self._seed, places=places, place=np.empty(places, np.uint64), key=key,
             unused=unused + len(fresh), **new,
         )  # fmt: skip
         self._kernel.long.index_words(table)

@@ -43,13 +43,13 @@ API int32_t string_value(const Strings *strings, int32_t kind, const uint8_t *ut
 /* Put a word that has a hash into the first free place. */
 static inline void place_word(Words *words, int32_t word) {
     int64_t mask = words->places - 1, place = words->hash[word] & mask;
-    while (words->place[place] >= 0) place = (place + 1) & mask;
-    words->place[place] = word;
+    while (words->place[place]) place = (place + 1) & mask;
+    words->place[place] = (uint64_t)words->hash[word] << 32 | (uint32_t)(word + 1);
 }
 
 /* Index all words anew, by what they have for hash. */
 API void index_words(Words *words) {
-    for (int64_t place = 0; place < words->places; place++) words->place[place] = NONE;
+    memset(words->place, 0, (size_t)words->places * sizeof *words->place);
     for (int64_t word = 0; word < words->most; word++)
         if (words->bytes[word]) place_word(words, (int32_t)word);
 }
@@ -60,8 +60,9 @@ static int32_t number_key(Words *words, const uint8_t *key, int64_t bytes) {
     uint32_t hash = (uint32_t)hash_bytes(key, bytes, words->seed);
     int64_t mask = words->places - 1;
     for (int64_t place = hash & mask;; place = (place + 1) & mask) {
-        int32_t word = words->place[place];
-        if (word < 0) {
+        uint64_t found = words->place[place];
+        int32_t word = (int32_t)(uint32_t)found - 1;
+        if (!found) {
             if (!words->unused) return NO_NUMBERS;
             word = words->free[--words->unused];
             words->hash[word] = hash;
@@ -70,10 +71,10 @@ static int32_t number_key(Words *words, const uint8_t *key, int64_t bytes) {
             words->known[word] = 0;
             words->lowered[word] = word;
             words->used[word] = words->now;
-            words->place[place] = word;
+            words->place[place] = (uint64_t)hash << 32 | (uint32_t)(word + 1);
             return word;
         }
-        if (words->hash[word] == hash && !memcmp(words->key + (int64_t)word * KEY_BYTES, key, KEY_BYTES)) return word;
+        if (found >> 32 == hash && !memcmp(words->key + (int64_t)word * KEY_BYTES, key, KEY_BYTES)) return word;
     }
 }
 

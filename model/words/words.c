@@ -496,8 +496,8 @@ API int32_t project_words(const float *entry_UE, const int64_t *class_U, const i
         for (int64_t u = 0; u < words; u++) {
             float *row = out + u * hidden; /* (H) */
             const float *class_row = class_rows ? class_rows + (class_U[u] * width + j) * hidden : NULL; /* (H) */
-            const float *of_unit = weight_scale + j * hidden;                                            /* (H) */
-            for (int64_t i = 0; weight_int16 && i < hidden; i++) row[i] *= unit[u] * of_unit[i];
+            const float *of_unit = weight_int16 ? weight_scale + j * hidden : NULL;                      /* (H) */
+            for (int64_t i = 0; of_unit && i < hidden; i++) row[i] *= unit[u] * of_unit[i];
             for (int64_t i = 0; class_row && i < hidden; i++) row[i] += class_row[i];
             if (!all_finite(row, hidden)) status = NOT_FINITE;
             else quantise_row(row, hidden, numbers, per_unit_H, table, scale, slot_U[u] * width + j);

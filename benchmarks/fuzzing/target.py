@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import atheris
 import numpy as np  # noqa: F401 (not to be instrumented)
@@ -32,6 +33,7 @@ TIE = 0.02  # of the log-probability of two paths that are equally good
 ITEM = "\0"  # between two texts, or two documents
 MANIFEST = "manifest.json"
 _CACHE_MB = 0.05  # small enough that rows are evicted
+_WORDS = 300  # few enough that words are forgotten
 _SAMPLE = ["Ada met Ito in Munich.", "", "Dr. A. Siemens, 3.14 \u00a0x"]
 
 Target = Callable[[bytes], None]
@@ -92,7 +94,10 @@ def _log(probability: float) -> float:
 
 def _native(kernel: Kernel, model: checkpoint.Checkpoint) -> Tagger:
     library.load = lambda: kernel  # type: ignore[assignment]
-    return Tagger(model, device="cpu", engine="native", threads=1, cache_mb=_CACHE_MB, cache_numbers="float32")
+    options: dict[str, Any] = {"engine": "native", "threads": 1, "cache_mb": _CACHE_MB, "cache_numbers": "float32"}
+    tagger = Tagger(model, device="cpu", **options)
+    tagger._engine._vocabulary = tagger._engine._new_vocabulary(most_words=_WORDS)  # type: ignore[attr-defined]
+    return tagger
 
 
 def text_target(kernels: Sequence[Kernel], models: Path) -> Target:

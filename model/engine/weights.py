@@ -35,7 +35,8 @@ class Weights:
         self.numbers = numbers
         self.window = p.window
         self.units = len(p.bias_H)
-        self.hidden = padded_width(self.units, 2 * _PANEL)  # int8 rows are added two panels at a time
+        # rows of int8 are added two panels at a time
+        self.hidden = padded_width(self.units, 2 * _PANEL if numbers == "int8" else _PANEL)
         self._entry = len(p.pad_E)
         self.pad = p.pad_E[None]
         self._first = empty((self.window, self.hidden // _PANEL, self._entry, _PANEL), np.float32)

@@ -481,15 +481,18 @@ API int32_t project_words(const float *entry_UE, const int64_t *class_U, const i
 
     for (int64_t j = 0; j < width; j++) {
         /* out (rows, H) = x (rows, E) · W₁⁽ʲ⁾ (E, H); a panel of the weights stays in cache for all words */
-        for (int64_t p = 0; p < panels && weight_int16; p += 2) { /* H is a multiple of two panels */
+        for (int64_t p = 0; p < panels && weight_int16; p += 2) { /* H is a multiple of two panels then */
             const int16_t *both = weight_int16 + (j * panels + p) * pairs * 2 * PANEL; /* (2, pairs, PANEL, 2) */
             for (int64_t u = 0; u < rows; u += ROWS)
                 matmul_paired(integers + u * 2 * pairs, 2 * pairs, both, pairs, out + u * hidden + p * PANEL, hidden);
         }
         for (int64_t p = 0; p < panels && !weight_int16; p += PANELS) {
-            const float *panel = weight + (j * panels + p) * entry * PANEL; /* (PANELS, E, PANEL) */
-            for (int64_t u = 0; u < rows; u += ROWS)
-                matmul_panels(PANELS, x + u * entry, entry, panel, entry, NULL, out + u * hidden + p * PANEL, hidden);
+            const float *panel = weight + (j * panels + p) * entry * PANEL; /* (PANELS, E, PANEL), or the last one */
+            for (int64_t u = 0; u < rows; u += ROWS) {
+                float *to = out + u * hidden + p * PANEL;
+                if (p + PANELS <= panels) matmul_panels(PANELS, x + u * entry, entry, panel, entry, NULL, to, hidden);
+                else matmul_panel(x + u * entry, entry, panel, entry, NULL, to, hidden);
+            }
         }
 
         /* add the row of the class, and store */

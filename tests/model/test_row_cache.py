@@ -16,12 +16,12 @@ from tests.model.conftest import batch_of, log_probabilities, small_model
 pytestmark = pytest.mark.skipif(library.load() is None, reason="no compiled kernel here")
 
 MODEL = small_model(context=1)
-WINDOW, UNITS = 3, 32
+WINDOW, UNITS = 3, {"float32": 16, "int16": 16, "int8": 32}  # rows of int8 are padded to two panels
 
 
 def bytes_of(slots, numbers="float32"):
     """Of so many slots: rows and their scales for each position, a count and a name."""
-    return slots * (WINDOW * (UNITS * np.dtype(numbers).itemsize + 4) + 16)
+    return slots * (WINDOW * (UNITS[numbers] * np.dtype(numbers).itemsize + 4) + 16)
 
 
 def engine_of(slots, numbers="float32", model=MODEL):
@@ -69,7 +69,7 @@ def test_memory_is_what_was_given_and_taken_as_words_come_in(numbers):
     for number in range(500):
         scored(engine, [f"w{number}"])
         assert len(cache) <= 49
-    assert cache.numbers.shape == (50, WINDOW, UNITS)
+    assert cache.numbers.shape == (50, WINDOW, UNITS[numbers])
     kept = (cache.numbers, cache.scale, cache.uses, cache._pair)
     assert sum(array.nbytes for array in kept) == bytes_of(50, numbers)
     assert RowCache.slots_in(engine._weights, bytes_of(50, numbers) / 1e6) == 50
@@ -120,10 +120,12 @@ def test_rows_beyond_what_int8_reaches_are_clipped_at_either_end(build):
     entry_UE = codes.encode(["Ada", "met", "Munich"])
     codes.measure(entry_UE)
     unit_H = codes.unit_H.copy()
-    row_UWH, code_UWH = (np.empty((3, WINDOW, UNITS), kind) for kind in (np.float32, np.int8))
+    row_UWH = np.zeros((3, WINDOW, UNITS["float32"]), np.float32)
+    code_UWH = np.zeros((3, WINDOW, UNITS["int8"]), np.int8)
     scale, class_U, slot_U = np.empty((3, WINDOW), np.float32), np.ones(3, np.int64), np.arange(3)
     rows.project(3 * entry_UE, class_U, slot_U, row_UWH, scale)
     codes.project(3 * entry_UE, class_U, slot_U, code_UWH, scale)
+    code_UWH, unit_H = code_UWH[..., : UNITS["float32"]], unit_H[: UNITS["float32"]]
     some = unit_H > 0
     exact_UWH = row_UWH[..., some] / unit_H[some]
     assert exact_UWH.min() < -129

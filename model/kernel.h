@@ -50,6 +50,9 @@ enum { PANEL = 16 };
  * 32 bits: 256 · 2 · 2047² is below 2³¹. */
 enum { LARGEST_PAIRED = 2047, SUMMED = 256 };
 
+/* The slots of pairs that are not in the row cache: PAD's, or that of a pair that was there before. */
+enum { NO_SLOT = 0, HAD_SLOT = -2 };
+
 /* What a word can do to a sentence boundary: bits of its role (model/text/sentences.py). */
 enum {
     ROLE_ENDS = 1,        /* ends a sentence: . ! ? … */

@@ -96,7 +96,7 @@ class Vocabulary:
         self.tally = np.zeros(0, np.int32)
         """Zeros: scratch memory of ``find_repeats``."""
         self.slots = np.zeros(0, np.int32)
-        """Slot in the table of each (word, class); that of PAD for none."""
+        """Slot in the table of each (word, class); that of PAD, or one below, for none."""
         self.table: Any = None
         """The words as the kernel has them."""
         self._grow(most_words)
@@ -203,7 +203,7 @@ class Vocabulary:
         lost = slots[forgotten]
         slots[forgotten] = PAD
         if self._forget is not None:
-            self._forget(lost[lost != PAD].astype(np.int64))
+            self._forget(lost[lost > PAD].astype(np.int64))
         self._clear_runs()
         self._kernel.long.forget_words(self.table, before)
 

@@ -26,8 +26,8 @@ enum { CACHE_LINE = 64 };       /* bytes */
  * length_S       (S) tokens of each sentence
  * sentence       the sentence of token `begin`; offset  how many tokens of it stand before that
  * begin, end     the tokens of the bag, N = end − begin; context  C
- * slot_of_pair   (pairs) slot of each; PAD's if it is not cached
- * uses_of_slot   (slots) is raised by 1 for each use
+ * slot_of_pair   (pairs) slot of each; NO_SLOT or HAD_SLOT if it is not cached
+ * uses_of_slot   (slots) is raised by 1 for each use, if none is missing
  * slots          receives the line: at most N + C · (3 + sentences that the bag touches)
  * place_N        (N) receives where in the line each window begins
  * missing_pairs  (N + 2C) receives the pairs that have no slot, each once
@@ -36,7 +36,7 @@ enum { CACHE_LINE = 64 };       /* bytes */
 API int64_t lay_out_windows(const int32_t *pair_T, const int64_t *length_S, int64_t sentence, int64_t offset,
                             int64_t begin, int64_t end, int64_t context, int32_t *slot_of_pair, int64_t *uses_of_slot,
                             int32_t *slots, int32_t *place_N, int64_t *missing_pairs) {
-    enum { PAD = 0, NO_SLOT = PAD, LISTED = -1 };
+    enum { PAD = 0 };
     int64_t used = 0, missing = 0, sentence_begin = begin - offset;
     for (; sentence_begin < end; sentence++) {
         /* the part [from, to) of the sentence that windows of the bag see */
@@ -53,13 +53,11 @@ API int64_t lay_out_windows(const int32_t *pair_T, const int64_t *length_S, int6
             int32_t pair = pair_T[t];
             int32_t slot = slot_of_pair[pair];
             if (slot <= NO_SLOT) {
-                if (slot == NO_SLOT) {
+                if (slot == NO_SLOT || slot == HAD_SLOT) {
                     missing_pairs[missing++] = pair;
-                    slot_of_pair[pair] = LISTED;
+                    slot_of_pair[pair]--; /* which says that it is listed */
                 }
                 slot = PAD;
-            } else {
-                uses_of_slot[slot]++;
             }
             if (t >= begin && t < end) place_N[t - begin] = (int32_t)(used - context);
             slots[used++] = slot;
@@ -70,7 +68,8 @@ API int64_t lay_out_windows(const int32_t *pair_T, const int64_t *length_S, int6
             for (int64_t c = 0; c < context; c++) slots[used++] = PAD;
         sentence_begin = sentence_end;
     }
-    for (int64_t i = 0; i < missing; i++) slot_of_pair[missing_pairs[i]] = NO_SLOT;
+    for (int64_t i = 0; i < missing; i++) slot_of_pair[missing_pairs[i]]++;
+    for (int64_t i = 0; i < used && !missing; i++) uses_of_slot[slots[i]]++;
     return missing;
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fenestra.model.config import Activation, Storage
-from fenestra.model.engine import library, native, reader, vocabulary, weights
+from fenestra.model.engine import library, native, reader, row_cache, vocabulary, weights
 from fenestra.model.engine.library import DECLARED, Declarations
 from fenestra.model.engine.row_cache import Numbers
 from fenestra.model.engine.sources import BUILDS as BUILDS_BY_LEVEL
@@ -72,6 +72,8 @@ SAME = {
     "NO_NUMBERS": vocabulary._NO_NUMBERS,
     "KEY_BYTES": vocabulary._KEY,
     "PLAIN": plain.PLAIN,
+    "NO_SLOT": windows.PAD,
+    "HAD_SLOT": row_cache._HAD_SLOT,
     **{f"CHAR_{name}": getattr(plain, name) for name in CHARACTERS},
     "OK": False,  # a call that returns it has not failed
 }

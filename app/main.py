@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from limits.storage.base import Storage
 from starlette.routing import Route
 
 from fenestra.app import errors as problems
 from fenestra.app.api import routes
 from fenestra.app.engine.jobs import TagsText
+from fenestra.app.engine.link import Link
 from fenestra.app.engine.service import Service
 from fenestra.app.middleware.admission import AdmissionMiddleware
 from fenestra.app.middleware.body_limit import BodyLimitMiddleware
@@ -29,11 +31,17 @@ from fenestra.model.errors import InputError
 from fenestra.model.version import version
 
 _OTHER_SERVER = (
-    "this server has no deadlines and no limits for connections; run `fenestra serve` instead, once for each process"
+    "this server has no deadlines and no limits for connections; run `fenestra serve` instead, with --workers for several processes"
 )
 
 
-def create_app(settings: Settings | None = None, *, tagger: TagsText | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    tagger: TagsText | None = None,
+    link: Link | None = None,
+    windows: Storage | None = None,
+) -> FastAPI:
     """Build the application. No file is read and no model is loaded until the lifespan starts.
 
     Args:
@@ -42,11 +50,13 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
             deadlines and limits of connections.
         tagger: tests pass a stub. When omitted, the lifespan loads the models that the settings name, and a bad folder
             stops the start.
+        link: to the supervisor, if this process is one of several workers.
+        windows: what the rate limit counts in, if it is shared with others.
 
     Raises:
         InputError: the environment holds a setting that is unknown or out of range.
     """
-    service = Service(settings or Settings.read(), tagger)
+    service = Service(settings or Settings.read(), tagger, link)
     service.limits_connections = settings is not None
 
     @asynccontextmanager
@@ -72,11 +82,11 @@ def create_app(settings: Settings | None = None, *, tagger: TagsText | None = No
     app.include_router(routes.router)
     app.include_router(pages.router)
     problems.install(app)
-    _add_middleware(app, service)
+    _add_middleware(app, service, windows)
     return app
 
 
-def _add_middleware(app: FastAPI, service: Service) -> None:
+def _add_middleware(app: FastAPI, service: Service, windows: Storage | None) -> None:
     """Add the middleware, from the innermost to the outermost."""
     settings, metrics = service.settings, service.metrics
     max_bytes = settings.max_body_bytes
@@ -84,7 +94,7 @@ def _add_middleware(app: FastAPI, service: Service) -> None:
     app.add_middleware(DecompressionMiddleware, max_bytes=max_bytes, metrics=metrics, work=service.work)
     if settings.gzip_min_bytes:
         app.add_middleware(CompressionMiddleware, min_bytes=settings.gzip_min_bytes)
-    app.add_middleware(AdmissionMiddleware, settings=settings, metrics=metrics)
+    app.add_middleware(AdmissionMiddleware, settings=settings, metrics=metrics, windows=windows)
     if settings.allowed_origins:
         app.add_middleware(CrossOriginMiddleware, origins=settings.allowed_origins)
     own_routes = (*routes.router.routes, *pages.router.routes)

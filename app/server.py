@@ -4,12 +4,15 @@ import asyncio
 import gc
 import ipaddress
 import logging
+import os
 import resource
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -23,7 +26,12 @@ from fenestra.app.http.protocol import protocol_for
 from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.main import create_app
 from fenestra.app.observability import logs
+from fenestra.app.observability.merged import Snapshot, snapshot
 from fenestra.app.settings import Settings
+from fenestra.app.workers.accept import Acceptor
+from fenestra.app.workers.shared import Locks
+from fenestra.app.workers.supervisor import Supervisor
+from fenestra.app.workers.worker_process import Start
 from fenestra.model.checkpoint import describe
 from fenestra.model.engine.gpu import resolve_device
 from fenestra.model.errors import InputError
@@ -48,10 +56,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._registry = registry
         self._service = service
+        self._hurry = False  # whether the first step of a shutdown is skipped
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the shutdown at the first signal, and cut it short at the second."""
         self.force_exit = self.should_exit
+        self._hurry = self._hurry or sig == signal.SIGINT
         super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -70,16 +80,11 @@ class Server(uvicorn.Server):
         4. Everything that is left is cut off, and the application ends.
         """
         settings = self._registry.settings
-        listeners = sockets or []
         self._service.drain()
         self._registry.drain()
-        if signal.SIGINT not in self._captured_signals and not self._service.failure:
+        if not self._hurry and not self._service.failure:
             await self._wait(settings.drain_seconds, lambda: False)
-        await drain_backlog(listeners)
-        for server in self.servers:
-            server.close()
-        for listener in listeners:
-            listener.close()
+        await self._stop_accepting(sockets or [])
         await self._wait(settings.grace_seconds, self._all_closed)
         if left := len(self._registry.open):
             log.error("cut off %d connections that were not done in time", left)
@@ -87,6 +92,14 @@ class Server(uvicorn.Server):
         for task in tuple(self.server_state.tasks):
             task.cancel()
         await self.lifespan.shutdown()
+
+    async def _stop_accepting(self, listeners: Sequence[socket.socket]) -> None:
+        """Accept what has connected already, and close the listening sockets."""
+        await drain_backlog(listeners)
+        for server in self.servers:
+            server.close()
+        for listener in listeners:
+            listener.close()
 
     async def _wait(self, seconds: float, done: Callable[[], bool]) -> None:
         """Wait until ``done()``, for ``seconds`` at most, or until a second signal comes."""
@@ -98,6 +111,81 @@ class Server(uvicorn.Server):
     def _all_closed(self) -> bool:
         self._registry.close_idle(_IDLE_SECONDS)
         return not self._registry.open
+
+
+class WorkerServer(Server):
+    """The server of a worker, which begins to accept connections and stops when the supervisor says so.
+
+    Signals are the supervisor's: a terminal or an init system sends them to all processes at once, and a stop of the
+    service is another thing than the end of one worker. The worker asks the supervisor about a SIGTERM of its own.
+    """
+
+    def __init__(self, config: uvicorn.Config, registry: ConnectionRegistry, service: Service, start: Start) -> None:
+        super().__init__(config, registry, service)
+        self._link = start.link
+        self._acceptor = Acceptor(start.listener, start.shares, start.place)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False  # the whole service, and not this worker alone
+        registry.on_count = self._acceptor.count
+        self._link.on_accept = self._accept
+        self._link.on_stop = self._stop
+        self._link.on_retire = self._retire
+        self._link.snapshot = self._snapshot
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Pass a signal on to the supervisor; only a model that is stuck ends the worker at once."""
+        if self._service.failure:
+            super().handle_exit(sig, frame)
+        elif sig == signal.SIGTERM and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._link.ask_to_retire)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start without accepting connections, and tell the supervisor."""
+        self._loop = asyncio.get_running_loop()
+        await self._link.open()
+        await uvicorn.Server.startup(self, [])
+        self._link.started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Shut down with the service, or, if it goes on, when the last connection is closed."""
+        if not self._stopping and not self._service.failure:
+            self._acceptor.stop()
+            self._registry.drain()
+            while self._registry.open and not self._stopping:
+                await asyncio.sleep(_POLL_SECONDS)
+        if self._registry.open or self._stopping or self._service.failure:
+            await super().shutdown(sockets)
+        else:
+            await self.lifespan.shutdown()
+
+    async def _stop_accepting(self, listeners: Sequence[socket.socket]) -> None:
+        """Leave the backlog to the other workers, unless the whole service stops."""
+        if self._stopping:
+            await drain_backlog(listeners)
+        self._acceptor.stop()
+        for listener in listeners:
+            listener.close()
+        await self._link.leave()
+
+    def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        protocol = self.config.http_protocol_class
+        rest = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        self._acceptor.start(lambda: protocol(**rest, _loop=loop))  # type: ignore[arg-type, call-arg]
+
+    def _stop(self, number: int) -> None:
+        """Stop with the whole service, as after that signal; the second time, at once."""
+        if self._stopping:
+            self.force_exit = True
+        if number == signal.SIGINT:
+            self._hurry = True
+        self._stopping = self.should_exit = True
+
+    def _retire(self) -> None:
+        self.should_exit = True
+
+    async def _snapshot(self) -> Snapshot:
+        return await self._service.work.aside(partial(snapshot, self._service.metrics.registry))
 
 
 def serve(settings: Settings) -> int:
@@ -116,6 +204,8 @@ def serve(settings: Settings) -> int:
     share_one_heap()
     gc.set_threshold(gc.get_threshold()[0], *_OLDER_GENERATIONS)
     lines = logs.configure(settings)
+    if settings.workers > 1:
+        return _supervise(settings, lines)
     with bind(settings.host, settings.port) as listener, _signals():
         app = create_app(settings)
         lines.on_drop = app.state.service.metrics.log_line_dropped
@@ -129,6 +219,33 @@ def serve(settings: Settings) -> int:
         return service.exit_code if service.failure else int(server.force_exit)
 
 
+def _supervise(settings: Settings, lines: logs.Lines) -> int:
+    """As :func:`serve`, with several workers."""
+    locks = Locks()
+    lines.turn = locks.log
+    lines.name_process(os.getpid())
+    with bind(settings.host, settings.port) as listener, _signals():
+        supervisor = Supervisor(settings, listener, locks)
+        lines.on_drop = supervisor.metrics.log_line_dropped
+        log.info("%s answers as soon as the start is complete", _url_of(listener))
+        return supervisor.run(partial(_work, settings, lines))
+
+
+def _work(settings: Settings, lines: logs.Lines, start: Start) -> int:
+    """Serve as one of several workers; returns the exit code of this process."""
+    lines.name_process(os.getpid())
+    app = create_app(settings, link=start.link, windows=start.windows)
+    service: Service = app.state.service
+    lines.on_drop = service.metrics.log_line_dropped
+    start.link.on_reload_all = service.reload_all
+    server = WorkerServer(*_parts(app, settings), start)
+    with suppress(SystemExit):  # when the start failed
+        server.run(sockets=[start.listener])
+    if not server.started:
+        return 2
+    return service.exit_code if service.failure else 0
+
+
 def _check(settings: Settings) -> None:
     """Check the settings whose validity depends on this machine.
 
@@ -137,9 +254,15 @@ def _check(settings: Settings) -> None:
     """
     check_descriptors(settings)
     try:
-        resolve_device(settings.device)
+        device = resolve_device(settings.device)
     except InputError as error:
         raise InputError(f"FENESTRA_DEVICE: {error}") from error
+    if settings.workers > 1 and not sys.platform.startswith("linux"):
+        raise InputError(f"FENESTRA_WORKERS: {settings.workers} workers share what only Linux can share; use 1")
+    if settings.workers > 1 and device != "cpu":
+        raise InputError(
+            f"FENESTRA_WORKERS: {settings.workers} workers cannot share the device {device}; use 1, or FENESTRA_DEVICE=cpu"
+        )
     for name, folder in settings.served:
         try:
             describe(folder)
@@ -149,6 +272,11 @@ def _check(settings: Settings) -> None:
 
 def new_server(app: FastAPI, settings: Settings) -> Server:
     """Build the server for an application of :func:`fenestra.app.main.create_app`."""
+    return Server(*_parts(app, settings))
+
+
+def _parts(app: FastAPI, settings: Settings) -> tuple[uvicorn.Config, ConnectionRegistry, Service]:
+    """What a server is built from."""
     service: Service = app.state.service
     registry = ConnectionRegistry(settings, service.metrics, lambda: service.overloaded, service.work)
     service.limits_connections = True
@@ -163,7 +291,7 @@ def new_server(app: FastAPI, settings: Settings) -> Server:
         forwarded_allow_ips=[str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies],
         server_header=False,
     )
-    return Server(config, registry, service)
+    return config, registry, service
 
 
 def check_descriptors(settings: Settings) -> int:

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from fenestra.app.cores import available_cores, usable_cores
 from fenestra.model.bundled import DEFAULT, bundled_model, find_model
 from fenestra.model.errors import InputError
 
@@ -118,6 +119,11 @@ def _rate(value: str | None) -> str | None:
     return value
 
 
+def _workers(value: object) -> object:
+    """Read a number of processes, or ``auto``."""
+    return usable_cores() if value == "auto" else value
+
+
 def _key_hash(value: str) -> str:
     """Check that a value is a SHA-256 hash, and not, by mistake, the key itself."""
     if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
@@ -159,6 +165,9 @@ class Settings(BaseSettings):
     # ── computing ──
     device: Annotated[str, _form(r"auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda or cuda:N")] = "auto"
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if there is a device."""
+    workers: Annotated[PositiveInt, BeforeValidator(_workers)] = 1
+    """Processes that serve on one port; ``auto`` for as many as there are cores that this process may use. More than
+    one works on Linux and without a GPU. Queues, connections and buffers are limited in each, and each has a cache."""
     threads: PositiveInt = 1
     """CPU threads for a large batch, at most as many as there are cores. More than one rarely helps."""
     cache_mb: PositiveInt = 50
@@ -261,10 +270,17 @@ class Settings(BaseSettings):
     @classmethod
     def _no_more_than_cores(cls, threads: int) -> int:
         """More threads than cores only slow each other down."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if threads > cores:
+        if threads > (cores := available_cores()):
             raise ValueError(f"this machine offers {cores} cores")
         return threads
+
+    @model_validator(mode="after")
+    def _enough_cores_for_workers(self) -> Self:
+        """More workers than cores only slow each other down, too."""
+        if self.workers > 1 and self.workers * self.threads > (cores := available_cores()):
+            threads = f" of {self.threads} threads each" if self.threads > 1 else ""
+            raise ValueError(f"{PREFIX}WORKERS: {self.workers} workers{threads}: this machine offers {cores} cores")
+        return self
 
     @field_validator("models")
     @classmethod

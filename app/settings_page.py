@@ -30,6 +30,7 @@ _UNITS = {
     "waiting": "requests",
     "threads": "threads",
     "connections": "connections",
+    "workers": "processes",
 }
 """The unit of a setting, by the last word of its name."""
 

@@ -167,8 +167,7 @@ async def readyz(request: Request) -> Health:
 )
 async def metrics(request: Request) -> Response:
     """Return the counters in Prometheus' text format."""
-    service = service_of(request)
-    return Response(await service.work.aside(service.metrics.exposition), media_type=CONTENT_TYPE_LATEST)
+    return Response(await service_of(request).exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _respond(request: Request, body: Awaitable[Pieces]) -> Response:

@@ -9,7 +9,7 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from fenestra.app.settings import NamedFolder, Settings
 from fenestra.model import checkpoint
 from fenestra.model.errors import CheckpointError, FenestraError
 from fenestra.model.manifest import MANIFEST
-from fenestra.model.progress import no_pause
+from fenestra.model.progress import Pause, no_pause
 from fenestra.model.tagger import Tagger
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ Fingerprint = frozenset[tuple[str, int, int, int]]
 is written."""
 OpenModel = Callable[[Path, TagsText | None], TagsText]
 """Loads the model of a folder; the second argument is the one that serves meanwhile, None at the start."""
+RELOAD_FAILED = "the folder holds no usable model, so the one before serves on; the log says what is wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,29 @@ class ServedModel:
         return tuple(self.tagger.labels)
 
 
+Reload = Callable[[str], Awaitable[tuple[ServedModel, ServedModel]]]
+"""Loads the model of that name anew; returns the old one and the new one."""
+
+
 class Models:
     """All models by name, the default one first; empty until :meth:`load`."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, open_model: OpenModel) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, open_model: OpenModel, reload: Reload | None = None
+    ) -> None:
+        """Set up.
+
+        Args:
+            settings: name the models.
+            metrics: count reloads.
+            open_model: loads a model.
+            reload: loads a model anew, everywhere; None if this process is the only one.
+        """
         self._settings = settings
         self._metrics = metrics
         self._open_model = open_model
         self._served: dict[str, ServedModel] = {}
-        self._reloads = Reloads(self._reload, settings.max_waiting, metrics)
+        self._reloads = Reloads(reload or self._reload, settings.max_waiting, metrics)
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(tuple(self._served.values()))
@@ -91,12 +106,34 @@ class Models:
         """
         loaded = {}
         for served in self._settings.served:
-            loaded[served.name] = await run_in_thread(self._read, served, None)
+            loaded[served.name] = await run_in_thread(read_model, served, None, self._open_model)
+        for model in loaded.values():
+            log.info("model %s %s is ready", model.name, model.version)
+        self.serve(loaded)
+        await run_in_thread(freeze_objects)
+
+    def serve(self, loaded: Mapping[str, ServedModel]) -> None:
+        """Serve these models, by name, the default one first."""
         for model in loaded.values():
             self._metrics.model_loaded(model.name, model.version)
-            log.info("model %s %s is ready", model.name, model.version)
-        self._served = loaded
+        self._served = dict(loaded)
+
+    async def read_again(self, name: str) -> ServedModel:
+        """Load a model from its folder again, without serving it.
+
+        Raises:
+            FenestraError: it is not usable; says why.
+        """
+        old = self.get(name)
+        return await run_in_thread(read_model, NamedFolder(name, old.folder), old.tagger, self._open_model)
+
+    async def replace(self, new: ServedModel) -> ServedModel:
+        """Serve a model in the place of the one of its name, which is returned."""
+        old = self.get(new.name)
+        self._served[new.name] = new
+        self._metrics.model_loaded(new.name, new.version)
         await run_in_thread(freeze_objects)
+        return old
 
     async def reload(
         self, name: str, is_disconnected: Callable[[], bool] | None = None
@@ -128,17 +165,12 @@ class Models:
         """Load a model anew; see :meth:`reload`."""
         old = self.get(name)
         try:
-            new = await run_in_thread(self._read, NamedFolder(name, old.folder), old.tagger)
+            new = await self.read_again(name)
         except Exception as error:
             self._metrics.reloaded(name, ok=False)
-            # Fenestra's own errors name files and reasons; of any other error, only the type is safe to log.
-            reason = str(error) if isinstance(error, FenestraError) else type(error).__name__
-            log.error("model %s stays at %s: %s", name, old.version, reason)
-            message = "the folder holds no usable model, so the one before serves on; the log says what is wrong"
-            raise Problem("reload_failed", message) from error
-        self._served[name] = new
-        await run_in_thread(freeze_objects)
-        self._metrics.model_loaded(name, new.version)
+            log.error("model %s stays at %s: %s", name, old.version, reason_of(error))
+            raise Problem("reload_failed", RELOAD_FAILED) from error
+        await self.replace(new)
         self._metrics.reloaded(name, ok=True)
         log.info("model %s %s takes the place of %s", name, new.version, old.version)
         return old, new
@@ -161,13 +193,25 @@ class Models:
                     await self.reload(model.name)
             seen = files
 
-    def _read(self, served: NamedFolder, before: TagsText | None) -> ServedModel:
-        """Load the model of a folder; ``before`` is the one that serves meanwhile."""
-        files = fingerprint(served.folder)
-        return ServedModel(served.name, served.folder, self._open_model(served.folder, before), files)
+
+def read_model(served: NamedFolder, before: TagsText | None, open_model: OpenModel) -> ServedModel:
+    """Load the model of a folder; ``before`` is the one that serves meanwhile.
+
+    Raises:
+        FenestraError: it is not usable; says why.
+    """
+    files = fingerprint(served.folder)
+    return ServedModel(served.name, served.folder, open_model(served.folder, before), files)
 
 
-def open_model(folder: Path, before: TagsText | None, settings: Settings) -> TagsText:
+def reason_of(error: BaseException) -> str:
+    """What may be logged of an error: Fenestra's own name files and reasons, of any other only the type is safe."""
+    return str(error) if isinstance(error, FenestraError) else type(error).__name__
+
+
+def open_model(
+    folder: Path, before: TagsText | None, settings: Settings, pause: Pause | None = None
+) -> TagsText:
     """Load a checkpoint, and let it pass its self-test before it serves.
 
     Args:
@@ -175,12 +219,14 @@ def open_model(folder: Path, before: TagsText | None, settings: Settings) -> Tag
         before: the tagger that serves meanwhile, if there is one. The requests that it answers come first, and what has
             not changed since it was loaded is shared with it; if nothing has, it is what is returned.
         settings: of the service.
+        pause: called between any two pieces of the work; unless given, it rests as long as it works if ``before``
+            serves meanwhile.
 
     Raises:
         InputError: the folder or the device is not usable; says why.
         RunError: its scores are not numbers.
     """
-    pause = no_pause if before is None else Pacer()
+    pause = pause or (no_pause if before is None else Pacer())
     known = before if isinstance(before, Tagger) else None
     model = checkpoint.load(folder, pause, known.checkpoint if known else None)
     if known and model.version == known.version:

@@ -13,11 +13,11 @@ from fenestra.app.engine.inference import Inference
 from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.loop_work import LoopWork
 from fenestra.app.engine.memory import MemoryBudget
-from fenestra.app.engine.models import Models, open_model
+from fenestra.app.engine.link import Link
+from fenestra.app.engine.models import Models, freeze_objects, open_model, reason_of, run_in_thread
 from fenestra.app.errors import Problem, log
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
-from fenestra.model.errors import FenestraError
 
 _CHECK_SECONDS = 0.25  # how often to check whether the model is stuck
 _STUCK_CHECKS = 2  # in a row that have to find it stuck
@@ -30,15 +30,23 @@ class Service:
     long_line: asyncio.Lock
     """Held by the one stream whose long line is parsed or waits, parsed, for room in the queue."""
 
-    def __init__(self, settings: Settings, tagger: TagsText | None) -> None:
+    def __init__(self, settings: Settings, tagger: TagsText | None, link: Link | None = None) -> None:
+        """Set up.
+
+        Args:
+            settings: of the service.
+            tagger: serves instead of the models that the settings name.
+            link: to the supervisor, if this process is one of several workers.
+        """
         self.settings = settings
+        self._link = link
         self.metrics = Metrics()
         self.memory = MemoryBudget(settings.max_buffered_mb * 2**20)
         """Of bodies that are read and responses that are sent."""
         self.work = LoopWork()
         """Everything that could keep the event loop busy."""
         read = partial(open_model, settings=settings) if tagger is None else lambda *_: tagger
-        self.models = Models(settings, self.metrics, read)
+        self.models = Models(settings, self.metrics, read, link.reload if link else None)
         self.failure: str | None = None
         """Why the process has to end; None as long as it works."""
         self.exit_code = 0
@@ -111,7 +119,7 @@ class Service:
         self.long_line = asyncio.Lock()
         self.work.start()
         self.memory.relieved = partial(self.work.begin_aside, release_memory)
-        loading = asyncio.create_task(self.models.load())
+        loading = asyncio.create_task(self._load())
         done, _ = await asyncio.wait({loading}, timeout=self.settings.start_wait_seconds)
         if done:
             loading.result()
@@ -132,16 +140,34 @@ class Service:
             self.memory.relieved = lambda: None
             self.work.close()
 
+    async def exposition(self) -> bytes:
+        """The metrics in Prometheus' text format, of all workers together.
+
+        Raises:
+            Problem: ``not_ready``: the supervisor does not answer.
+        """
+        if self._link is not None:
+            return await self._link.exposition()
+        return await self.work.aside(self.metrics.exposition)
+
+    async def _load(self) -> None:
+        """Load the models, or take those that were loaded before this process began."""
+        if self._link is None:
+            await self.models.load()
+        else:
+            self.models.serve(self._link.loaded)
+            self._link.serve_models(self.models)
+            await run_in_thread(freeze_objects)
+
     def _loaded_late(self, loading: asyncio.Task[None]) -> None:
         """End the process if a model that was still loading after the start cannot be loaded."""
         if loading.cancelled() or (error := loading.exception()) is None:
             return
-        reason = str(error) if isinstance(error, FenestraError) else type(error).__name__
-        self._end(f"the model cannot be loaded: {reason}", 2)
+        self._end(f"the model cannot be loaded: {reason_of(error)}", 2)
 
     async def _watch_folders(self, loading: asyncio.Task[None]) -> None:
         """Reload models whose folders change, if the settings ask for it."""
-        if self.settings.watch_seconds:
+        if self.settings.watch_seconds and (self._link is None or self._link.watches):
             await asyncio.wait({loading})
             await self.models.watch(self.settings.watch_seconds)
 

@@ -70,6 +70,8 @@ class ConnectionRegistry:
         self._sweeping = False
         self._shed_requests = 0  # since the last line of the log
         self._next_shed_line = 0.0
+        self.on_count: Callable[[int], None] = lambda _: None
+        """Called with the number of open connections whenever it changes."""
         metrics.connections(lambda: len(self.open))
 
     def add(self, connection: RegisteredConnection) -> None:
@@ -78,6 +80,7 @@ class ConnectionRegistry:
             self._sweeping = True
             asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
         self.open.add(connection)
+        self.on_count(len(self.open))
         if len(self.open) > self.max_connections:
             self._evict(connection)
         self.mark_idle(connection)
@@ -85,6 +88,7 @@ class ConnectionRegistry:
     def remove(self, connection: RegisteredConnection) -> None:
         """Forget a connection that is closed."""
         self.open.discard(connection)
+        self.on_count(len(self.open))
         self._idle.pop(connection, None)
 
     def mark_idle(self, connection: RegisteredConnection) -> None:

@@ -1,5 +1,6 @@
 """Admits requests that name an allowed host, carry a valid API key and are within the rate limit, in this order."""
 
+from limits.storage.base import Storage
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fenestra.app.errors import Problem, request_id
@@ -16,12 +17,13 @@ _UNLIMITED = _PROBES | {"/metrics"}
 class AdmissionMiddleware:
     """Refuse requests that the settings do not admit. A check that is not configured costs nothing."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, windows: Storage | None = None) -> None:
+        """Set up; ``windows`` are what the rate limit counts in, if other processes share it."""
         self._app = app
         self._metrics = metrics
         self._hosts = AllowedHosts(settings.allowed_hosts, settings.host, settings.allowed_origins)
         self._keys = ApiKeys(settings.api_keys)
-        self._rate_limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
+        self._rate_limiter = RateLimiter(settings.rate_limit, windows) if settings.rate_limit else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI defines it."""

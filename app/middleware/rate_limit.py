@@ -11,7 +11,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from fenestra.app.errors import Problem
 
-_MAX_WINDOWS = 100_000
+MAX_WINDOWS = 100_000
 """Windows that are kept, two for each client; beyond it the oldest is evicted. About 25 MB at most."""
 _NETWORK_BITS = 64  # of an IPv6 address: a client usually owns a whole /64 network
 
@@ -19,10 +19,10 @@ _NETWORK_BITS = 64  # of an IPv6 address: a client usually owns a whole /64 netw
 class RateLimiter:
     """Counts the requests of each client in a sliding window."""
 
-    def __init__(self, rate: str) -> None:
-        """Create from a rate such as ``100/second``."""
+    def __init__(self, rate: str, windows: Storage | None = None) -> None:
+        """Create from a rate such as ``100/second``; several processes that share ``windows`` share the limit."""
         self._item = parse(rate)
-        self._limiter = SlidingWindowCounterRateLimiter(BoundedWindowStorage(_MAX_WINDOWS))
+        self._limiter = SlidingWindowCounterRateLimiter(windows or BoundedWindowStorage(MAX_WINDOWS))
 
     def check(self, client: str) -> None:
         """Count a request of a client.

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache
 from select import PIPE_BUF
 from types import TracebackType
@@ -80,6 +80,15 @@ class Lines(logging.Handler):
         self._untold = 0  # dropped lines that no line of the log tells of
         self.on_drop: Callable[[], None] = lambda: None
         """Called for each line that is dropped."""
+        self.turn: AbstractContextManager[None] = nullcontext()
+        """Held while a line is written: with several writers, the room that ``poll`` tells of may be gone."""
+
+    def name_process(self, pid: int) -> None:
+        """Say in each line that it is from this process: there are several."""
+        if isinstance(self.formatter, _Json):
+            self.formatter.pid = pid
+        else:
+            self.setFormatter(_Text(f" [{pid}]"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or drop it."""
@@ -100,15 +109,16 @@ class Lines(logging.Handler):
         raw = f"{line}\n".encode("utf-8", "backslashreplace")
         if self._torn:
             raw = b"\n" + raw
-        while raw:
-            try:
-                written = os.write(self._descriptor, raw[:PIPE_BUF]) if _takes(self._descriptor) else 0  # type: ignore[arg-type]
-            except OSError:  # nobody will ever read it, or the disk is full
-                written = 0
-            if not written:
-                break
-            raw = raw[written:]
-            self._torn = bool(raw)
+        with self.turn:
+            while raw:
+                try:
+                    written = os.write(self._descriptor, raw[:PIPE_BUF]) if _takes(self._descriptor) else 0  # type: ignore[arg-type]
+                except OSError:  # nobody will ever read it, or the disk is full
+                    written = 0
+                if not written:
+                    break
+                raw = raw[written:]
+                self._torn = bool(raw)
         return not raw
 
 
@@ -127,6 +137,8 @@ def _note_of_drops(count: int) -> logging.LogRecord:
 class _Json(JsonFormatter):
     """One JSON object a line: time, level and message, then further fields."""
 
+    pid: int | None = None
+
     def __init__(self) -> None:
         super().__init__(
             ["message"],
@@ -138,6 +150,8 @@ class _Json(JsonFormatter):
         """Put time and level first."""
         log_data["time"] = _timestamp(record)
         log_data["level"] = record.levelname.lower()
+        if self.pid is not None:
+            log_data["pid"] = self.pid
         if record.name != _SERVER:
             log_data["logger"] = record.name
         super().add_fields(log_data, record, message_dict)
@@ -150,8 +164,8 @@ class _Json(JsonFormatter):
 class _Text(logging.Formatter):
     """Time, level and message, for people."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-8s %(message)s", "%H:%M:%S")
+    def __init__(self, process: str = "") -> None:
+        super().__init__(f"%(asctime)s{process} %(levelname)-8s %(message)s", "%H:%M:%S")
 
     def formatException(self, ei: ErrorInfo) -> str:
         """The stack frames of an error, without its message."""

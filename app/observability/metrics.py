@@ -69,6 +69,9 @@ class Metrics:
         self._connections = self._gauge("open_connections", "Connections that are open")
         self._log_dropped = self._counter("log_lines_dropped", "Lines of the log that nobody read in time")
         self._draining = self._gauge("draining", "1 while the service is stopping, else 0")
+        self._workers = self._gauge("workers", "Processes that answer requests")
+        self._workers.set(1)
+        self._worker_restarts = self._counter("worker_restarts", "Workers that ended unasked, and were replaced")
 
     def _make_queue_metrics(self) -> None:
         """The queue in front of the model."""
@@ -161,6 +164,14 @@ class Metrics:
     def draining(self, flag: bool) -> None:
         """Set whether the service is stopping."""
         self._draining.set(flag)
+
+    def workers(self, count: int) -> None:
+        """Set how many processes answer requests; each counts itself, and only the supervisor none."""
+        self._workers.set(count)
+
+    def worker_restarted(self) -> None:
+        """Count a worker that ended unasked."""
+        self._worker_restarts.inc()
 
     def queue(self, depth: Callable[[], int], limit: int) -> None:
         """Read the depth of the queue from ``depth``; it holds ``limit`` requests at most."""

@@ -64,6 +64,7 @@ def _add_serve(verbs: Verbs) -> None:
         examples=(
             "  fenestra serve\n"
             "  fenestra serve --model russian\n"
+            "  fenestra serve --workers auto\n"
             "  fenestra serve --model runs/sample --host 0.0.0.0 --port 8080\n"
             "  FENESTRA_MAX_BODY_BYTES=65536 fenestra serve"
         ),
@@ -72,6 +73,9 @@ def _add_serve(verbs: Verbs) -> None:
     parser.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", metavar="P", help="TCP port to listen on; 0 takes a free one (default: 8000)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument(
+        "--workers", metavar="N", help="processes that serve on the port; auto is one for each core (default: 1)"
+    )
 
 
 def _add_tag(verbs: Verbs) -> None:
@@ -168,7 +172,8 @@ def _serve(options: argparse.Namespace) -> int:
     from fenestra.app.server import serve
     from fenestra.app.settings import Settings
 
-    return serve(Settings.read(model=options.model, host=options.host, port=options.port, device=options.device))
+    given = {name: getattr(options, name) for name in ("model", "host", "port", "device", "workers")}
+    return serve(Settings.read(**given))
 
 
 def _tag(options: argparse.Namespace) -> int:

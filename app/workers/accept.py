@@ -1,0 +1,129 @@
+"""Accepts connections from the one listening socket of all workers, and leaves them to the worker that has the fewest.
+
+With one queue for all, whoever wakes up first takes what is there, and an event loop takes all: of a few connections
+that stay open, one worker may get every one. Sockets of their own (SO_REUSEPORT) would be chosen by a hash of the
+addresses, which is fair among thousands only, and what waits in the queue of a worker that ends would be lost. Here
+nothing is lost: the queue belongs to all, and the supervisor keeps it open.
+
+A worker that has more connections than another waits for it to take the next. If that one is busy, or frozen, the wait
+is over after :data:`PATIENCE_SECONDS`.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
+
+from fenestra.app.errors import log
+from fenestra.app.workers.shared import Shares
+
+PATIENCE_SECONDS = 0.005
+_AT_ONCE = 16  # connections that are taken after such a wait
+_NO_ROOM = EMFILE, ENFILE, ENOBUFS, ENOMEM
+_NO_ROOM_SECONDS = 1.0
+
+
+class Acceptor:
+    """Accepts connections for one worker. Lives on its event loop."""
+
+    def __init__(self, listener: socket.socket, shares: Shares, place: int) -> None:
+        """Set up.
+
+        Args:
+            listener: listens already, and does not block.
+            shares: of all workers.
+            place: of this one in the shares.
+        """
+        self._listener = listener
+        self._shares, self._place = shares, place
+        self._open = 0
+        self._arriving = 0  # accepted, and not known as open yet
+        self._make: Callable[[], asyncio.Protocol] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+
+    def start(self, make: Callable[[], asyncio.Protocol]) -> None:
+        """Accept connections from now on.
+
+        Args:
+            make: a protocol for each.
+        """
+        self._make = make
+        self._tell()
+        self._listen()
+
+    def stop(self) -> None:
+        """Leave what waits to the others."""
+        if self._make is None:
+            return
+        self._make = None
+        self._shares.leave(self._place)
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        asyncio.get_running_loop().remove_reader(self._listener)
+
+    def count(self, connections: int) -> None:
+        """Note how many connections this worker has."""
+        self._open = connections
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._make is not None:
+            self._shares.set(self._place, self._open + self._arriving)
+
+    def _listen(self) -> None:
+        self._pause = None
+        asyncio.get_running_loop().add_reader(self._listener, self._on_connection)
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listener)
+        self._pause = loop.call_later(seconds, then)
+
+    def _on_connection(self) -> None:
+        """Take a connection, or leave it to a worker that has fewer."""
+        if self._open + self._arriving > self._shares.least():
+            self._wait(PATIENCE_SECONDS, self._insist)
+        else:
+            self._accept()
+
+    def _insist(self) -> None:
+        """Take what nobody else has taken."""
+        self._listen()
+        for _ in range(_AT_ONCE):
+            if self._pause is not None or not self._accept():
+                break
+
+    def _accept(self) -> bool:
+        """Take one connection; returns whether there was one."""
+        if self._make is None:
+            return False
+        try:
+            accepted, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            log.error("no connection can be accepted: %s", error.strerror)
+            self._wait(_NO_ROOM_SECONDS, self._listen)
+            return False
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._arriving += 1
+        self._tell()
+        task = asyncio.get_running_loop().create_task(self._serve(accepted, self._make))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _serve(self, accepted: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
+        """Give a connection its protocol."""
+        try:
+            with suppress(OSError):  # the client is gone already
+                await asyncio.get_running_loop().connect_accepted_socket(make, accepted)
+        finally:
+            self._arriving -= 1
+            self._tell()

@@ -1,0 +1,59 @@
+"""What the processes of one service share without asking each other: memory, and a lock. Linux only.
+
+Made by the supervisor before it forks, so that each worker inherits it. A process may be killed at any moment: the
+kernel then releases its locks, and no value in the memory takes more than one store to write.
+"""
+
+import fcntl
+import mmap
+import os
+import struct
+
+_COUNT = struct.Struct("@I")
+_OUT = 0xFFFFFFFF
+_LOG, _LIMITS = range(2)
+
+
+class Lock:
+    """A lock between processes; a context manager. Threads of one process are not kept apart."""
+
+    def __init__(self, descriptor: int, place: int) -> None:
+        self._descriptor, self._place = descriptor, place
+
+    def __enter__(self) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, self._place)
+
+    def __exit__(self, *error: object) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, self._place)
+
+
+class Locks:
+    """The locks of one service."""
+
+    def __init__(self) -> None:
+        descriptor = os.memfd_create("fenestra-locks")
+        self.log = Lock(descriptor, _LOG)
+        """Held while a line of the log is written."""
+        self.limits = Lock(descriptor, _LIMITS)
+        """Held while requests of a client are counted."""
+
+
+class Shares:
+    """How many connections each worker has, and which workers accept any; a place for each."""
+
+    def __init__(self, places: int) -> None:
+        self._memory = mmap.mmap(-1, places * _COUNT.size)
+        for place in range(places):
+            self.leave(place)
+
+    def set(self, place: int, connections: int) -> None:
+        """Say that a worker accepts connections and has so many."""
+        _COUNT.pack_into(self._memory, place * _COUNT.size, connections)
+
+    def leave(self, place: int) -> None:
+        """Say that there is no worker of that place, or that it accepts no connections."""
+        self.set(place, _OUT)
+
+    def least(self) -> int:
+        """The fewest connections that a worker which accepts any has."""
+        return min(count for (count,) in _COUNT.iter_unpack(self._memory))

@@ -29,7 +29,7 @@ def _folders(cgroups: Path, own: Path) -> list[Path]:
     """The folders of the control groups of this process, version 2 and 1, each with its parents: all limits hold."""
     found = []
     for line in _read(own).splitlines():
-        number, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        number, controllers, path = [*line.split(":", 2), "", ""][:3]
         if number == "0":
             root = cgroups
         elif "cpu" in controllers.split(","):

@@ -31,7 +31,8 @@ from fenestra.model.errors import InputError
 from fenestra.model.version import version
 
 _OTHER_SERVER = (
-    "this server has no deadlines and no limits for connections; run `fenestra serve` instead, with --workers for several processes"
+    "this server has no deadlines and no limits for connections; "
+    "run `fenestra serve` instead, with --workers for several processes"
 )
 
 

@@ -169,9 +169,9 @@ class WorkerServer(Server):
 
     def _accept(self) -> None:
         loop = asyncio.get_running_loop()
-        protocol = self.config.http_protocol_class
+        protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
         rest = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
-        self._acceptor.start(lambda: protocol(**rest, _loop=loop))  # type: ignore[arg-type, call-arg]
+        self._acceptor.start(partial(protocol, **rest, _loop=loop))
 
     def _stop(self, number: int) -> None:
         """Stop with the whole service, as after that signal; the second time, at once."""
@@ -261,7 +261,8 @@ def _check(settings: Settings) -> None:
         raise InputError(f"FENESTRA_WORKERS: {settings.workers} workers share what only Linux can share; use 1")
     if settings.workers > 1 and device != "cpu":
         raise InputError(
-            f"FENESTRA_WORKERS: {settings.workers} workers cannot share the device {device}; use 1, or FENESTRA_DEVICE=cpu"
+            f"FENESTRA_WORKERS: {settings.workers} workers cannot share the device {device}; "
+            "use 1, or FENESTRA_DEVICE=cpu"
         )
     for name, folder in settings.served:
         try:

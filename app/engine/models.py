@@ -209,9 +209,7 @@ def reason_of(error: BaseException) -> str:
     return str(error) if isinstance(error, FenestraError) else type(error).__name__
 
 
-def open_model(
-    folder: Path, before: TagsText | None, settings: Settings, pause: Pause | None = None
-) -> TagsText:
+def open_model(folder: Path, before: TagsText | None, settings: Settings, pause: Pause | None = None) -> TagsText:
     """Load a checkpoint, and let it pass its self-test before it serves.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
 
-Family = tuple[str, str, str, list[tuple[str, list[list[str]], float]]]
+Family = tuple[str, str, str, list[tuple[str, list[tuple[str, str]], float]]]
 """Name, meaning, type, and the series: name, labels as pairs, value."""
 Snapshot = Sequence[Family]
 """The metrics of one process at a moment; JSON can hold it."""
@@ -81,12 +81,13 @@ class _Given(Collector):
         for name, meaning, kind, series in self._families:
             family = Metric(name, meaning, kind)
             for sample, labels, value in series:
-                family.add_sample(sample, dict((label, text) for label, text in labels), value)
+                family.add_sample(sample, dict(labels), value)
             yield family
 
 
 def _plus(one: float, other: float) -> float:
     return one + other
+
 
 def held_memory() -> int | None:
     """The memory of this process in bytes, its share of what it shares with others; None if the kernel does not say."""

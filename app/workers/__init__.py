@@ -5,6 +5,6 @@
        ├─ worker   the service as one process serves it, with an event loop and a thread that computes
        └─ worker   …
 
-They talk over a pair of sockets each (:mod:`.channel`), and share a few kilobytes of memory (:mod:`.shared`) for what is
-asked too often for messages.
+They talk over a pair of sockets each (:mod:`.channel`), and share a little memory (:mod:`.shared`) for what is asked
+too often for messages.
 """

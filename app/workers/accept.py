@@ -5,8 +5,8 @@ that stay open, one worker may get every one. Sockets of their own (SO_REUSEPORT
 addresses, which is fair among thousands only, and what waits in the queue of a worker that ends would be lost. Here
 nothing is lost: the queue belongs to all, and the supervisor keeps it open.
 
-A worker that has more connections than another waits for it to take the next. If that one is busy, or frozen, the wait
-is over after :data:`PATIENCE_SECONDS`.
+A worker that has more connections than another leaves the next one to it. If none is accepted by anyone for
+:data:`PATIENCE_SECONDS`, because that one is busy or frozen, it takes what waits, one by one.
 """
 
 import asyncio
@@ -18,8 +18,10 @@ from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from fenestra.app.errors import log
 from fenestra.app.workers.shared import Shares
 
-PATIENCE_SECONDS = 0.005
-_AT_ONCE = 16  # connections that are taken after such a wait
+PATIENCE_SECONDS = 0.02
+"""As long as an event loop may be busy."""
+_LOOK_SECONDS = 0.001  # between two looks at what the others do
+_SLACK = 8  # of so many connections, one more than another worker has does not matter
 _NO_ROOM = EMFILE, ENFILE, ENOBUFS, ENOMEM
 _NO_ROOM_SECONDS = 1.0
 
@@ -39,6 +41,9 @@ class Acceptor:
         self._shares, self._place = shares, place
         self._open = 0
         self._arriving = 0  # accepted, and not known as open yet
+        self._accepted = 0  # ever
+        self._seen = 0  # connections that all have accepted, when it was last looked at
+        self._patient_until = 0.0
         self._make: Callable[[], asyncio.Protocol] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -71,30 +76,45 @@ class Acceptor:
 
     def _tell(self) -> None:
         if self._make is not None:
-            self._shares.set(self._place, self._open + self._arriving)
+            self._shares.set(self._place, self._open + self._arriving, self._accepted)
 
     def _listen(self) -> None:
         self._pause = None
         asyncio.get_running_loop().add_reader(self._listener, self._on_connection)
 
     def _wait(self, seconds: float, then: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._listener)
-        self._pause = loop.call_later(seconds, then)
+        self._pause = asyncio.get_running_loop().call_later(seconds, then)
+
+    def _has_more(self) -> bool:
+        """Whether another worker has fewer connections."""
+        least = self._shares.least()
+        return self._open + self._arriving > least + least // _SLACK
 
     def _on_connection(self) -> None:
         """Take a connection, or leave it to a worker that has fewer."""
-        if self._open + self._arriving > self._shares.least():
-            self._wait(PATIENCE_SECONDS, self._insist)
+        if self._has_more():
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listener)
+            self._seen, self._patient_until = self._shares.accepted(), loop.time() + PATIENCE_SECONDS
+            self._wait(_LOOK_SECONDS, self._look)
         else:
             self._accept()
 
-    def _insist(self) -> None:
-        """Take what nobody else has taken."""
-        self._listen()
-        for _ in range(_AT_ONCE):
-            if self._pause is not None or not self._accept():
-                break
+    def _look(self) -> None:
+        """See whether the others take what waits."""
+        self._pause = None
+        now, seen = asyncio.get_running_loop().time(), self._shares.accepted()
+        if seen != self._seen:
+            self._seen, self._patient_until = seen, now + PATIENCE_SECONDS
+        if not self._has_more():
+            self._listen()
+        elif now <= self._patient_until:
+            self._wait(_LOOK_SECONDS, self._look)
+        elif self._accept():
+            self._seen = self._shares.accepted()
+            self._wait(_LOOK_SECONDS, self._look)
+        elif self._pause is None:  # nothing waits any more
+            self._listen()
 
     def _accept(self) -> bool:
         """Take one connection; returns whether there was one."""
@@ -108,11 +128,13 @@ class Acceptor:
             if error.errno not in _NO_ROOM:
                 raise
             log.error("no connection can be accepted: %s", error.strerror)
+            asyncio.get_running_loop().remove_reader(self._listener)
             self._wait(_NO_ROOM_SECONDS, self._listen)
             return False
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._arriving += 1
+        self._accepted += 1
         self._tell()
         task = asyncio.get_running_loop().create_task(self._serve(accepted, self._make))
         self._tasks.add(task)

@@ -12,11 +12,7 @@ _RECEIVE_BYTES = 1 << 16
 
 
 def encode(message: Message) -> bytes:
-    """Write a message.
-
-    >>> encode({"do": "ping"})
-    b'{"do": "ping"}\\n'
-    """
+    """Write a message."""
     return json.dumps(message).encode() + b"\n"
 
 

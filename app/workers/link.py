@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, cast

@@ -58,7 +58,7 @@ class SharedWindowStorage(BoundedWindowStorage):
 
     def reset(self) -> int:
         """Remove all windows; returns how many."""
-        held = sum(expires > time.time() for _, expires, _ in _PLACE.iter_unpack(self._memory))
+        held = [expires > time.time() for _, expires, _ in _PLACE.iter_unpack(self._memory)].count(True)
         self._memory[:] = bytes(len(self._memory))
         return held
 

@@ -1,7 +1,7 @@
 """What the processes of one service share without asking each other: memory, and a lock. Linux only.
 
 Made by the supervisor before it forks, so that each worker inherits it. A process may be killed at any moment: the
-kernel then releases its locks, and no value in the memory takes more than one store to write.
+kernel then releases its locks, and nothing in the memory is worth more than the next request.
 """
 
 import fcntl
@@ -9,8 +9,8 @@ import mmap
 import os
 import struct
 
-_COUNT = struct.Struct("@I")
-_OUT = 0xFFFFFFFF
+_SHARE = struct.Struct("@II")  # open connections, accepted ones
+_MASK = _OUT = 0xFFFFFFFF
 _LOG, _LIMITS = range(2)
 
 
@@ -39,21 +39,27 @@ class Locks:
 
 
 class Shares:
-    """How many connections each worker has, and which workers accept any; a place for each."""
+    """What each worker has of all connections, and which workers accept any; a place for each."""
 
     def __init__(self, places: int) -> None:
-        self._memory = mmap.mmap(-1, places * _COUNT.size)
+        self._memory = mmap.mmap(-1, places * _SHARE.size)
         for place in range(places):
             self.leave(place)
 
-    def set(self, place: int, connections: int) -> None:
-        """Say that a worker accepts connections and has so many."""
-        _COUNT.pack_into(self._memory, place * _COUNT.size, connections)
+    def set(self, place: int, connections: int, accepted: int) -> None:
+        """Say that a worker accepts connections, how many are open, and how many it has ever accepted."""
+        _SHARE.pack_into(self._memory, place * _SHARE.size, connections, accepted & _MASK)
 
     def leave(self, place: int) -> None:
         """Say that there is no worker of that place, or that it accepts no connections."""
-        self.set(place, _OUT)
+        self.set(place, _OUT, 0)
 
     def least(self) -> int:
-        """The fewest connections that a worker which accepts any has."""
-        return min(count for (count,) in _COUNT.iter_unpack(self._memory))
+        """The fewest open connections that a worker which accepts any has."""
+        counts: list[int] = [count for count, _ in _SHARE.iter_unpack(self._memory)]
+        return min(counts)
+
+    def accepted(self) -> int:
+        """How many connections have been accepted by all workers; it changes whenever one is."""
+        counts: list[int] = [count for _, count in _SHARE.iter_unpack(self._memory)]
+        return sum(counts)

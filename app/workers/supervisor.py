@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
+from typing import Any
 
 from fenestra.app.engine.heap import release_memory
 from fenestra.app.engine.models import ServedModel, freeze_objects, open_model, read_model
@@ -96,8 +97,8 @@ class Supervisor:
             work: what a worker does; returns its exit code.
 
         Returns:
-            0 after SIGTERM; 1 if a second signal, or the end of its time, cut requests off; or the exit code of a worker
-            that could not start when the service did.
+            0 after SIGTERM; 1 if a second signal, or the end of its time, cut requests off; or the exit code of a
+            worker that could not start when the service did.
 
         Raises:
             KeyboardInterrupt: after SIGINT.
@@ -181,6 +182,8 @@ class Supervisor:
 
     def _let_accept(self, worker: Worker) -> None:
         """Let a worker that has started accept connections; at the start of the service, all when the last one has."""
+        if self._stopping:
+            return
         if self._serving:
             worker.channel.send({"do": "accept"})
             if (old := worker.replaces) is not None:
@@ -322,7 +325,7 @@ class Supervisor:
             for worker in self._workers.values():
                 self._kill(worker)
 
-    def _catch_signals(self) -> dict[int, object]:
+    def _catch_signals(self) -> dict[int, Any]:
         """Note signals from now on; returns the handlers before."""
 
         def note(number: int, _frame: FrameType | None) -> None:

@@ -127,7 +127,9 @@ class WorkerServer(Server):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False  # the whole service, and not this worker alone
         registry.on_count = self._acceptor.count
+        self._surplus = 0  # connections too many, when it was last looked at
         self._link.on_accept = self._accept
+        self._link.on_ping = self._balance
         self._link.on_stop = self._stop
         self._link.on_retire = self._retire
         self._link.snapshot = self._snapshot
@@ -172,6 +174,11 @@ class WorkerServer(Server):
         protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
         rest = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
         self._acceptor.start(partial(protocol, **rest, _loop=loop))
+
+    def _balance(self) -> None:
+        """Send clients away that this worker has had too many of for a second, so that another one gets them."""
+        before, self._surplus = self._surplus, self._acceptor.surplus()
+        self._registry.send_away(min(before, self._surplus))
 
     def _stop(self, number: int) -> None:
         """Stop with the whole service, as after that signal; the second time, at once."""

@@ -31,8 +31,8 @@ class RegisteredConnection(Protocol):
     def has_unread_input(self) -> bool:
         """Whether bytes have arrived that the event loop has not read yet."""
 
-    def announce_close(self) -> None:
-        """Make the last response that is due say that it is the last one."""
+    def announce_close(self) -> bool:
+        """Make the last response that is due say that it is the last one; returns whether one is due."""
 
     def close_if_idle(self) -> None:
         """Close, if no request is being read or answered."""
@@ -110,6 +110,13 @@ class ConnectionRegistry:
         self.draining = True
         for connection in tuple(self.open):
             connection.announce_close()
+
+    def send_away(self, count: int) -> None:
+        """Let so many clients that wait for a response know that it is the last one: they are to connect again."""
+        for connection in tuple(self.open):
+            if count <= 0:
+                break
+            count -= connection.announce_close()
 
     def close_idle(self, seconds: float) -> None:
         """Close connections that have been idle for so long and have no unread input."""

@@ -6,10 +6,12 @@ addresses, which is fair among thousands only, and what waits in the queue of a 
 nothing is lost: the queue belongs to all, and the supervisor keeps it open.
 
 A worker that has more connections than another leaves the next one to it. If none is accepted by anyone for
-:data:`PATIENCE_SECONDS`, because that one is busy or frozen, it takes what waits, one by one.
+:data:`PATIENCE_SECONDS`, because that one is busy or frozen, it takes what waits, one by one. A worker that took the
+place of another has none: so one that has too many for long sends some of its clients away (:meth:`Acceptor.surplus`).
 """
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -73,6 +75,12 @@ class Acceptor:
         """Note how many connections this worker has."""
         self._open = connections
         self._tell()
+
+    def surplus(self) -> int:
+        """How many connections this worker has too many, compared with the others; a difference of one is none."""
+        if self._make is None or self._open < 2 or self._open - 1 <= self._shares.least() * (1 + 1 / _SLACK):
+            return 0
+        return max(self._open - math.ceil(self._shares.mean()), 0)
 
     def _tell(self) -> None:
         if self._make is not None:

@@ -31,6 +31,8 @@ class SupervisorLink(asyncio.Protocol):
         """Returns the metrics of this process."""
         self.on_accept: Callable[[], None]
         """Called when connections are to be accepted from now on."""
+        self.on_ping: Callable[[], None]
+        """Called once a second."""
         self.on_stop: Callable[[int], None]
         """Called when the service stops, with the signal that says how."""
         self.on_retire: Callable[[], None]
@@ -117,6 +119,7 @@ class SupervisorLink(asyncio.Protocol):
         what = message["do"]
         if what == "ping":
             self._send({"told": "alive"})
+            self.on_ping()
         elif what == "answer":
             if (future := self._asked.pop(message["number"], None)) is not None and not future.done():
                 future.set_result(message)

@@ -59,6 +59,11 @@ class Shares:
         counts: list[int] = [count for count, _ in _SHARE.iter_unpack(self._memory)]
         return min(counts)
 
+    def mean(self) -> float:
+        """The mean of what workers have that accept any; 0 if none does."""
+        counts = [count for count, _ in _SHARE.iter_unpack(self._memory) if count != _OUT]
+        return sum(counts) / len(counts) if counts else 0.0
+
     def accepted(self) -> int:
         """How many connections have been accepted by all workers; it changes whenever one is."""
         counts: list[int] = [count for _, count in _SHARE.iter_unpack(self._memory)]

@@ -35,10 +35,10 @@ _BACKLOG = 2048
 _TICK_SECONDS = 1.0
 _START_SECONDS = 60.0
 """How long a worker may take until it can accept connections."""
-_LEAST_SILENCE = 10
-"""Pings in a row, one a second, that a worker may leave unanswered."""
+_LEAST_SILENCE = 3
+"""Pings in a row, one a second, that a worker may leave unanswered; or as many as the model has seconds."""
 _SHORT_LIFE_SECONDS = 10.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 10.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 10.0
 _STOP_MARGIN_SECONDS = 6.0
 """Of a stop, for the backlog, for the last traces, and for a busy machine."""
 _FORCED_SECONDS = 3.0
@@ -81,7 +81,8 @@ class Supervisor:
         self._exit_code = 0
         self._stop_by = 0.0
         self._next_tick = 0.0
-        self._pause, self._start_after = 0.0, 0.0  # between the end of a worker and the start of the next
+        self._short_lives = 0  # workers in a row that ended soon
+        self._start_after = 0.0
         self._renew_after = 0.0
         self._caught: list[int] = []
         self._interrupted = False
@@ -284,11 +285,13 @@ class Supervisor:
             self._exit_code = code if code > 0 else 1
             self._stop(signal.SIGTERM)
             return
-        age = time.monotonic() - worker.born
-        longer = min(max(2 * self._pause, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
-        self._pause = longer if age < _SHORT_LIFE_SECONDS else 0.0
-        self._start_after = time.monotonic() + self._pause
-        log.error("worker %d ended with %s; another one takes its place in %.1f s", worker.pid, how, self._pause)
+        now = time.monotonic()
+        self._short_lives = self._short_lives + 1 if now - worker.born < _SHORT_LIFE_SECONDS else 0
+        pause = (
+            min(_FIRST_PAUSE_SECONDS * 2**self._short_lives, _LONGEST_PAUSE_SECONDS) if self._short_lives > 1 else 0.0
+        )
+        self._start_after = now + pause
+        log.error("worker %d ended with %s; another one takes its place in %.1f s", worker.pid, how, pause)
         if worker.replaces is None:
             self.metrics.worker_restarted()
 

@@ -1,0 +1,60 @@
+"""Services of several workers, in processes of their own, and the clients of their tests."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.serving import Server
+from benchmarks.wire import Wire, post
+from fenestra.app.cores import available_cores
+
+CANARY = post(b'{"text":["Ada Lovelace met Charles Babbage in London.","nobody"],"details":true}')
+ODD = (sys.executable, "-m", "tests.workers.odd")
+"""A service whose taggers follow commands in their texts, and whose workers end when a file says so."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_cores():
+    if available_cores() < 2 or not sys.platform.startswith("linux"):
+        pytest.skip("several workers take Linux and two cores")
+
+
+@pytest.fixture(scope="module")
+def service():
+    """Two workers that serve the English model; each test leaves it as it was."""
+    with Server(workers=2, drain_seconds=0) as server:
+        yield server
+
+
+def workers_of(server):
+    """The process ids of the workers."""
+    pid = server.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def connections_of(pid):
+    """How many connections of clients a worker has."""
+    descriptors = [Path(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+    inodes = {target[1] for path in descriptors if (target := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(path)))}
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(fields[9] in inodes and fields[3] in ("01", "08") for fields in lines)
+
+
+def ask(wire, raw=CANARY):
+    wire.send(raw)
+    return wire.answer()
+
+
+def connect(server, count, seconds=20):
+    """So many connections, each of which has been answered once."""
+    wires = [Wire(server.port, seconds) for _ in range(count)]
+    assert [ask(wire).status for wire in wires] == [200] * count
+    return wires
+
+
+def close(wires):
+    for wire in wires:
+        wire.socket.close()

@@ -121,7 +121,13 @@ def _rate(value: str | None) -> str | None:
 
 def _workers(value: object) -> object:
     """Read a number of processes, or ``auto``."""
-    return usable_cores() if value == "auto" else value
+    if not isinstance(value, str):
+        return value
+    if value == "auto":
+        return usable_cores()
+    if not re.fullmatch(r"[0-9]{1,4}", value):
+        raise ValueError("expected a number of processes, or auto")
+    return int(value)
 
 
 def _key_hash(value: str) -> str:

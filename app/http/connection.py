@@ -228,12 +228,10 @@ class Connection:
         else:
             self._transport.write_eof()
 
-    def announce_close(self) -> bool:
-        """Make the last response that is due say that it is the last one; returns whether one is due."""
-        if (exchange := self._pipeline.newest) is None:
-            return False
-        exchange.keep_alive = False
-        return True
+    def announce_close(self) -> None:
+        """Make the last response that is due say that it is the last one."""
+        if (exchange := self._pipeline.newest) is not None:
+            exchange.keep_alive = False
 
     def close_if_idle(self) -> None:
         """Close, if no request is being read or answered."""

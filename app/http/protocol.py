@@ -246,7 +246,7 @@ class HttpProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive and not self.registry.draining,
+            keep_alive=keep_alive and not self.registry.ends_connection(),
             on_response=self.connection.response_complete,
         )
         exchange.persistent = keep_alive

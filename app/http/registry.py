@@ -31,8 +31,8 @@ class RegisteredConnection(Protocol):
     def has_unread_input(self) -> bool:
         """Whether bytes have arrived that the event loop has not read yet."""
 
-    def announce_close(self) -> bool:
-        """Make the last response that is due say that it is the last one; returns whether one is due."""
+    def announce_close(self) -> None:
+        """Make the last response that is due say that it is the last one."""
 
     def close_if_idle(self) -> None:
         """Close, if no request is being read or answered."""
@@ -70,6 +70,7 @@ class ConnectionRegistry:
         self._sweeping = False
         self._shed_requests = 0  # since the last line of the log
         self._next_shed_line = 0.0
+        self._to_send_away = 0
         self.on_count: Callable[[int], None] = lambda _: None
         """Called with the number of open connections whenever it changes."""
         metrics.connections(lambda: len(self.open))
@@ -112,11 +113,15 @@ class ConnectionRegistry:
             connection.announce_close()
 
     def send_away(self, count: int) -> None:
-        """Let so many clients that wait for a response know that it is the last one: they are to connect again."""
-        for connection in tuple(self.open):
-            if count <= 0:
-                break
-            count -= connection.announce_close()
+        """Let the next so many requests on connections that stay open be their last ones: the clients connect again."""
+        self._to_send_away = count
+
+    def ends_connection(self) -> bool:
+        """Whether a request that comes now is to be the last one of its connection."""
+        if self.draining or not self._to_send_away:
+            return self.draining
+        self._to_send_away -= 1
+        return True
 
     def close_idle(self, seconds: float) -> None:
         """Close connections that have been idle for so long and have no unread input."""

@@ -1,8 +1,8 @@
 """Services of several workers, in processes of their own, and the clients of their tests."""
 
-import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,8 +37,11 @@ def workers_of(server):
 
 def connections_of(pid):
     """How many connections of clients a worker has."""
-    descriptors = [Path(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
-    inodes = {target[1] for path in descriptors if (target := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(path)))}
+    targets = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            targets.append(str(descriptor.readlink()))
+    inodes = {found[1] for target in targets if (found := re.fullmatch(r"socket:\[(\d+)\]", target))}
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(fields[9] in inodes and fields[3] in ("01", "08") for fields in lines)
 

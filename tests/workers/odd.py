@@ -1,6 +1,7 @@
 """``fenestra serve`` with the tagger of :mod:`tests.faults.faulty`: ``python -m tests.workers.odd [FILE]``.
 
-Each worker that starts adds a line to FILE, and ends with code 3 if there is a file ``FILE.end`` then.
+Each worker that starts adds a line to FILE. If there is a file ``FILE.fail`` then, it ends at once with code 3; if
+there is ``FILE.end``, after 50 ms.
 """
 
 import os
@@ -22,6 +23,8 @@ def main():
         if file is not None:
             with file.open("a") as opened:
                 opened.write(f"{os.getpid()}\n")
+            if file.with_suffix(".fail").exists():
+                return 3
             if file.with_suffix(".end").exists():
                 threading.Timer(0.05, os._exit, [3]).start()
         return work(settings, lines, start)

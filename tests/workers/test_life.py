@@ -1,12 +1,10 @@
 """Starts, stops and the ends of workers."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from tests.workers.conftest import CANARY, ODD, ask, close, connect, connections
 
 
 def under_load(server, act, *, clients=12, seconds=0.4):
-    """Let clients ask one request after another, and something happen meanwhile; returns the statuses of all replies."""
+    """Let clients ask one request after another, and something happen meanwhile; returns all statuses."""
     statuses = []
 
     async def load():
@@ -97,16 +95,16 @@ class TestEndsOfWorkers:
             os.kill(frozen, signal.SIGSTOP)
             with Wire(server.port) as wire:
                 assert ask(wire).status == 200
-            wait_for(lambda: frozen not in workers_of(server) and len(workers_of(server)) == 2)
-            assert server.metric("fenestra_workers") == 2
+            wait_for(lambda: frozen not in workers_of(server) and server.metric("fenestra_workers") == 2)
+            assert server.metric("fenestra_worker_restarts_total") == 1
 
     def test_a_worker_whose_model_is_stuck_is_replaced_and_the_others_go_on(self):
         with Server(ODD, workers=2, drain_seconds=0, stuck_seconds=0.5, deadline_seconds=5) as server:
-            with Wire(server.port) as stuck, Wire(server.port) as other:
+            with Wire(server.port) as stuck:
                 stuck.send(post(b'{"text":"SLEEP 30"}'))
                 wait_for(lambda: server.metric("fenestra_worker_restarts_total") == 1)
                 assert stuck.answer().status in (503, 504)
-                assert ask(other).status == 200
+            close(connect(server, 4))
             server.terminate()
             assert server.process.wait(20) == 0
 
@@ -175,7 +173,7 @@ class TestStarts:
                 "FENESTRA_WORKERS": {"workers": 0},
                 "WORKERS: 4096 workers: this machine offers": {"workers": 4096},
                 "2 workers of": {"workers": 2, "threads": len(os.sched_getaffinity(0))},
-                "input": {"workers": "many"},
+                "expected a number of processes, or auto": {"workers": "many"},
                 "port": {"workers": 2, "port": taken.getsockname()[1]},
                 "empty": {"workers": 2, "model": tmp_path / "empty"},
             }
@@ -195,11 +193,11 @@ class TestStarts:
 
     def test_a_worker_that_cannot_start_ends_the_start_and_is_not_started_again(self, tmp_path):
         started = tmp_path / "started"
-        started.with_suffix(".end").touch()
+        started.with_suffix(".fail").touch()
         process = subprocess.run(
             (*ODD, str(started)), env=environment(port=0, workers=2), capture_output=True, timeout=60
         )
-        assert process.returncode in (1, 3)
+        assert process.returncode == 3
         assert len(started.read_text().splitlines()) == 2
 
     def test_the_command_line_takes_precedence(self):

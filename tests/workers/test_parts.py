@@ -173,8 +173,8 @@ class TestMetrics:
         lines = set(total.exposition().splitlines())
         assert lines >= {
             'fenestra_requests_total{route="/tag"} 7.0', 'fenestra_requests_total{route="/livez"} 1.0',
-            'fenestra_seconds_bucket{le="1.0"} 1.0', 'fenestra_seconds_bucket{le="+Inf"} 2.0', "fenestra_seconds_sum 7.5",
-            "fenestra_queue_depth 4.0", "process_start_time_seconds 100.0",
+            'fenestra_seconds_bucket{le="1.0"} 1.0', 'fenestra_seconds_bucket{le="+Inf"} 2.0',
+            "fenestra_seconds_sum 7.5", "fenestra_queue_depth 4.0", "process_start_time_seconds 100.0",
             "# TYPE fenestra_requests_total counter", "# TYPE fenestra_seconds histogram",
         }  # fmt: skip
 
@@ -189,16 +189,6 @@ class TestMetrics:
             'fenestra_requests_total{route="/tag"} 3.0', "fenestra_seconds_count 2.0", "fenestra_queue_depth 1.0",
             "process_start_time_seconds 300.0",
         }  # fmt: skip
-
-
-class Closing(asyncio.Protocol):
-    """Keeps its transport open."""
-
-    made = 0
-
-    def connection_made(self, transport):
-        type(self).made += 1
-        self.transport = transport
 
 
 @pytest.fixture
@@ -219,9 +209,10 @@ class TestAcceptor:
         async def body():
             shares = Shares(2)
             counts = [0, 0]
+            copies = [listener.dup(), listener.dup()]
 
             def acceptor(place):
-                made = Acceptor(listener.dup(), shares, place)
+                made = Acceptor(copies[place], shares, place)
 
                 def count():
                     counts[place] += 1
@@ -239,8 +230,8 @@ class TestAcceptor:
             assert counts == [5, 5]
             for one in both:
                 one.stop()
-            for client in clients:
-                client.close()
+            for opened in (*clients, *copies):
+                opened.close()
 
         self.run(body)
 

@@ -140,7 +140,8 @@ def test_a_reload_is_answered_when_all_workers_serve_the_new_version(reloadable,
         # What the folder holds now is not what a new worker serves.
         os.kill(workers_of(server)[0], signal.SIGKILL)
         wait_for(lambda: server.metric("fenestra_worker_restarts_total") == 1 and len(workers_of(server)) == 2)
-        assert {version_of(ask(wire)) for wire in (again := connect(server, 6))} == set(new)
+        again = connect(server, 6)
+        assert {version_of(ask(wire)) for wire in again} == set(new)
         close(again)
 
         # Workers that loaded the model for themselves are replaced by such that share it; streams go on.

@@ -245,7 +245,7 @@ class Settings(BaseSettings):
     # ── start and stop ──
     start_wait_seconds: Wait = 5.0
     """How long the start waits for the model, in seconds. After that the model goes on loading while ``/readyz`` is
-    503."""
+    503. Several workers start when it is loaded."""
     drain_seconds: Wait = 1.0
     """How long a shutdown still serves requests while ``/readyz`` is 503, in seconds, so that load balancers notice."""
     grace_seconds: Seconds = 10.0

@@ -91,6 +91,10 @@ class Server(uvicorn.Server):
         self._registry.abort_all()
         for task in tuple(self.server_state.tasks):
             task.cancel()
+        await self._end()
+
+    async def _end(self) -> None:
+        """End the application, when the last request has been answered."""
         await self.lifespan.shutdown()
 
     async def _stop_accepting(self, listeners: Sequence[socket.socket]) -> None:
@@ -158,7 +162,7 @@ class WorkerServer(Server):
         if self._registry.open or self._stopping or self._service.failure:
             await super().shutdown(sockets)
         else:
-            await self.lifespan.shutdown()
+            await self._end()
 
     async def _stop_accepting(self, listeners: Sequence[socket.socket]) -> None:
         """Leave the backlog to the other workers, unless the whole service stops."""
@@ -167,7 +171,10 @@ class WorkerServer(Server):
         self._acceptor.stop()
         for listener in listeners:
             listener.close()
+
+    async def _end(self) -> None:
         await self._link.leave()
+        await super()._end()
 
     def _accept(self) -> None:
         loop = asyncio.get_running_loop()
@@ -244,7 +251,6 @@ def _work(settings: Settings, lines: logs.Lines, start: Start) -> int:
     app = create_app(settings, link=start.link, windows=start.windows)
     service: Service = app.state.service
     lines.on_drop = service.metrics.log_line_dropped
-    start.link.on_reload_all = service.reload_all
     server = WorkerServer(*_parts(app, settings), start)
     with suppress(SystemExit):  # when the start failed
         server.run(sockets=[start.listener])

@@ -68,7 +68,8 @@ class Round(NamedTuple):
 class Load:
     """Asks as fast as it is answered."""
 
-    def __init__(self, bodies: Sequence[str], cpu: int, scratch: Path) -> None:
+    def __init__(self, bodies: Sequence[str], cpu: int | None, scratch: Path) -> None:
+        """Ask for these texts, from one core or, if it is None, from any; ``scratch`` is an empty folder."""
         self._bodies = bodies
         self._cpu = cpu
         self._wrk = shutil.which("wrk")
@@ -82,15 +83,17 @@ class Load:
 
     def measure(self, target: Target, seconds: int) -> Round:
         """Ask one target for a while, after a moment to get warm."""
-        self._ask(target, 1)
+        self.ask(target, 1)
         before = target.server.usage().cpu
-        per_second, p99_ms = self._ask(target, seconds)
+        per_second, p99_ms = self.ask(target, seconds)
         return Round(per_second, p99_ms, round((target.server.usage().cpu - before) / seconds, 2))
 
-    def _ask(self, target: Target, seconds: int) -> tuple[float, float | None]:
+    def ask(self, target: Target, seconds: int) -> tuple[float, float | None]:
+        """Ask one target for a while; answers a second, and p99 in milliseconds if the load tells."""
+        cores = os.sched_getaffinity(0) if self._cpu is None else {self._cpu}
         if self._wrk is None:
             asked = requests(self._bodies, target.path)
-            os.sched_setaffinity(0, {self._cpu})
+            os.sched_setaffinity(0, cores)
             with runner() as run:
                 work = closed_loop(target.server.port, asked, clients=CONNECTIONS, seconds=seconds, warm_up=0.2)
                 return run.run(work), None
@@ -107,7 +110,7 @@ class Load:
         ]
         url = f"http://{HOST}:{target.server.port}{target.path}"
         wrk = subprocess.Popen([*command, url], stdout=subprocess.PIPE, text=True)
-        os.sched_setaffinity(wrk.pid, {self._cpu})
+        os.sched_setaffinity(wrk.pid, cores)
         return read_wrk(wrk.communicate(timeout=seconds + 60)[0])
 
 

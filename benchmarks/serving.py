@@ -68,6 +68,8 @@ class Server:
         self._scratch = tempfile.TemporaryDirectory(prefix="fenestra-server-")
         self.log = Path(self._scratch.name) / "log"
         self.process: subprocess.Popen[bytes]
+        self.began = 0.0
+        """When it was started, by the monotonic clock."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -90,6 +92,7 @@ class Server:
 
     def start(self) -> None:
         """Start the process, anew after it ended; on the same port."""
+        self.began = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [part.replace("{port}", str(self.port)) for part in self._command],

@@ -37,12 +37,10 @@ class SupervisorLink(asyncio.Protocol):
         """Called when the service stops, with the signal that says how."""
         self.on_retire: Callable[[], None]
         """Called when this worker is to end, and the service is not."""
-        self.on_reload_all: Callable[[], None]
-        """Called when all models are to be loaded anew."""
         self._socket = end
         self._lines = Lines()
         self._transport: asyncio.Transport | None = None
-        self._models: Models | None = None
+        self._served: asyncio.Future[Models]  # as soon as there are any
         self._wanted: dict[str, int] = {}  # the round of the reload of each model
         self._read: dict[str, ServedModel] = {}  # loaded anew, and not served yet
         self._replaced: dict[str, tuple[ServedModel, ServedModel]] = {}  # by the last reload: the old and the new one
@@ -52,11 +50,13 @@ class SupervisorLink(asyncio.Protocol):
 
     async def open(self) -> None:
         """Begin to listen to the supervisor."""
-        await asyncio.get_running_loop().create_connection(lambda: self, sock=self._socket)
+        loop = asyncio.get_running_loop()
+        self._served = loop.create_future()
+        await loop.create_connection(lambda: self, sock=self._socket)
 
     def serve_models(self, models: Models) -> None:
         """Let the supervisor have models of this worker replaced."""
-        self._models = models
+        self._served.set_result(models)
 
     def started(self) -> None:
         """Tell that this worker can accept connections as soon as it is told to."""
@@ -129,8 +129,6 @@ class SupervisorLink(asyncio.Protocol):
             self.on_retire()
         elif what == "stop":
             self.on_stop(message["signal"])
-        elif what == "reload all":
-            self.on_reload_all()
         elif what == "drop":
             self._wanted.pop(message["model"], None)
             self._read.pop(message["model"], None)
@@ -141,11 +139,10 @@ class SupervisorLink(asyncio.Protocol):
     async def _load(self, message: Message) -> None:
         """Load a model anew, and wait until all have."""
         name, number = message["model"], message["round"]
-        assert self._models is not None
         self._wanted[name] = number
         told: Message = {"told": "loaded", "model": name, "round": number}
         try:
-            new = await self._models.read_again(name)
+            new = await (await self._served).read_again(name)
         except Exception as error:
             self._send({**told, "version": None, "reason": reason_of(error)})
             return
@@ -156,9 +153,8 @@ class SupervisorLink(asyncio.Protocol):
     async def _switch(self, message: Message) -> None:
         """Serve what was loaded: all have loaded the same."""
         name = message["model"]
-        assert self._models is not None
         new = self._read.pop(name)
-        self._replaced[name] = await self._models.replace(new), new
+        self._replaced[name] = await self._served.result().replace(new), new
         self._send({"told": "switched", "model": name, "round": message["round"]})
 
     async def _tell_metrics(self, message: Message) -> None:

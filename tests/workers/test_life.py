@@ -84,9 +84,11 @@ class TestEndsOfWorkers:
     def test_a_worker_that_is_told_to_end_is_replaced_first_and_loses_nothing(self, service):
         before = workers_of(service)
         restarts = service.metric("fenestra_worker_restarts_total")
+        answered = service.metric("fenestra_requests_total.*/tag.*200")
         statuses = under_load(service, lambda: os.kill(before[0], signal.SIGTERM))
         assert set(statuses) == {200}
         wait_for(lambda: before[0] not in workers_of(service) and len(workers_of(service)) == 2)
+        assert service.metric("fenestra_requests_total.*/tag.*200") == answered + len(statuses)
         assert service.metric("fenestra_worker_restarts_total") == restarts
 
     def test_a_worker_that_hangs_is_replaced(self, tmp_path):
@@ -156,13 +158,15 @@ class TestStops:
             assert server.process.wait(5) == 1
 
     def test_not_ready_while_it_drains(self):
-        with Server(workers=2, drain_seconds=1) as server:
+        with Server(workers=2, drain_seconds=3) as server:
             wires = connect(server, 4)
-            server.terminate()
-            probe = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-            wait_for(lambda: server.get("/readyz")[0] == 503)
-            assert {ask(wire, probe).status for wire in wires} == {503}
-            close(wires)
+            try:
+                server.terminate()
+                probe = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                for wire in wires:
+                    wait_for(lambda wire=wire: ask(wire, probe).status == 503)
+            finally:
+                close(wires)
             assert server.process.wait(20) == 0
 
 

@@ -6,8 +6,8 @@ shared counted once, when it is ready, after the load, and after a reload of ano
 workers have been replaced by such that share it.
 
 No process is bound to a core. With no more cores than workers the load takes its share of them, and the workers the
-less: ``cpu`` says how many cores the service had. So two ratios are told: of requests a second, and of requests for each
-second that a core was at work.
+less: ``cpu`` says how many cores the service had. So two ratios are told: of requests a second, and of requests for
+each second that a core was at work.
 """
 
 import argparse

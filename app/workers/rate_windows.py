@@ -14,7 +14,8 @@ from hashlib import blake2b
 from fenestra.app.middleware.rate_limit import BoundedWindowStorage
 from fenestra.app.workers.shared import Lock
 
-_PLACE = struct.Struct("@QdQ")  # hash of the window, when it expires in seconds since 1970, requests
+_HASH_BYTES = 8
+_PLACE = struct.Struct("@8sdQ")  # hash of the window, when it expires in seconds since 1970, requests
 _PLACES = 8  # in a bucket
 _BUCKET_BYTES = _PLACES * _PLACE.size
 
@@ -38,23 +39,27 @@ class SharedWindowStorage(BoundedWindowStorage):
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count in a window that expires after ``expiry`` seconds; evict another one of its bucket if that is full."""
         now = time.time()
-        name, places = self._find(key)
-        place, (_, expires, count) = next((found for found in places if found[1][0] == name), (-1, (0, 0.0, 0)))
-        if place < 0 or expires <= now:
-            if place < 0:
-                place = min(places, key=lambda found: found[1][1])[0]
+        name, bucket, place = self._find(key)
+        count, expires = 0, 0.0
+        if place >= 0:
+            _, expires, count = _PLACE.unpack_from(self._memory, place)
+        else:
+            places = range(bucket, bucket + _BUCKET_BYTES, _PLACE.size)
+            place = min(places, key=lambda at: _PLACE.unpack_from(self._memory, at)[1])
+        if expires <= now:
             count, expires = 0, now + expiry
-        _PLACE.pack_into(self._memory, place, name, expires, count + amount)
-        return count + amount
+        count += amount
+        _PLACE.pack_into(self._memory, place, name, expires, count)
+        return count
 
     def get(self, key: str) -> int:
         """The count of a window."""
-        _, expires, count = self._window(key)
+        expires, count = self._window(key)
         return count if expires > time.time() else 0
 
     def get_expiry(self, key: str) -> float:
         """When a window expires, in seconds since 1970."""
-        return self._window(key)[1]
+        return self._window(key)[0]
 
     def reset(self) -> int:
         """Remove all windows; returns how many."""
@@ -64,19 +69,23 @@ class SharedWindowStorage(BoundedWindowStorage):
 
     def clear(self, key: str) -> None:
         """Remove a window."""
-        name, places = self._find(key)
-        for place, (found, _, _) in places:
-            if found == name:
-                _PLACE.pack_into(self._memory, place, 0, 0.0, 0)
+        _, _, place = self._find(key)
+        if place >= 0:
+            _PLACE.pack_into(self._memory, place, b"", 0.0, 0)
 
-    def _window(self, key: str) -> tuple[int, float, int]:
-        name, places = self._find(key)
-        return next((window for _, window in places if window[0] == name), (0, 0.0, 0))
+    def _window(self, key: str) -> tuple[float, int]:
+        """When a window expires, and its count."""
+        _, _, place = self._find(key)
+        if place < 0:
+            return 0.0, 0
+        _, expires, count = _PLACE.unpack_from(self._memory, place)
+        return expires, count
 
-    def _find(self, key: str) -> tuple[int, list[tuple[int, tuple[int, float, int]]]]:
-        """The hash of a window that is never 0, and the places of its bucket with what is there."""
-        digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=self._secret).digest()
-        name = int.from_bytes(digest, "little") or 1
-        begin = name % self._buckets * _BUCKET_BYTES
-        bucket = self._memory[begin : begin + _BUCKET_BYTES]
-        return name, [(begin + _PLACE.size * at, window) for at, window in enumerate(_PLACE.iter_unpack(bucket))]
+    def _find(self, key: str) -> tuple[bytes, int, int]:
+        """The hash of a window, where its bucket begins, and where the window is; -1 if it is not there."""
+        name = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES, key=self._secret).digest()
+        bucket = int.from_bytes(name, "little") % self._buckets * _BUCKET_BYTES
+        place = self._memory.find(name, bucket, bucket + _BUCKET_BYTES)
+        while place >= 0 and (place - bucket) % _PLACE.size:  # other numbers may look like it
+            place = self._memory.find(name, place + 1, bucket + _BUCKET_BYTES)
+        return name, bucket, place

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import sys
 import threading
 import time
 
@@ -11,15 +12,18 @@ from limits import parse
 from limits.strategies import SlidingWindowCounterRateLimiter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from fenestra.app import server
 from fenestra.app.cores import available_cores, usable_cores
 from fenestra.app.errors import Problem
 from fenestra.app.middleware.rate_limit import RateLimiter
 from fenestra.app.observability import merged
+from fenestra.app.settings import Settings
 from fenestra.app.workers import accept
 from fenestra.app.workers.accept import Acceptor
 from fenestra.app.workers.channel import Channel, Lines, encode
 from fenestra.app.workers.rate_windows import SharedWindowStorage
 from fenestra.app.workers.shared import Locks, Shares
+from fenestra.model.errors import InputError
 
 
 class TestCores:
@@ -49,6 +53,25 @@ class TestCores:
 
     def test_there_are_no_more_than_the_scheduler_allows(self):
         assert 1 <= usable_cores() <= available_cores() == len(os.sched_getaffinity(0))
+
+
+class TestWhereItWorks:
+    @pytest.mark.parametrize(("platform", "device"), [("darwin", "cpu"), ("linux", "cuda"), ("linux", "cuda:1")])
+    def test_elsewhere_and_on_a_gpu_more_than_one_is_refused(self, monkeypatch, platform, device):
+        monkeypatch.setattr(sys, "platform", platform)
+        monkeypatch.setattr(server, "resolve_device", lambda _: device)
+        server._check(Settings(workers=1))
+        with pytest.raises(InputError, match=r"^FENESTRA_WORKERS: 2 workers .* use 1") as refused:
+            server._check(Settings(workers=2))
+        assert "\n" not in str(refused.value)
+
+    @pytest.mark.parametrize("given", ["0", "-1", "1.5", "two", "99999"])
+    def test_only_a_number_of_processes_or_auto_is_taken(self, given):
+        with pytest.raises(InputError, match=r"^FENESTRA_WORKERS: "):
+            Settings.read(workers=given)
+
+    def test_auto_is_every_core_of_this_process(self):
+        assert Settings.read(workers="auto").workers == usable_cores()
 
 
 class TestChannel:

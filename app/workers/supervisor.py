@@ -210,8 +210,8 @@ class Supervisor:
     def _fork_missing(self) -> None:
         """Fork the workers that are missing, and one for a worker that is to be replaced."""
         now = time.monotonic()
-        while self._missing and now >= self._start_after:
-            self._fork(None)
+        while self._missing and now >= self._start_after and self._fork(None):
+            pass
         replaced = any(worker.retiring or worker.replaces for worker in self._workers.values())
         if not self._serving or self._stopping or self._missing or replaced or now < self._start_after:
             return
@@ -221,13 +221,21 @@ class Supervisor:
                 self._fork(worker)
                 break
 
-    def _fork(self, replaces: Worker | None) -> None:
-        """Fork a worker, which takes the place of another one if there is one."""
-        ours, theirs = socket.socketpair()
+    def _fork(self, replaces: Worker | None) -> bool:
+        """Fork a worker, which takes the place of another one if there is one; returns whether that is possible now."""
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            return self._postpone(error)
         place = min(set(range(self._settings.workers + 2)) - {worker.place for worker in self._workers.values()})
         watches = replaces is None and not any(worker.watches for worker in self._workers.values())
         watches = watches or bool(replaces and replaces.watches)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            return self._postpone(error)
         if not pid:
             self._become_worker(theirs, ours, place, watches=watches)
         theirs.close()
@@ -235,6 +243,13 @@ class Supervisor:
         self._workers[pid] = worker
         self._selector.register(ours, selectors.EVENT_READ, worker)
         self._reloads.forked(worker)
+        return True
+
+    def _postpone(self, error: OSError) -> bool:
+        """Begin no worker for a while: the system has no room for one."""
+        log.error("no worker can be started: %s", error.strerror)
+        self._start_after = time.monotonic() + _LONGEST_PAUSE_SECONDS
+        return False
 
     def _become_worker(self, end: socket.socket, other_end: socket.socket, place: int, *, watches: bool) -> None:
         """Do a worker's work in a process that was just forked, and end it."""

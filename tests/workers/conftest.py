@@ -1,5 +1,6 @@
 """Services of several workers, in processes of their own, and the clients of their tests."""
 
+import asyncio
 import re
 import sys
 from contextlib import suppress
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.clients import Pool
+from benchmarks.load import runner
 from benchmarks.serving import Server
 from benchmarks.wire import Wire, post
 from fenestra.app.cores import available_cores
@@ -61,3 +64,27 @@ def connect(server, count, seconds=20):
 def close(wires):
     for wire in wires:
         wire.socket.close()
+
+
+def under_load(server, act, *, clients=12, seconds=0.4):
+    """Let clients ask one request after another, and something happen meanwhile; returns all statuses."""
+    statuses = []
+
+    async def load():
+        pool, going = Pool(server.port, clients), True
+
+        async def client():
+            while going:
+                statuses.append((await pool.ask(CANARY)).status)
+
+        tasks = [asyncio.create_task(client()) for _ in range(clients)]
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(act)
+        await asyncio.sleep(seconds)
+        going = False
+        await asyncio.gather(*tasks)
+        pool.close()
+
+    with runner() as run:
+        run.run(load())
+    return statuses

@@ -1,6 +1,5 @@
 """Starts, stops and the ends of workers."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -10,37 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.clients import LOST, Pool
-from benchmarks.load import runner
+from benchmarks.clients import LOST
 from benchmarks.serving import FENESTRA, HOST, Server, environment
 from benchmarks.stops import stop_under_load
 from benchmarks.wire import Wire, post
 from tests.app.live import wait_for
-from tests.workers.conftest import CANARY, ODD, ask, close, connect, connections_of, workers_of
-
-
-def under_load(server, act, *, clients=12, seconds=0.4):
-    """Let clients ask one request after another, and something happen meanwhile; returns all statuses."""
-    statuses = []
-
-    async def load():
-        pool, going = Pool(server.port, clients), True
-
-        async def client():
-            while going:
-                statuses.append((await pool.ask(CANARY)).status)
-
-        tasks = [asyncio.create_task(client()) for _ in range(clients)]
-        await asyncio.sleep(seconds)
-        await asyncio.to_thread(act)
-        await asyncio.sleep(seconds)
-        going = False
-        await asyncio.gather(*tasks)
-        pool.close()
-
-    with runner() as run:
-        run.run(load())
-    return statuses
+from tests.workers.conftest import ODD, ask, close, connect, connections_of, under_load, workers_of
 
 
 class TestEndsOfWorkers:

@@ -15,7 +15,7 @@ from benchmarks.reloads import reloads_under_load
 from benchmarks.serving import Server
 from benchmarks.wire import Wire, post
 from tests.app.live import wait_for
-from tests.workers.conftest import CANARY, ask, close, connect, connections_of, workers_of
+from tests.workers.conftest import CANARY, ask, close, connect, connections_of, under_load, workers_of
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +186,18 @@ def test_a_reload_under_load_loses_nothing_and_mixes_nothing():
     assert dict(result.reloads) == {200: 4}
     assert result.mixed == 0
     assert len(result.versions) == 2
+
+
+def test_workers_that_are_replaced_after_a_reload_lose_nothing(reloadable, variants):
+    server, served = reloadable
+    before = set(workers_of(server))
+
+    def reload_and_wait():
+        put_in_place(variants[1], served)
+        assert reload(server)[0] == 200
+        wait_for(lambda: len(workers_of(server)) == 2 and not before & set(workers_of(server)))
+
+    assert set(under_load(server, reload_and_wait)) == {200}
 
 
 def test_a_request_that_reloads_and_hangs_up_leaves_all_at_one_version(reloadable, variants):

@@ -1,6 +1,7 @@
 """The parts of the supervisor and its workers, one by one."""
 
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -288,6 +289,33 @@ class TestAcceptor:
             client.close()
 
         self.run(body)
+
+    def test_without_a_free_descriptor_it_waits_and_goes_on(self, listener, monkeypatch, caplog):
+        class Full(socket.socket):
+            refuses = 2
+
+            def accept(self):
+                if self.refuses:
+                    self.refuses -= 1
+                    raise OSError(errno.EMFILE, "Too many open files")
+                return super().accept()
+
+        async def body():
+            taken = []
+            with Full(fileno=os.dup(listener.fileno())) as full:
+                one = Acceptor(full, Shares(1), 0)
+                one.start(lambda: taken.append(1) or asyncio.Protocol())
+                (client,) = self.clients(listener, 1)
+                while not taken:
+                    await asyncio.sleep(0.001)
+                one.stop()
+                client.close()
+
+        monkeypatch.setattr(accept, "_NO_ROOM_SECONDS", 0.01)
+        self.run(body)
+        assert [record.getMessage() for record in caplog.records if "accepted" in record.getMessage()] == [
+            "no connection can be accepted: Too many open files"
+        ] * 2
 
     @pytest.mark.parametrize(
         ("counts", "surplus"),

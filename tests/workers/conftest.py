@@ -28,7 +28,7 @@ def _two_cores():
 @pytest.fixture(scope="module")
 def service():
     """Two workers that serve the English model; each test leaves it as it was."""
-    with Server(workers=2, drain_seconds=0) as server:
+    with Server(workers=2, drain_seconds=0, keep_alive_seconds=60) as server:
         yield server
 
 
@@ -49,21 +49,39 @@ def connections_of(pid):
     return sum(fields[9] in inodes and fields[3] in ("01", "08") for fields in lines)
 
 
-def ask(wire, raw=CANARY):
-    wire.send(raw)
-    return wire.answer()
+class Client:
+    """Keeps a connection, and opens another one when a response says that it was the last."""
+
+    def __init__(self, port):
+        self.port = port
+        self.wire = Wire(port, 60)
+
+    def ask(self, raw):
+        self.wire.send(raw)
+        answer = self.wire.answer()
+        if answer is not None and answer.headers.get("connection") == "close":
+            self.close()
+            self.wire = Wire(self.port, 60)
+        return answer
+
+    def close(self):
+        self.wire.socket.close()
 
 
-def connect(server, count, seconds=20):
-    """So many connections, each of which has been answered once."""
-    wires = [Wire(server.port, seconds) for _ in range(count)]
+def ask(client, raw=CANARY):
+    return client.ask(raw)
+
+
+def connect(server, count):
+    """So many clients, each of which has been answered once."""
+    wires = [Client(server.port) for _ in range(count)]
     assert [ask(wire).status for wire in wires] == [200] * count
     return wires
 
 
-def close(wires):
-    for wire in wires:
-        wire.socket.close()
+def close(clients):
+    for client in clients:
+        client.close()
 
 
 def under_load(server, act, *, clients=12, seconds=0.4):
@@ -78,12 +96,15 @@ def under_load(server, act, *, clients=12, seconds=0.4):
                 statuses.append((await pool.ask(CANARY)).status)
 
         tasks = [asyncio.create_task(client()) for _ in range(clients)]
-        await asyncio.sleep(seconds)
-        await asyncio.to_thread(act)
-        await asyncio.sleep(seconds)
-        going = False
-        await asyncio.gather(*tasks)
-        pool.close()
+        try:
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(act)
+            await asyncio.sleep(seconds)
+        finally:
+            going = False
+            await asyncio.gather(*tasks)
+            pool.close()
+            await asyncio.sleep(0)
 
     with runner() as run:
         run.run(load())

@@ -40,20 +40,17 @@ class TestEndsOfWorkers:
         os.kill(workers_of(service)[0], signal.SIGKILL)
         time.sleep(0.01)
         wires = connect(service, 8)
-        kept = list(wires)
         try:
 
             def even():
-                for at, wire in enumerate(kept):
-                    if ask(wire).headers.get("connection") == "close":
-                        wire.socket.close()
-                        kept[at] = Wire(service.port)
+                for wire in wires:
+                    ask(wire)
                 counts = [connections_of(pid) for pid in workers_of(service)]
                 return len(counts) == 2 and min(counts) >= 3
 
             wait_for(even)
         finally:
-            close(kept)
+            close(wires)
 
     def test_a_worker_that_is_told_to_end_is_replaced_first_and_loses_nothing(self, service):
         before = workers_of(service)
@@ -69,8 +66,7 @@ class TestEndsOfWorkers:
         with Server(workers=2, drain_seconds=0, stuck_seconds=1) as server:
             frozen = workers_of(server)[0]
             os.kill(frozen, signal.SIGSTOP)
-            with Wire(server.port) as wire:
-                assert ask(wire).status == 200
+            close(connect(server, 1))
             wait_for(lambda: frozen not in workers_of(server) and server.metric("fenestra_workers") == 2)
             assert server.metric("fenestra_worker_restarts_total") == 1
 
@@ -112,13 +108,14 @@ class TestStops:
     def test_signals_to_all_processes_at_once_count_as_one(self):
         """As systemd sends SIGTERM, and a terminal SIGINT."""
         for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
-            with Server(workers=2, drain_seconds=0.5) as server, Wire(server.port) as wire:
-                assert ask(wire).status == 200
+            with Server(workers=2, drain_seconds=0.5) as server:
+                (client,) = connect(server, 1)
                 for pid in (*workers_of(server), server.process.pid):
                     os.kill(pid, number)
                 time.sleep(0.1)
-                answer = ask(wire)
+                answer = ask(client)
                 assert answer is None or answer.status == 200
+                client.close()
                 assert server.process.wait(20) == code
 
     def test_a_second_signal_cuts_the_stop_short(self):
@@ -132,7 +129,7 @@ class TestStops:
             assert server.process.wait(5) == 1
 
     def test_not_ready_while_it_drains(self):
-        with Server(workers=2, drain_seconds=2) as server:
+        with Server(workers=2, drain_seconds=2, keep_alive_seconds=60) as server:
             wires = connect(server, 4)
             try:
                 server.terminate()

@@ -15,7 +15,7 @@ from benchmarks.reloads import reloads_under_load
 from benchmarks.serving import Server
 from benchmarks.wire import Wire, post
 from tests.app.live import wait_for
-from tests.workers.conftest import CANARY, ask, close, connect, connections_of, under_load, workers_of
+from tests.workers.conftest import CANARY, Client, ask, close, connect, connections_of, under_load, workers_of
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,8 @@ def reloadable(variants, tmp_path):
     served = tmp_path / "served"
     served.mkdir()
     put_in_place(variants[0], served)
-    with Server(workers=2, drain_seconds=0, model=served, watch_seconds=0.2) as server:
+    patient = {"keep_alive_seconds": 60, "body_seconds": 60}
+    with Server(workers=2, drain_seconds=0, model=served, watch_seconds=0.2, **patient) as server:
         yield server, served
 
 
@@ -42,12 +43,14 @@ def version_of(answer):
 
 
 def reload(server):
-    return server.request("POST", "/models/served/reload", b"", seconds=60)
+    return server.request("POST", "/models/served/reload", b"")
 
 
 def test_every_worker_gives_the_same_bytes_as_one_process(service):
-    with Server(drain_seconds=0) as alone, Wire(alone.port) as wire:
-        expected = ask(wire).body
+    with Server(drain_seconds=0) as alone:
+        (client,) = connect(alone, 1)
+        expected = ask(client).body
+        client.close()
     wires = connect(service, 8)
     try:
         assert all(connections_of(pid) for pid in workers_of(service))
@@ -63,7 +66,8 @@ def test_connections_are_shared_out(service):
         wait_for(lambda: sum(map(connections_of, workers_of(service))) == 32)
         assert min(connections_of(pid) for pid in workers_of(service)) >= 8
     finally:
-        close(wires)
+        for wire in wires:
+            wire.socket.close()
 
 
 def test_metrics_are_the_sum_whoever_is_asked(service):
@@ -98,8 +102,8 @@ def test_each_line_of_the_log_names_its_process(service):
 
 
 def test_a_rate_limit_holds_for_all_workers_together():
-    with Server(workers=2, drain_seconds=0, rate_limit="12/hour") as server:
-        wires = [Wire(server.port) for _ in range(6)]
+    with Server(workers=2, drain_seconds=0, rate_limit="12/hour", keep_alive_seconds=60) as server:
+        wires = [Client(server.port) for _ in range(6)]
         try:
             wait_for(lambda: all(connections_of(pid) for pid in workers_of(server)))
             statuses = [ask(wire).status for _ in range(4) for wire in wires]
@@ -113,12 +117,10 @@ def test_a_rate_limit_holds_for_all_workers_together():
 def test_a_reload_is_answered_when_all_workers_serve_the_new_version(reloadable, variants):
     server, served = reloadable
     before = set(workers_of(server))
-    wires = connect(server, 6, seconds=60)
-    stream = Wire(server.port, 60)
+    wires = connect(server, 6)
+    stream = new_stream(server)
     try:
         old = {version_of(ask(wire)) for wire in wires}
-        stream.send(b"POST /tag/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
-                    b"Transfer-Encoding: chunked\r\n\r\n")  # fmt: skip
         assert line_of(stream, "Ada")["model"]["version"] in old
         assert reload(server)[0] == 200  # the same again
         assert {version_of(ask(wire)) for wire in wires} == old
@@ -143,13 +145,26 @@ def test_a_reload_is_answered_when_all_workers_serve_the_new_version(reloadable,
         assert {version_of(ask(wire)) for wire in again} == set(new)
         close(again)
 
+        stream.socket.close()
+        stream = new_stream(server)
         # Workers that loaded the model for themselves are replaced by such that share it; streams go on.
         wait_for(lambda: not before & set(workers_of(server)) or len(workers_of(server)) == 3)
         assert line_of(stream, "Ada")["model"]["version"] == new[0]
     finally:
-        close([*wires, stream])
+        close(wires)
+        stream.socket.close()
     wait_for(lambda: len(workers_of(server)) == 2 and not before & set(workers_of(server)))
     assert server.metric("fenestra_worker_restarts_total") == 1
+
+
+def new_stream(server):
+    """Begin a request whose lines are still to come."""
+    stream = Wire(server.port, 60)
+    stream.send(
+        b"POST /tag/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    return stream
 
 
 def line_of(stream, text):
@@ -165,7 +180,7 @@ def line_of(stream, text):
 
 def test_sighup_and_a_changed_folder_reload_all_workers(reloadable, variants):
     server, served = reloadable
-    wires = connect(server, 6, seconds=60)
+    wires = connect(server, 6)
     try:
         old = version_of(ask(wires[0]))
         server.process.send_signal(signal.SIGHUP)

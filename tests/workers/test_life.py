@@ -14,7 +14,7 @@ from benchmarks.serving import FENESTRA, HOST, Server, environment
 from benchmarks.stops import stop_under_load
 from benchmarks.wire import Wire, post
 from tests.app.live import wait_for
-from tests.workers.conftest import ODD, ask, close, connect, connections_of, under_load, workers_of
+from tests.workers.conftest import CANARY, ODD, ask, close, connect, connections_of, under_load, workers_of
 
 
 class TestEndsOfWorkers:
@@ -113,7 +113,8 @@ class TestStops:
                 for pid in (*workers_of(server), server.process.pid):
                     os.kill(pid, number)
                 time.sleep(0.1)
-                answer = ask(client)
+                client.wire.send(CANARY)
+                answer = client.wire.answer()
                 assert answer is None or answer.status == 200
                 client.close()
                 assert server.process.wait(20) == code

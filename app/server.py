@@ -151,6 +151,7 @@ def new_server(app: FastAPI, settings: Settings) -> Server:
     """Build the server for an application of :func:`fenestra.app.main.create_app`."""
     service: Service = app.state.service
     registry = ConnectionRegistry(settings, service.metrics, lambda: service.overloaded, service.work)
+    registry.direct = app.state.direct
     service.limits_connections = True
     registry.max_connections = check_descriptors(settings)
     config = uvicorn.Config(

@@ -22,6 +22,10 @@ from fenestra.app.settings import Settings
 _STREAM_SHARE = 2  # streams use at most one half of the queue, so that single requests find room
 
 
+def _never() -> bool:
+    return False
+
+
 class Inference:
     """Runs jobs on a tagger, within a bounded queue and a deadline. Lives on one event loop."""
 
@@ -40,7 +44,8 @@ class Inference:
         self._memory = memory
         self._memory.freed = partial(self._wake_waiters, 1)
         self._large = settings.batch_tokens
-        self._jobs: set[Job] = set()
+        self._jobs: dict[asyncio.Future[Pieces], Job] = {}  # by their answers, in the order in which they came
+        self._expiry: asyncio.TimerHandle | None = None  # of the oldest of them, or of one that was it
         self._tokens = 0
         self._arrived: list[Job] = []
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -68,7 +73,7 @@ class Inference:
         tagger: Works,
         items: Sequence[Item],
         render: Callable[[list[Any]], Iterator[bytes]],
-        is_disconnected: Callable[[], bool] = lambda: False,
+        is_disconnected: Callable[[], bool] = _never,
         *,
         trace: Trace | None = None,
     ) -> Pieces:
@@ -85,9 +90,25 @@ class Inference:
             Problem: ``overloaded`` when the queue is full, ``timeout`` after the deadline.
             ClientGone: the client disconnected first.
         """
+        return await self.start(tagger, items, render, is_disconnected, trace=trace)
+
+    def start(
+        self,
+        tagger: Works,
+        items: Sequence[Item],
+        render: Callable[[list[Any]], Iterator[bytes]],
+        is_disconnected: Callable[[], bool] = _never,
+        *,
+        trace: Trace | None = None,
+    ) -> "asyncio.Future[Pieces]":
+        """As :meth:`run`, without waiting; cancelling the answer takes the job out of the queue.
+
+        Raises:
+            Problem: ``overloaded``.
+        """
         job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), trace, time.monotonic())
         self._check_room(job)
-        return await self._submit(job)
+        return self._submit(job)
 
     def run_after_room(
         self,
@@ -128,24 +149,20 @@ class Inference:
 
     def _submit(self, job: Job) -> "asyncio.Future[Pieces]":
         """Add a job to the queue, until it is answered or nobody waits for it any more."""
-        self._jobs.add(job)
+        self._jobs[job.answer] = job
         self._tokens += job.tokens
         if not self._arrived:
             self._loop.call_soon(self._submit_arrived)
         self._arrived.append(job)
-        expiry = self._loop.call_later(self._deadline, self._expire, job)
-
-        def leave(_: object) -> None:
-            expiry.cancel()
-            self._remove(job)
-
-        job.answer.add_done_callback(leave)
+        if self._expiry is None:
+            self._expiry = self._loop.call_later(self._deadline, self._expire_oldest)
+        job.answer.add_done_callback(self._remove)
         return job.answer
 
     def give_up(self) -> None:
         """Fail all jobs, now and from now on: the model is stuck."""
         self._max_jobs = 0
-        for job in tuple(self._jobs):
+        for job in tuple(self._jobs.values()):
             self._expire(job)
         self._wake_waiters(len(self._waiters))
 
@@ -176,12 +193,11 @@ class Inference:
             return False
         return not self._jobs or self._tokens + job.tokens <= self._max_tokens
 
-    def _remove(self, job: Job) -> None:
-        if job not in self._jobs:
-            return
-        self._jobs.remove(job)
-        self._tokens -= job.tokens
-        self._wake_waiters(1)
+    def _remove(self, answer: "asyncio.Future[Pieces]") -> None:
+        """Take the job of an answer out of the queue, if it is in there."""
+        if (job := self._jobs.pop(answer, None)) is not None:
+            self._tokens -= job.tokens
+            self._wake_waiters(1)
 
     def _wake_waiters(self, count: int) -> None:
         """Wake some of those that wait for room, to check again."""
@@ -193,10 +209,20 @@ class Inference:
 
     def _drop_disconnected(self) -> None:
         """Make room: remove the jobs whose clients have disconnected."""
-        for job in tuple(self._jobs):
+        for job in tuple(self._jobs.values()):
             if not job.answer.done() and job.gone():
                 job.answer.set_exception(ClientGone())
-                self._remove(job)
+                self._remove(job.answer)
+
+    def _expire_oldest(self) -> None:
+        """Expire the jobs whose deadline has passed; one timer, always that of the oldest job, is enough for all."""
+        self._expiry = None
+        now = time.monotonic()
+        for job in tuple(self._jobs.values()):
+            if (left := job.arrived + self._deadline - now) > 0:
+                self._expiry = self._loop.call_later(left, self._expire_oldest)
+                return
+            self._expire(job)
 
     def _expire(self, job: Job) -> None:
         if not job.answer.done():

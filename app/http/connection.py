@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 
 from fenestra.app.errors import STATUS, log
 from fenestra.app.http.deadlines import Phase, PhaseTimer, WriteTimer
+from fenestra.app.http.direct import DirectExchange
 from fenestra.app.http.exchange import CONTINUE, Exchange, ResponseTransport
 from fenestra.app.http.pipeline import Pipeline
 from fenestra.app.http.raw_responses import render_response
@@ -56,7 +57,7 @@ class Connection:
         self.timer = PhaseTimer(registry.settings, self._now())
         self._write_timer = WriteTimer(registry.settings.write_seconds)
         self._pipeline = Pipeline()
-        self.receiving: Exchange | None = None
+        self.receiving: Exchange | DirectExchange | None = None
         """The exchange whose body is being read; None if the request was refused without one."""
         self.discards_input = False
         """Whether everything that still arrives is dropped unread."""
@@ -116,6 +117,17 @@ class Connection:
         return True
 
     # ── responding ──
+
+    def answer(self, exchange: DirectExchange) -> None:
+        """Have a request answered at once; no other one is being answered."""
+        self._registry.mark_active(self)
+        self.receiving = self._pipeline.current = exchange
+        exchange.start()
+
+    def hand_over(self, exchange: Exchange) -> None:
+        """Let another exchange go on with the request that is being answered."""
+        self._pipeline.current = exchange
+        exchange.following = self._pipeline.waiting
 
     def submit(self, exchange: Exchange) -> bool:
         """Have a request answered, now or when those before it are answered.

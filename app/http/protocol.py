@@ -9,6 +9,7 @@ import time
 from typing import ClassVar, cast
 
 import httptools
+from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,6 +18,7 @@ from uvicorn.server import ServerState
 from fenestra.app.http.byte_limits import ByteLimits
 from fenestra.app.http.connection import Connection
 from fenestra.app.http.deadlines import Phase
+from fenestra.app.http.direct import DirectExchange
 from fenestra.app.http.exchange import Exchange
 from fenestra.app.http.load_shedding import shed
 from fenestra.app.http.read_flow import ReadFlow
@@ -217,7 +219,9 @@ class HttpProtocol(HttpToolsProtocol):
         self.connection.begin_body()
         # After a response in place of 100 Continue, the client may or may not send the body.
         keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self.expect_100_continue
-        if not self._shed(keep_alive) and not self.connection.submit(self._new_exchange(keep_alive)):
+        if self._shed(keep_alive) or self._answer_directly(keep_alive):
+            return
+        if not self.connection.submit(self._new_exchange(self.scope, keep_alive)):
             raise StopParsing
 
     def _shed(self, keep_alive: bool) -> bool:
@@ -235,9 +239,36 @@ class HttpProtocol(HttpToolsProtocol):
             self.connection.linger()
         return True
 
-    def _new_exchange(self, keep_alive: bool) -> Exchange:
+    def _answer_directly(self, keep_alive: bool) -> bool:
+        """Answer a request without ASGI, if it can be; under the same conditions as :meth:`_shed`."""
+        handler, connection = self.registry.direct, self.connection
+        if handler is None or connection.responding or self.flow.write_paused or not handler.takes(self.scope):
+            return False
+        exchange = DirectExchange(
+            self.scope,
+            handler,
+            connection.response_transport,
+            default_headers=self.server_state.default_headers,
+            keep_alive=keep_alive and not self.registry.draining,
+            persistent=keep_alive,
+            pending=self.tasks,
+            on_response=connection.response_complete,
+            hand_over=self._hand_over,
+        )
+        connection.answer(exchange)
+        return True
+
+    def _hand_over(self, direct: DirectExchange, app: ASGI3Application) -> None:
+        """Let an application give the response to a request that was to be answered without ASGI."""
+        exchange = self._new_exchange(direct.scope, direct.persistent)
+        exchange.keep_alive = direct.keep_alive
+        exchange.more_body = False
+        self.connection.hand_over(exchange)
+        self._start_asgi_task(exchange, app)
+
+    def _new_exchange(self, scope: HTTPScope, keep_alive: bool) -> Exchange:
         exchange = Exchange(
-            scope=self.scope,
+            scope=scope,
             transport=cast(asyncio.Transport, self.connection.response_transport),
             flow=self.flow,
             logger=self.logger,

@@ -13,6 +13,7 @@ from starlette.types import Scope
 from fenestra.app.engine.loop_work import LoopWork
 from fenestra.app.errors import log
 from fenestra.app.http.deadlines import Phase, PhaseTimer
+from fenestra.app.http.direct import DirectHandler
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 
@@ -64,6 +65,8 @@ class ConnectionRegistry:
         self.metrics = metrics
         self.overloaded = overloaded
         self.max_connections = settings.max_connections
+        self.direct: DirectHandler | None = None
+        """Answers requests without ASGI; None if none may be."""
         self.draining = False
         self.open: set[RegisteredConnection] = set()
         self._idle: dict[RegisteredConnection, float] = {}  # without a request, longest first, and since when

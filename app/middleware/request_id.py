@@ -22,16 +22,26 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = choose_id([value for name, value in scope["headers"] if name == b"x-request-id"])
-        scope.setdefault("state", {})["request_id"] = request_id
-        added = ((b"x-request-id", request_id.encode()), NOSNIFF)
+        await self._app(scope, receive, with_id(send, identify(scope)))
 
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *added]}
-            await send(message)
 
-        await self._app(scope, receive, send_with_id)
+def identify(scope: Scope) -> str:
+    """Choose a request's id, and keep it in the scope."""
+    request_id = choose_id([value for name, value in scope["headers"] if name == b"x-request-id"])
+    scope.setdefault("state", {})["request_id"] = request_id
+    return request_id
+
+
+def with_id(send: Send, request_id: str) -> Send:
+    """Send responses with the id of their request."""
+    added = ((b"x-request-id", request_id.encode()), NOSNIFF)
+
+    async def send_with_id(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *added]}
+        await send(message)
+
+    return send_with_id
 
 
 def choose_id(sent: Sequence[bytes]) -> str:

@@ -15,9 +15,11 @@ from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fenestra.app.engine.heap import share_one_heap
 from fenestra.app.engine.service import Service
+from fenestra.app.http.direct import read_nothing
 from fenestra.app.http.listener import drain_backlog
 from fenestra.app.http.protocol import protocol_for
 from fenestra.app.http.registry import ConnectionRegistry
@@ -119,6 +121,7 @@ def serve(settings: Settings) -> int:
     with bind(settings.host, settings.port) as listener, _signals():
         app = create_app(settings)
         lines.on_drop = app.state.service.metrics.log_line_dropped
+        app.state.direct.observer.lines = lines
         server = new_server(app, settings)
         log.info("%s answers as soon as the start is complete", _url_of(listener))
         with suppress(SystemExit):  # after SIGTERM, and when the start failed
@@ -154,14 +157,17 @@ def new_server(app: FastAPI, settings: Settings) -> Server:
     registry.direct = app.state.direct
     service.limits_connections = True
     registry.max_connections = check_descriptors(settings)
+    proxies = [str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies]
+    if proxies:
+        registry.proxies = ProxyHeadersMiddleware(read_nothing, trusted_hosts=proxies)
     config = uvicorn.Config(
         app,
         http=protocol_for(registry),
         ws="none",
         log_config=None,  # app.observability.logs has configured it, and the level
         access_log=False,  # app.middleware.observe logs each request, without the user's text
-        proxy_headers=bool(settings.trusted_proxies),  # anyone else can send X-Forwarded-For
-        forwarded_allow_ips=[str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies],
+        proxy_headers=bool(proxies),  # anyone else can send X-Forwarded-For
+        forwarded_allow_ips=proxies,
         server_header=False,
     )
     return Server(config, registry, service)

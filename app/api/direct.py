@@ -108,7 +108,7 @@ class DirectAnswer:
         try:
             shared.admission.check(scope)
         except Problem as problem:
-            self._refuse(problem)
+            self._send_error(problem.response(self._identifier))
 
     def read(self, body: bytes) -> None:
         """Take the body, and parse it: at once if it is short, else in turn with other work."""
@@ -121,12 +121,12 @@ class DirectAnswer:
     def fail(self, problem: Problem) -> None:
         """Refuse a request whose body is broken."""
         if not self._ended:
-            self._refuse(problem)
+            self._report(problem)
 
     def disconnect(self) -> None:
         """Give up on the body. If it is complete, the queue finds out that nobody waits for the answer."""
         if not (self._read or self._ended):
-            self._refuse(closed_early())
+            self._report(closed_early())
 
     def cut_off(self) -> None:
         """Take the request out of the queue, and record that it got no response."""
@@ -160,33 +160,37 @@ class DirectAnswer:
         size = sum(map(len, pieces))
         disconnected = self._exchange.disconnected
         if size >= shared.max_response_bytes and not disconnected:
-            self._ended = True
-            self._exchange.hand_over(partial(self._respond_by_asgi, pieces))
+            self._hand_over(PiecewiseResponse(pieces, disconnect_check(self._scope), shared.service))
             return
         self._send(200, [(b"content-length", b"%d" % size), _JSON], b"".join(pieces))
         if disconnected:
             shared.service.metrics.cancelled()
 
-    async def _respond_by_asgi(self, pieces: Pieces, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a large response as the application does."""
+    def _hand_over(self, response: ASGIApp) -> None:
+        """Send a large response as the application does: it may have to be compressed, or cut in pieces."""
         shared = self._shared
-        response: ASGIApp = PiecewiseResponse(pieces, disconnect_check(scope), shared.service)
         if shared.gzip_min_bytes:
             response = CompressionMiddleware(response, min_bytes=shared.gzip_min_bytes)
-        await shared.observer.answer(response, scope, receive, with_id(send, self._identifier), self._began)
+
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            await shared.observer.answer(response, scope, receive, with_id(send, self._identifier), self._began)
+
+        self._ended = True
+        self._exchange.hand_over(respond)
 
     def _report(self, error: Exception) -> None:
         """Refuse a request that cannot be served."""
         if isinstance(error, Problem):
-            self._refuse(error)
+            response = error.response(self._identifier)
+            if len(response.body) >= self._shared.max_response_bytes and not self._exchange.disconnected:
+                self._hand_over(response)
+            else:
+                self._send_error(response)
         elif isinstance(error, ClientGone):
             self._shared.service.metrics.cancelled()
             self._end(CLIENT_CLOSED_REQUEST)
         else:
             self._send_error(unexpected(error, self._identifier))
-
-    def _refuse(self, problem: Problem) -> None:
-        self._send_error(problem.response(self._identifier))
 
     def _send_error(self, response: Response) -> None:
         self._send(response.status_code, response.raw_headers, bytes(response.body))

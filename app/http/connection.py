@@ -90,11 +90,12 @@ class Connection:
 
     def end_body(self) -> None:
         """Note that a request is read to its end."""
-        self.timer.request_complete(self._now())
-        if self.receiving is not None:
-            self.receiving.complete_body()
-        if self.receiving is None or self.receiving.response_complete:
-            self._registry.mark_idle(self)
+        now, receiving = self._now(), self.receiving
+        self.timer.request_complete(now)
+        if receiving is not None:
+            receiving.complete_body()
+        if receiving is None or receiving.response_complete:
+            self._registry.mark_idle(self, now)
 
     def end_input(self) -> bool:
         """Note that the client will send nothing more. What it has sent is answered: it may still read.
@@ -162,9 +163,10 @@ class Connection:
         elif self._input_ended:
             self.linger()
         elif self.timer.phase is not Phase.BODY:
+            now = self._now()
             if self.timer.phase is Phase.IDLE:
-                self.timer.enter(Phase.IDLE, self._now())
-            self._registry.mark_idle(self)
+                self.timer.enter(Phase.IDLE, now)
+            self._registry.mark_idle(self, now)
 
     def fail_body(self, refusal: Refusal) -> bool:
         """Give up on a body. The route reports what is wrong with it, if it has not answered yet.

@@ -6,9 +6,11 @@ stands in the pipeline of its connection, and the same deadlines and limits hold
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from uvicorn._types import ASGI3Application, HTTPScope
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from fenestra.app.errors import Problem, log
@@ -46,6 +48,25 @@ class DirectHandler(Protocol):
 
     def new_answer(self, exchange: "DirectExchange") -> DirectAnswer:
         """What will answer a request that it takes."""
+
+
+async def read_nothing(_scope: object, _receive: object, _send: object) -> None:
+    """An application that does nothing, for middleware that is of interest for what it does to the scope."""
+
+
+def read_proxy_headers(proxies: ProxyHeadersMiddleware, scope: HTTPScope) -> None:
+    """Put into a scope what trusted proxies say of the client, as uvicorn does.
+
+    Args:
+        proxies: uvicorn's middleware around :func:`read_nothing`: so it never waits.
+        scope: of a request.
+    """
+    with suppress(StopIteration):
+        proxies(scope, _never, _never).send(None)
+
+
+async def _never(*_: object) -> Any:  # noqa: ANN401
+    raise RuntimeError("nothing is received or sent here")
 
 
 class DirectExchange:

@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 from fenestra.app.http.byte_limits import ByteLimits
 from fenestra.app.http.connection import Connection
 from fenestra.app.http.deadlines import Phase
-from fenestra.app.http.direct import DirectExchange
+from fenestra.app.http.direct import DirectExchange, read_proxy_headers
 from fenestra.app.http.exchange import Exchange
 from fenestra.app.http.load_shedding import shed
 from fenestra.app.http.read_flow import ReadFlow
@@ -29,6 +29,7 @@ from fenestra.app.middleware.api_keys import unauthorized
 from fenestra.app.middleware.body_limit import STREAMS
 from fenestra.app.middleware.rate_limit import unmap_ipv4
 
+_HEADER_SIGNS = len(b": \r\n")
 _SLICE_BYTES = 4096  # parsed without a look at the clock
 _PARSE_SECONDS = 0.001  # that one connection may parse for, until it has to wait for its turn
 
@@ -192,21 +193,22 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
-        self._count_head(len(url))
+        if self._limits.add_head(len(url)):
+            raise self._too_large()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Trailers are counted and dropped: they could pass for headers."""
-        self._count_head(len(name) + len(value) + len(b": \r\n"))
+        if self._limits.add_head(len(name) + len(value) + _HEADER_SIGNS):
+            raise self._too_large()
         if self.connection.timer.phase is not Phase.HEAD:
             return
-        if (lower := name.lower()) in UNIQUE_HEADERS:
-            check_unique_header(lower, value, self.headers, self.parser.get_http_version())
-        super().on_header(name, value)
-
-    def _count_head(self, size: int) -> None:
-        if self._limits.add_head(size):
-            raise self._too_large()
+        name = name.lower()
+        if name in UNIQUE_HEADERS:
+            check_unique_header(name, value, self.headers, self.parser.get_http_version())
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Begin to respond, now or when the requests before it are answered."""
@@ -244,6 +246,8 @@ class HttpProtocol(HttpToolsProtocol):
         handler, connection = self.registry.direct, self.connection
         if handler is None or connection.responding or self.flow.write_paused or not handler.takes(self.scope):
             return False
+        if self.registry.proxies is not None:
+            read_proxy_headers(self.registry.proxies, self.scope)
         exchange = DirectExchange(
             self.scope,
             handler,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from starlette.types import Scope
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fenestra.app.engine.loop_work import LoopWork
 from fenestra.app.errors import log
@@ -67,6 +68,8 @@ class ConnectionRegistry:
         self.max_connections = settings.max_connections
         self.direct: DirectHandler | None = None
         """Answers requests without ASGI; None if none may be."""
+        self.proxies: ProxyHeadersMiddleware | None = None
+        """Reads what trusted proxies say of the client, where there are any; uvicorn does it for ASGI."""
         self.draining = False
         self.open: set[RegisteredConnection] = set()
         self._idle: dict[RegisteredConnection, float] = {}  # without a request, longest first, and since when
@@ -83,16 +86,16 @@ class ConnectionRegistry:
         self.open.add(connection)
         if len(self.open) > self.max_connections:
             self._evict(connection)
-        self.mark_idle(connection)
+        self.mark_idle(connection, asyncio.get_running_loop().time())
 
     def remove(self, connection: RegisteredConnection) -> None:
         """Forget a connection that is closed."""
         self.open.discard(connection)
         self._idle.pop(connection, None)
 
-    def mark_idle(self, connection: RegisteredConnection) -> None:
+    def mark_idle(self, connection: RegisteredConnection, now: float) -> None:
         """Note that a connection has no request in progress."""
-        self._idle[connection] = asyncio.get_running_loop().time()
+        self._idle[connection] = now
 
     def mark_active(self, connection: RegisteredConnection) -> None:
         """Note that a connection has a request in progress."""

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fenestra.app.errors import log, request_id, unexpected
+from fenestra.app.observability.logs import REQUEST_LINE, Lines
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.observability.route_names import method_of, route_of
 from fenestra.app.observability.traces import Tracer, trace_of
-
-_LINE = "%(request_id)s %(method)s %(route)s %(status)d %(milliseconds).1f ms"
 
 
 class Observer:
@@ -31,6 +30,8 @@ class Observer:
         """
         self._metrics = metrics
         self._tracer = tracer
+        self.lines: Lines | None = None
+        """Takes the lines of requests, if they go nowhere else; else they are records for all handlers there are."""
         metrics.routes(routes)
 
     def begin(self, scope: Scope) -> float:
@@ -75,7 +76,10 @@ class Observer:
             }
             if (trace := trace_of(scope)) is not None:
                 fields["trace_id"] = trace.identifier
-            log.info(_LINE, fields, extra=fields)
+            if self.lines is not None:
+                self.lines.add_request(fields)
+            else:
+                log.info(REQUEST_LINE, fields, extra=fields)
 
     def close(self) -> None:
         """Export the last spans. It may take seconds."""

@@ -44,7 +44,7 @@ class Inference:
         self._memory = memory
         self._memory.freed = partial(self._wake_waiters, 1)
         self._large = settings.batch_tokens
-        self._jobs: dict[asyncio.Future[Pieces], Job] = {}  # by their answers, in the order in which they came
+        self._jobs: dict[Job, None] = {}  # in the order in which they came
         self._expiry: asyncio.TimerHandle | None = None  # of the oldest of them, or of one that was it
         self._tokens = 0
         self._arrived: list[Job] = []
@@ -149,20 +149,20 @@ class Inference:
 
     def _submit(self, job: Job) -> "asyncio.Future[Pieces]":
         """Add a job to the queue, until it is answered or nobody waits for it any more."""
-        self._jobs[job.answer] = job
+        self._jobs[job] = None
         self._tokens += job.tokens
         if not self._arrived:
             self._loop.call_soon(self._submit_arrived)
         self._arrived.append(job)
         if self._expiry is None:
             self._expiry = self._loop.call_later(self._deadline, self._expire_oldest)
-        job.answer.add_done_callback(self._remove)
+        job.answer.add_done_callback(lambda _: self._remove(job))
         return job.answer
 
     def give_up(self) -> None:
         """Fail all jobs, now and from now on: the model is stuck."""
         self._max_jobs = 0
-        for job in tuple(self._jobs.values()):
+        for job in tuple(self._jobs):
             self._expire(job)
         self._wake_waiters(len(self._waiters))
 
@@ -193,9 +193,10 @@ class Inference:
             return False
         return not self._jobs or self._tokens + job.tokens <= self._max_tokens
 
-    def _remove(self, answer: "asyncio.Future[Pieces]") -> None:
-        """Take the job of an answer out of the queue, if it is in there."""
-        if (job := self._jobs.pop(answer, None)) is not None:
+    def _remove(self, job: Job) -> None:
+        """Take a job out of the queue, if it is in there."""
+        if job in self._jobs:
+            del self._jobs[job]
             self._tokens -= job.tokens
             self._wake_waiters(1)
 
@@ -209,16 +210,16 @@ class Inference:
 
     def _drop_disconnected(self) -> None:
         """Make room: remove the jobs whose clients have disconnected."""
-        for job in tuple(self._jobs.values()):
+        for job in tuple(self._jobs):
             if not job.answer.done() and job.gone():
                 job.answer.set_exception(ClientGone())
-                self._remove(job.answer)
+                self._remove(job)
 
     def _expire_oldest(self) -> None:
         """Expire the jobs whose deadline has passed; one timer, always that of the oldest job, is enough for all."""
         self._expiry = None
         now = time.monotonic()
-        for job in tuple(self._jobs.values()):
+        for job in tuple(self._jobs):
             if (left := job.arrived + self._deadline - now) > 0:
                 self._expiry = self._loop.call_later(left, self._expire_oldest)
                 return

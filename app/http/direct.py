@@ -50,6 +50,28 @@ class DirectHandler(Protocol):
         """What will answer a request that it takes."""
 
 
+class _Done:
+    """Stands in for the answer to a request for which nothing is left to do."""
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    def read(self, body: bytes) -> None:
+        """Do nothing."""
+
+    def fail(self, problem: Problem) -> None:
+        """Do nothing."""
+
+    def disconnect(self) -> None:
+        """Do nothing."""
+
+    def cut_off(self) -> None:
+        """Do nothing."""
+
+
+_DONE = _Done()
+
+
 async def read_nothing(_scope: object, _receive: object, _send: object) -> None:
     """An application that does nothing, for middleware that is of interest for what it does to the scope."""
 
@@ -124,7 +146,7 @@ class DirectExchange:
         self._on_response = on_response
         self._hand_over = hand_over
         self._body = b""
-        self._answer = handler.new_answer(self)
+        self._answer: DirectAnswer = handler.new_answer(self)
 
     def start(self) -> None:
         """Have the head checked; the body is still to come."""
@@ -134,6 +156,7 @@ class DirectExchange:
     def done(self) -> None:
         """Take note that nothing is left to do for the request."""
         self._pending.discard(self)
+        self._answer = _DONE  # which does not refer to this: no work for the garbage collector
 
     def add_body(self, piece: bytes) -> int:
         """Take a piece of the body; returns how many bytes it has so far."""

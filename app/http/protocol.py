@@ -53,6 +53,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._limits = ByteLimits(settings.max_header_bytes, settings.max_body_bytes)
         self._unparsed = b""  # what has arrived and waits for its turn
         self._upgrade = False  # the request offers to change the protocol
+        self._direct: HTTPScope | None = None  # of a request that is answered without ASGI, and came in this feed
 
     # ── callbacks of the event loop ──
 
@@ -85,9 +86,36 @@ class HttpProtocol(HttpToolsProtocol):
         Bytes of a body cost nothing, but a chunk of one byte, or a header of three, costs as much as a long one.
         """
         waits = bool(self._unparsed)
+        if not waits and self._answer_known_head(data):
+            return
         self._unparsed += data
         if not waits:
             self._parse_on()
+
+    def _answer_known_head(self, data: bytes) -> bool:
+        """Answer a whole request whose head has come before, byte for byte, as the parser's callbacks would.
+
+        Returns:
+            Whether it is answered; if not, it has to be parsed.
+        """
+        connection = self.connection
+        if connection.timer.phase is not Phase.IDLE or connection.responding or self.flow.write_paused:
+            return False
+        known = self.registry.known_heads.find(data)
+        if known is None or self.transport.is_closing():
+            return False
+        super().on_message_begin()
+        self.headers.extend(known.headers)
+        self.scope.update(known.fields)
+        self.scope["state"]["is_disconnected"] = connection.is_disconnected
+        connection.begin_body()
+        if not self._shed(keep_alive=True):
+            exchange = self._begin_directly(keep_alive=True)
+            if not exchange.response_complete:
+                exchange.add_body(data[known.size :])
+        if not connection.discards_input:
+            connection.end_body()
+        return True
 
     def _parse_on(self) -> None:
         """Go on with what has arrived."""
@@ -116,8 +144,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> bytes:
         """Parse some bytes; returns those that have to be parsed again."""
         self._limits.feed(len(data))
-        if self.connection.timer.phase is Phase.IDLE:
+        if begins := self.connection.timer.phase is Phase.IDLE:
             self._begin_head()
+        self._direct = None
         try:
             self.parser.feed_data(data)
             self._check_sizes()
@@ -127,6 +156,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(error.__context__)  # what a callback raised
         except Refusal as refusal:
             self._refuse(refusal)
+        if begins and self._direct is not None and self.connection.timer.phase is Phase.IDLE:
+            self.registry.known_heads.keep(data, self._direct)
         return b""
 
     def _begin_head(self, *, inside_feed: bool = False) -> None:
@@ -243,14 +274,22 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _answer_directly(self, keep_alive: bool) -> bool:
         """Answer a request without ASGI, if it can be; under the same conditions as :meth:`_shed`."""
-        handler, connection = self.registry.direct, self.connection
-        if handler is None or connection.responding or self.flow.write_paused or not handler.takes(self.scope):
+        handler = self.registry.direct
+        if handler is None or self.connection.responding or self.flow.write_paused or not handler.takes(self.scope):
             return False
+        self._direct = self.scope if keep_alive else None
+        self._begin_directly(keep_alive)
+        return True
+
+    def _begin_directly(self, keep_alive: bool) -> DirectExchange:
+        """Begin to answer a request without ASGI."""
+        connection = self.connection
+        assert self.registry.direct is not None
         if self.registry.proxies is not None:
             read_proxy_headers(self.registry.proxies, self.scope)
         exchange = DirectExchange(
             self.scope,
-            handler,
+            self.registry.direct,
             connection.response_transport,
             default_headers=self.server_state.default_headers,
             keep_alive=keep_alive and not self.registry.draining,
@@ -260,7 +299,7 @@ class HttpProtocol(HttpToolsProtocol):
             hand_over=self._hand_over,
         )
         connection.answer(exchange)
-        return True
+        return exchange
 
     def _hand_over(self, direct: DirectExchange, app: ASGI3Application) -> None:
         """Let an application give the response to a request that was to be answered without ASGI."""

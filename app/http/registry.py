@@ -15,6 +15,7 @@ from fenestra.app.engine.loop_work import LoopWork
 from fenestra.app.errors import log
 from fenestra.app.http.deadlines import Phase, PhaseTimer
 from fenestra.app.http.direct import DirectHandler
+from fenestra.app.http.known_heads import KnownHeads
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 
@@ -68,6 +69,7 @@ class ConnectionRegistry:
         self.max_connections = settings.max_connections
         self.direct: DirectHandler | None = None
         """Answers requests without ASGI; None if none may be."""
+        self.known_heads = KnownHeads()
         self.proxies: ProxyHeadersMiddleware | None = None
         """Reads what trusted proxies say of the client, where there are any; uvicorn does it for ASGI."""
         self.draining = False

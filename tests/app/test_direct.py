@@ -1,6 +1,7 @@
 """A plain request gets the same response whether the application answers it or the shortcut around the application."""
 
 import contextlib
+import gc
 import gzip
 import hashlib
 import json
@@ -18,6 +19,7 @@ from fenestra.app.api.json_body import parse
 from fenestra.app.api.schemas import ExplainRequest, PlainLimits, TagRequest
 from fenestra.app.api.tagging import LONG_BYTES
 from fenestra.app.errors import Problem
+from fenestra.app.http.known_heads import KnownHeads
 from fenestra.app.main import create_app
 from fenestra.app.middleware.request_id import new_id
 from fenestra.app.settings import Settings
@@ -244,6 +246,28 @@ def test_any_request_gets_the_same_bytes(pairs, name, method, target, head, body
     pairs[name].compare([piece for piece in pieces if piece])
 
 
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["usual", "locked", "compressed", "small", "of other pages"]),
+    HEADS,
+    st.lists(st.sampled_from([TEXT, TEXT.replace(b"Ada", b"ada"), b'{"text":"A', b'{"text":"Ada", "x":1 }', b"{}"]),
+             min_size=2, max_size=6),
+    st.sampled_from(["one by one", "two at once", "torn", "with line ends before"]),
+)  # fmt: skip
+def test_requests_with_the_same_head_get_the_same_bytes(pairs, name, head, bodies, sending):
+    """From the second on, the head is one that has come before."""
+    kept = {**head, b"Connection": None, b"Expect": None}
+    one_head, _ = write(b"POST", b"/tag", kept, bytes(len(TEXT)), "length")
+    requests = [one_head + body.ljust(len(TEXT)) for body in bodies]
+    if sending == "two at once":
+        requests = [b"".join(requests[at : at + 2]) for at in range(0, len(requests), 2)]
+    if sending == "torn":
+        requests = [part for one in requests for part in (one[:30], one[30:-3], one[-3:])]
+    if sending == "with line ends before":
+        requests = [b"\r\n\r\n" + one for one in requests]
+    pairs[name].compare(requests, answers=len(bodies))
+
+
 def test_the_same_was_counted_and_plain_requests_took_the_shortcut(pairs):
     for name, head in (
         ("usual", {}),
@@ -421,6 +445,90 @@ def test_ids_are_never_given_twice_also_by_processes_that_were_forked():
     ids = theirs + [new_id() for _ in range(1000)]
     assert len(set(ids)) == len(ids) == 1300
     assert all(re.fullmatch("[0-9a-f]{16}", each) for each in ids)
+
+
+def test_a_request_leaves_nothing_to_the_garbage_collector():
+    with LiveServer() as server, server.connect() as wire:
+
+        def ask(count):
+            for _ in range(count):
+                wire.send(request("/tag", TEXT))
+                assert wire.answer().status == 200
+
+        ask(5)
+        gc.collect()
+        gc.disable()
+        try:
+            ask(100)
+            assert gc.collect() < 100
+        finally:
+            gc.enable()
+
+
+HEAD = b"POST /tag HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
+
+
+def scope_of(*headers):
+    fields = {"method": "POST", "http_version": "1.1", "path": "/tag", "raw_path": b"/tag", "query_string": b""}
+    return fields | {"headers": list(headers), "client": ("192.0.2.1", 1)}
+
+
+def test_a_head_is_known_when_a_whole_request_has_come_with_it():
+    heads = KnownHeads()
+    assert heads.find(HEAD + b"body") is None
+    heads.keep(HEAD + b"body", scope_of((b"host", b"a"), (b"content-length", b"4")))
+    known = heads.find(HEAD + b"BODY")
+    assert (known.size, known.length, known.headers) == (len(HEAD), 4, [(b"host", b"a"), (b"content-length", b"4")])
+    assert "client" not in known.fields
+    for other in (
+        HEAD,
+        HEAD + b"bod",
+        HEAD + b"body+",
+        HEAD + b"body" + HEAD + b"body",
+        b"\r\n\r\n" + HEAD + b"body",
+        b"",
+    ):
+        assert heads.find(other) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "headers"),
+    [
+        (HEAD + b"bod", [(b"content-length", b"4")]),
+        (b"\r\n\r\n" + HEAD + b"body", [(b"content-length", b"4")]),
+        (HEAD + b"body", []),
+        (HEAD + b"body", [(b"content-length", b"4"), (b"x-request-id", b"order-66")]),
+        (b"A: " + b"x" * 2048 + b"\r\n\r\nbody", [(b"content-length", b"4")]),
+    ],
+)
+def test_what_is_not_a_whole_request_or_will_not_come_again_is_not_kept(data, headers):
+    heads = KnownHeads()
+    heads.keep(data, scope_of(*headers))
+    assert not heads._heads
+
+
+def test_no_more_than_so_many_heads_are_kept():
+    heads = KnownHeads()
+    for number in range(5000):
+        head = b"POST /tag HTTP/1.1\r\nA: %d\r\n\r\n" % number
+        heads.keep(head + b"body", scope_of((b"content-length", b"4")))
+        assert heads.find(head + b"body")
+    assert len(heads._heads) <= 1024
+
+
+def test_what_is_known_of_a_head_is_the_same_for_every_connection(pairs):
+    server = pairs["usual"].servers[0]
+    registry = server.server._registry
+    registry.known_heads = KnownHeads()
+    found = []
+    find = registry.known_heads.find
+    registry.known_heads.find = lambda data: found.append(find(data)) or found[-1]
+    for _ in range(2):
+        with server.connect() as wire:
+            for _ in range(3):
+                wire.send(request("/tag", TEXT))
+                assert wire.answer().status == 200
+    assert [known is not None for known in found] == [False, True, True, True, True, True]
 
 
 def test_only_what_is_plain_takes_the_shortcut():

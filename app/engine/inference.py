@@ -125,6 +125,14 @@ class Inference:
         job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), None, time.monotonic())
         return self._submit(job)
 
+    def make_room(self) -> bool:
+        """Remove the jobs whose clients have disconnected; returns whether the next request finds room."""
+        for job in tuple(self._jobs):
+            if not job.answer.done() and job.gone():
+                job.answer.set_exception(ClientGone())
+                self._remove(job)
+        return not self.full
+
     async def room(self) -> None:
         """Wait until half of the queue is free, as streams do instead of being refused, and memory for responses.
 
@@ -182,7 +190,7 @@ class Inference:
             Problem: ``overloaded``.
         """
         if not self._fits(job):
-            self._drop_disconnected()
+            self.make_room()
             if not self._fits(job):
                 self._metrics.refused("overloaded")
                 raise Problem("overloaded", "too many requests are waiting; try again in a moment")
@@ -207,13 +215,6 @@ class Inference:
             if not waiter.done():
                 waiter.set_result(None)
                 count -= 1
-
-    def _drop_disconnected(self) -> None:
-        """Make room: remove the jobs whose clients have disconnected."""
-        for job in tuple(self._jobs):
-            if not job.answer.done() and job.gone():
-                job.answer.set_exception(ClientGone())
-                self._remove(job)
 
     def _expire_oldest(self) -> None:
         """Expire the jobs whose deadline has passed; one timer, always that of the oldest job, is enough for all."""

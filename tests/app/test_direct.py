@@ -339,6 +339,24 @@ def test_a_client_that_leaves_while_its_text_waits_is_not_computed_and_counted(g
     assert gate.begun == 1
 
 
+def test_clients_that_have_left_hold_no_place_in_a_full_queue(gated):
+    server, gate = gated
+    with server.connect() as first:
+        first.send(request("/tag", TEXT))
+        wait_for(lambda: gate.begun == 1)
+        with ExitStack() as stack:
+            for number in range(3):
+                stack.enter_context(server.connect()).send(request("/tag", TEXT))
+                wait_for(lambda number=number: server.count("fenestra_queue_depth") == number + 2)
+        wait_for(lambda: server.count("fenestra_open_connections") == 1)
+        with server.connect() as late:
+            late.send(request("/tag", TEXT))
+            wait_for(lambda: server.count("fenestra_queue_depth") == 2)
+            gate.opened.set()
+            assert [first.answer().status, late.answer().status] == [200, 200]
+    assert server.refused("overloaded") == 0
+
+
 def test_a_client_that_leaves_within_its_body_is_counted(gated):
     server, _ = gated
     with server.connect() as wire:

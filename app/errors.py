@@ -95,6 +95,11 @@ def unexpected(error: Exception, request_id: str) -> Response:
     return Problem("internal", _PHRASES["internal"]).response(request_id)
 
 
+def closed_early() -> Problem:
+    """The refusal of a request whose client has disconnected before its body was complete."""
+    return Problem("bad_json", "the connection closed before the body was complete")
+
+
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return error.response(request_id(request.scope))
@@ -114,7 +119,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 async def _on_disconnect(request: Request, error: Exception) -> Response:
     """The client disconnected before its body was complete. Nobody reads this response; it avoids a traceback."""
-    return Problem("bad_json", "the connection closed before the body was complete").response(request_id(request.scope))
+    return closed_early().response(request_id(request.scope))
 
 
 def install(app: FastAPI) -> None:

@@ -14,15 +14,16 @@ from starlette.routing import Route
 
 from fenestra.app import errors as problems
 from fenestra.app.api import routes
+from fenestra.app.api.direct import DirectTagging
 from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.link import Link
 from fenestra.app.engine.service import Service
-from fenestra.app.middleware.admission import AdmissionMiddleware
+from fenestra.app.middleware.admission import Admission, AdmissionMiddleware
 from fenestra.app.middleware.body_limit import BodyLimitMiddleware
 from fenestra.app.middleware.compression import CompressionMiddleware
 from fenestra.app.middleware.cors import CrossOriginMiddleware
 from fenestra.app.middleware.decompression import DecompressionMiddleware
-from fenestra.app.middleware.observe import ObserveMiddleware
+from fenestra.app.middleware.observe import ObserveMiddleware, Observer
 from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability.traces import open_tracer
 from fenestra.app.pages import routes as pages
@@ -88,21 +89,22 @@ def create_app(
 
 
 def _add_middleware(app: FastAPI, service: Service, windows: Storage | None) -> None:
-    """Add the middleware, from the innermost to the outermost."""
+    """Add the middleware, from the innermost to the outermost; and what answers plain requests without them."""
     settings, metrics = service.settings, service.metrics
+    admission = Admission(settings, metrics, windows)
+    own_routes = (*routes.router.routes, *pages.router.routes)
+    templates = [route.path for route in own_routes if isinstance(route, Route)]
+    observer = Observer(metrics, routes=templates, tracer=open_tracer(settings.trusted_tracers))
+    app.state.direct = DirectTagging(service, admission, observer)
     max_bytes = settings.max_body_bytes
     app.add_middleware(BodyLimitMiddleware, max_bytes=max_bytes, metrics=metrics, memory=service.memory)
     app.add_middleware(DecompressionMiddleware, max_bytes=max_bytes, metrics=metrics, work=service.work)
     if settings.gzip_min_bytes:
         app.add_middleware(CompressionMiddleware, min_bytes=settings.gzip_min_bytes)
-    app.add_middleware(AdmissionMiddleware, settings=settings, metrics=metrics, windows=windows)
+    app.add_middleware(AdmissionMiddleware, admission=admission)
     if settings.allowed_origins:
         app.add_middleware(CrossOriginMiddleware, origins=settings.allowed_origins)
-    own_routes = (*routes.router.routes, *pages.router.routes)
-    templates = [route.path for route in own_routes if isinstance(route, Route)]
-    app.add_middleware(
-        ObserveMiddleware, metrics=metrics, routes=templates, tracer=open_tracer(settings.trusted_tracers)
-    )
+    app.add_middleware(ObserveMiddleware, metrics=metrics, observer=observer)
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(problems.StartFailureMiddleware)
 

@@ -17,9 +17,11 @@ from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fenestra.app.engine.heap import share_one_heap
 from fenestra.app.engine.service import Service
+from fenestra.app.http.direct import read_nothing
 from fenestra.app.http.protocol import protocol_for
 from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.http.server import Server
@@ -65,6 +67,7 @@ def serve(settings: Settings) -> int:
     with bind(settings.host, settings.port) as listener, _signals():
         app = create_app(settings)
         lines.on_drop = app.state.service.metrics.log_line_dropped
+        app.state.direct.observer.lines = lines
         server = new_server(app, settings)
         log.info("%s answers as soon as the start is complete", _url_of(listener))
         with suppress(SystemExit):  # after SIGTERM, and when the start failed
@@ -93,6 +96,7 @@ def _work(settings: Settings, lines: logs.Lines, start: Start) -> int:
     app = create_app(settings, link=start.link, windows=start.windows)
     service: Service = app.state.service
     lines.on_drop = service.metrics.log_line_dropped
+    app.state.direct.observer.lines = lines
     server = WorkerServer(*_parts(app, settings), start)
     with suppress(SystemExit):  # when the start failed
         server.run(sockets=[start.listener])
@@ -135,16 +139,20 @@ def _parts(app: FastAPI, settings: Settings) -> tuple[uvicorn.Config, Connection
     """What a server is built from."""
     service: Service = app.state.service
     registry = ConnectionRegistry(settings, service.metrics, lambda: service.overloaded, service.work)
+    registry.direct = app.state.direct
     service.limits_connections = True
     registry.max_connections = check_descriptors(settings)
+    proxies = [str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies]
+    if proxies:
+        registry.proxies = ProxyHeadersMiddleware(read_nothing, trusted_hosts=proxies)
     config = uvicorn.Config(
         app,
         http=protocol_for(registry),
         ws="none",
         log_config=None,  # app.observability.logs has configured it, and the level
         access_log=False,  # app.middleware.observe logs each request, without the user's text
-        proxy_headers=bool(settings.trusted_proxies),  # anyone else can send X-Forwarded-For
-        forwarded_allow_ips=[str(ipaddress.ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies],
+        proxy_headers=bool(proxies),  # anyone else can send X-Forwarded-For
+        forwarded_allow_ips=proxies,
         server_header=False,
     )
     return config, registry, service

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from benchmarks.checkpoints import put_in_place, write_variant
 from benchmarks.contest.table import markdown
-from benchmarks.service import Load, Target
+from benchmarks.service import Bodies, Load, Target
 from benchmarks.serving import Server, usage
 from benchmarks.workloads import SAMPLE, texts
 from fenestra.app.cores import available_cores
@@ -65,13 +65,12 @@ def memory(server: Server) -> Memory:
     return Memory(sum(shares), tuple(own[1:] or own))
 
 
-def measure(load: Load, server: Server, seconds: int) -> Round:
+def measure(load: Load, target: Target, seconds: int) -> Round:
     """Ask a service for a while, after a moment to get warm."""
-    target = Target("workers", server, "/tag")
     load.ask(target, 1)
-    before = sum(usage(pid).cpu for pid in processes(server))
+    before = sum(usage(pid).cpu for pid in processes(target.server))
     per_second, p99_ms = load.ask(target, seconds)
-    spent = sum(usage(pid).cpu for pid in processes(server)) - before
+    spent = sum(usage(pid).cpu for pid in processes(target.server)) - before
     return Round(per_second, p99_ms, round(spent / seconds, 2))
 
 
@@ -96,7 +95,8 @@ def main() -> None:
     rounds: dict[int, list[Round]] = {count: [] for count in counts}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         scratch = Path(name)
-        load = Load(texts("sentences", options.corpus), None, scratch)
+        load = Load(None, scratch)
+        bodies = Bodies.write(texts("sentences", options.corpus), scratch / "bodies.jsonl")
         for temperature in (1.0, 1.3):
             write_variant(scratch / str(temperature), temperature=temperature)
         folders = {count: scratch / f"served{count}" for count in counts}
@@ -117,7 +117,7 @@ def main() -> None:
             held[count].append(memory(server))
         for number in range(1, options.rounds + 1):
             for count, server in servers.items():
-                found = measure(load, server, options.seconds)
+                found = measure(load, Target(f"{count} workers", server, "/tag", bodies), options.seconds)
                 rounds[count].append(found)
                 print(f"{number} {count} workers {found.per_second:8.0f}/s  p99 {found.p99_ms} ms  cpu {found.cpu}")
         for count, server in servers.items():

@@ -1,15 +1,18 @@
 """What is posted: texts of an annotated corpus, one sentence or one document a request."""
 
 import json
+import random
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from string import ascii_lowercase
 
 from benchmarks.wire import post
 from fenestra.training.data.corpus import find_corpus, read_corpus
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "test.conll"
 KINDS = ("sentences", "documents")
+SENTENCE_WORDS = 26
 DOCUMENT_WORDS = 400
 """Words that a document has at least; shorter ones of the corpus are joined."""
 
@@ -41,6 +44,27 @@ def _join(documents: Sequence[Sequence[str]]) -> list[str]:
     if len(joined) > 1 and len(joined[-1]) < DOCUMENT_WORDS:
         joined[-2].extend(joined.pop())
     return [" ".join(words) for words in joined]
+
+
+def sentences_of(file: Path) -> list[str]:
+    """Sentences of 26 words each, of a file of JSON with texts in ``texts``."""
+    found = []
+    for text in json.loads(file.read_text(encoding="utf-8"))["texts"]:
+        words = text.split()
+        found += [" ".join(words[at : at + SENTENCE_WORDS]) for at in range(0, len(words), SENTENCE_WORDS)]
+    return found
+
+
+def new_sentences(count: int = 100_000, share: float = 0.1) -> list[str]:
+    """Sentences of 26 words, such a share of which are made up and come once or so; the others are the sample's."""
+    rng = random.Random(1)
+    known = [word for text in texts("sentences") for word in text.split()]
+
+    def word() -> str:
+        made_up = rng.random() < share
+        return "".join(rng.choices(ascii_lowercase, k=rng.randint(5, 10))).title() if made_up else rng.choice(known)
+
+    return [" ".join(word() for _ in range(SENTENCE_WORDS)) for _ in range(count)]
 
 
 def requests(bodies: Sequence[str], path: str = "/tag") -> list[bytes]:

@@ -51,12 +51,16 @@ async def read_body(request: Request) -> bytes:
 
 def check_headers(headers: Headers, expected: str = "application/json") -> None:
     """Refuse another media type, or an encoding that app.middleware.decompression has not taken off."""
-    media_type, _, _ = headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() != expected:
+    if not is_media_type(headers.get("content-type", ""), expected):
         raise Problem("unsupported_media_type", f"send the body as Content-Type: {expected}")
     encodings = ",".join(headers.getlist("content-encoding")).lower().split(",")
     if any(encoding.strip() not in ("", "identity") for encoding in encodings):
         raise Problem("unsupported_media_type", "send the body as it is, or with Content-Encoding: gzip")
+
+
+def is_media_type(content_type: str, expected: str = "application/json") -> bool:
+    """Whether a Content-Type names a media type, whatever its parameters say."""
+    return content_type.partition(";")[0].strip().lower() == expected
 
 
 def parse(raw: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> object:

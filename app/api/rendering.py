@@ -1,6 +1,7 @@
 """From what the model found to what the client asked for: filters, units, JSON."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
@@ -12,6 +13,7 @@ from fenestra.model.explain import Explanation
 from fenestra.model.results import Entity, Result, TaggedToken
 
 _Rows = list[dict[str, Any]]
+_Found = Sequence[Entity | TaggedToken]
 
 _MOST_NAMES = 50
 _PIECE = 1000  # entities and tokens that are written at once
@@ -41,11 +43,12 @@ def tag_answer(
         results: one for each text or sentence, in order; each is dropped when it is written.
         line: of a stream, that this responds to.
     """
-    head = {} if line is None else {"line": line}
-    yield to_json(head | {"model": {"name": name, "version": version}})[:-1] + b',"results":['
+    opening = _opening(name, version)
+    if line is not None:
+        opening = b'{"line":%d,' % line + opening[1:]
     texts = request.texts
     group: _Rows = []
-    between, tokens = b"", 0
+    between, tokens = opening, 0
     results.reverse()
     for place in range(len(results)):
         result = results.pop()
@@ -64,7 +67,13 @@ def tag_answer(
         if tokens > _PIECE:
             yield between + to_json(group)[1:-1]
             group, between, tokens = [], b",", 0
-    yield (between if group else b"") + to_json(group)[1:-1] + b"]}"
+    yield (between if group or between is opening else b"") + to_json(group)[1:-1] + b"]}"
+
+
+@lru_cache(maxsize=64)
+def _opening(name: str, version: str) -> bytes:
+    """The beginning of every response of a model."""
+    return to_json({"model": {"name": name, "version": version}})[:-1] + b',"results":['
 
 
 def _in_pieces(lists: Iterable[tuple[str, Iterator[_Rows]]]) -> Iterator[bytes]:
@@ -83,21 +92,28 @@ def _in_pieces(lists: Iterable[tuple[str, Iterator[_Rows]]]) -> Iterator[bytes]:
 
 def _lists(request: TagRequest, result: Result, text: str | None) -> Iterator[tuple[str, Iterator[_Rows]]]:
     """The lists that make up a result, each in pieces; ``text`` is None when offsets count tokens."""
-    labels = None if request.labels is None else frozenset(request.labels)
-    entities = [
-        entity for entity in result if entity.score >= request.min_score and (labels is None or entity.label in labels)
-    ]
+    entities: Sequence[Entity] = result
+    if request.labels is not None or request.min_score:
+        labels, least = frozenset(request.labels or ()), request.min_score
+        every = request.labels is None
+        entities = [entity for entity in result if entity.score >= least and (every or entity.label in labels)]
     unit: Unit = "codepoint" if text is None else request.offsets
-    yield "entities", _rows(entities, text or "", unit)
+    write = _with_alternatives if request.alternatives else _plain
+    yield "entities", _rows(entities, text or "", unit, write)
     if request.details:
-        yield "tokens", _rows(result.tokens, text or "", unit)
+        yield "tokens", _rows(result.tokens, text or "", unit, write)
 
 
-def _rows(found: Sequence[Entity] | Sequence[TaggedToken], text: str, unit: Unit) -> Iterator[_Rows]:
+def _rows(
+    found: _Found,
+    text: str,
+    unit: Unit,
+    write: Callable[[_Found], _Rows],
+) -> Iterator[_Rows]:
     """Entities or tokens, in order and without overlap, as they go into the JSON; at least one piece."""
     known = (0, 0)
     for begin in range(0, len(found) or 1, _PIECE):
-        rows = [_fields(one) for one in found[begin : begin + _PIECE]]
+        rows = write(found[begin : begin + _PIECE])
         if unit != "codepoint":
             known = _translate(text, rows, unit, known)
         yield rows
@@ -115,7 +131,7 @@ def explain_answer(
         explanations: the one.
     """
     (found,) = explanations
-    token = _fields(found.token)
+    (token,) = _plain([found.token])
     window = [share._asdict() for share in found.shares]
     if request.text is not None and request.offsets != "codepoint":
         _translate(request.text, [token, *(share for share in window if share["text"] is not None)], request.offsets)
@@ -123,12 +139,26 @@ def explain_answer(
     yield to_json({"model": {"name": name, "version": version}, "token": token, **rest, "window": window})
 
 
-def _fields(found: Entity | TaggedToken) -> dict[str, Any]:
-    """An entity or token as it goes into the JSON."""
-    fields = found._asdict() | {"score": round(found.score, _DIGITS)}
-    if vars(found):  # alternatives were asked for
-        fields["alternatives"] = [{"name": name, "score": round(score, _DIGITS)} for name, score in found.alternatives]
-    return fields
+def _plain(found: _Found) -> _Rows:
+    """Entities or tokens as they go into the JSON."""
+    if found and isinstance(found[0], Entity):
+        return [
+            {"start": start, "end": end, "label": label, "text": text, "score": round(score, _DIGITS)}
+            for start, end, label, text, score in found
+        ]
+    return [
+        {"text": text, "start": start, "end": end, "tag": tag, "score": round(score, _DIGITS)}
+        for text, start, end, tag, score in found
+    ]
+
+
+def _with_alternatives(found: _Found) -> _Rows:
+    """As :func:`_plain`, with what each may be instead."""
+    rows = _plain(found)
+    for row, one in zip(rows, found, strict=True):
+        if vars(one):
+            row["alternatives"] = [{"name": name, "score": round(score, _DIGITS)} for name, score in one.alternatives]
+    return rows
 
 
 def _translate(text: str, spans: _Rows, unit: Unit, known: tuple[int, int] = (0, 0)) -> tuple[int, int]:

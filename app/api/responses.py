@@ -11,7 +11,8 @@ from fenestra.app.engine.service import Service
 
 CLIENT_CLOSED_REQUEST = 499
 """The status in metrics of a request whose client has disconnected; nobody receives it (the number is nginx's)."""
-_PIECE_BYTES = 64 * 1024  # a single write would be buffered whole, whether the client reads it or not
+PIECE_BYTES = 64 * 1024
+"""Sent at once: a single write would be buffered whole, whether the client reads it or not."""
 
 
 class PiecewiseResponse(Response):
@@ -59,13 +60,13 @@ def cut(pieces: Pieces) -> Iterator[bytes]:
     pieces.reverse()
     while True:
         group, size = [], 0
-        while pieces and size < _PIECE_BYTES:
+        while pieces and size < PIECE_BYTES:
             group.append(pieces.pop())
             size += len(group[-1])
         joined = b"".join(group)
-        yield joined[:_PIECE_BYTES]
-        if size > _PIECE_BYTES:
-            pieces.append(joined[_PIECE_BYTES:])
+        yield joined[:PIECE_BYTES]
+        if size > PIECE_BYTES:
+            pieces.append(joined[PIECE_BYTES:])
         if not pieces:
             return
 

@@ -10,7 +10,7 @@ from starlette.types import Scope
 from fenestra.app.api.json_body import Bounds, parse
 from fenestra.app.api.rendering import check_labels, explain_answer, tag_answer
 from fenestra.app.api.responses import disconnect_check
-from fenestra.app.api.schemas import ExplainRequest, TagRequest
+from fenestra.app.api.schemas import ExplainRequest, PlainLimits, TagRequest
 from fenestra.app.engine.jobs import Item, Pieces, TagsText, Works
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem
@@ -22,7 +22,8 @@ from fenestra.model.progress import Progress
 from fenestra.model.results import Result
 
 R = TypeVar("R", TagRequest, ExplainRequest)
-_SHORT_BYTES = 1024  # parsed at once
+SHORT_BYTES = 1024
+"""Parsed at once."""
 LONG_BYTES = 16 * 1024
 """Beyond it, parsing takes too long for the event loop."""
 
@@ -39,15 +40,16 @@ async def read_request(service: Service, kind: type[R], raw: bytes, *, in_turn: 
     Raises:
         Problem: it is not a valid request.
     """
-    settings = service.settings
-    work = partial(_read, kind, raw, settings, Bounds.of(settings))
-    if len(raw) <= _SHORT_BYTES and not in_turn:
+    work = partial(read_now, kind, raw, service.settings, PlainLimits.of(service.settings))
+    if len(raw) <= SHORT_BYTES and not in_turn:
         return work()
     return await (service.work.in_turn(work) if len(raw) <= LONG_BYTES else service.work.aside(work))
 
 
-def _read(kind: type[R], raw: bytes, settings: Settings, bounds: Bounds) -> R:
-    return kind.read(parse(raw, bounds), settings)
+def read_now(kind: type[R], raw: bytes, settings: Settings, limits: PlainLimits) -> R:
+    """As :func:`read_request`, at once; of a long body it takes too long for the event loop."""
+    request = kind.read_plain(raw, limits)
+    return kind.read(parse(raw, Bounds.of(settings)), settings) if request is None else request
 
 
 async def tag_once(service: Service, request: TagRequest, scope: Scope) -> Pieces:
@@ -57,8 +59,13 @@ async def tag_once(service: Service, request: TagRequest, scope: Scope) -> Piece
         Problem: the request cannot be served.
         ClientGone: the client has disconnected.
     """
+    return await begin_tagging(service, request, scope)
+
+
+def begin_tagging(service: Service, request: TagRequest, scope: Scope) -> "asyncio.Future[Pieces]":
+    """As :func:`tag_once`, without waiting; cancelling the answer takes the request out of the queue."""
     work, render = _job(service, request)
-    return await service.inference.run(work, request.items, render, disconnect_check(scope), trace=trace_of(scope))
+    return service.inference.start(work, request.items, render, disconnect_check(scope), trace=trace_of(scope))
 
 
 def tag_line(service: Service, request: TagRequest, scope: Scope, line: int) -> "asyncio.Future[Pieces]":

@@ -22,6 +22,10 @@ from fenestra.app.settings import Settings
 _STREAM_SHARE = 2  # streams use at most one half of the queue, so that single requests find room
 
 
+def _never() -> bool:
+    return False
+
+
 class Inference:
     """Runs jobs on a tagger, within a bounded queue and a deadline. Lives on one event loop."""
 
@@ -40,7 +44,8 @@ class Inference:
         self._memory = memory
         self._memory.freed = partial(self._wake_waiters, 1)
         self._large = settings.batch_tokens
-        self._jobs: set[Job] = set()
+        self._jobs: dict[Job, None] = {}  # in the order in which they came
+        self._expiry: asyncio.TimerHandle | None = None  # of the oldest of them, or of one that was it
         self._tokens = 0
         self._arrived: list[Job] = []
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -68,7 +73,7 @@ class Inference:
         tagger: Works,
         items: Sequence[Item],
         render: Callable[[list[Any]], Iterator[bytes]],
-        is_disconnected: Callable[[], bool] = lambda: False,
+        is_disconnected: Callable[[], bool] = _never,
         *,
         trace: Trace | None = None,
     ) -> Pieces:
@@ -85,9 +90,25 @@ class Inference:
             Problem: ``overloaded`` when the queue is full, ``timeout`` after the deadline.
             ClientGone: the client disconnected first.
         """
+        return await self.start(tagger, items, render, is_disconnected, trace=trace)
+
+    def start(
+        self,
+        tagger: Works,
+        items: Sequence[Item],
+        render: Callable[[list[Any]], Iterator[bytes]],
+        is_disconnected: Callable[[], bool] = _never,
+        *,
+        trace: Trace | None = None,
+    ) -> "asyncio.Future[Pieces]":
+        """As :meth:`run`, without waiting; cancelling the answer takes the job out of the queue.
+
+        Raises:
+            Problem: ``overloaded``.
+        """
         job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), trace, time.monotonic())
         self._check_room(job)
-        return await self._submit(job)
+        return self._submit(job)
 
     def run_after_room(
         self,
@@ -103,6 +124,14 @@ class Inference:
         """
         job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), None, time.monotonic())
         return self._submit(job)
+
+    def make_room(self) -> bool:
+        """Remove the jobs whose clients have disconnected; returns whether the next request finds room."""
+        for job in tuple(self._jobs):
+            if not job.answer.done() and job.gone():
+                job.answer.set_exception(ClientGone())
+                self._remove(job)
+        return not self.full
 
     async def room(self) -> None:
         """Wait until half of the queue is free, as streams do instead of being refused, and memory for responses.
@@ -128,18 +157,14 @@ class Inference:
 
     def _submit(self, job: Job) -> "asyncio.Future[Pieces]":
         """Add a job to the queue, until it is answered or nobody waits for it any more."""
-        self._jobs.add(job)
+        self._jobs[job] = None
         self._tokens += job.tokens
         if not self._arrived:
             self._loop.call_soon(self._submit_arrived)
         self._arrived.append(job)
-        expiry = self._loop.call_later(self._deadline, self._expire, job)
-
-        def leave(_: object) -> None:
-            expiry.cancel()
-            self._remove(job)
-
-        job.answer.add_done_callback(leave)
+        if self._expiry is None:
+            self._expiry = self._loop.call_later(self._deadline, self._expire_oldest)
+        job.answer.add_done_callback(lambda _: self._remove(job))
         return job.answer
 
     def give_up(self) -> None:
@@ -165,7 +190,7 @@ class Inference:
             Problem: ``overloaded``.
         """
         if not self._fits(job):
-            self._drop_disconnected()
+            self.make_room()
             if not self._fits(job):
                 self._metrics.refused("overloaded")
                 raise Problem("overloaded", "too many requests are waiting; try again in a moment")
@@ -177,11 +202,11 @@ class Inference:
         return not self._jobs or self._tokens + job.tokens <= self._max_tokens
 
     def _remove(self, job: Job) -> None:
-        if job not in self._jobs:
-            return
-        self._jobs.remove(job)
-        self._tokens -= job.tokens
-        self._wake_waiters(1)
+        """Take a job out of the queue, if it is in there."""
+        if job in self._jobs:
+            del self._jobs[job]
+            self._tokens -= job.tokens
+            self._wake_waiters(1)
 
     def _wake_waiters(self, count: int) -> None:
         """Wake some of those that wait for room, to check again."""
@@ -191,12 +216,15 @@ class Inference:
                 waiter.set_result(None)
                 count -= 1
 
-    def _drop_disconnected(self) -> None:
-        """Make room: remove the jobs whose clients have disconnected."""
+    def _expire_oldest(self) -> None:
+        """Expire the jobs whose deadline has passed; one timer, always that of the oldest job, is enough for all."""
+        self._expiry = None
+        now = time.monotonic()
         for job in tuple(self._jobs):
-            if not job.answer.done() and job.gone():
-                job.answer.set_exception(ClientGone())
-                self._remove(job)
+            if (left := job.arrived + self._deadline - now) > 0:
+                self._expiry = self._loop.call_later(left, self._expire_oldest)
+                return
+            self._expire(job)
 
     def _expire(self, job: Job) -> None:
         if not job.answer.done():

@@ -66,7 +66,7 @@ class Job:
     """Estimated number of tokens."""
 
     def __post_init__(self) -> None:
-        self.tokens = sum(size(item) for item in self.items)
+        self.tokens = sum(map(size, self.items))
 
     @property
     def abandoned(self) -> bool:

@@ -63,7 +63,7 @@ class Service:
     @property
     def overloaded(self) -> bool:
         """Whether the next request to the model would be refused."""
-        return self.inference.full
+        return self.inference.full and not self.inference.make_room()
 
     def check_alive(self) -> None:
         """Check liveness.

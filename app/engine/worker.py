@@ -140,19 +140,20 @@ class Worker:
         steps = batch[0].tagger.work([item for job in batch for item in job.items])
         results = yield from self._compute(batch, steps)
         results.reverse()
-        answers = []
+        answers, rendering = [], 0.0
         for job in batch:
-            began = time.perf_counter()
             pieces = []
+            began = time.perf_counter()
             for piece in job.render([results.pop() for _ in job.items]):  # from here on, the job alone has them
                 pieces.append(piece)
-                self._metrics.stage("render", time.perf_counter() - began)
+                rendering += time.perf_counter() - began
                 yield
                 began = time.perf_counter()
             answers.append(pieces)
             if job.trace is not None:
                 job.trace.record("wait", job.arrived, now)
                 job.trace.record("compute", now, time.monotonic(), tokens=job.tokens, requests=len(batch))
+        self._metrics.stage("render", rendering)
         return answers
 
     def _compute(

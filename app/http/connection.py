@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 
 from fenestra.app.errors import STATUS, log
 from fenestra.app.http.deadlines import Phase, PhaseTimer, WriteTimer
+from fenestra.app.http.direct import DirectExchange
 from fenestra.app.http.exchange import CONTINUE, Exchange, ResponseTransport
 from fenestra.app.http.pipeline import Pipeline
 from fenestra.app.http.raw_responses import render_response
@@ -56,7 +57,7 @@ class Connection:
         self.timer = PhaseTimer(registry.settings, self._now())
         self._write_timer = WriteTimer(registry.settings.write_seconds)
         self._pipeline = Pipeline()
-        self.receiving: Exchange | None = None
+        self.receiving: Exchange | DirectExchange | None = None
         """The exchange whose body is being read; None if the request was refused without one."""
         self.discards_input = False
         """Whether everything that still arrives is dropped unread."""
@@ -89,11 +90,12 @@ class Connection:
 
     def end_body(self) -> None:
         """Note that a request is read to its end."""
-        self.timer.request_complete(self._now())
-        if self.receiving is not None:
-            self.receiving.complete_body()
-        if self.receiving is None or self.receiving.response_complete:
-            self._registry.mark_idle(self)
+        now, receiving = self._now(), self.receiving
+        self.timer.request_complete(now)
+        if receiving is not None:
+            receiving.complete_body()
+        if receiving is None or receiving.response_complete:
+            self._registry.mark_idle(self, now)
 
     def end_input(self) -> bool:
         """Note that the client will send nothing more. What it has sent is answered: it may still read.
@@ -116,6 +118,17 @@ class Connection:
         return True
 
     # ── responding ──
+
+    def answer(self, exchange: DirectExchange) -> None:
+        """Have a request answered at once; no other one is being answered."""
+        self._registry.mark_active(self)
+        self.receiving = self._pipeline.current = exchange
+        exchange.start()
+
+    def hand_over(self, exchange: Exchange) -> None:
+        """Let another exchange go on with the request that is being answered."""
+        self._pipeline.current = exchange
+        exchange.following = self._pipeline.waiting
 
     def submit(self, exchange: Exchange) -> bool:
         """Have a request answered, now or when those before it are answered.
@@ -150,9 +163,10 @@ class Connection:
         elif self._input_ended:
             self.linger()
         elif self.timer.phase is not Phase.BODY:
+            now = self._now()
             if self.timer.phase is Phase.IDLE:
-                self.timer.enter(Phase.IDLE, self._now())
-            self._registry.mark_idle(self)
+                self.timer.enter(Phase.IDLE, now)
+            self._registry.mark_idle(self, now)
 
     def fail_body(self, refusal: Refusal) -> bool:
         """Give up on a body. The route reports what is wrong with it, if it has not answered yet.

@@ -26,10 +26,10 @@ def shed(scope: HTTPScope, headers: list[Header], registry: ConnectionRegistry, 
         The response; None if the request is to be served.
     """
     path = scope["path"]
-    if any(name == b"origin" for name, _ in scope["headers"]):
-        return None  # a page of another origin can only read a refusal that the middleware has marked for it
     if path not in _ROUTES or scope["method"] != "POST" or registry.draining or not registry.overloaded():
         return None
+    if any(name == b"origin" for name, _ in scope["headers"]):
+        return None  # a page of another origin can only read a refusal that the middleware has marked for it
     registry.count_shed({**scope, "route": _ROUTES[path]})
     request_id = choose_id([value for name, value in scope["headers"] if name == b"x-request-id"])
     return _OVERLOADED.render(request_id, headers, close=close)

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from fenestra.app.http.direct import DirectExchange
 from fenestra.app.http.exchange import Exchange
 
 MAX_PIPELINED = 128
@@ -14,15 +15,15 @@ class Pipeline:
     __slots__ = ("current", "waiting")
 
     def __init__(self) -> None:
-        self.current: Exchange | None = None
+        self.current: Exchange | DirectExchange | None = None
         self.waiting: deque[Exchange] = deque()
 
     @property
-    def newest(self) -> Exchange | None:
+    def newest(self) -> Exchange | DirectExchange | None:
         """The exchange that was read last."""
         return self.waiting[-1] if self.waiting else self.current
 
-    def start(self, exchange: Exchange) -> bool:
+    def start(self, exchange: Exchange | DirectExchange) -> bool:
         """Make an exchange the current one if there is none; returns whether it is."""
         if self.current is not None:
             return False
@@ -47,5 +48,5 @@ class Pipeline:
 
     def advance(self) -> Exchange | None:
         """Make the next exchange the current one, and return it."""
-        self.current = self.waiting.popleft() if self.waiting else None
-        return self.current
+        self.current = following = self.waiting.popleft() if self.waiting else None
+        return following

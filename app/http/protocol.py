@@ -9,6 +9,7 @@ import time
 from typing import ClassVar, cast
 
 import httptools
+from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,6 +18,7 @@ from uvicorn.server import ServerState
 from fenestra.app.http.byte_limits import ByteLimits
 from fenestra.app.http.connection import Connection
 from fenestra.app.http.deadlines import Phase
+from fenestra.app.http.direct import DirectExchange, read_proxy_headers
 from fenestra.app.http.exchange import Exchange
 from fenestra.app.http.load_shedding import shed
 from fenestra.app.http.read_flow import ReadFlow
@@ -27,6 +29,7 @@ from fenestra.app.middleware.api_keys import unauthorized
 from fenestra.app.middleware.body_limit import STREAMS
 from fenestra.app.middleware.rate_limit import unmap_ipv4
 
+_HEADER_SIGNS = len(b": \r\n")
 _SLICE_BYTES = 4096  # parsed without a look at the clock
 _PARSE_SECONDS = 0.001  # that one connection may parse for, until it has to wait for its turn
 
@@ -50,6 +53,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._limits = ByteLimits(settings.max_header_bytes, settings.max_body_bytes)
         self._unparsed = b""  # what has arrived and waits for its turn
         self._upgrade = False  # the request offers to change the protocol
+        self._direct: HTTPScope | None = None  # of a request that is answered without ASGI, and came in this feed
 
     # ── callbacks of the event loop ──
 
@@ -82,9 +86,36 @@ class HttpProtocol(HttpToolsProtocol):
         Bytes of a body cost nothing, but a chunk of one byte, or a header of three, costs as much as a long one.
         """
         waits = bool(self._unparsed)
+        if not waits and self._answer_known_head(data):
+            return
         self._unparsed += data
         if not waits:
             self._parse_on()
+
+    def _answer_known_head(self, data: bytes) -> bool:
+        """Answer a whole request whose head has come before, byte for byte, as the parser's callbacks would.
+
+        Returns:
+            Whether it is answered; if not, it has to be parsed.
+        """
+        connection = self.connection
+        if connection.timer.phase is not Phase.IDLE or connection.responding or self.flow.write_paused:
+            return False
+        known = self.registry.known_heads.find(data)
+        if known is None or self.transport.is_closing():
+            return False
+        super().on_message_begin()
+        self.headers.extend(known.headers)
+        self.scope.update(known.fields)
+        self.scope["state"]["is_disconnected"] = connection.is_disconnected
+        connection.begin_body()
+        if not self._shed(keep_alive=True):
+            exchange = self._begin_directly(keep_alive=True)
+            if not exchange.response_complete:
+                exchange.add_body(data[known.size :])
+        if not connection.discards_input:
+            connection.end_body()
+        return True
 
     def _parse_on(self) -> None:
         """Go on with what has arrived."""
@@ -113,8 +144,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> bytes:
         """Parse some bytes; returns those that have to be parsed again."""
         self._limits.feed(len(data))
-        if self.connection.timer.phase is Phase.IDLE:
+        if begins := self.connection.timer.phase is Phase.IDLE:
             self._begin_head()
+        self._direct = None
         try:
             self.parser.feed_data(data)
             self._check_sizes()
@@ -124,6 +156,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(error.__context__)  # what a callback raised
         except Refusal as refusal:
             self._refuse(refusal)
+        if begins and self._direct is not None and self.connection.timer.phase is Phase.IDLE:
+            self.registry.known_heads.keep(data, self._direct)
         return b""
 
     def _begin_head(self, *, inside_feed: bool = False) -> None:
@@ -190,21 +224,22 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
-        self._count_head(len(url))
+        if self._limits.add_head(len(url)):
+            raise self._too_large()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Trailers are counted and dropped: they could pass for headers."""
-        self._count_head(len(name) + len(value) + len(b": \r\n"))
+        if self._limits.add_head(len(name) + len(value) + _HEADER_SIGNS):
+            raise self._too_large()
         if self.connection.timer.phase is not Phase.HEAD:
             return
-        if (lower := name.lower()) in UNIQUE_HEADERS:
-            check_unique_header(lower, value, self.headers, self.parser.get_http_version())
-        super().on_header(name, value)
-
-    def _count_head(self, size: int) -> None:
-        if self._limits.add_head(size):
-            raise self._too_large()
+        name = name.lower()
+        if name in UNIQUE_HEADERS:
+            check_unique_header(name, value, self.headers, self.parser.get_http_version())
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Begin to respond, now or when the requests before it are answered."""
@@ -217,7 +252,9 @@ class HttpProtocol(HttpToolsProtocol):
         self.connection.begin_body()
         # After a response in place of 100 Continue, the client may or may not send the body.
         keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self.expect_100_continue
-        if not self._shed(keep_alive) and not self.connection.submit(self._new_exchange(keep_alive)):
+        if self._shed(keep_alive) or self._answer_directly(keep_alive):
+            return
+        if not self.connection.submit(self._new_exchange(self.scope, keep_alive)):
             raise StopParsing
 
     def _shed(self, keep_alive: bool) -> bool:
@@ -235,9 +272,46 @@ class HttpProtocol(HttpToolsProtocol):
             self.connection.linger()
         return True
 
-    def _new_exchange(self, keep_alive: bool) -> Exchange:
+    def _answer_directly(self, keep_alive: bool) -> bool:
+        """Answer a request without ASGI, if it can be; under the same conditions as :meth:`_shed`."""
+        handler = self.registry.direct
+        if handler is None or self.connection.responding or self.flow.write_paused or not handler.takes(self.scope):
+            return False
+        self._direct = self.scope if keep_alive else None
+        self._begin_directly(keep_alive)
+        return True
+
+    def _begin_directly(self, keep_alive: bool) -> DirectExchange:
+        """Begin to answer a request without ASGI."""
+        connection = self.connection
+        assert self.registry.direct is not None
+        if self.registry.proxies is not None:
+            read_proxy_headers(self.registry.proxies, self.scope)
+        exchange = DirectExchange(
+            self.scope,
+            self.registry.direct,
+            connection.response_transport,
+            default_headers=self.server_state.default_headers,
+            keep_alive=keep_alive and not self.registry.draining,
+            persistent=keep_alive,
+            pending=self.tasks,
+            on_response=connection.response_complete,
+            hand_over=self._hand_over,
+        )
+        connection.answer(exchange)
+        return exchange
+
+    def _hand_over(self, direct: DirectExchange, app: ASGI3Application) -> None:
+        """Let an application give the response to a request that was to be answered without ASGI."""
+        exchange = self._new_exchange(direct.scope, direct.persistent)
+        exchange.keep_alive = direct.keep_alive
+        exchange.more_body = False
+        self.connection.hand_over(exchange)
+        self._start_asgi_task(exchange, app)
+
+    def _new_exchange(self, scope: HTTPScope, keep_alive: bool) -> Exchange:
         exchange = Exchange(
-            scope=self.scope,
+            scope=scope,
             transport=cast(asyncio.Transport, self.connection.response_transport),
             flow=self.flow,
             logger=self.logger,

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from starlette.types import Scope
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from fenestra.app.engine.loop_work import LoopWork
 from fenestra.app.errors import log
 from fenestra.app.http.deadlines import Phase, PhaseTimer
+from fenestra.app.http.direct import DirectHandler
+from fenestra.app.http.known_heads import KnownHeads
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 
@@ -64,6 +67,11 @@ class ConnectionRegistry:
         self.metrics = metrics
         self.overloaded = overloaded
         self.max_connections = settings.max_connections
+        self.direct: DirectHandler | None = None
+        """Answers requests without ASGI; None if none may be."""
+        self.known_heads = KnownHeads()
+        self.proxies: ProxyHeadersMiddleware | None = None
+        """Reads what trusted proxies say of the client, where there are any; uvicorn does it for ASGI."""
         self.draining = False
         self.open: set[RegisteredConnection] = set()
         self._idle: dict[RegisteredConnection, float] = {}  # without a request, longest first, and since when
@@ -84,7 +92,7 @@ class ConnectionRegistry:
         self.on_count(len(self.open))
         if len(self.open) > self.max_connections:
             self._evict(connection)
-        self.mark_idle(connection)
+        self.mark_idle(connection, asyncio.get_running_loop().time())
 
     def remove(self, connection: RegisteredConnection) -> None:
         """Forget a connection that is closed."""
@@ -92,9 +100,9 @@ class ConnectionRegistry:
         self.on_count(len(self.open))
         self._idle.pop(connection, None)
 
-    def mark_idle(self, connection: RegisteredConnection) -> None:
+    def mark_idle(self, connection: RegisteredConnection, now: float) -> None:
         """Note that a connection has no request in progress."""
-        self._idle[connection] = asyncio.get_running_loop().time()
+        self._idle[connection] = now
 
     def mark_active(self, connection: RegisteredConnection) -> None:
         """Note that a connection has a request in progress."""

@@ -30,8 +30,9 @@ def check_unique_header(name: bytes, value: bytes, earlier: Iterable[Header], ve
     Raises:
         Refusal: it is ambiguous.
     """
-    if any(name == other for other, _ in earlier):
-        raise bad_request("a header that may come once comes twice")
+    for other, _ in earlier:
+        if name == other:
+            raise bad_request("a header that may come once comes twice")
     if name == b"transfer-encoding" and (value.lower() != b"chunked" or version == "1.0"):
         raise bad_request("this Transfer-Encoding is not understood")
 
@@ -45,7 +46,11 @@ def complete_scope(scope: HTTPScope, headers: Iterable[Header], *, method: bytes
     """
     if version not in ("1.0", "1.1"):
         raise bad_request("only HTTP/1.1 and HTTP/1.0 are spoken here")
-    host = next((value for name, value in headers if name == b"host"), None)
+    host = None
+    for name, value in headers:
+        if name == b"host":
+            host = value
+            break
     if host is None and version == "1.1":
         raise bad_request("the Host header is missing")
     url = httptools.parse_url(target)

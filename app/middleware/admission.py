@@ -14,34 +14,29 @@ _PROBES = frozenset({"/livez", "/readyz"})
 _UNLIMITED = _PROBES | {"/metrics"}
 
 
-class AdmissionMiddleware:
-    """Refuse requests that the settings do not admit. A check that is not configured costs nothing."""
+class Admission:
+    """What the settings admit. A check that is not configured costs nothing."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, windows: Storage | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, windows: Storage | None = None) -> None:
         """Set up; ``windows`` are what the rate limit counts in, if other processes share it."""
-        self._app = app
         self._metrics = metrics
         self._hosts = AllowedHosts(settings.allowed_hosts, settings.host, settings.allowed_origins)
         self._keys = ApiKeys(settings.api_keys)
         self._rate_limiter = RateLimiter(settings.rate_limit, windows) if settings.rate_limit else None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, as ASGI defines it."""
-        if scope["type"] == "http":
-            try:
-                self._admit(scope)
-            except Problem as problem:
-                self._metrics.refused(problem.code)
-                await problem.response(request_id(scope))(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _admit(self, scope: Scope) -> None:
-        """Check a request.
+    def check(self, scope: Scope) -> None:
+        """Check a request; count it if it is refused.
 
         Raises:
             Problem: ``bad_request``, ``unauthorized`` or ``rate_limited``.
         """
+        try:
+            self._check(scope)
+        except Problem as problem:
+            self._metrics.refused(problem.code)
+            raise
+
+    def _check(self, scope: Scope) -> None:
         hosts, origins, authorization = [], [], []
         for name, value in scope["headers"]:
             if name == b"host":
@@ -56,6 +51,24 @@ class AdmissionMiddleware:
             client = self._keys.check(authorization)
         if self._rate_limiter is not None and _is_rate_limited(scope["path"]):
             self._rate_limiter.check(client or client_of(scope["client"][0] if scope["client"] else ""))
+
+
+class AdmissionMiddleware:
+    """Refuse requests that are not admitted."""
+
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self._app = app
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, as ASGI defines it."""
+        if scope["type"] == "http":
+            try:
+                self._admission.check(scope)
+            except Problem as problem:
+                await problem.response(request_id(scope))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _is_rate_limited(path: str) -> bool:

@@ -5,6 +5,7 @@ No user's text gets into the log. Requests are logged by the template of their r
 quote its input.
 """
 
+import asyncio
 import json
 import logging
 import os
@@ -12,7 +13,7 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache
 from select import PIPE_BUF
@@ -29,6 +30,8 @@ from fenestra.app.settings import Settings
 ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _SERVER = "uvicorn.error"  # uvicorn's logger for everything but access; Fenestra uses it too
+REQUEST_LINE = "%(request_id)s %(method)s %(route)s %(status)d %(milliseconds).1f ms"
+"""What the log says of a request; its fields stand beside it."""
 _OWN_LOGGERS = "uvicorn", _SERVER, "fenestra"
 
 
@@ -67,6 +70,9 @@ class Lines(logging.Handler):
 
     Standard error may be a pipe whose reader has stopped, and a blocked write would stop the event loop. ``poll`` tells
     whether a pipe, a socket or a terminal takes ``PIPE_BUF`` bytes; so lines are written in pieces of that size.
+
+    The lines of requests can be written together, those of one turn of the event loop at once, before any other line
+    that comes later.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -78,6 +84,7 @@ class Lines(logging.Handler):
             self._descriptor = stream.fileno()  # type: ignore[union-attr]
         self._torn = False  # whether the last line was written in part
         self._untold = 0  # dropped lines that no line of the log tells of
+        self._requests: list[tuple[float, Mapping[str, object]]] = []  # not written yet: when they came, and what of
         self.on_drop: Callable[[], None] = lambda: None
         """Called for each line that is dropped."""
         self.turn: AbstractContextManager[None] = nullcontext()
@@ -94,19 +101,49 @@ class Lines(logging.Handler):
         """Write a line, or drop it."""
         if self._stream is None or self._stream.closed:  # a closed one's descriptor may be another file's by now
             return
-        line = self.format(record)
-        if self._descriptor is None:
-            self._stream.write(line + "\n")
-            return
-        if self._untold and self._write(self.format(_note_of_drops(self._untold))):
-            self._untold = 0
-        if not self._write(line):
-            self._untold += 1
-            self.on_drop()
+        self._write_requests()
+        self._put(self.format(record), 1)
 
-    def _write(self, line: str) -> bool:
-        """Write a line as far as it fits now; returns whether it did."""
-        raw = f"{line}\n".encode("utf-8", "backslashreplace")
+    def add_request(self, fields: Mapping[str, object]) -> None:
+        """Write the line of a request, whose fields are those of :data:`REQUEST_LINE`, at the end of this turn."""
+        if not self._requests:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._requests.append((time.time(), fields))
+
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        with self.lock or nullcontext():
+            self._write_requests()
+
+    def close(self) -> None:
+        """Write the lines that wait, and end."""
+        self.flush()
+        super().close()
+
+    def _write_requests(self) -> None:
+        if not self._requests or self._stream is None or self._stream.closed:
+            return
+        requests, self._requests = self._requests, []
+        assert isinstance(self.formatter, _Json | _Text)
+        self._put("\n".join([self.formatter.format_request(*request) for request in requests]), len(requests))
+
+    def _put(self, text: str, lines: int) -> None:
+        """Write some lines, or drop those that do not fit."""
+        if self._descriptor is None:
+            assert self._stream is not None
+            self._stream.write(text + "\n")
+            return
+        if self._untold and not self._write(self.format(_note_of_drops(self._untold))):
+            self._untold = 0
+        if rest := self._write(text):
+            dropped = min(rest.count(b"\n"), lines)  # a single one may hold line ends
+            self._untold += dropped
+            for _ in range(dropped):
+                self.on_drop()
+
+    def _write(self, text: str) -> bytes:
+        """Write lines as far as they fit now; returns what did not."""
+        raw = f"{text}\n".encode("utf-8", "backslashreplace")
         if self._torn:
             raw = b"\n" + raw
         with self.turn:
@@ -117,9 +154,9 @@ class Lines(logging.Handler):
                     written = 0
                 if not written:
                     break
+                self._torn = not raw[:written].endswith(b"\n")
                 raw = raw[written:]
-                self._torn = bool(raw)
-        return not raw
+        return raw
 
 
 def _takes(descriptor: int | None) -> bool:
@@ -148,13 +185,19 @@ class _Json(JsonFormatter):
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Put time and level first."""
-        log_data["time"] = _timestamp(record)
+        log_data["time"] = _timestamp(record.created)
         log_data["level"] = record.levelname.lower()
         if self.pid is not None:
             log_data["pid"] = self.pid
         if record.name != _SERVER:
             log_data["logger"] = record.name
         super().add_fields(log_data, record, message_dict)
+
+    def format_request(self, created: float, fields: Mapping[str, object]) -> str:
+        """As :meth:`format`, of the record of a request, in a fifth of the time."""
+        process = {} if self.pid is None else {"pid": self.pid}
+        message = REQUEST_LINE % fields
+        return _encode({"time": _timestamp(created), "level": "info", **process, "message": message, **fields})
 
     def formatException(self, ei: ErrorInfo) -> str:
         """The stack frames of an error, without its message."""
@@ -166,6 +209,12 @@ class _Text(logging.Formatter):
 
     def __init__(self, process: str = "") -> None:
         super().__init__(f"%(asctime)s{process} %(levelname)-8s %(message)s", "%H:%M:%S")
+        self._process = process
+
+    def format_request(self, created: float, fields: Mapping[str, object]) -> str:
+        """As :meth:`format`, of the record of a request."""
+        moment = time.strftime("%H:%M:%S", time.localtime(created))
+        return f"{moment}{self._process} INFO     {REQUEST_LINE % fields}"
 
     def formatException(self, ei: ErrorInfo) -> str:
         """The stack frames of an error, without its message."""
@@ -180,9 +229,9 @@ def _encode(line: dict[str, Any], **_: object) -> str:
         return json.dumps(line, default=str)
 
 
-def _timestamp(record: logging.LogRecord) -> str:
-    """The time in UTC, in ISO 8601, to the millisecond."""
-    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+def _timestamp(created: float) -> str:
+    """A time in seconds since 1970 as UTC, in ISO 8601, to the millisecond."""
+    return f"{_second(int(created))}.{int(created % 1 * 1000):03d}Z"
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,6 @@ every request and every batch, from the event loop and from the inference thread
 and kept.
 """
 
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import (
@@ -89,6 +88,7 @@ class Metrics:
         self._tokens = self._counter("tokens", "Tokens tagged")
         self._unknown = self._counter("unknown_tokens", "Tokens tagged whose word has no pretrained vector")
         self._entities = self._counter("entities", "Entities found, before any filter", "label")
+        self._entities_of: dict[str, Counter] = {}
         self._model = self._gauge("model_info", "1 for each model in use", "name", "version")
         self._versions: dict[str, str] = {}
         self._reloads = self._counter("reloads", "Attempts to load a model anew", "model", "outcome")
@@ -142,8 +142,14 @@ class Metrics:
     def tagged(self, results: Sequence[Result]) -> None:
         """Count texts and their entities."""
         self._texts.inc(len(results))
-        for label, count in Tally(entity.label for result in results for entity in result).items():
-            self._entities.labels(label).inc(count)
+        found: dict[str, int] = {}
+        for result in results:
+            for entity in result:
+                found[entity.label] = found.get(entity.label, 0) + 1
+        for label, count in found.items():
+            if (counter := self._entities_of.get(label)) is None:
+                counter = self._entities_of[label] = self._entities.labels(label)
+            counter.inc(count)
 
     def model_loaded(self, name: str, version: str) -> None:
         """Set the version of a model that is in use from now on."""

@@ -203,18 +203,19 @@ def _build(settings: Settings) -> FastAPI:
 
 def _watch_depth() -> Callable[[], int]:
     """Note the depth of the queue at each entry."""
-    run, seen = Inference.run, [0]
+    start, seen = Inference.start, [0]
 
-    async def noted(self: Inference, *arguments: Any, **options: Any) -> bytes:  # noqa: ANN401
-        asyncio.get_running_loop().call_soon(lambda: seen.append(self.depth))
-        return await run(self, *arguments, **options)
+    def noted(self: Inference, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        answer = start(self, *arguments, **options)
+        seen.append(self.depth)
+        return answer
 
     def deepest() -> int:
         most = max(seen)
         seen[:] = [0]
         return most
 
-    Inference.run = noted  # type: ignore[method-assign]
+    Inference.start = noted  # type: ignore[method-assign]
     return deepest
 
 

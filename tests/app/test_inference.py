@@ -188,6 +188,40 @@ def test_a_request_past_its_deadline_times_out_and_is_not_computed(scene, tagger
     assert tagger.asked == [["a"], ["b"]]
 
 
+def test_a_request_that_follows_answered_ones_has_a_deadline_of_its_own(scene, tagger):
+    async def act(inference):
+        tagger.gate.set()
+        assert await ask(inference, tagger, "a") == b"a"  # the timer is that of this one still
+        await asyncio.sleep(0.2)
+        tagger.gate.clear()
+        began = time.monotonic()
+        with pytest.raises(Problem, match="no answer within"):
+            await ask(inference, tagger, "b")
+        assert time.monotonic() - began >= 0.28
+
+    scene(act, deadline_seconds=0.3)
+
+
+def test_jobs_expire_in_the_order_in_which_they_came(scene, tagger):
+    async def act(inference):
+        async def wait(name):
+            with pytest.raises(Problem, match="no answer within"):
+                await ask(inference, tagger, name)
+            return time.monotonic()
+
+        began = time.monotonic()
+        waiting = []
+        for name in "abc":
+            waiting.append(asyncio.create_task(wait(name)))
+            await asyncio.sleep(0.1)
+        ended = [at - began for at in await asyncio.gather(*waiting)]
+        assert all(at >= 0.4 + 0.1 * number - 0.02 for number, at in enumerate(ended))
+        assert ended == sorted(ended)
+        assert inference.depth == 0
+
+    scene(act, deadline_seconds=0.4)
+
+
 def test_a_waiting_request_of_a_disconnected_client_is_never_computed(scene, tagger):
     left = threading.Event()
 

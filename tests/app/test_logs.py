@@ -20,6 +20,7 @@ import pytest
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
+from benchmarks.serving import Server
 from fenestra.app.middleware.observe import ObserveMiddleware
 from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability import logs
@@ -347,3 +348,119 @@ def test_a_long_line_is_whole_where_there_is_room(lines_to, tmp_path):
 def test_without_standard_error_there_is_no_log():
     lines = logs.Lines(None)
     lines.handle(record("nowhere"))
+
+
+# ── the lines of requests, which are written together ──
+
+FIELDS = {"request_id": "order-66", "method": "POST", "route": "/tag", "status": 200, "milliseconds": 1.24}
+
+
+@pytest.mark.parametrize("formatter", [logs._Json(), logs._Text()], ids=["json", "text"])
+@pytest.mark.parametrize("more", [{}, {"trace_id": "0af7651916cd43dd8448eb211c80319c"}])
+def test_the_line_of_a_request_is_that_of_its_record(formatter, more):
+    fields = FIELDS | more
+    made = logging.LogRecord("uvicorn.error", logging.INFO, "", 0, logs.REQUEST_LINE, (fields,), None)
+    vars(made).update(fields)
+    for created in (1_700_000_000.0, 1_700_000_000.9996, 1_700_000_000.25):
+        made.created, made.msecs = created, float(int(created % 1 * 1000))
+        assert formatter.format_request(created, fields) == formatter.format(made)
+
+
+def requests_of(lines, count, first=0):
+    for number in range(first, first + count):
+        lines.add_request(FIELDS | {"request_id": f"r{number}"})
+
+
+@pytest.fixture
+def pipe_lines(lines_to):
+    """A handler for requests on an empty pipe, and what it has written so far."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    lines = lines_to(writer)
+    lines.setFormatter(logs._Text())
+
+    def read():
+        with contextlib.suppress(BlockingIOError):
+            return re.findall(r"r\d+|other", os.read(reader, 1 << 20).decode())
+        return []
+
+    yield lines, read
+    os.close(reader)
+
+
+def test_the_lines_of_one_turn_of_the_event_loop_are_written_at_its_end(pipe_lines):
+    lines, read = pipe_lines
+
+    async def act():
+        requests_of(lines, 40)
+        assert read() == []
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert read() == [f"r{number}" for number in range(40)]
+
+    asyncio.run(act())
+
+
+def test_another_line_comes_behind_those_of_the_requests_before_it(pipe_lines):
+    lines, read = pipe_lines
+
+    async def act():
+        requests_of(lines, 2)
+        lines.handle(record("other"))
+        requests_of(lines, 2, first=2)
+        lines.flush()
+        assert read() == ["r0", "r1", "other", "r2", "r3"]
+        await asyncio.sleep(0)
+        assert read() == []
+
+    asyncio.run(act())
+
+
+def test_no_line_is_lost_at_the_end(pipe_lines):
+    lines, read = pipe_lines
+
+    async def act():
+        requests_of(lines, 3)
+        lines.close()
+
+    asyncio.run(act())
+    assert read() == ["r0", "r1", "r2"]
+
+
+def test_every_request_whose_line_nobody_reads_is_counted(lines_to):
+    reader, writer = full_pipe()
+    lines = lines_to(writer)
+    lines.setFormatter(logs._Text())
+
+    async def act():
+        os.read(reader, 8192)  # room for some of them
+        requests_of(lines, 1000)
+        lines.flush()
+
+    asyncio.run(act())
+    read = b""
+    os.set_blocking(reader, False)
+    with contextlib.suppress(BlockingIOError):
+        while piece := os.read(reader, 1 << 20):
+            read += piece
+    whole = re.findall(r" (r\d+) POST /tag 200 1\.2 ms\n", read.decode("latin-1"))
+    assert whole == [f"r{number}" for number in range(len(whole))]
+    assert 0 < len(whole) < 1000
+    assert len(lines.dropped) == 1000 - len(whole)
+    lines.handle(record("other"))
+    assert b"%d lines of the log were dropped" % len(lines.dropped) in os.read(reader, 1 << 16)
+    os.close(reader)
+
+
+def test_a_server_logs_requests_of_both_ways_alike():
+    """Those that the application answers, and those that need none of it."""
+    with Server(log_format="json", drain_seconds=0) as server:
+        assert server.tag({"text": "Ada"})[0] == 200
+        assert server.tag(b"{}", 30)[0] == 422
+        assert server.request("POST", "/tag", b"", {"Content-Type": "text/plain"})[0] == 415
+        server.terminate()
+        assert server.process.wait(30) == 0
+        logged = [json.loads(line) for line in server.logged().splitlines()]
+    asked = [line for line in logged if line.get("route") == "/tag"]
+    assert [line["status"] for line in asked] == [200, 422, 415]
+    assert len({tuple(line) for line in asked}) == 1

@@ -292,7 +292,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.registry.direct,
             connection.response_transport,
             default_headers=self.server_state.default_headers,
-            keep_alive=keep_alive and not self.registry.draining,
+            keep_alive=keep_alive and not self.registry.ends_connection(),
             persistent=keep_alive,
             pending=self.tasks,
             on_response=connection.response_complete,

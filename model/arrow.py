@@ -3,7 +3,7 @@
 The bytes of an array are read where they lie, a few thousand tokens at a time, and entities are arrays of numbers until
 the end; so there is no Python object for a text or an entity. Nulls are left out and stay null.
 
-N rows of an array · S sentences · M entities
+Y rows of an array that are items, or all of them · S sentences · M entities
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -112,10 +112,10 @@ def tag(array: Array, first: int, piece: int, find: Find) -> Array:
         array = array.dictionary_decode()
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), TYPE)
-    row_N = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False)) if array.null_count else None
-    name = partial(_row, first=first, row_N=row_N)
+    row_Y = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False)) if array.null_count else None
+    name = partial(_row, first=first, row_Y=row_Y)
     found = find(_sentences(array, piece, name) if _is_list(array.type) else _texts(array, piece, name))
-    return to_arrow(found, len(array), row_N)
+    return to_arrow(found, len(array), row_Y)
 
 
 def check(kind: Any) -> None:  # noqa: ANN401
@@ -127,19 +127,19 @@ def check(kind: Any) -> None:  # noqa: ANN401
         raise TypeError(f"expected texts or lists of words, got an Arrow array of {kind}")
 
 
-def to_arrow(found: Columns, rows: int, row_N: NDArray[np.int64] | None = None) -> Array:
-    """Entities as an array of lists, one a row; ``row_N`` is the row of each item, where some rows are null."""
-    item_M = found.item_M if row_N is None else row_N[found.item_M]
-    until_N = np.concatenate([np.zeros(1, np.int64), np.bincount(item_M, minlength=rows).cumsum()])
+def to_arrow(found: Columns, rows: int, row_Y: NDArray[np.int64] | None = None) -> Array:
+    """Entities as an array of lists, one a row; ``row_Y`` is the row of each item, where some rows are null."""
+    item_M = found.item_M if row_Y is None else row_Y[found.item_M]
+    until_Y = np.concatenate([np.zeros(1, np.int64), np.bincount(item_M, minlength=rows).cumsum()])
     labels = pa.DictionaryArray.from_arrays(found.label_M, pa.array(found.labels, pa.string())).dictionary_decode()
     columns = [pa.array(found.start_M), pa.array(found.end_M), labels, pa.array(found.score_M)]
     mask = None
-    if row_N is not None:
-        null_N = np.ones(rows, np.bool_)
-        null_N[row_N] = False
-        mask = pa.array(null_N)
+    if row_Y is not None:
+        null_Y = np.ones(rows, np.bool_)
+        null_Y[row_Y] = False
+        mask = pa.array(null_Y)
     struct = pa.StructArray.from_arrays(columns, fields=list(STRUCT))
-    return pa.ListArray.from_arrays(pa.array(until_N, pa.int32()), struct, type=TYPE, mask=mask)
+    return pa.ListArray.from_arrays(pa.array(until_Y, pa.int32()), struct, type=TYPE, mask=mask)
 
 
 def _reader(data: Any) -> Any:  # noqa: ANN401
@@ -164,10 +164,11 @@ def _in_turn(tag: Tag, arrays: Iterable[Array]) -> Iterator[Array]:
 
 def _texts(array: Array, piece: int, name: Callable[[int], str]) -> Iterator[Texts]:
     """The texts of an array, some thousand tokens at a time; nulls are left out."""
-    data, at_N = _bytes(array.cast(pa.large_string()).drop_null())
-    for first, end in cut(at_N[1:] - at_N[0], piece * _BYTES):
+    data, edges = _bytes(array.cast(pa.large_string()).drop_null())
+    each = np.arange(1, len(edges))  # of nothing there may not be any number either
+    for first, end in cut(edges[1:] - edges[0] + _BYTES * each, piece * _BYTES):
         try:
-            yield Texts.of_utf8(data[at_N[first] : at_N[end]], at_N[first + 1 : end + 1] - at_N[first])
+            yield Texts.of_utf8(data[edges[first] : edges[end]], edges[first + 1 : end + 1] - edges[first])
         except BadText as error:
             raise InputError(f"{name(first + error.place)}: {error}") from error
 
@@ -179,9 +180,9 @@ def _sentences(array: Array, piece: int, name: Callable[[int], str]) -> Iterator
     if words.null_count:
         null = int(words.is_null().to_numpy(zero_copy_only=False).argmax())
         raise InputError(f"{name(int(word_S.searchsorted(null, side='right')) - 1)}: a word is null")
-    data, at_N = _bytes(words)
-    for first, end in cut(word_S[1:], piece):
-        here = at_N[word_S[first] : word_S[end] + 1]
+    data, edges = _bytes(words)
+    for first, end in cut(word_S[1:] + np.arange(1, len(word_S)), piece):
+        here = edges[word_S[first] : word_S[end] + 1]
         try:
             yield Words.of_utf8(data[here[0] : here[-1]], here[1:] - here[0], length_S[first:end])
         except BadText as error:
@@ -194,13 +195,13 @@ def _bytes(strings: Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     _, offsets, data = strings.buffers()
     if not len(strings):
         return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    at_N = np.frombuffer(offsets, np.int64)[strings.offset : strings.offset + len(strings) + 1]
-    return np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8), at_N
+    edges = np.frombuffer(offsets, np.int64)[strings.offset : strings.offset + len(strings) + 1]
+    return np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8), edges
 
 
-def _row(item: int, first: int, row_N: NDArray[np.int64] | None) -> str:
+def _row(item: int, first: int, row_Y: NDArray[np.int64] | None) -> str:
     """The row of an item, in words."""
-    return f"row {first + (item if row_N is None else int(row_N[item]))}"
+    return f"row {first + (item if row_Y is None else int(row_Y[item]))}"
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401

@@ -2,7 +2,7 @@
 
 Results (``model/results.py``) and Arrow arrays (``model/arrow.py``) are made from them.
 
-I items: texts, or sentences of words · T tokens · M entities · C code points
+Y items: texts, or sentences of words · T tokens · M entities · Z code points
 """
 
 from collections.abc import Sequence
@@ -39,23 +39,23 @@ class Columns(NamedTuple):
         cls,
         paths: Paths,
         score_M: NDArray[np.float64],
-        size_I: NDArray[np.int64],
+        size_Y: NDArray[np.int64],
         start_T: NDArray[np.int32],
         width_T: NDArray[np.int32],
         labels: tuple[str, ...],
     ) -> Self:
-        """Put the paths of all items, end to end, back where their tokens stand; ``size_I`` are the tokens of each."""
-        last_M, item_M = paths.end_M - 1, size_I.cumsum().searchsorted(paths.begin_M, side="right")
+        """Put the paths of all items, end to end, back where their tokens stand; ``size_Y`` are the tokens of each."""
+        last_M, item_M = paths.end_M - 1, size_Y.cumsum().searchsorted(paths.begin_M, side="right")
         end_M = start_T[last_M] + width_T[last_M]
         return cls(item_M, start_T[paths.begin_M], end_M, paths.label_M.astype(np.int32), score_M, labels)
 
     @classmethod
     def end_to_end(cls, parts: Sequence["Columns"], items: Sequence[int], labels: tuple[str, ...]) -> Self:
         """Those of several batches, one after the other, of so many items each."""
-        none_I, none_M, none = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0)
+        none_Y, none_M, none = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0)
         items_before = np.cumsum([0, *items])
         return cls(
-            np.concatenate([none_I, *(part.item_M + n for part, n in zip(parts, items_before, strict=False))]),
+            np.concatenate([none_Y, *(part.item_M + n for part, n in zip(parts, items_before, strict=False))]),
             np.concatenate([none_M, *(part.start_M for part in parts)]),
             np.concatenate([none_M, *(part.end_M for part in parts)]),
             np.concatenate([none_M, *(part.label_M for part in parts)]),
@@ -71,16 +71,16 @@ class Columns(NamedTuple):
         """The same with the offsets of texts in another unit; of anything else, they count words and stay."""
         if unit == "codepoint" or not isinstance(of, Texts) or not len(self.item_M):
             return self
-        code_C = of.code_C
-        wide_C = (code_C > 0xFFFF).astype(np.int32)  # two units of UTF-16, four bytes
+        code_Z = of.code_Z
+        wide_Z = (code_Z > 0xFFFF).astype(np.int32)  # two units of UTF-16, four bytes
         if unit == "utf8":
-            wide_C += (code_C > 0x7F).astype(np.int32) + (code_C > 0x7FF)
-        if not wide_C.any():
+            wide_Z += (code_Z > 0x7F).astype(np.int32) + (code_Z > 0x7FF)
+        if not wide_Z.any():
             return self
-        more_C = np.concatenate([np.zeros(1, np.int64), wide_C.cumsum(dtype=np.int64)])  # units beyond one a code point
+        more_Z = np.concatenate([np.zeros(1, np.int64), wide_Z.cumsum(dtype=np.int64)])  # units beyond one a code point
         begin_M = np.concatenate([np.zeros(1, np.int64), of.end_P])[self.item_M]
         start_M, end_M = (
-            place_M + (more_C[begin_M + place_M] - more_C[begin_M]).astype(np.int32)
+            place_M + (more_Z[begin_M + place_M] - more_Z[begin_M]).astype(np.int32)
             for place_M in (self.start_M, self.end_M)
         )
         return self._replace(start_M=start_M, end_M=end_M)

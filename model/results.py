@@ -1,6 +1,6 @@
 """What the model says of a text.
 
-T tokens · I items: texts, or sentences of words · M entities
+T tokens · Y items: texts, or sentences of words · M entities
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -196,17 +196,17 @@ class TokenColumns(NamedTuple):
 
 
 def results(
-    found: Columns, tokens: TokenColumns, size_I: NDArray[np.int64], sources: Sequence[str | Sequence[str]]
+    found: Columns, tokens: TokenColumns, size_Y: NDArray[np.int64], sources: Sequence[str | Sequence[str]]
 ) -> list[Result]:
-    """Make an object of every entity, and a result of every item; ``size_I`` are its tokens."""
+    """Make an object of every entity, and a result of every item; ``size_Y`` are its tokens."""
     starts, ends = found.start_M.tolist(), found.end_M.tolist()
     its = [sources[item] for item in found.item_M.tolist()]
     texts = [joined(source[a:b]) for source, a, b in zip(its, starts, ends, strict=True)]
     labels = [found.labels[label] for label in found.label_M.tolist()]
     entities = list(map(_entity, zip(starts, ends, labels, texts, found.score_M.tolist(), strict=True)))
-    until_I, end_I = found.until(len(sources)).tolist(), size_I.cumsum().tolist()
+    until_Y, end_Y = found.until(len(sources)).tolist(), size_Y.cumsum().tolist()
     made, first, begin, table = [], 0, 0, tokens.table
-    for source, until, end in zip(sources, until_I, end_I, strict=True):
+    for source, until, end in zip(sources, until_Y, end_Y, strict=True):
         made.append(Result(entities[first:until], partial(table, source, begin, end), source))
         first, begin = until, end
     return made

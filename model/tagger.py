@@ -184,7 +184,7 @@ class Tagger:
                 else:
                     found, _ = yield from self._find(read)
                     parts.append(found.counted_in(offsets, some))
-                    sizes.append(len(read.layout.size_I))
+                    sizes.append(len(read.layout.size_Y))
                     yield Progress("decode")
         return Columns.end_to_end(parts, sizes, self.labels)
 
@@ -380,7 +380,7 @@ class Tagger:
             if isinstance(read, Progress):
                 yield read
             else:
-                found += yield from self._results(read, list(islice(sources, len(read.layout.size_I))), alternatives)
+                found += yield from self._results(read, list(islice(sources, len(read.layout.size_Y))), alternatives)
                 yield Progress("decode")
         return found
 
@@ -403,7 +403,7 @@ class Tagger:
         paths = yield from self._decode(log_TK, batch.lengths)
         oov_T = engine.is_oov(batch) if self.calibration.oov else np.zeros(batch.tokens, np.bool_)
         score_M, layout = scores(paths.log_product_M, paths, oov_T, self.calibration), batch.layout
-        found = Columns.of_paths(paths, score_M, layout.size_I, layout.start_T, layout.width_T, self.labels)
+        found = Columns.of_paths(paths, score_M, layout.size_Y, layout.start_T, layout.width_T, self.labels)
         return found, _Evidence(paths, log_TK, oov_T)
 
     def _results(
@@ -419,7 +419,7 @@ class Tagger:
             others_M = self._entity_alternatives(log_TK, paths, oov_T, alternatives)
         tag_T = paths.tag_T.astype(np.uint16)
         tokens = TokenColumns(self._names, layout.start_T, layout.width_T, tag_T, paths.probability_T, others_T)
-        made = results(found, tokens, layout.size_I, sources)
+        made = results(found, tokens, layout.size_Y, sources)
         for entity, others in zip(chain.from_iterable(made), others_M, strict=True) if others_M else ():
             entity.alternatives = others
         return made

@@ -98,7 +98,7 @@ class _Texts:
 
     def __init__(self, kernel: Kernel, batch: NativeBatch, texts: Texts) -> None:
         self._kernel, self._batch, self._texts = kernel, batch, texts
-        self._code, self._end = texts.code_C, texts.end_P
+        self._code, self._end = texts.code_Z, texts.end_P
         self._string = (-1, "")
         """The text that was asked for last, by its place."""
         most = len(self._code)  # tokens are no more than characters; the system gives memory for what is written to

@@ -9,7 +9,7 @@
 ``reference.py`` is NumPy and reads like the lecture; ``native.py`` is the compiled kernel. One suite of tests runs
 both.
 
-T tokens of a batch · S sentences · P documents · I items: texts, and sentences of words · D width of a vector · K tags
+T tokens of a batch · S sentences · P documents · Y items: texts, and sentences of words · D width of a vector · K tags
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -41,7 +41,7 @@ class Layout(NamedTuple):
     """Tokens of each document."""
     sentences_P: NDArray[np.int64]
     """Sentences of each document."""
-    size_I: NDArray[np.int64]
+    size_Y: NDArray[np.int64]
     """Tokens of each item."""
     start_T: NDArray[np.int32]
     """Where each token starts in its item: in code points, or in words."""

@@ -134,23 +134,24 @@ class Result(list[Entity]):
     """The entities of one text or sentence, ordered by start. In a notebook it draws itself."""
 
     __hash__ = None
-    __slots__ = ("_tokens", "source")
+    __slots__ = ("_place", "_tokens", "source")
 
     def __init__(
-        self, entities: Iterable[Entity], tokens: TokenTable | Callable[[], TokenTable], source: str | Sequence[str]
+        self, entities: Iterable[Entity], tokens: "TokenTable | TokenColumns", source: str | Sequence[str], place: int = 0
     ) -> None:
         """Keep the entities, every token with its tag and score, and the text, or the words, that were tagged.
 
-        The tokens may come as what makes them: most who ask for entities never look at those.
+        The tokens may come as those of a batch, in which this is the item number ``place``: most who ask for entities
+        never look at tokens.
         """
         super().__init__(entities)
-        self._tokens, self.source = tokens, source
+        self._tokens, self.source, self._place = tokens, source, place
 
     @property
     def tokens(self) -> TokenTable:
         """Every token with its tag and score."""
-        if callable(self._tokens):
-            self._tokens = self._tokens()
+        if isinstance(self._tokens, TokenColumns):
+            self._tokens = self._tokens.table(self._place, self.source)
         return self._tokens
 
     def to_dicts(self) -> list[dict[str, Any]]:
@@ -180,6 +181,8 @@ class TokenColumns(NamedTuple):
 
     names: Sequence[str]
     """The tags of IOB2."""
+    end_Y: NDArray[np.int64]
+    """Tokens up to the end of each item."""
     start_T: NDArray[np.int32]
     width_T: NDArray[np.int32]
     tag_T: NDArray[np.unsignedinteger]
@@ -187,28 +190,25 @@ class TokenColumns(NamedTuple):
     others_T: Sequence[Sequence[Alternative]] | None
     """Other tags of each token, if they were asked for."""
 
-    def table(self, source: str | Sequence[str], begin: int, end: int) -> TokenTable:
+    def table(self, place: int, source: str | Sequence[str]) -> TokenTable:
         """Those of one item."""
-        here = slice(begin, end)
+        here = slice(int(self.end_Y[place - 1]) if place else 0, int(self.end_Y[place]))
         places = Places(source, self.start_T[here], self.width_T[here])
         others = None if self.others_T is None else self.others_T[here]
         return TokenTable(places, self.names, self.tag_T[here], self.probability_T[here], others)
 
 
-def results(
-    found: Columns, tokens: TokenColumns, size_Y: NDArray[np.int64], sources: Sequence[str | Sequence[str]]
-) -> list[Result]:
-    """Make an object of every entity, and a result of every item; ``size_Y`` are its tokens."""
+def results(found: Columns, tokens: TokenColumns, sources: Sequence[str | Sequence[str]]) -> list[Result]:
+    """Make an object of every entity, and a result of every item."""
     starts, ends = found.start_M.tolist(), found.end_M.tolist()
     its = [sources[item] for item in found.item_M.tolist()]
     texts = [joined(source[a:b]) for source, a, b in zip(its, starts, ends, strict=True)]
     labels = [found.labels[label] for label in found.label_M.tolist()]
     entities = list(map(_entity, zip(starts, ends, labels, texts, found.score_M.tolist(), strict=True)))
-    until_Y, end_Y = found.until(len(sources)).tolist(), size_Y.cumsum().tolist()
-    made, first, begin, table = [], 0, 0, tokens.table
-    for source, until, end in zip(sources, until_Y, end_Y, strict=True):
-        made.append(Result(entities[first:until], partial(table, source, begin, end), source))
-        first, begin = until, end
+    made, first = [], 0
+    for place, (source, until) in enumerate(zip(sources, found.until(len(sources)).tolist(), strict=True)):
+        made.append(Result(entities[first:until], tokens, source, place))
+        first = until
     return made
 
 

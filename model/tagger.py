@@ -167,8 +167,7 @@ class Tagger:
         if isinstance(items, str | bytes) or not isinstance(items, Iterable):
             raise TypeError(f"items: expected an iterable of texts, got {_kind(items)}")
         found = list(items)
-        for item in found:
-            _check_item(item)
+        _check_items(found)
         return finish(self.columns_work(found, offsets=offsets))
 
     def columns_work(
@@ -277,7 +276,7 @@ class Tagger:
             TypeError: the item is neither a string nor a list of strings, or ``token`` is not a whole number.
             InputError: there is no such token, or a word is empty.
         """
-        _check_item(item)
+        _check_items([item])
         return finish(self.explain_work(item, operator.index(token)))
 
     def explain_work(self, item: Item, token: int) -> Generator[Progress, None, Explanation]:
@@ -364,8 +363,7 @@ class Tagger:
                 if not isinstance(pair, list | tuple) or len(pair) != 2:
                     raise TypeError(f"items: expected pairs of an item and its context, got {_kind(pair)}")
             contents = [item for item, _ in batch] if as_tuples else batch
-            for content in contents:
-                _check_item(content)
+            _check_items(contents)
             found = finish(self.work(contents))
             yield from zip(found, (context for _, context in batch), strict=True) if as_tuples else found
 
@@ -418,8 +416,9 @@ class Tagger:
             others_T = self._token_alternatives(log_TK, paths, alternatives)
             others_M = self._entity_alternatives(log_TK, paths, oov_T, alternatives)
         tag_T = paths.tag_T.astype(np.uint16)
-        tokens = TokenColumns(self._names, layout.start_T, layout.width_T, tag_T, paths.probability_T, others_T)
-        made = results(found, tokens, layout.size_Y, sources)
+        end_Y, places = layout.size_Y.cumsum(), (layout.start_T, layout.width_T)
+        tokens = TokenColumns(self._names, end_Y, *places, tag_T, paths.probability_T, others_T)
+        made = results(found, tokens, sources)
         for entity, others in zip(chain.from_iterable(made), others_M, strict=True) if others_M else ():
             entity.alternatives = others
         return made
@@ -524,19 +523,21 @@ def _sentences(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
     for place, sentence in enumerate(found):
         if isinstance(sentence, str | bytes) or not isinstance(sentence, Sequence):
             raise TypeError(f"sentences[{place}]: expected a list of words, got {_kind(sentence)}")
-        if set(map(type, sentence)) - {str}:
+    if set(map(type, chain.from_iterable(found))) - {str}:
+        for place, sentence in enumerate(found):
             for number, word in enumerate(sentence):
                 if not isinstance(word, str):
                     raise TypeError(f"sentences[{place}][{number}]: expected a string, got {_kind(word)}")
     return found
 
 
-def _check_item(item: object) -> None:
-    """Check that an item is a string, or a list of strings."""
-    if isinstance(item, list | tuple):
-        _sentences([item])
-    elif not isinstance(item, str):
-        raise TypeError(f"item: expected a text or a list of words, got {_kind(item)}")
+def _check_items(items: Sequence[Any]) -> None:
+    """Check that items are strings, or lists of strings."""
+    sentences = [item for item in items if not isinstance(item, str)]
+    for item in sentences:
+        if not isinstance(item, list | tuple):
+            raise TypeError(f"item: expected a text or a list of words, got {_kind(item)}")
+    _sentences(sentences)
 
 
 def _kind(value: object) -> str:

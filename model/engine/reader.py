@@ -1,7 +1,7 @@
 """Texts and sentences of words, read by the kernel into batches of numbered words."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby, islice
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from fenestra.model.engine.library import DECLARED, Kernel
 from fenestra.model.engine.stages import PIECE, Batch, Document, Layout
 from fenestra.model.engine.vocabulary import LONG, Vocabulary
-from fenestra.model.progress import Progress
-from fenestra.model.text.joined import Joined, Texts, Words, lengths
+from fenestra.model.progress import Progress, parts
+from fenestra.model.text.joined import Joined, Texts, Words
 from fenestra.model.text.sentences import counted_gap
 
 _CONSTANTS, _READING = DECLARED.constants, DECLARED.structures["Reading"]
@@ -66,26 +66,21 @@ class Reader:
         if isinstance(documents, Texts):
             yield from self._read_texts(documents)
         elif isinstance(documents, Words):
-            yield from self._read_words(documents.strings(), documents.length_S, documents.sentences_P)
+            yield from self._read_words(documents)
         else:
             for is_text, same_kind in groupby(documents, key=lambda document: isinstance(document, str)):
                 some: Any = list(same_kind)
-                yield from self._read_texts(Texts.of(some)) if is_text else self._read_sentences(some)
+                yield from self._read_texts(Texts.of(some)) if is_text else self._read_words(Words.of(some))
         self.batch.is_read = True
 
-    def _read_sentences(self, documents: Sequence[Sequence[Sequence[str]]]) -> Iterator[Progress]:
-        sentences = list(chain.from_iterable(documents))
-        return self._read_words(chain.from_iterable(sentences), lengths(sentences), lengths(documents))
-
-    def _read_words(
-        self, words: Iterable[str], length_S: NDArray[np.int64], sentences_P: NDArray[np.int64]
-    ) -> Iterator[Progress]:
-        batch, words = self.batch, iter(words)
-        while piece := list(islice(words, PIECE)):
-            batch.read.append(batch.vocabulary.numbers(piece, batch.long))
-            if len(piece) == PIECE:
+    def _read_words(self, words: Words) -> Iterator[Progress]:
+        batch = self.batch
+        for piece in parts(len(words.end_T), PIECE):
+            code_Z, end_N = words.part(piece.start, piece.stop)
+            batch.read.append(batch.vocabulary.numbers_of(code_Z, end_N, batch.long))
+            if len(end_N) == PIECE:
                 yield Progress("tokenize")
-        batch.add(Layout.of_words(length_S, sentences_P))
+        batch.add(Layout.of_words(words.length_S, words.sentences_P))
 
     def _read_texts(self, texts: Texts) -> Iterator[Progress]:
         source = _Texts(self._kernel, self.batch, texts)

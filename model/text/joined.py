@@ -4,7 +4,7 @@ P texts, or documents · S sentences · T words, of sentences of words · Z code
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -54,7 +54,7 @@ class Texts:
 
     def text(self, place: int) -> str:
         """One of the texts, as a string."""
-        return _string(self.code_Z[self.begin(place) : int(self.end_P[place])])
+        return string(self.code_Z[self.begin(place) : int(self.end_P[place])])
 
     def __iter__(self) -> Iterator[str]:
         return map(self.text, range(len(self)))
@@ -76,6 +76,13 @@ class Words:
         self.code_Z, self.end_T, self.length_S, self.sentences_P = code_Z, end_T, length_S, sentences_P
 
     @classmethod
+    def of(cls, documents: Sequence[Sequence[Sequence[str]]]) -> Self:
+        """Those of sentences of strings."""
+        sentences = list(chain.from_iterable(documents))
+        code_Z, end_T = _join(list(chain.from_iterable(sentences)))
+        return cls(code_Z, end_T, lengths(sentences), lengths(documents))
+
+    @classmethod
     def of_utf8(cls, data: NDArray[np.uint8], end_T: NDArray[np.int64], length_S: NDArray[np.int64]) -> Self:
         """Those of words in UTF-8, ``end_T`` in bytes; each sentence is a document of its own.
 
@@ -90,9 +97,15 @@ class Words:
     def __len__(self) -> int:
         return len(self.sentences_P)
 
+    def part(self, first: int, end: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Code points of the words from ``first`` to before ``end``, and one past the last of each."""
+        begin = int(self.end_T[first - 1]) if first else 0
+        stop = int(self.end_T[end - 1]) if end else 0
+        return self.code_Z[begin:stop], self.end_T[first:end] - begin
+
     def strings(self) -> list[str]:
         """All words, as strings."""
-        whole, ends = _string(self.code_Z), self.end_T.tolist()
+        whole, ends = string(self.code_Z), self.end_T.tolist()
         return [whole[begin:end] for begin, end in pairwise([0, *ends])]
 
     def __iter__(self) -> Iterator[list[list[str]]]:
@@ -132,7 +145,8 @@ def lengths(of: Sequence[Any]) -> NDArray[np.int64]:
     return np.fromiter(map(len, of), np.int64, len(of))
 
 
-def _string(code_Z: NDArray[np.uint32]) -> str:
+def string(code_Z: NDArray[np.uint32]) -> str:
+    """What code points spell."""
     return code_Z.tobytes().decode("utf-32-le", "surrogatepass")
 
 

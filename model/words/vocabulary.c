@@ -227,6 +227,22 @@ int32_t number_word(const Lookups *lookups, const Strings *strings, Words *words
     return word;
 }
 
+/* The number of a word that all is known of, odd ones too; NONE if it was not read before, or is kept as a digest. */
+static int32_t known_word(Words *words, const uint32_t *code_points, int64_t size) {
+    uint8_t key[UTF8_BYTES], *end = key;
+    if (size < 1 || size > KEY_BYTES) return NONE;
+    memset(key, 0, KEY_BYTES + 8);
+    for (int64_t i = 0; i < size; i++) end = put_utf8(end, code_points[i]);
+    if (end - key > KEY_BYTES) return NONE;
+    uint32_t hash = (uint32_t)hash_bytes(key, end - key, words->seed);
+    for (int64_t mask = words->places - 1, place = hash & mask;; place = (place + 1) & mask) {
+        int32_t word = words->place[place];
+        if (word < 0) return NONE;
+        if (words->hash[word] == hash && !memcmp(words->key + (int64_t)word * KEY_BYTES, key, KEY_BYTES))
+            return words->known[word] ? word : NONE;
+    }
+}
+
 /* Number words that were split already.
  *
  * code_points  (end_N[N − 1]) of all words, end to end; end_N  (N) one past each
@@ -238,14 +254,19 @@ int32_t number_word(const Lookups *lookups, const Strings *strings, Words *words
 API int64_t number_words(const Lookups *lookups, const Strings *strings, Words *words, const uint32_t *code_points,
                          const int64_t *end_N, int64_t begin, int64_t count, int32_t *word_N, int64_t *why) {
     for (int64_t n = begin; n < count; n++) {
-        int64_t at = n ? end_N[n - 1] : 0;
+        int64_t at = n ? end_N[n - 1] : 0, size = end_N[n] - at;
+        int32_t word = known_word(words, code_points + at, size);
         Spelled spelled;
-        int32_t word = WORD_IS_ODD;
-        if (spell(lookups, code_points + at, end_N[n] - at, &spelled))
-            word = number_word(lookups, strings, words, code_points + at, &spelled);
-        if (word < 0) {
-            *why = word;
-            return n;
+        if (word >= 0) {
+            touch(words, word);
+        } else {
+            word = WORD_IS_ODD;
+            if (spell(lookups, code_points + at, size, &spelled))
+                word = number_word(lookups, strings, words, code_points + at, &spelled);
+            if (word < 0) {
+                *why = word;
+                return n;
+            }
         }
         word_N[n] = word;
     }

@@ -229,10 +229,10 @@ def test_a_vocabulary_without_room_for_the_letters_or_words_of_a_run_reads_on(te
     assert [batch.text(number) for number in batch.word_T.tolist()] == [token.text for token in tokenize(text)]
 
 
-def test_texts_of_a_batch_share_their_numbers():
-    reader = Reader(library.load(), Vocabulary(library.load(), MODEL.lexicon))
-    list(reader.read(["a b c"] * 500))
-    assert len({id(place.start_T.base) for place in reader.batch.places}) == 1
+def test_items_of_a_batch_share_their_numbers():
+    tagger = Tagger(MODEL, device="cpu", engine="native")
+    for results in (tagger.tag(["Ada met."] * 500), tagger.tag_tokens([["Ada", "met"]] * 500)):
+        assert len({id(result.tokens._places.start_T.base) for result in results}) == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)

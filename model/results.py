@@ -137,7 +137,11 @@ class Result(list[Entity]):
     __slots__ = ("_place", "_tokens", "source")
 
     def __init__(
-        self, entities: Iterable[Entity], tokens: "TokenTable | TokenColumns", source: str | Sequence[str], place: int = 0
+        self,
+        entities: Iterable[Entity],
+        tokens: "TokenTable | TokenColumns",
+        source: str | Sequence[str],
+        place: int = 0,
     ) -> None:
         """Keep the entities, every token with its tag and score, and the text, or the words, that were tagged.
 

@@ -192,10 +192,8 @@ class TestTable:
         calls = [{"contender": "ours", "way": "raw", "calls": 9, "p50": 1.0, "p90": 2.0, "p99": 3.0}]
         lines = table.render(figures, rows, calls).splitlines()
         assert "| ours | raw text | 100 | 100 – 100 | 90.04 | – | – | 25 (25 – 25) | – |" in lines
-        assert (
-            "| spaCy, BLIS | raw text | 20 | 20 – 20 | 83.50 | 5.00 (5.00 – 5.00) | 10.00 (10.00 – 10.00) | – | 64, 2 processes |"
-            in lines
-        )
+        ratios = "5.00 (5.00 – 5.00) | 10.00 (10.00 – 10.00)"
+        assert f"| spaCy, BLIS | raw text | 20 | 20 – 20 | 83.50 | {ratios} | – | 64, 2 processes |" in lines
         assert "| CRF | tokens | 50 | 50 – 50 | 0.00 | 1.00 (1.00 – 1.00) | – | – | – |" in lines
         assert "| ours | raw text | 1.000 | 2.000 | 3.000 | 9 |" in lines
         assert [line for line in lines if line.startswith("**")] == [

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fenestra.model.version import version as _version
 
 if TYPE_CHECKING:
+    from fenestra.model.columns import Columns
     from fenestra.model.errors import (
         CheckpointError,
         ConfigError,
@@ -32,6 +33,7 @@ __version__ = _version()
 __all__ = [
     "Alternative",
     "CheckpointError",
+    "Columns",
     "ConfigError",
     "DataError",
     "Entity",
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "fenestra.model.columns": ("Columns",),
     "fenestra.model.errors": ("CheckpointError", "ConfigError", "DataError", "FenestraError", "InputError", "RunError"),
     "fenestra.model.explain": ("Explanation", "Share"),
     "fenestra.model.results": ("Alternative", "Entity", "Result", "TaggedToken"),

@@ -1,15 +1,16 @@
 """What the model says of a text.
 
-T tokens · P items: texts or sentences of words, a document each · M entities
+T tokens · Y items: texts, or sentences of words · M entities
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fenestra.model.columns import Columns
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.decoding import Paths
 from fenestra.model.drawing import draw, joined
@@ -67,25 +68,15 @@ class TaggedToken(_TokenFields):
 class Places:
     """Where the tokens of an item stand: code points of a text, or words of a sentence of words."""
 
-    __slots__ = ("size_T", "source", "start_T")
+    __slots__ = ("source", "start_T", "width_T")
 
-    def __init__(self, source: str | Sequence[str], start_T: NDArray[np.int32], size_T: NDArray[np.int32]) -> None:
-        """Keep where every token starts, and how long it is."""
-        self.source, self.start_T, self.size_T = source, start_T, size_T
-
-    @classmethod
-    def of_words(cls, sentences: Sequence[Sequence[str]]) -> "list[Places]":
-        """Those of sentences of words, where each word is at its place and one long; they share their numbers."""
-        longest = max(map(len, sentences), default=0)
-        start_T, size_T = np.arange(longest, dtype=np.int32), np.ones(longest, np.int32)
-        return [cls(words, start_T[: len(words)], size_T[: len(words)]) for words in sentences]
-
-    def __len__(self) -> int:
-        return len(self.start_T)
+    def __init__(self, source: str | Sequence[str], start_T: NDArray[np.int32], width_T: NDArray[np.int32]) -> None:
+        """Keep where every token starts, and how many code points or words it has."""
+        self.source, self.start_T, self.width_T = source, start_T, width_T
 
     def of(self, first: int, end: int) -> tuple[int, int, str]:
         """Start, end and text of the tokens from ``first`` to before ``end``; words are joined by a space."""
-        start, stop = int(self.start_T[first]), int(self.start_T[end - 1]) + int(self.size_T[end - 1])
+        start, stop = int(self.start_T[first]), int(self.start_T[end - 1]) + int(self.width_T[end - 1])
         return start, stop, joined(self.source[start:stop])
 
 
@@ -143,12 +134,29 @@ class Result(list[Entity]):
     """The entities of one text or sentence, ordered by start. In a notebook it draws itself."""
 
     __hash__ = None
-    __slots__ = ("source", "tokens")
+    __slots__ = ("_place", "_tokens", "source")
 
-    def __init__(self, entities: Sequence[Entity], tokens: TokenTable, source: str | Sequence[str]) -> None:
-        """Keep the entities, every token with its tag and score, and the text, or the words, that were tagged."""
+    def __init__(
+        self,
+        entities: Iterable[Entity],
+        tokens: "TokenTable | TokenColumns",
+        source: str | Sequence[str],
+        place: int = 0,
+    ) -> None:
+        """Keep the entities, every token with its tag and score, and the text, or the words, that were tagged.
+
+        The tokens may come as those of a batch, in which this is the item number ``place``: most who ask for entities
+        never look at tokens.
+        """
         super().__init__(entities)
-        self.tokens, self.source = tokens, source
+        self._tokens, self.source, self._place = tokens, source, place
+
+    @property
+    def tokens(self) -> TokenTable:
+        """Every token with its tag and score."""
+        if isinstance(self._tokens, TokenColumns):
+            self._tokens = self._tokens.table(self._place, self.source)
+        return self._tokens
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The entities as plain values, for JSON or a table."""
@@ -172,36 +180,40 @@ class Result(list[Entity]):
 _entity = cast(Callable[[tuple[int, int, str, str, float]], Entity], partial(tuple.__new__, Entity))
 
 
-def results(
-    paths: Paths,
-    score_M: NDArray[np.float64],
-    places: Sequence[Places],
-    labels: Sequence[str],
-    names: Sequence[str],
-    others_T: Sequence[Sequence[Alternative]] | None = None,
-) -> list[Result]:
-    """Put the paths of all items, end to end, back where their tokens stand: one result an item.
+class TokenColumns(NamedTuple):
+    """The tokens of all items of a batch."""
 
-    ``names`` are the tags of IOB2, and ``others_T`` other tags of each token, if they were asked for.
-    """
-    none, tag_T = np.zeros(0, np.int32), paths.tag_T.astype(np.uint16)
-    start_T = np.concatenate([none, *(place.start_T for place in places)])
-    size_T = np.concatenate([none, *(place.size_T for place in places)])
-    end_P = np.array([len(place) for place in places], np.int64).cumsum()
-    last_M, item_M = paths.end_M - 1, end_P.searchsorted(paths.begin_M, side="right")
-    starts, stops = start_T[paths.begin_M].tolist(), (start_T[last_M] + size_T[last_M]).tolist()
-    sources = [places[item].source for item in item_M.tolist()]
-    texts = [joined(source[a:b]) for source, a, b in zip(sources, starts, stops, strict=True)]
-    of_label = [labels[label] for label in paths.label_M.tolist()]
-    entities = list(map(_entity, zip(starts, stops, of_label, texts, score_M.tolist(), strict=True)))
-    until_P = paths.begin_M.searchsorted(end_P).tolist()  # entities up to the end of each item
-    found, begin, first = [], 0, 0
-    for place, end, until in zip(places, end_P.tolist(), until_P, strict=True):
-        others = None if others_T is None else others_T[begin:end]
-        tokens = TokenTable(place, names, tag_T[begin:end], paths.probability_T[begin:end], others)
-        found.append(Result(entities[first:until], tokens, place.source))
-        begin, first = end, until
-    return found
+    names: Sequence[str]
+    """The tags of IOB2."""
+    end_Y: NDArray[np.int64]
+    """Tokens up to the end of each item."""
+    start_T: NDArray[np.int32]
+    width_T: NDArray[np.int32]
+    tag_T: NDArray[np.unsignedinteger]
+    probability_T: NDArray[np.float32]
+    others_T: Sequence[Sequence[Alternative]] | None
+    """Other tags of each token, if they were asked for."""
+
+    def table(self, place: int, source: str | Sequence[str]) -> TokenTable:
+        """Those of one item."""
+        here = slice(int(self.end_Y[place - 1]) if place else 0, int(self.end_Y[place]))
+        places = Places(source, self.start_T[here], self.width_T[here])
+        others = None if self.others_T is None else self.others_T[here]
+        return TokenTable(places, self.names, self.tag_T[here], self.probability_T[here], others)
+
+
+def results(found: Columns, tokens: TokenColumns, sources: Sequence[str | Sequence[str]]) -> list[Result]:
+    """Make an object of every entity, and a result of every item."""
+    starts, ends = found.start_M.tolist(), found.end_M.tolist()
+    its = [sources[item] for item in found.item_M.tolist()]
+    texts = [joined(source[a:b]) for source, a, b in zip(its, starts, ends, strict=True)]
+    labels = [found.labels[label] for label in found.label_M.tolist()]
+    entities = list(map(_entity, zip(starts, ends, labels, texts, found.score_M.tolist(), strict=True)))
+    made, first = [], 0
+    for place, (source, until) in enumerate(zip(sources, found.until(len(sources)).tolist(), strict=True)):
+        made.append(Result(entities[first:until], tokens, source, place))
+        first = until
+    return made
 
 
 def scores(

@@ -8,17 +8,18 @@ import operator
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, islice, pairwise
+from itertools import chain, groupby, islice, pairwise
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, get_args, overload
+from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model import checkpoint
 from fenestra.model.checkpoint import Checkpoint
+from fenestra.model.columns import Columns, Unit, check_unit
 from fenestra.model.decode.alternatives import best_others, label_log_products, tag_probabilities
-from fenestra.model.decode.decoding import Paths, marginals, tag_tables
+from fenestra.model.decode.decoding import Lengths, Paths, marginals, tag_tables
 from fenestra.model.engine import library
 from fenestra.model.engine.gpu import resolve_device, torch_scorer
 from fenestra.model.engine.machine import usual_cache_mb
@@ -26,12 +27,13 @@ from fenestra.model.engine.native import Native
 from fenestra.model.engine.reference import Reference, crf_of
 from fenestra.model.engine.row_cache import Numbers
 from fenestra.model.engine.self_test import check
-from fenestra.model.engine.stages import PIECE, Document, Engine
+from fenestra.model.engine.stages import PIECE, Document, Engine, grouped
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation, Share, split_logit
 from fenestra.model.progress import Pause, Progress, finish, no_pause
-from fenestra.model.results import Alternative, Result, TaggedToken, results, scores
+from fenestra.model.results import Alternative, Places, Result, TaggedToken, TokenColumns, results, scores
 from fenestra.model.tags import tag_set
+from fenestra.model.text.joined import Joined, Texts
 
 _GPU_TOLERANCE = 1e-3  # of scores
 EngineName = Literal["auto", "native", "reference"]
@@ -151,6 +153,78 @@ class Tagger:
         found = iter(finish(self._tag(given, 0)))
         return [list(islice(found, len(document))) for document in given]
 
+    def columns(self, items: Iterable[Item], *, offsets: Unit = "codepoint") -> Columns:
+        """Find the entities of texts (strings) and of sentences of words (lists), as a few NumPy arrays.
+
+        They are those of :meth:`tag`, in order, without an object for any of them; ``offsets`` says what those of texts
+        count.
+
+        Raises:
+            TypeError: ``items`` is a single string, or an item is neither a string nor a list of strings.
+            InputError: a word is empty.
+            ValueError: ``offsets`` is none of these units.
+        """
+        if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+            raise TypeError(f"items: expected an iterable of texts, got {_kind(items)}")
+        found = list(items)
+        _check_items(found)
+        return finish(self.columns_work(found, offsets=offsets))
+
+    def columns_work(
+        self, items: Sequence[Item] | Iterator[Joined], *, offsets: Unit = "codepoint"
+    ) -> Generator[Progress, None, Columns]:
+        """As :meth:`columns`, yielding control like :meth:`work`; items may come joined, a few thousand tokens each."""
+        check_unit(offsets)
+        parts, sizes = [], []
+        for some in self._joined(_documents(items)) if isinstance(items, Sequence) else items:
+            for read in self._engine.read(some):
+                if isinstance(read, Progress):
+                    yield read
+                else:
+                    found, _ = yield from self._find(read)
+                    parts.append(found.counted_in(offsets, some))
+                    sizes.append(len(read.layout.size_Y))
+                    yield Progress("decode")
+        return Columns.end_to_end(parts, sizes, self.labels)
+
+    def tag_arrow(self, data: Any, *, column: str | None = None, offsets: Unit = "codepoint") -> Any:  # noqa: ANN401
+        """Find the entities of an Arrow array of texts, or of lists of words; needs the extra ``arrow``.
+
+        The answer is an array of ``list<struct<start: int32, end: int32, label: string, score: double>>``, made without
+        a Python object for a text or an entity. It holds what :meth:`tag` finds, to the bit. Nulls stay null.
+
+        Args:
+            data: a ``pyarrow`` array or chunked array, or what exports one by the PyCapsule interface (a Series of
+                Polars or pandas, an array of nanoarrow), or a list that ``pyarrow.array`` takes. Texts may be
+                ``string``, ``large_string``, ``string_view`` or a dictionary of these; sentences are lists of them,
+                and their offsets count words.
+            column: the column of the texts. Then ``data`` is a table, a record batch, or a stream of these
+                (``RecordBatchReader``, a relation of DuckDB, a data frame), and what comes back is the same with one
+                more column, ``entities``. A stream is read as far as it is asked for.
+            offsets: what those of texts count: ``codepoint``, ``utf8`` (bytes) or ``utf16``.
+
+        Returns:
+            An array for an array, a chunked array for what comes in chunks; with ``column`` a table, a record batch or
+            a ``RecordBatchReader``.
+
+        Raises:
+            ImportError: ``pyarrow`` is not installed.
+            TypeError: these are neither texts nor lists of words.
+            InputError: a word is null or empty, a text is not UTF-8, or there is no such column.
+            ValueError: ``offsets`` is none of these units.
+        """
+        from fenestra.model import arrow
+
+        check_unit(offsets)
+
+        def tag(array: Any, first: int) -> Any:  # noqa: ANN401
+            return arrow.tag(array, first, self._engine.piece, find)
+
+        def find(pieces: Iterator[Joined]) -> Columns:
+            return finish(self.columns_work(pieces, offsets=offsets))
+
+        return arrow.apply(tag, arrow.opened(data)) if column is None else arrow.extend(tag, data, column)
+
     @overload
     def pipe(
         self, items: Iterable[Item], *, batch_size: int = ..., as_tuples: Literal[False] = ...
@@ -202,7 +276,7 @@ class Tagger:
             TypeError: the item is neither a string nor a list of strings, or ``token`` is not a whole number.
             InputError: there is no such token, or a word is empty.
         """
-        _check_item(item)
+        _check_items([item])
         return finish(self.explain_work(item, operator.index(token)))
 
     def explain_work(self, item: Item, token: int) -> Generator[Progress, None, Explanation]:
@@ -219,7 +293,7 @@ class Tagger:
             raise InputError(f"token: expected a number from 0 to below the count of tokens, {batch.tokens}")
         ends = np.cumsum(batch.lengths)
         sentence = int(np.searchsorted(ends, token, side="right"))
-        begin, end = int(ends[sentence]) - batch.lengths[sentence], int(ends[sentence])
+        begin, end = int(ends[sentence] - batch.lengths[sentence]), int(ends[sentence])
         context, unknown = engine.look_up(batch)
         yield Progress("rows", batch.tokens, unknown)
         if self.config.agreement:
@@ -235,7 +309,7 @@ class Tagger:
         window = engine.window(batch, context, token)
         split = split_logit(self.parameters, self.config.activation, self.lexicon, window, column)
         consistency = self.calibration.temperature * float(log_TK[token - begin, column] - alone_K[column])
-        (place,) = batch.places
+        place = Places(item, batch.layout.start_T, batch.layout.width_T)
         shares = []
         for position, share in enumerate(split.share_W, start=-self.config.context):
             at = token + position
@@ -289,8 +363,7 @@ class Tagger:
                 if not isinstance(pair, list | tuple) or len(pair) != 2:
                     raise TypeError(f"items: expected pairs of an item and its context, got {_kind(pair)}")
             contents = [item for item, _ in batch] if as_tuples else batch
-            for content in contents:
-                _check_item(content)
+            _check_items(contents)
             found = finish(self.work(contents))
             yield from zip(found, (context for _, context in batch), strict=True) if as_tuples else found
 
@@ -300,14 +373,23 @@ class Tagger:
     def _tag(self, documents: Sequence[Document], alternatives: int) -> Generator[Progress, None, list[Result]]:
         """As :meth:`work`; a document of sentences has a result for each of them."""
         found: list[Result] = []
+        sources = chain.from_iterable([d] if isinstance(d, str) else d for d in documents)
         for read in self._engine.read(documents):
             if isinstance(read, Progress):
                 yield read
             else:
-                found += yield from self._results(read, alternatives)
+                found += yield from self._results(read, list(islice(sources, len(read.layout.size_Y))), alternatives)
+                yield Progress("decode")
         return found
 
-    def _results(self, batch: Any, alternatives: int) -> Generator[Progress, None, list[Result]]:  # noqa: ANN401
+    def _joined(self, documents: Sequence[Document]) -> Iterator[Joined | Sequence[Document]]:
+        """Documents a few thousand tokens at a time, texts apart from words."""
+        for group in grouped(documents, self._engine.piece):
+            for is_text, same_kind in groupby(group, key=lambda document: isinstance(document, str)):
+                some: Any = list(same_kind)
+                yield Texts.of(some) if is_text else some
+
+    def _find(self, batch: Any) -> Generator[Progress, None, tuple[Columns, "_Evidence"]]:  # noqa: ANN401
         """Take a batch through the stages after reading."""
         engine = self._engine
         context, unknown = engine.look_up(batch)
@@ -318,21 +400,30 @@ class Tagger:
             yield Progress("decode")
         paths = yield from self._decode(log_TK, batch.lengths)
         oov_T = engine.is_oov(batch) if self.calibration.oov else np.zeros(batch.tokens, np.bool_)
-        score_M = scores(paths.log_product_M, paths, oov_T, self.calibration)
-        if not alternatives:
-            found = results(paths, score_M, batch.places, self.labels, self._names)
-        else:
+        score_M, layout = scores(paths.log_product_M, paths, oov_T, self.calibration), batch.layout
+        found = Columns.of_paths(paths, score_M, layout.size_Y, layout.start_T, layout.width_T, self.labels)
+        return found, _Evidence(paths, log_TK, oov_T)
+
+    def _results(
+        self, batch: Any, sources: Sequence[str | Sequence[str]], alternatives: int  # noqa: ANN401
+    ) -> Generator[Progress, None, list[Result]]:  # fmt: skip
+        """As :meth:`_find`, with a result for each of the sources."""
+        found, (paths, log_TK, oov_T) = yield from self._find(batch)
+        layout, others_T, others_M = batch.layout, None, None
+        if alternatives:
             if self._transitions is not None:
                 log_TK, _ = marginals(log_TK, batch.lengths, paths.column_T, self._transitions)
             others_T = self._token_alternatives(log_TK, paths, alternatives)
-            found = results(paths, score_M, batch.places, self.labels, self._names, others_T)
             others_M = self._entity_alternatives(log_TK, paths, oov_T, alternatives)
-            for entity, others in zip(chain.from_iterable(found), others_M, strict=True):
-                entity.alternatives = others
-        yield Progress("decode")
-        return found
+        tag_T = paths.tag_T.astype(np.uint16)
+        end_Y, places = layout.size_Y.cumsum(), (layout.start_T, layout.width_T)
+        tokens = TokenColumns(self._names, end_Y, *places, tag_T, paths.probability_T, others_T)
+        made = results(found, tokens, sources)
+        for entity, others in zip(chain.from_iterable(made), others_M, strict=True) if others_M else ():
+            entity.alternatives = others
+        return made
 
-    def _decode(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Generator[Progress, None, Paths]:
+    def _decode(self, log_TK: NDArray[np.float32], lengths: Lengths) -> Generator[Progress, None, Paths]:
         """Decode neighbouring sentences of a few thousand tokens at a time."""
         if len(log_TK) <= 2 * PIECE:
             return self._engine.decode(log_TK, lengths)
@@ -340,7 +431,7 @@ class Tagger:
         edges = [0, *(np.flatnonzero(np.diff(number_S)) + 1).tolist(), len(lengths)]
         found, token = [], 0
         for first, last in pairwise(edges):
-            until = token + sum(lengths[first:last])
+            until = token + int(np.sum(lengths[first:last]))
             found.append(self._engine.decode(log_TK[token:until], lengths[first:last]).shifted(token))
             token = until
             yield Progress("decode")
@@ -362,6 +453,14 @@ class Tagger:
         product_ML = label_log_products(log_TK, paths, self.config.scheme, len(self.labels))
         columns = [scores(product_M, paths, oov_T, self.calibration) for product_M in product_ML.T]
         return _named(best_others(np.stack(columns, axis=1), paths.label_M, count), self.labels)
+
+
+class _Evidence(NamedTuple):
+    """What the entities of a batch were made from."""
+
+    paths: Paths
+    log_TK: NDArray[np.float32]
+    oov_T: NDArray[np.bool_]
 
 
 def _engine(
@@ -424,19 +523,21 @@ def _sentences(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
     for place, sentence in enumerate(found):
         if isinstance(sentence, str | bytes) or not isinstance(sentence, Sequence):
             raise TypeError(f"sentences[{place}]: expected a list of words, got {_kind(sentence)}")
-        if set(map(type, sentence)) - {str}:
+    if set(map(type, chain.from_iterable(found))) - {str}:
+        for place, sentence in enumerate(found):
             for number, word in enumerate(sentence):
                 if not isinstance(word, str):
                     raise TypeError(f"sentences[{place}][{number}]: expected a string, got {_kind(word)}")
     return found
 
 
-def _check_item(item: object) -> None:
-    """Check that an item is a string, or a list of strings."""
-    if isinstance(item, list | tuple):
-        _sentences([item])
-    elif not isinstance(item, str):
-        raise TypeError(f"item: expected a text or a list of words, got {_kind(item)}")
+def _check_items(items: Sequence[Any]) -> None:
+    """Check that items are strings, or lists of strings."""
+    sentences = [item for item in items if not isinstance(item, str)]
+    for item in sentences:
+        if not isinstance(item, list | tuple):
+            raise TypeError(f"item: expected a text or a list of words, got {_kind(item)}")
+    _sentences(sentences)
 
 
 def _kind(value: object) -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 SPACY = ("PEER_PYTHON", "SPACY_MODEL")
 CRF = ("CRF_PYTHON", "CRF_MODEL", "PEER_DIR")
 WAYS = ("raw", "tokens")
-OURS = "ours"
+OURS, COLUMNAR = "ours", "ours, columnar"
 
 
 class Entrant(NamedTuple):
@@ -27,6 +27,8 @@ class Entrant(NamedTuple):
     ways: tuple[str, ...] = WAYS
     forgets: bool = False
     """Whether a first pass, with nothing remembered, is told apart."""
+    large_only: bool = False
+    """Whether it has no calls of a single sentence of its own."""
 
 
 def entrants(
@@ -51,6 +53,7 @@ def entrants(
         shared = [str(material), str(copies)]
         mine = [sys.executable, "-m", "benchmarks.contest.ours", *shared, str(model.absolute()), str(count)]
         found.append(Entrant(OURS, count, mine, forgets=True))
+        found.append(Entrant(COLUMNAR, count, [*mine, "arrow"], large_only=True))
         found.append(Entrant("ours, int8", count, [*mine, "int8"]))
         found.append(Entrant("ours, reference", count, [*mine, "reference"], ways=("raw",)))
         if not _missing(paths).get("spaCy"):

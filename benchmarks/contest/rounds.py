@@ -121,6 +121,7 @@ def plan(processes: Sequence[Process], batches: Sequence[str], tokens: int, copi
         (process, Row(process.entrant.name, way, batch, process.entrant.threads, tokens * _copies(batch, copies)))
         for process in processes
         for batch in batches
+        if batch == "large" or not process.entrant.large_only
         for way in process.entrant.ways
     ]
 

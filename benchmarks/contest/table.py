@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.contest.entrants import OURS
+from benchmarks.contest.entrants import COLUMNAR, OURS
 from benchmarks.contest.rounds import Row
 
 _WAYS = {"raw": "raw text", "tokens": "tokens"}
 _BATCHES = {"large": "all together", "single": "a sentence a call"}
-_HEAD = ("", "from", "tokens/s", "min – max", "F1", "ours is … times as fast", "first pass, tokens/s", "batch")
+_HEAD = (
+    "", "from", "tokens/s", "min – max", "F1", "ours is … times as fast", "columnar is …", "first pass, tokens/s",
+    "batch",
+)  # fmt: skip
 
 
 class Spread(NamedTuple):
@@ -30,11 +33,17 @@ def rates(row: Row) -> Spread:
     return Spread.of([row.tokens / seconds for seconds in row.seconds])
 
 
-def ratio(row: Row, rows: Iterable[Row]) -> Spread | None:
-    """How many times as fast ours is that is given the same in the same way, round by round; None for ours itself."""
+def ratio(row: Row, rows: Iterable[Row], of: str = OURS) -> Spread | None:
+    """How many times as fast ours is that is given the same in the same way, round by round.
+
+    ``of`` names one of ours. None for ours itself, and where that one is not there.
+    """
     if row.contender == OURS:
         return None
-    (ours,) = (r for r in rows if (r.contender, r.way, r.batch, r.threads) == (OURS, row.way, row.batch, row.threads))
+    same = [r for r in rows if (r.contender, r.way, r.batch, r.threads) == (of, row.way, row.batch, row.threads)]
+    if not same or row.contender == of:
+        return None
+    (ours,) = same
     pairs = zip(row.seconds, ours.seconds, strict=True)
     return Spread.of([theirs / mine * ours.tokens / row.tokens for theirs, mine in pairs])
 
@@ -76,6 +85,7 @@ def _cells(row: Row, rows: Sequence[Row]) -> list[str]:
         f"{speed.low:,.0f} – {speed.high:,.0f}",
         f"{row.f1:.2f}",
         _written(times, lambda value: f"{value:.2f}"),
+        _written(ratio(row, rows, COLUMNAR), lambda value: f"{value:.2f}"),
         _written(first, lambda value: f"{value:,.0f}"),
         _batch(row.settings),
     ]

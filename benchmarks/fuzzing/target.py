@@ -55,6 +55,7 @@ class Pair:
         for text, result, other in zip(texts, found, expected, strict=True):
             self._check(result, other)
             assert all(text[token.start : token.end] == token.text for token in result.tokens), "offsets"
+        self._check_columns(texts, found)
 
     def check_documents(self, documents: Sequence[Sequence[Sequence[str]]]) -> None:
         """Tag documents of sentences of words both ways; the reference says its other tags sentence by sentence."""
@@ -64,8 +65,17 @@ class Pair:
                 self._check_words(result, other)
         sentences = [sentence for document in documents for sentence in document]
         alone = self._reference.tag_tokens(sentences, alternatives=self._tags)
-        for result, other in zip(self._native.tag_tokens(sentences), alone, strict=True):
+        found = self._native.tag_tokens(sentences)
+        for result, other in zip(found, alone, strict=True):
             self._check(result, other)
+        self._check_columns(sentences, found)
+
+    def _check_columns(self, items: Sequence[str | Sequence[str]], found: Sequence[Result]) -> None:
+        """Columns are the results, to the bit."""
+        *numbers, labels = self._native.columns(items)
+        rows = zip(*(array.tolist() for array in numbers), strict=True)
+        given = [(item, e.start, e.end, e.label, e.score) for item, result in enumerate(found) for e in result]
+        assert [(item, a, b, labels[label], score) for item, a, b, label, score in rows] == given, "columns"
 
     def _check_words(self, result: Result, other: Result) -> None:
         assert [token[:3] for token in result.tokens] == [token[:3] for token in other.tokens], "tokens"

@@ -21,6 +21,8 @@ from fenestra.model.decode.viterbi import best_path, forward_backward
 from fenestra.model.tags import Scheme, split_tag, transitions
 
 Scores = NDArray[np.float32]
+Lengths = Sequence[int] | NDArray[np.int64]
+"""Tokens of each sentence."""
 
 _TO_IOB2 = str.maketrans("SE", "BI")
 
@@ -88,7 +90,7 @@ def tag_tables(tags: tuple[str, ...], scheme: Scheme) -> TagTables:
 
 
 def read_paths(
-    log_p_TK: Scores, lengths: Sequence[int], tags: Sequence[str], scheme: Scheme, learned: Transitions | None = None
+    log_p_TK: Scores, lengths: Lengths, tags: Sequence[str], scheme: Scheme, learned: Transitions | None = None
 ) -> Paths:
     """Find the best legal path of every sentence and read it; arguments as of :func:`best_paths`."""
     tables = tag_tables(tuple(tags), scheme)
@@ -110,7 +112,7 @@ def read_paths(
 
 
 def best_paths(
-    log_p_TK: Scores, lengths: Sequence[int], tags: Sequence[str], scheme: Scheme, learned: Transitions | None = None
+    log_p_TK: Scores, lengths: Lengths, tags: Sequence[str], scheme: Scheme, learned: Transitions | None = None
 ) -> NDArray[np.int64]:
     """Find the most probable legal tag sequence of every sentence: the column of each token's tag, shape (T,).
 
@@ -133,7 +135,7 @@ def best_paths(
     return column_T
 
 
-def _sentences(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _sentences(lengths: Lengths) -> Iterator[tuple[int, int]]:
     """First token, and one past the last, of the sentences that are not empty."""
     ends = list(accumulate(lengths))
     return ((end - length, end) for length, end in zip(lengths, ends, strict=True) if length)
@@ -146,7 +148,7 @@ def _is_legal(column_L: NDArray[np.int64], tables: TagTables) -> bool:
 
 
 def _boundaries(
-    column_T: NDArray[np.int64], lengths: Sequence[int], tables: TagTables
+    column_T: NDArray[np.int64], lengths: Lengths, tables: TagTables
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which tokens an entity begins at, and which it ends at; as :func:`fenestra.model.tags.spans` reads the tags."""
     label_T = tables.label_K[column_T]
@@ -170,7 +172,7 @@ def sums(value_T: Scores, begin_M: NDArray[np.int64], end_M: NDArray[np.int64]) 
 
 
 def marginals(
-    log_p_TK: Scores, lengths: Sequence[int], column_T: NDArray[np.int64], learned: Transitions
+    log_p_TK: Scores, lengths: Lengths, column_T: NDArray[np.int64], learned: Transitions
 ) -> tuple[Scores, Scores]:
     """The marginals of all tags, and the probability of each tag on its path given the one before, as logarithms."""
     marginal_TK, given_T = np.empty_like(log_p_TK), np.zeros(len(column_T), np.float32)

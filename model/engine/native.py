@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.decode.crf import Transitions
-from fenestra.model.decode.decoding import Paths, tag_tables
+from fenestra.model.decode.decoding import Lengths, Paths, tag_tables
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
 from fenestra.model.engine.lookups import lookups_of
 from fenestra.model.engine.reader import NativeBatch, Reader
@@ -32,6 +32,7 @@ from fenestra.model.errors import RunError
 from fenestra.model.network.windows import PAD
 from fenestra.model.progress import Progress, parts
 from fenestra.model.tags import Scheme, tag_set
+from fenestra.model.text.joined import Joined
 
 _NEW_WORDS = 252  # words whose rows are computed before control is yielded; whole blocks of them
 _COMMON = 1000  # words that the units of int8 are measured with
@@ -144,6 +145,7 @@ class Native:
         self._tags = tag_set(model.config.labels, model.config.scheme)
         self._weights = Weights(kernel, model, numbers)
         self._scorer: Scorer = scorer(self._weights) if scorer else CpuScorer(kernel, self._weights.network, threads)
+        self.piece = self._scorer.piece
         if numbers == "int8":
             self._measure()
         slots = max(RowCache.slots_in(self._weights, cache_mb), 1)
@@ -155,9 +157,9 @@ class Native:
         self._consistency = consistency(tags=len(self._tags), label_K=label_K, same_tag=a, same_label=b)
         self._lock = Lock()
 
-    def read(self, documents: Sequence[Document]) -> Iterator[Progress | NativeBatch]:
+    def read(self, documents: Sequence[Document] | Joined) -> Iterator[Progress | NativeBatch]:
         """Read documents into batches; see :class:`fenestra.model.engine.stages.Engine`."""
-        for group in grouped(documents, self._scorer.piece):
+        for group in [documents] if isinstance(documents, Joined) else grouped(documents, self.piece):
             with self._lock:
                 reader = Reader(self._kernel, self._current_vocabulary())
             work = reader.read(group)
@@ -221,7 +223,7 @@ class Native:
         if functions.apply_label_consistency(log_TK, token_N, group_N, count, count_Q, sum_QK, self._consistency):
             raise MemoryError
 
-    def decode(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Paths:
+    def decode(self, log_TK: NDArray[np.float32], lengths: Lengths) -> Paths:
         """Find the best legal path of every sentence and read it; raises MemoryError."""
         length_S, count = np.asarray(lengths, dtype=np.int64), len(log_TK)
         column_T, tag_T = np.empty(count, np.int64), np.empty(count, np.int64)

@@ -1,17 +1,17 @@
 """Texts and sentences of words, read by the kernel into batches of numbered words."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model.engine.library import DECLARED, Kernel
-from fenestra.model.engine.stages import PIECE, Batch, Document
+from fenestra.model.engine.stages import PIECE, Batch, Document, Layout
 from fenestra.model.engine.vocabulary import LONG, Vocabulary
-from fenestra.model.progress import Progress
-from fenestra.model.results import Places
+from fenestra.model.progress import Progress, parts
+from fenestra.model.text.joined import Joined, Texts, Words
 from fenestra.model.text.sentences import counted_gap
 
 _CONSTANTS, _READING = DECLARED.constants, DECLARED.structures["Reading"]
@@ -57,28 +57,32 @@ class Reader:
         self.batch = NativeBatch(vocabulary)
         vocabulary.begin(self.batch)
 
-    def read(self, documents: Sequence[Document]) -> Iterator[Progress]:
+    def read(self, documents: Sequence[Document] | Joined) -> Iterator[Progress]:
         """Read documents, yielding control after every few thousand tokens.
 
         Raises:
             InputError: a word is empty.
         """
-        for is_text, same_kind in groupby(documents, key=lambda document: isinstance(document, str)):
-            some: Any = list(same_kind)
-            yield from self._read_texts(some) if is_text else self._read_words(some)
+        if isinstance(documents, Texts):
+            yield from self._read_texts(documents)
+        elif isinstance(documents, Words):
+            yield from self._read_words(documents)
+        else:
+            for is_text, same_kind in groupby(documents, key=lambda document: isinstance(document, str)):
+                some: Any = list(same_kind)
+                yield from self._read_texts(Texts.of(some)) if is_text else self._read_words(Words.of(some))
         self.batch.is_read = True
 
-    def _read_words(self, documents: Sequence[Sequence[Sequence[str]]]) -> Iterator[Progress]:
-        batch, words = self.batch, chain.from_iterable(chain.from_iterable(documents))
-        while piece := list(islice(words, PIECE)):
-            batch.read.append(batch.vocabulary.numbers(piece, batch.long))
-            if len(piece) == PIECE:
+    def _read_words(self, words: Words) -> Iterator[Progress]:
+        batch = self.batch
+        for piece in parts(len(words.end_T), PIECE):
+            code_Z, end_N = words.part(piece.start, piece.stop)
+            batch.read.append(batch.vocabulary.numbers_of(code_Z, end_N, batch.long))
+            if len(end_N) == PIECE:
                 yield Progress("tokenize")
-        places = iter(Places.of_words(list(chain.from_iterable(documents))))
-        for document in documents:
-            batch.end_document(list(map(len, document)), *islice(places, len(document)))
+        batch.add(Layout.of_words(words.length_S, words.sentences_P))
 
-    def _read_texts(self, texts: list[str]) -> Iterator[Progress]:
+    def _read_texts(self, texts: Texts) -> Iterator[Progress]:
         source = _Texts(self._kernel, self.batch, texts)
         yield from source.read()
         source.end()
@@ -87,11 +91,11 @@ class Reader:
 class _Texts:
     """Raw texts on their way through the kernel."""
 
-    def __init__(self, kernel: Kernel, batch: NativeBatch, texts: list[str]) -> None:
+    def __init__(self, kernel: Kernel, batch: NativeBatch, texts: Texts) -> None:
         self._kernel, self._batch, self._texts = kernel, batch, texts
-        letters = bytearray("".join(texts).encode("utf-32-le", "surrogatepass"))  # `address` takes longer for bytes
-        self._code = np.frombuffer(letters, np.uint32)
-        self._end = np.fromiter(map(len, texts), np.int64, len(texts)).cumsum()
+        self._code, self._end = texts.code_Z, texts.end_P
+        self._string = (-1, "")
+        """The text that was asked for last, by its place."""
         most = len(self._code)  # tokens are no more than characters; the system gives memory for what is written to
         self._word, self._start = np.empty(most, np.int32), np.empty(most, np.int32)
         self._gap = np.empty(most, np.uint8)
@@ -131,17 +135,10 @@ class _Texts:
             self._code, self._end, len(self._texts), self._tokens_until, self._word, self._start, self._gap,
             vocabulary.size, vocabulary.role, length_S, sentences_P,
         )  # fmt: skip
-        word_T, start_T, lengths = (
-            self._word[:count].copy(),
-            self._start[:count].copy(),
-            iter(length_S[: sentences_P.sum()].tolist()),
-        )
-        size_T, token = vocabulary.size[word_T], 0
+        word_T = self._word[:count].copy()
         batch.read.append(word_T)
-        for text, until, sentences in zip(self._texts, self._tokens_until.tolist(), sentences_P.tolist(), strict=True):
-            places = Places(text, start_T[token:until], size_T[token:until])
-            batch.end_document(list(islice(lengths, sentences)), places)
-            token = until
+        length_S, size_P = length_S[: sentences_P.sum()].copy(), np.diff(self._tokens_until, prepend=0)
+        batch.add(Layout.of_texts(length_S, size_P, sentences_P, self._start[:count].copy(), vocabulary.size[word_T]))
 
     def _remember_ahead(self) -> bool:
         """Remember the runs from here on that are not known; False if the next one is not known after that."""
@@ -164,7 +161,9 @@ class _Texts:
     def _read_run(self) -> Iterator[Progress]:
         """Read one run that cannot be remembered, as ``model/text/tokens.py`` does."""
         reading, batch = self._reading, self._batch
-        text, tokenizer = self._texts[reading.text], batch.vocabulary.tokenizer
+        if self._string[0] != reading.text:
+            self._string = reading.text, self._texts.text(reading.text)
+        text, tokenizer = self._string[1], batch.vocabulary.tokenizer
         base = int(self._end[reading.text]) - len(text)
         start, end = reading.at - base, reading.stop - base
         spans = iter(tokenizer.spans(text[start:end], tokenizer.after_stop(text, start, end)))

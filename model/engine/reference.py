@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.decode import label_consistency
 from fenestra.model.decode.crf import Transitions
-from fenestra.model.decode.decoding import Paths, read_paths, tag_tables
-from fenestra.model.engine.stages import PIECE, Batch, Document, Window, grouped
+from fenestra.model.decode.decoding import Lengths, Paths, read_paths, tag_tables
+from fenestra.model.engine.stages import PIECE, Batch, Document, Layout, Window, grouped
 from fenestra.model.errors import InputError, RunError
 from fenestra.model.network import network
 from fenestra.model.network.context import case_classes, case_evidence, topics
 from fenestra.model.network.windows import PAD, sentence_bounds, window_ids
 from fenestra.model.progress import Progress, parts
-from fenestra.model.results import Places
 from fenestra.model.tags import tag_set
 from fenestra.model.text.canonical import canonical
+from fenestra.model.text.joined import Joined
 from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import Splitter
 from fenestra.model.text.tokens import tokenizer
@@ -48,7 +48,8 @@ class ReferenceBatch(Batch):
 
     def documents(self) -> Iterator[tuple[int, int]]:
         """Begin and end of every document, in tokens."""
-        return ((end - size, end) for size, end in zip(self.sizes, accumulate(self.sizes), strict=True))
+        sizes = self.sizes.tolist()
+        return ((end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True))
 
     def read_text(self, text: str) -> Iterator[Progress]:
         """Read a raw text."""
@@ -60,7 +61,8 @@ class ReferenceBatch(Batch):
             self.words += map(canonical, words)
             if len(words) >= PIECE:
                 yield Progress("tokenize")
-        self.end_document(splitter.lengths(), Places(text, np.array(starts, np.int32), np.array(sizes, np.int32)))
+        length_S, start_T = np.array(splitter.lengths(), np.int64), np.array(starts, np.int32)
+        self.add(Layout.of_texts(length_S, _one(len(starts)), _one(len(length_S)), start_T, np.array(sizes, np.int32)))
 
     def read_words(self, sentences: Sequence[Sequence[str]]) -> None:
         """Read sentences of words, of which some may be empty.
@@ -72,7 +74,7 @@ class ReferenceBatch(Batch):
         if not all(words):
             raise InputError("a sentence holds an empty word")
         self.words += map(canonical, words)
-        self.end_document(list(map(len, sentences)), *Places.of_words(sentences))
+        self.add(Layout.of_words(np.array([*map(len, sentences)], np.int64), _one(len(sentences))))
 
 
 class _Context(NamedTuple):
@@ -94,6 +96,7 @@ class Reference:
     """Tags batches with NumPy. Threads may share it."""
 
     name = "reference"
+    piece = PIECE
 
     def __init__(self, model: Checkpoint) -> None:
         """Keep the model; nothing is prepared."""
@@ -103,9 +106,9 @@ class Reference:
         self._transitions = crf_of(model)
         self._entry = lru_cache(_REMEMBERED)(self._encode)
 
-    def read(self, documents: Sequence[Document]) -> Iterator[Progress | ReferenceBatch]:
+    def read(self, documents: Sequence[Document] | Joined) -> Iterator[Progress | ReferenceBatch]:
         """Read documents into batches; see :class:`fenestra.model.engine.stages.Engine`."""
-        for group in grouped(documents):
+        for group in [list(documents)] if isinstance(documents, Joined) else grouped(documents):
             batch = ReferenceBatch(self.lexicon.language)
             for document in group:
                 if isinstance(document, str):
@@ -162,7 +165,7 @@ class Reference:
         label_K = tag_tables(self._tags, self._config.scheme).label_K
         label_consistency.apply(log_TK, repeats, label_K, self._calibration.label_consistency)
 
-    def decode(self, log_TK: NDArray[np.float32], lengths: Sequence[int]) -> Paths:
+    def decode(self, log_TK: NDArray[np.float32], lengths: Lengths) -> Paths:
         """Find the best legal path of every sentence and read it."""
         return read_paths(log_TK, lengths, self._tags, self._config.scheme, self._transitions)
 
@@ -193,6 +196,10 @@ class Reference:
         """e(w) of one word."""
         found_E: NDArray[np.float32] = network.encode(self._parameters, self.lexicon.rows([word]))[1]
         return found_E
+
+
+def _one(count: int) -> NDArray[np.int64]:
+    return np.array([count], np.int64)
 
 
 def crf_of(model: Checkpoint) -> Transitions | None:

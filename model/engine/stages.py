@@ -9,7 +9,7 @@
 ``reference.py`` is NumPy and reads like the lecture; ``native.py`` is the compiled kernel. One suite of tests runs
 both.
 
-T tokens of a batch · D width of a vector · K tags
+T tokens of a batch · S sentences · P documents · Y items: texts, and sentences of words · D width of a vector · K tags
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fenestra.model.decode.decoding import Paths
+from fenestra.model.decode.decoding import Lengths, Paths
 from fenestra.model.progress import Progress
-from fenestra.model.results import Places
+from fenestra.model.text.joined import Joined
 from fenestra.model.words.lexicon import Lexicon
 
 PIECE = 4096
@@ -32,28 +32,79 @@ Document = str | Sequence[Sequence[str]]
 _CHARACTERS = 6  # of a token, about, with the space
 
 
+class Layout(NamedTuple):
+    """Which tokens belong together, and where they stand."""
+
+    length_S: NDArray[np.int64]
+    """Tokens of each sentence."""
+    size_P: NDArray[np.int64]
+    """Tokens of each document."""
+    sentences_P: NDArray[np.int64]
+    """Sentences of each document."""
+    size_Y: NDArray[np.int64]
+    """Tokens of each item."""
+    start_T: NDArray[np.int32]
+    """Where each token starts in its item: in code points, or in words."""
+    width_T: NDArray[np.int32]
+    """How many of these it has."""
+
+    @classmethod
+    def of_texts(
+        cls,
+        length_S: NDArray[np.int64],
+        size_P: NDArray[np.int64],
+        sentences_P: NDArray[np.int64],
+        start_T: NDArray[np.int32],
+        width_T: NDArray[np.int32],
+    ) -> "Layout":
+        """That of raw texts, each of them an item."""
+        return cls(length_S, size_P, sentences_P, size_P, start_T, width_T)
+
+    @classmethod
+    def of_words(cls, length_S: NDArray[np.int64], sentences_P: NDArray[np.int64]) -> "Layout":
+        """That of sentences of words, each of them an item, of which a word is at its place and one long."""
+        end_S, until_P = length_S.cumsum(), sentences_P.cumsum()
+        tokens = int(end_S[-1]) if len(end_S) else 0
+        end_P = np.concatenate([np.zeros(1, np.int64), end_S])[until_P]  # tokens up to the end of each document
+        start_T = np.arange(tokens, dtype=np.int32) - (end_S - length_S).repeat(length_S).astype(np.int32)
+        return cls(length_S, np.diff(end_P, prepend=0), sentences_P, length_S, start_T, np.ones(tokens, np.int32))
+
+
 class Batch:
     """Documents that are tagged together; how an engine keeps their words is its own business."""
 
     def __init__(self) -> None:
+        self._layouts: list[Layout] = []
         self.tokens = 0
         """T."""
-        self.lengths: list[int] = []
-        """Tokens of each sentence."""
-        self.sizes: list[int] = []
-        """Tokens of each document."""
-        self.sentences: list[int] = []
-        """Sentences of each document."""
-        self.places: list[Places] = []
-        """Where tokens stand: of each text, and of each sentence of words."""
 
-    def end_document(self, lengths: Sequence[int], *places: Places) -> None:
-        """Take down a document whose words were read; ``lengths`` are the tokens of its sentences."""
-        self.lengths += lengths
-        self.sizes.append(sum(lengths))
-        self.sentences.append(len(lengths))
-        self.places += places
-        self.tokens += self.sizes[-1]
+    def add(self, layout: Layout) -> None:
+        """Take down some documents whose words were read."""
+        self._layouts.append(layout)
+        self.tokens += len(layout.start_T)
+
+    @property
+    def layout(self) -> Layout:
+        """That of all documents."""
+        if len(self._layouts) != 1:
+            none = Layout.of_words(np.zeros(0, np.int64), np.zeros(0, np.int64))
+            self._layouts = [Layout(*map(np.concatenate, zip(none, *self._layouts, strict=True)))]
+        return self._layouts[0]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each sentence."""
+        return self.layout.length_S
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Tokens of each document."""
+        return self.layout.size_P
+
+    @property
+    def sentences(self) -> NDArray[np.int64]:
+        """Sentences of each document."""
+        return self.layout.sentences_P
 
 
 class Window(NamedTuple):
@@ -71,11 +122,13 @@ class Engine(Protocol):
     """What computes. Threads may share one; what its batches and contexts hold, is for the engine to know."""
 
     name: str
+    piece: int
+    """Tokens of a batch, about."""
     lexicon: Lexicon
     """What the model knows by name."""
 
-    def read(self, documents: Sequence[Document], /) -> Iterator[Progress | Any]:
-        """Read documents into batches, yielding control after every few thousand tokens.
+    def read(self, documents: Sequence[Document] | Joined, /) -> Iterator[Progress | Any]:
+        """Read documents into batches, yielding control after every few thousand tokens; joined ones into one batch.
 
         Raises:
             InputError: a word is empty.
@@ -96,7 +149,7 @@ class Engine(Protocol):
     def reconcile(self, batch: Any, log_TK: NDArray[np.float32], /) -> None:  # noqa: ANN401
         """Apply label consistency to a whole batch, in place."""
 
-    def decode(self, log_TK: NDArray[np.float32], lengths: Sequence[int], /) -> Paths:
+    def decode(self, log_TK: NDArray[np.float32], lengths: Lengths, /) -> Paths:
         """Find the best legal path of every sentence and read it."""
 
     def is_oov(self, batch: Any, /) -> NDArray[np.bool_]:  # noqa: ANN401

@@ -24,6 +24,7 @@ from fenestra.model.network.context import CASE_CLASSES, case_evidence
 from fenestra.model.network.windows import PAD
 from fenestra.model.text.canonical import canonical
 from fenestra.model.text.characters import KINDS
+from fenestra.model.text.joined import code_points, lengths, string
 from fenestra.model.text.sentences import roles
 from fenestra.model.text.tokens import tokenizer
 from fenestra.model.words.lexicon import Lexicon
@@ -131,19 +132,25 @@ class Vocabulary:
         Raises:
             InputError: a word is empty.
         """
-        letters = np.frombuffer(bytearray("".join(words).encode("utf-32-le", "surrogatepass")), np.uint32)
-        end_N = np.fromiter(map(len, words), np.int64, len(words)).cumsum()
-        word_N, why, done = np.empty(len(words), np.int32), np.zeros(1, np.int64), 0
+        return self.numbers_of(code_points("".join(words)), lengths(words).cumsum(), long)
+
+    def numbers_of(
+        self, code_Z: NDArray[np.uint32], end_N: NDArray[np.int64], long: dict[int, str]
+    ) -> NDArray[np.int32]:
+        """As :meth:`numbers`, of words end to end, given one past the last of each."""
+        count, done, why = len(end_N), 0, np.zeros(1, np.int64)
+        word_N = np.empty(count, np.int32)
         while True:
-            done = self._kernel.call(len(words) - done).number_words(
-                *self.lookups, self.table, letters, end_N, done, len(words), word_N, why
+            done = self._kernel.call(count - done).number_words(
+                *self.lookups, self.table, code_Z, end_N, done, count, word_N, why
             )
-            if done == len(words):
+            if done == count:
                 return word_N
             if why[0] == _NO_NUMBERS:
                 self.make_room()
             else:
-                word_N[done] = self.number(words[done], long)
+                begin = int(end_N[done - 1]) if done else 0
+                word_N[done] = self.number(string(code_Z[begin : int(end_N[done])]), long)
                 done += 1
 
     def remember(self, run: str, letters: Array, after: int) -> bool:

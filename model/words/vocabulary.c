@@ -54,28 +54,36 @@ API void index_words(Words *words) {
         if (words->bytes[word]) place_word(words, (int32_t)word);
 }
 
+/* Look for a key of a hash; *place receives where it stands, or the free place where it would. Returns its number, or
+ * NONE. key (KEY_BYTES), zeros behind its end. */
+static int32_t find_key(const Words *words, const uint8_t *key, uint32_t hash, int64_t *place) {
+    for (int64_t mask = words->places - 1, at = hash & mask;; at = (at + 1) & mask) {
+        uint64_t found = words->place[at];
+        int32_t word = (int32_t)(uint32_t)found - 1;
+        if (!found || (found >> 32 == hash && !memcmp(words->key + (int64_t)word * KEY_BYTES, key, KEY_BYTES))) {
+            *place = at;
+            return found ? word : NONE;
+        }
+    }
+}
+
 /* The number of a key, which gets one if it has none: then nothing is known of the word but that it is its own
  * lowered form, used now. key (KEY_BYTES), zeros behind the first `bytes`. Returns NO_NUMBERS if there is none left. */
 static int32_t number_key(Words *words, const uint8_t *key, int64_t bytes) {
     uint32_t hash = (uint32_t)hash_bytes(key, bytes, words->seed);
-    int64_t mask = words->places - 1;
-    for (int64_t place = hash & mask;; place = (place + 1) & mask) {
-        uint64_t found = words->place[place];
-        int32_t word = (int32_t)(uint32_t)found - 1;
-        if (!found) {
-            if (!words->unused) return NO_NUMBERS;
-            word = words->free[--words->unused];
-            words->hash[word] = hash;
-            memcpy(words->key + (int64_t)word * KEY_BYTES, key, KEY_BYTES);
-            words->bytes[word] = (uint8_t)bytes;
-            words->known[word] = 0;
-            words->lowered[word] = word;
-            words->used[word] = words->now;
-            words->place[place] = (uint64_t)hash << 32 | (uint32_t)(word + 1);
-            return word;
-        }
-        if (found >> 32 == hash && !memcmp(words->key + (int64_t)word * KEY_BYTES, key, KEY_BYTES)) return word;
-    }
+    int64_t place;
+    int32_t word = find_key(words, key, hash, &place);
+    if (word >= 0) return word;
+    if (!words->unused) return NO_NUMBERS;
+    word = words->free[--words->unused];
+    words->hash[word] = hash;
+    memcpy(words->key + (int64_t)word * KEY_BYTES, key, KEY_BYTES);
+    words->bytes[word] = (uint8_t)bytes;
+    words->known[word] = 0;
+    words->lowered[word] = word;
+    words->used[word] = words->now;
+    words->place[place] = (uint64_t)hash << 32 | (uint32_t)(word + 1);
+    return word;
 }
 
 /* As number_key, for Python. key (bytes), at most KEY_BYTES. */
@@ -227,6 +235,18 @@ int32_t number_word(const Lookups *lookups, const Strings *strings, Words *words
     return word;
 }
 
+/* The number of a word that all is known of, odd ones too; NONE if it was not read before, or is kept as a digest. */
+static int32_t known_word(Words *words, const uint32_t *code_points, int64_t size) {
+    uint8_t key[UTF8_BYTES], *end = key;
+    if (size < 1 || size > KEY_BYTES) return NONE;
+    memset(key, 0, KEY_BYTES + 8);
+    for (int64_t i = 0; i < size; i++) end = put_utf8(end, code_points[i]);
+    if (end - key > KEY_BYTES) return NONE;
+    int64_t place;
+    int32_t word = find_key(words, key, (uint32_t)hash_bytes(key, end - key, words->seed), &place);
+    return word >= 0 && words->known[word] ? word : NONE;
+}
+
 /* Number words that were split already.
  *
  * code_points  (end_N[N − 1]) of all words, end to end; end_N  (N) one past each
@@ -238,14 +258,19 @@ int32_t number_word(const Lookups *lookups, const Strings *strings, Words *words
 API int64_t number_words(const Lookups *lookups, const Strings *strings, Words *words, const uint32_t *code_points,
                          const int64_t *end_N, int64_t begin, int64_t count, int32_t *word_N, int64_t *why) {
     for (int64_t n = begin; n < count; n++) {
-        int64_t at = n ? end_N[n - 1] : 0;
+        int64_t at = n ? end_N[n - 1] : 0, size = end_N[n] - at;
+        int32_t word = known_word(words, code_points + at, size);
         Spelled spelled;
-        int32_t word = WORD_IS_ODD;
-        if (spell(lookups, code_points + at, end_N[n] - at, &spelled))
-            word = number_word(lookups, strings, words, code_points + at, &spelled);
-        if (word < 0) {
-            *why = word;
-            return n;
+        if (word >= 0) {
+            touch(words, word);
+        } else {
+            word = WORD_IS_ODD;
+            if (spell(lookups, code_points + at, size, &spelled))
+                word = number_word(lookups, strings, words, code_points + at, &spelled);
+            if (word < 0) {
+                *why = word;
+                return n;
+            }
         }
         word_N[n] = word;
     }

@@ -62,8 +62,8 @@ class TestEntrants:
     def test_without_peers_ours_is_alone_and_it_is_said_what_is_missing(self, tmp_path):
         found, skipped = entrants(tmp_path, tmp_path / "m", 2, [1, 2], {})
         assert [(one.name, one.threads) for one in found] == [
-            ("ours", 1), ("ours, int8", 1), ("ours, reference", 1),
-            ("ours", 2), ("ours, int8", 2), ("ours, reference", 2),
+            ("ours", 1), ("ours, columnar", 1), ("ours, int8", 1), ("ours, reference", 1),
+            ("ours", 2), ("ours, columnar", 2), ("ours, int8", 2), ("ours, reference", 2),
         ]  # fmt: skip
         assert skipped == [
             "no spaCy: PEER_PYTHON, SPACY_MODEL not set", "no CRF: CRF_PYTHON, CRF_MODEL, PEER_DIR not set",
@@ -73,7 +73,7 @@ class TestEntrants:
         found, skipped = entrants(tmp_path, tmp_path / "m", 2, [1, 2], PEERS)
         assert skipped == []
         assert [one.name for one in found if one.threads == 1] == [
-            "ours", "ours, int8", "ours, reference", "spaCy, BLIS", "spaCy, OpenBLAS", "CRF",
+            "ours", "ours, columnar", "ours, int8", "ours, reference", "spaCy, BLIS", "spaCy, OpenBLAS", "CRF",
         ]  # fmt: skip
         assert "CRF" not in [one.name for one in found if one.threads == 2]
 
@@ -166,6 +166,10 @@ class TestTable:
         ours, theirs = row(seconds=[1, 2, 4]), row("spaCy, BLIS", seconds=[10, 10, 10])
         assert table.ratio(theirs, [ours, theirs]) == (5, 2.5, 10)
         assert table.ratio(ours, [ours, theirs]) is None
+        columnar = row("ours, columnar", seconds=[0.5, 1, 1])
+        assert table.ratio(theirs, [ours, columnar, theirs], of="ours, columnar") == (10, 10, 20)
+        assert table.ratio(theirs, [ours, theirs], of="ours, columnar") is None
+        assert table.ratio(columnar, [ours, columnar], of="ours, columnar") is None
 
     def test_only_the_same_task_is_compared(self):
         rows = [row(seconds=[1]), row(way="tokens", seconds=[2]), row(threads=2, seconds=[4]), row(batch="single")]
@@ -177,7 +181,7 @@ class TestTable:
 
     def test_the_table_has_a_line_for_each_row_and_says_what_is_not_told(self):
         rows = [
-            row(seconds=[1], first_tokens=50, first_seconds=[2], f1=90.04),
+            row(seconds=[1], first_tokens=50, first_seconds=[2], f1=90.04), row("ours, columnar", seconds=[0.5]),
             row("spaCy, BLIS", seconds=[5], f1=83.5, settings={"batch_size": 64, "processes": 2, "tried": []}),
             row("CRF", "tokens", "single", seconds=[2]), row(way="tokens", batch="single", seconds=[2]),
         ]  # fmt: skip
@@ -187,9 +191,10 @@ class TestTable:
         }  # fmt: skip
         calls = [{"contender": "ours", "way": "raw", "calls": 9, "p50": 1.0, "p90": 2.0, "p99": 3.0}]
         lines = table.render(figures, rows, calls).splitlines()
-        assert "| ours | raw text | 100 | 100 – 100 | 90.04 | – | 25 (25 – 25) | – |" in lines
-        assert "| spaCy, BLIS | raw text | 20 | 20 – 20 | 83.50 | 5.00 (5.00 – 5.00) | – | 64, 2 processes |" in lines
-        assert "| CRF | tokens | 50 | 50 – 50 | 0.00 | 1.00 (1.00 – 1.00) | – | – |" in lines
+        assert "| ours | raw text | 100 | 100 – 100 | 90.04 | – | – | 25 (25 – 25) | – |" in lines
+        ratios = "5.00 (5.00 – 5.00) | 10.00 (10.00 – 10.00)"
+        assert f"| spaCy, BLIS | raw text | 20 | 20 – 20 | 83.50 | {ratios} | – | 64, 2 processes |" in lines
+        assert "| CRF | tokens | 50 | 50 – 50 | 0.00 | 1.00 (1.00 – 1.00) | – | – | – |" in lines
         assert "| ours | raw text | 1.000 | 2.000 | 3.000 | 9 |" in lines
         assert [line for line in lines if line.startswith("**")] == [
             "**1 thread, all together**", "**1 thread, a sentence a call**",
@@ -223,7 +228,22 @@ class TestSpeed:
         monkeypatch.setattr(speed, "entrants", both)
         monkeypatch.setattr(speed, "SENTENCE", 2)
         out, chart = tmp_path / "out.json", tmp_path / "out.svg"
-        arguments = ["--corpus", corpus, "--tokens", 10, "--repeats", 2, "--calls", 6, "--json", out, "--chart", chart]
+        arguments = [
+            "--only",
+            "repeated",
+            "--corpus",
+            corpus,
+            "--tokens",
+            10,
+            "--repeats",
+            2,
+            "--calls",
+            6,
+            "--json",
+            out,
+            "--chart",
+            chart,
+        ]
         monkeypatch.setattr(sys, "argv", ["speed", *map(str, arguments)])
         speed.main()
         printed = capsys.readouterr()

@@ -21,6 +21,7 @@ from fenestra.model.engine.reference import Reference, crf_of
 from fenestra.model.engine.vocabulary import Vocabulary
 from fenestra.model.errors import InputError, RunError
 from fenestra.model.network.network import ACTIVATIONS
+from fenestra.model.results import Places
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
 from fenestra.model.text.canonical import canonical
@@ -86,11 +87,13 @@ def read(texts, of=ENGLISH):
     """Words, starts and sentences of texts by the kernel."""
     reader = Reader(library.load(), Vocabulary(library.load(), replace(MODEL.lexicon, language=of)))
     list(reader.read(texts))
-    batch = reader.batch
+    batch, layout = reader.batch, reader.batch.layout
     words = [batch.text(number) for number in batch.word_T.tolist()]
-    lengths = iter(batch.lengths)
+    lengths = iter(batch.lengths.tolist())
     found, begin = [], 0
-    for size, sentences, place in zip(batch.sizes, batch.sentences, batch.places, strict=True):
+    for size, sentences, text in zip(batch.sizes.tolist(), batch.sentences.tolist(), texts, strict=True):
+        here = slice(begin, begin + size)
+        place = Places(text, layout.start_T[here], layout.width_T[here])
         places = [place.of(token, token + 1) for token in range(size)]
         assert [canonical(text) for _, _, text in places] == words[begin : begin + size]
         found.append((places, [next(lengths) for _ in range(sentences)]))
@@ -226,10 +229,10 @@ def test_a_vocabulary_without_room_for_the_letters_or_words_of_a_run_reads_on(te
     assert [batch.text(number) for number in batch.word_T.tolist()] == [token.text for token in tokenize(text)]
 
 
-def test_texts_of_a_batch_share_their_numbers():
-    reader = Reader(library.load(), Vocabulary(library.load(), MODEL.lexicon))
-    list(reader.read(["a b c"] * 500))
-    assert len({id(place.start_T.base) for place in reader.batch.places}) == 1
+def test_items_of_a_batch_share_their_numbers():
+    tagger = Tagger(MODEL, device="cpu", engine="native")
+    for results in (tagger.tag(["Ada met."] * 500), tagger.tag_tokens([["Ada", "met"]] * 500)):
+        assert len({id(result.tokens._places.start_T.base) for result in results}) == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import IO
 
 from fenestra.cli.bulk.inputs import InputFormat
-from fenestra.cli.bulk.texts import MAX_BYTES, Unit, count_lines
+from fenestra.cli.bulk.texts import MAX_BYTES, Unit, count_ends, count_lines
 from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, MAX_LINE, columns, split_lines
 
 Document = list[list[str]]
@@ -24,8 +24,9 @@ _MARK = DOCSTART.encode()
 _LONE_CR = rb"\r(?=\r[^\n]|[^\r\n])"  # one that ends a line: others may belong to a line feed that is to come
 _SPACE = rb"(?:[\t-\r\x1c-\x1f ]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80)"
 _LINE_END = re.compile(rb"\n|" + _LONE_CR)
-_BLANK_LINE = re.compile(rb"\n%b*\n|\r%b*%b" % (_SPACE, _SPACE, _LONE_CR))
-_BLANK_CONLL_LINE = re.compile(rb"\n[ \t\r]*\n|\r[ \t\r]*" + _LONE_CR)
+_BLANK_LINE, _BLANK_CONLL_LINE = (
+    re.compile(rb"\n%b*?(?:\n|%b)|\r%b*?%b" % (space, _LONE_CR, space, _LONE_CR)) for space in (_SPACE, rb"[ \t\r]")
+)
 _LONGEST_CHARACTER = 4  # bytes
 _LONGEST_BLANK = 1000  # bytes that are held of a line that may be blank
 _ANY_END = re.compile(rb"[\r\n]")
@@ -74,11 +75,14 @@ def chunks_of(
             return
         if held.startswith(BOM_UTF8):
             del held[: len(BOM_UTF8)]
-        while block := source.read1(_BLOCK):  # type: ignore[attr-defined]
-            held += cutter.wanted(block)
-            while len(held) > size + 1 and (end := cutter.border(held, size)):
+        ended = False
+        while not ended:
+            while len(held) > cutter.wait(size) + 1 and (end := cutter.border(held, cutter.wait(size))):
                 yield cutter.chunk(form, held, end)
             cutter.shorten(held)
+            block = source.read1(_BLOCK)  # type: ignore[attr-defined]
+            held += cutter.wanted(block)
+            ended = not block
     except OSError as error:
         if end := cutter.last_border(held):
             yield cutter.chunk(form, held, end)
@@ -94,8 +98,13 @@ class _Lines:
         """Keep the longest line, in bytes."""
         self._limit = limit
         self._skipping = False  # the rest of what was shortened
-        self._lost = 0  # lines of it
+        self._shortened = False  # what is held begins with something that was
+        self._lost = 0  # lines of it that are not held
         self._searched = 0  # bytes of what is held in which there is no border
+
+    def wait(self, size: int) -> int:
+        """The size that a chunk is to have: what was shortened is one by itself, so that lines behind it count right."""
+        return 0 if self._shortened else size
 
     def border(self, held: bytearray, size: int) -> int:
         """The last border up to a size, or else the first one beyond; 0 where there is none yet."""
@@ -111,7 +120,7 @@ class _Lines:
         """Take a chunk off what is held."""
         data = bytes(held[:end])
         del held[:end]
-        lines, self._lost = count_lines(data) + self._lost, 0
+        lines, self._lost, self._shortened = count_lines(data) + self._lost, 0, False
         return Chunk(form, data, lines)
 
     def wanted(self, block: bytes) -> bytes:
@@ -152,14 +161,13 @@ class _Paragraphs(_Lines):
             return block
         data = self._rest + block
         found = self._blank.search(data)
-        if found:
-            begin, self._rest = found.start(), data[found.start() :]
-        else:
-            begin = len(data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1].rstrip(b"\r\n"))
-            self._rest = data[begin:]
-            if len(self._rest) > _LONGEST_BLANK:
-                self._rest = self._rest[: -len(self._rest.lstrip(b"\r\n"))] + b"x"
-        self._lost += count_lines(data[:begin]) - (not data[:begin].endswith((b"\r", b"\n")))
+        begun = data.rstrip(b"\r")  # the line that may be blank; what ends it may be half there
+        last = found.start() if found else max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1
+        begin = len(data[:last].rstrip(b"\r\n"))  # a line end is not torn
+        self._rest = data[begin:]
+        if not found and len(self._rest) > _LONGEST_BLANK:
+            self._rest = self._rest[: len(self._rest) - len(self._rest.lstrip(b"\r\n"))] + b"x"
+        self._lost += count_ends(data[:begin])
         self._skipping = not found
         return self._rest if found else b""
 
@@ -167,8 +175,10 @@ class _Paragraphs(_Lines):
         """Shorten a paragraph that is too long, whose end has not been read yet."""
         if self._searched and len(held) > self._limit + _LONGEST_CHARACTER:
             end = _character_begin(held, self._limit + _LONGEST_CHARACTER)
-            self._rest, self._skipping = bytes(held[end:]), True
+            end = len(held[:end].rstrip(b"\r"))
+            self._rest, self._skipping, self._shortened = bytes(held[end:]), True, True
             del held[end:]
+            self._searched = max(end - 2, 0)
             held += self.wanted(b"")
 
     def _last(self, held: bytearray, size: int) -> int:
@@ -221,6 +231,8 @@ class _Sentences(_Paragraphs):
 
     def border(self, held: bytearray, size: int) -> int:
         """The last border up to a size, or else the first one beyond; 0 where there is none yet."""
+        if not _ANY_END.search(held, size):  # a mark may be half there
+            return 0
         return self.last_border(held, size) or self._first(held, size)
 
     def last_border(self, held: bytearray, size: int | None = None) -> int:

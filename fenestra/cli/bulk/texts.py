@@ -107,11 +107,14 @@ def count_lines(data: bytes) -> int:
     >>> count_lines(b"a\nb\r\nc"), count_lines(b"a\rb\n"), count_lines(b"")
     (3, 2, 0)
     """
+    return count_ends(data) + (bool(data) and not data.endswith((b"\n", b"\r")))
+
+
+def count_ends(data: bytes) -> int:
+    """How many lines end in some bytes."""
     if b"\r" not in data or data.count(b"\r") == data.count(b"\r\n"):
-        ended = data.count(b"\n")
-    else:
-        ended = len(_END.findall(data))
-    return ended + (bool(data) and not data.endswith((b"\n", b"\r")))
+        return data.count(b"\n")
+    return len(_END.findall(data))
 
 
 def _lines(stream: IO[bytes], name: str, max_bytes: int, begun: bool) -> Iterator[Text]:

@@ -69,8 +69,6 @@ def test_a_long_document_is_cut_where_it_would_end_in_the_whole_file(data, size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "LONGEST_DOCUMENT", 3)
         patch.setattr(reading, "LONGEST_DOCUMENT", 3)
-        data = data.replace(b"\tO", b"c")  # a bad line takes its sentence along, and is counted all the same
-        data = data.replace(b"\xff", b"").replace(b"\xe2\x82", b"")
         whole, _ = found(chunks_of(io.BytesIO(data), "conll"), "line")
         cut, _ = found(chunks_of(io.BytesIO(data), "conll", size=size), "line")
     assert cut == whole

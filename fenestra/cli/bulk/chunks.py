@@ -24,8 +24,10 @@ _MARK = DOCSTART.encode()
 _LONE_CR = rb"\r(?=\r[^\n]|[^\r\n])"  # one that ends a line: others may belong to a line feed that is to come
 _SPACE = rb"(?:[\t-\r\x1c-\x1f ]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80)"
 _LINE_END = re.compile(rb"\n|" + _LONE_CR)
-_BLANK_LINE, _BLANK_CONLL_LINE = (
-    re.compile(rb"\n%b*?(?:\n|%b)|\r%b*?%b" % (space, _LONE_CR, space, _LONE_CR)) for space in (_SPACE, rb"[ \t\r]")
+_Blank = tuple[re.Pattern[bytes], re.Pattern[bytes]]
+_BLANK_LINE, _BLANK_CONLL_LINE = (  # that ends with a line feed, and with a carriage return
+    (re.compile(rb"\n%b*?\n" % space), re.compile(rb"[\r\n]%b*?%b" % (space, _LONE_CR)))
+    for space in (_SPACE, rb"[ \t\r]")
 )
 _LONGEST_CHARACTER = 4  # bytes
 _LONGEST_BLANK = 1000  # bytes that are held of a line that may be blank
@@ -152,7 +154,7 @@ class _Lines:
 class _Paragraphs(_Lines):
     """Cuts after blank lines."""
 
-    _blank = _BLANK_LINE
+    _blank: _Blank = _BLANK_LINE
     _rest = b""  # of a paragraph that was shortened: what may be the begin of a blank line
 
     def wanted(self, block: bytes) -> bytes:
@@ -160,7 +162,7 @@ class _Paragraphs(_Lines):
         if not self._skipping:
             return block
         data = self._rest + block
-        found = self._blank.search(data)
+        found = self._search(data, 0)
         begun = data.rstrip(b"\r")  # the line that may be blank; what ends it may be half there
         last = found.start() if found else max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1
         begin = len(data[:last].rstrip(b"\r\n"))  # a line end is not torn
@@ -183,15 +185,18 @@ class _Paragraphs(_Lines):
 
     def _last(self, held: bytearray, size: int) -> int:
         end = held.rfind(b"\n\n", 0, size) + 2
-        if end == 1:
-            for found in self._blank.finditer(held, 0, size):
-                end = found.end()
-        return end if end > 1 else 0
+        if end > 1:
+            return end
+        return max((found.end() for blank in self._blank for found in blank.finditer(held, 0, size)), default=0)
 
     def _first(self, held: bytearray, begin: int) -> int:
-        begin = max(held.rfind(b"\n", 0, begin), held.rfind(b"\r", 0, begin), 0)
-        found = self._blank.search(held, begin)
+        found = self._search(held, max(held.rfind(b"\n", 0, begin), held.rfind(b"\r", 0, begin), 0))
         return found.end() if found else 0
+
+    def _search(self, data: bytes | bytearray, begin: int) -> re.Match[bytes] | None:
+        """The first blank line."""
+        found = [found for blank in self._blank if (found := blank.search(data, begin))]
+        return min(found, key=lambda match: match.end(), default=None)
 
 
 class _Whole(_Lines):
@@ -238,8 +243,9 @@ class _Sentences(_Paragraphs):
     def last_border(self, held: bytearray, size: int | None = None) -> int:
         """The last border up to a size, or 0."""
         size = len(held) if size is None else size
-        place = size + 1
-        while (place := held.rfind(_MARK, 1, place + len(_MARK) - 1)) > 0:
+        end = _ANY_END.search(held, size)  # of the line that begins at the size or before
+        place = end.start() if end else len(held)
+        while (place := held.rfind(_MARK, 1, place)) > 0:
             begin = _line_begin(held, place)
             if 0 < begin <= size and _is_mark(held, begin):
                 return begin
@@ -317,17 +323,28 @@ def _is_mark(held: bytearray, begin: int) -> bool:
 
 
 def _long_documents(held: bytearray) -> Iterator[int]:
-    """Where a document ends because it is too long."""
+    """Where a document ends because it is too long; sentences with a bad line are none."""
     place = tokens = sentence = 0
+    bad = False
     for raw in split_lines(io.BytesIO(held)):
         place += len(raw)
-        cells = columns(raw.decode("utf-8", "replace").rstrip("\r\n"))
+        cells, is_bad = _columns(raw)
+        bad = bad or is_bad
         if cells[:1] == [DOCSTART]:
-            tokens = sentence = 0
+            tokens, sentence, bad = 0, 0, False
         elif cells:
             sentence += 1
-        else:
-            tokens, sentence = tokens + sentence, 0
+        elif not is_bad:
+            tokens, sentence, bad = tokens + (0 if bad else sentence), 0, False
             if tokens > LONGEST_DOCUMENT and place < len(held):  # the last line may go on
                 yield place
                 tokens = 0
+
+
+def _columns(raw: bytes) -> tuple[list[str], bool]:
+    """The columns of a line, and whether it is a bad one."""
+    try:
+        cells = columns(raw.decode("utf-8").rstrip("\r\n"))
+    except UnicodeDecodeError:
+        return [], True
+    return cells, len(raw) > MAX_LINE or (bool(cells) and not cells[0])

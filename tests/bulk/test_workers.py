@@ -241,5 +241,6 @@ def test_results_are_given_out_while_more_is_waited_for(process):
     watch.cancel()
     producer.join(10)
     assert started.poll() is None
-    out, _ = started.communicate(timeout=60)
-    assert out.count(b"\n") == 8_000
+    started.stdin.close()
+    assert started.stdout.read().count(b"\n") == 8_000
+    assert started.wait(60) == 0

@@ -140,6 +140,12 @@ def _status(file: Path | str | int) -> os.stat_result | None:
         return None
 
 
+def is_same_folder(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one folder."""
+    first, second = _status(one), _status(other)
+    return bool(first and second and stat.S_ISDIR(first.st_mode) and os.path.samestat(first, second))
+
+
 def _identity(status: os.stat_result | None) -> tuple[int, int] | None:
     """What tells a file from others; None of streams and devices, which have no content that could be lost."""
     return (status.st_dev, status.st_ino) if status and stat.S_ISREG(status.st_mode) else None

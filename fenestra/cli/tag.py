@@ -16,7 +16,7 @@ from fenestra.cli.bulk.texts import MAX_BYTES, Unit
 from fenestra.cli.bulk.units import UnitDone, WorkUnit, piece_done, unit_bytes, units_of
 from fenestra.cli.bulk.workers import MOST_TRIES, DeadWorkers, Method, Pool
 from fenestra.cli.bulk.writing import Wanted
-from fenestra.cli.output import check_not_input, check_writable, is_stream, make_folder, opened
+from fenestra.cli.output import check_not_input, check_writable, is_same_folder, is_stream, make_folder, opened
 from fenestra.model.errors import InputError, RunError
 from fenestra.model.tagger import Tagger
 from fenestra.model.version import version
@@ -99,6 +99,8 @@ def tag_files(
         raise InputError("--entities-key: conll output has no keys; expected --output-format jsonl")
     if workers > 1 and tagger.device != "cpu":
         raise InputError(f"--workers {workers}: one process uses a GPU; expected 1")
+    if output_folder is not None and any(is_same_folder(Path(name), output_folder) for name in files):
+        raise InputError(f"--output-folder {output_folder}: is an input folder; expected another one")
     inputs = find_inputs(files, input_format, but=output_folder)
     check_unit(unit, inputs)
     targets = output_paths(inputs, output_folder, output_format) if output_folder is not None else None

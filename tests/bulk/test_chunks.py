@@ -11,8 +11,10 @@ from fenestra.cli.bulk.chunks import chunks_of
 from fenestra.cli.bulk.reading import read
 from fenestra.cli.bulk.texts import count_lines
 
-LINES = ["a", "é東", " ", "\u00a0", "\t", "{}", '{"text": "x"}', "\ufeff", "\u2028", "-DOCSTART-", "-DOCSTART- O", "-DOCSTARTx",
-         "  -DOCSTART-\tO", "b O", "x" * 30, "\tO"]  # fmt: skip
+LINES = [
+    "a", "é東", " ", "\u00a0", "\t", "{}", '{"text": "x"}', "\ufeff", "\u2028", "x" * 30, "b O", "\tO",
+    "-DOCSTART-", "-DOCSTART- O", "-DOCSTARTx", "  -DOCSTART-\tO",
+]  # fmt: skip
 ENDS = ["\n", "\n", "\n\n", "\n\n", "\r\n", "\r\n\r\n", "\r", "\r\r", "\r\r\n", "\n \t\n", "\n\u00a0\n", ""]
 CONTENT = st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(ENDS)).map("".join), max_size=25).map("".join)
 BYTES = st.one_of(
@@ -35,13 +37,13 @@ class Trickle(io.BytesIO):
         return super().read1(self.size)
 
 
-def found(pieces, unit, limit=10_000):
+def what_is_in(pieces, unit, limit=10_000):
     """What is in chunks: items, and what is none, each with its line in the file."""
     items, bad, lines = [], [], 0
     for chunk in pieces:
         told = []
-        for item in read(chunk, lambda fault, told=told: told.append(fault) or True, unit=unit, max_bytes=limit):
-            items.append((item.content, lines + item.line if chunk.form != "conll" else 0))
+        found = read(chunk, lambda fault, told=told: told.append(fault) or True, unit=unit, max_bytes=limit)
+        items += [(item.content, lines + item.line if chunk.form != "conll" else 0) for item in found]
         bad += [(lines + fault.line, fault.error, fault.raw, fault.too_long) for fault in told]
         lines += chunk.lines
     return items, bad
@@ -53,9 +55,9 @@ def found(pieces, unit, limit=10_000):
 @example("a\n\u00a0\nb".encode(), ("text", "paragraph"), 1, 2)
 def test_a_file_that_is_cut_has_the_same_texts_at_the_same_lines(data, kind, size, trickle):
     form, unit = kind
-    whole = found(chunks_of(io.BytesIO(data), form, unit=unit), unit)
+    whole = what_is_in(chunks_of(io.BytesIO(data), form, unit=unit), unit)
     pieces = list(chunks_of(io.BytesIO(data), form, unit=unit, size=size))
-    items, bad = found(pieces, unit)
+    items, bad = what_is_in(pieces, unit)
     assert items == whole[0]
     if form != "conll" or b"\r\r" not in data:  # where a run of them falls apart, blank lines are counted otherwise
         assert bad == whole[1]
@@ -69,8 +71,8 @@ def test_a_long_document_is_cut_where_it_would_end_in_the_whole_file(data, size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "LONGEST_DOCUMENT", 3)
         patch.setattr(reading, "LONGEST_DOCUMENT", 3)
-        whole, _ = found(chunks_of(io.BytesIO(data), "conll"), "line")
-        cut, _ = found(chunks_of(io.BytesIO(data), "conll", size=size), "line")
+        whole, _ = what_is_in(chunks_of(io.BytesIO(data), "conll"), "line")
+        cut, _ = what_is_in(chunks_of(io.BytesIO(data), "conll", size=size), "line")
     assert cut == whole
 
 
@@ -96,7 +98,7 @@ def test_what_is_too_long_is_not_held_and_the_rest_is_as_it_was(form, unit, size
     data = break_.join(contents)
     pieces = list(chunks_of(Trickle(data, 3000), form, unit=unit, size=size, max_bytes=100))
     assert max(len(chunk.data) for chunk in pieces) < 5000
-    items, bad = found(pieces, unit, 100)
+    items, bad = what_is_in(pieces, unit, 100)
     if unit == "file":
         assert (items, bad) == ([], [(1, "a file of more than 100 bytes", None, True)])
         return
@@ -109,7 +111,7 @@ def test_a_conll_line_without_end_is_not_held():
     data = b"a O\n\n" + b"x" * 3_000_000 + b"\n\nb O\n"
     pieces = list(chunks_of(io.BytesIO(data), "conll", size=1000))
     assert max(len(chunk.data) for chunk in pieces) < 1_300_000
-    items, bad = found(pieces, "line")
+    items, bad = what_is_in(pieces, "line")
     assert [content for content, _ in items] == [[["a"]], [["b"]]]
     assert [line for line, *_ in bad] == [3]
 
@@ -120,7 +122,7 @@ def test_a_paragraph_that_is_too_long_ends_at_its_blank_line_wherever_blocks_end
     for unit_end in (b"\n", b"\r\n"):
         content = data.replace(b"\n", unit_end)
         pieces = chunks_of(Trickle(content, cut), "text", unit="paragraph", size=10, max_bytes=50)
-        items, bad = found(pieces, "paragraph", 50)
+        items, bad = what_is_in(pieces, "paragraph", 50)
         assert items == [("a", 1), ("b", 104), ("c", 106)]
         assert bad == [(3, "a paragraph of more than 50 bytes", None, True)]
 
@@ -129,7 +131,7 @@ def test_a_paragraph_that_is_too_long_ends_at_its_blank_line_wherever_blocks_end
 def test_lines_are_counted_as_they_are_read(text):
     data = text.encode()
     pieces = list(chunks_of(io.BytesIO(data), "text"))
-    assert count_lines(data) == len(found(pieces, "line")[0])
+    assert count_lines(data) == len(what_is_in(pieces, "line")[0])
 
 
 def test_reading_that_fails_gives_what_was_whole_before_it():
@@ -143,4 +145,4 @@ def test_reading_that_fails_gives_what_was_whole_before_it():
     pieces = list(chunks_of(Broken(b"a\nb\nhalf"), "text", size=2))
     assert [chunk.data for chunk in pieces] == [b"a\n", b"b\n", b""]
     assert (pieces[-1].fault, pieces[-1].last) == ("no more", True)
-    assert found(pieces, "line")[1] == [(3, "no more", None, False)]
+    assert what_is_in(pieces, "line")[1] == [(3, "no more", None, False)]

@@ -19,7 +19,7 @@ LETTERS = [f"Anna Berg number {number} met Tom Kerr in Oslo.\n" for number in ra
 GOES_ON = "going on with what an earlier run has left"
 
 
-class Stop(Exception):  # noqa: N818 - as if the process ended here
+class Stop(Exception):
     """Ends a run."""
 
 

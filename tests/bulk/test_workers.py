@@ -77,7 +77,7 @@ def test_no_more_is_read_ahead_than_the_window_allows():
 
 
 def test_a_single_unit_starts_no_process():
-    with Pool(lambda unit, between: echo(unit, between), 8, window=9) as pool:  # noqa: PLW0108 - cannot be pickled
+    with Pool(lambda unit, between: echo(unit, between), 8, window=9) as pool:
         assert len(list(pool.run(units(1)))) == 1
         assert pool._workers == []
 
@@ -107,19 +107,20 @@ def test_a_worker_that_dies_is_replaced_and_its_unit_is_tried_again(method, tmp_
 def test_a_unit_at_which_workers_die_again_and_again_ends_the_work_after_those_before_it():
     before = []
     with Pool(partial(die, at=4, once=None), 2, window=9, method=METHODS[0]) as pool:
+        results = pool.run(units(9))
+        before += [next(results)[1].written for _ in range(4)]
         with pytest.raises(DeadWorkers, match="SIGKILL") as caught:
-            for _, found in pool.run(units(9)):
-                before.append(found.written)  # noqa: PERF401 - what came before the error counts
-        assert caught.value.unit.number == 4
+            next(results)
+    assert caught.value.unit.number == 4
     assert before == [b"0", b"1", b"2", b"3"]
 
 
 def test_an_error_of_a_worker_is_that_of_the_work():
-    given = []
-    with Pool(fail, 2, window=9, method=METHODS[0]) as pool, pytest.raises(StorageError, match="unit 3"):
-        for unit, _ in pool.run(units(9)):
-            given.append(unit.number)
-    assert given == [0, 1, 2]
+    with Pool(fail, 2, window=9, method=METHODS[0]) as pool:
+        results = pool.run(units(9))
+        assert [next(results)[0].number for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(StorageError, match="unit 3"):
+            next(results)
 
 
 def test_workers_are_gone_when_the_pool_is_closed():

@@ -105,7 +105,7 @@ class _Lines:
         self._searched = 0  # bytes of what is held in which there is no border
 
     def wait(self, size: int) -> int:
-        """The size that a chunk is to have: what was shortened is one by itself, so that lines behind it count right."""
+        """The size of a chunk: what was shortened is one by itself, so that lines behind it are counted right."""
         return 0 if self._shortened else size
 
     def border(self, held: bytearray, size: int) -> int:

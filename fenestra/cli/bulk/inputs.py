@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fenestra.cli.bulk.texts import Unit
-from fenestra.cli.output import STDIN
+from fenestra.cli.output import STDIN, is_same_folder
 from fenestra.model.errors import DataError, InputError
 from fenestra.training.compressed import stem
 
@@ -126,11 +126,10 @@ def _files_in(folder: str, but: Path | None) -> Iterator[tuple[str, str]]:
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and not (but and but.exists() and but.samefile(Path(where, name)))
+            if not name.startswith(".") and not (but and is_same_folder(but, Path(where, name)))
         )
         for name in sorted(names):
             path = os.path.join(where, name)  # noqa: PTH118 - Path would take "./" off a name that is shown
-            if not name.startswith(".") and (os.path.islink(path) or os.path.isfile(path)):  # noqa: PTH113, PTH114
-                if os.path.isdir(path) or (os.path.exists(path) and not os.path.isfile(path)):  # noqa: PTH110, PTH112, PTH113
-                    continue
+            leads_nowhere = not os.path.exists(path)  # noqa: PTH110 - a link, of which is told when it is read
+            if not name.startswith(".") and (leads_nowhere or os.path.isfile(path)):  # noqa: PTH113
                 yield path, os.path.relpath(path, folder)

@@ -48,6 +48,8 @@ def rows_of(data: bytes) -> Iterator[dict[str, Any]]:
 
     Bytes stay what they are: JSON has none.
     """
+    if not data:
+        return
     import pyarrow
 
     with pyarrow.ipc.open_stream(data) as stream:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,18 +105,16 @@ def tag_files(
     targets = output_paths(inputs, output_folder, output_format) if output_folder is not None else None
     outputs: list[Path | None] = [output] if targets is None else [*targets]
     _check_outputs(inputs, outputs, bad_lines)
-    run = _Run(tagger, job, inputs, workers, method, note)
-    with ExitStack() as stack:
-        bad_stream = None if bad_lines is None else stack.enter_context(opened(bad_lines))
-        bad = BadLines(inputs, bad_stream, complain)
-        if output is not None and not is_stream(output) and not any(given.is_stream for given in inputs):
-            check_writable(output)
-            run.stored([output], output.resolve().with_name(f".{output.resolve().name}.parts"), bad, single=True)
-        elif output_folder is not None and targets is not None:
-            make_folder(output_folder)
-            run.stored(targets, output_folder / ".fenestra.parts", bad, single=False)
-        else:
-            run.streamed(output, bad)
+    bad = BadLines(inputs, bad_lines, complain)
+    run = _Run(tagger, job, inputs, workers, method, bad, note)
+    if output_folder is not None and targets is not None:
+        make_folder(output_folder)
+        run.stored(targets, output_folder / ".fenestra.parts", single=False)
+    elif output is None or is_stream(output) or any(given.is_stream for given in inputs):
+        run.streamed(output)
+    else:
+        check_writable(output)
+        run.stored([output], output.resolve().with_name(f".{output.resolve().name}.parts"), single=True)
     return bad.count
 
 
@@ -130,27 +127,32 @@ class _Run:
     inputs: Sequence[Input]
     workers: int
     method: Method | None
+    bad: BadLines
     note: Callable[[str], object]
 
-    def streamed(self, output: Path | None, bad: BadLines) -> None:
+    def streamed(self, output: Path | None) -> None:
         """Write results as they come."""
         quiet = output is None and sys.stdout.isatty()
-        with opened(output) as stream, Meter(self._total(), quiet=quiet) as meter:
-            self._go(Streamed(stream), None, units_of(self.inputs, self.job), bad, meter)
+        with self.bad.opened(), opened(output) as stream, Meter(self._total(), quiet=quiet) as meter:
+            self._go(Streamed(stream), None, units_of(self.inputs, self.job), meter)
 
-    def stored(self, targets: Sequence[Path], place: Path, bad: BadLines, *, single: bool) -> None:
+    def stored(self, targets: Sequence[Path], place: Path, *, single: bool) -> None:
         """Keep the results of every unit in a folder until files are complete."""
         size = unit_bytes(self.inputs)
         units = units_of(self.inputs, self.job, targets=None if single else targets, size=size)
         try:
-            with open_store(place, self._plan(single), self.note) as store, Meter(self._total()) as meter:
-                self._go(Joined(store, targets, single=single), store, units, bad, meter)
+            with (
+                open_store(place, self._plan(single), self.note) as store,
+                self.bad.opened(store),
+                Meter(self._total()) as meter,
+            ):
+                self._go(Joined(store, targets, single=single), store, units, meter)
         except BaseException:
             if place.exists():
                 self.note(f"what is finished is kept in {place}: the same command goes on from there")
             raise
 
-    def _go(self, sink: Sink, store: Store | None, units: Iterator[WorkUnit], bad: BadLines, meter: Meter) -> None:
+    def _go(self, sink: Sink, store: Store | None, units: Iterator[WorkUnit], meter: Meter) -> None:
         """Tag all units and give what becomes of them on, in order."""
         window = self.workers * _STREAMED_WINDOW if store is None else _STORED_WINDOW
         reused = False
@@ -175,11 +177,12 @@ class _Run:
             try:
                 for unit, done in pool.run(units, known=known, done=count, may_block=may_block):
                     sink.add(unit, done)
-                    bad.add(unit, done)
+                    self.bad.add(unit, done)
             except DeadWorkers as error:
+                place = self.bad.place(error.unit)
                 raise RunError(
-                    f"{bad.place(error.unit)}: a worker {error.how}, {MOST_TRIES} times at what begins here; if memory "
-                    "was short, fewer --workers or a lower --max-line need less"
+                    f"{place}: a worker {error.how}, {MOST_TRIES} times at what begins here; if memory was short, fewer "
+                    "--workers or a lower --max-line need less"
                 ) from error
             sink.finish()
 

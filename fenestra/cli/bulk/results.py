@@ -2,9 +2,10 @@
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from fenestra.cli.bulk.inputs import Input
 from fenestra.cli.bulk.reading import Bad
@@ -76,19 +77,28 @@ class Joined:
 class BadLines:
     """Tells what was left out: in a file of its own, or to a function; counts it."""
 
-    def __init__(
-        self, inputs: Sequence[Input], stream: IO[str] | None, complain: Callable[[str], object] | None
-    ) -> None:
+    def __init__(self, inputs: Sequence[Input], file: Path | None, complain: Callable[[str], object] | None) -> None:
         """Keep where to tell it.
 
         Args:
             inputs: those of the pieces.
-            stream: is written JSON to, a line for each thing that was left out.
-            complain: without a stream, is told of every text that is too long; it is refused when omitted.
+            file: is written JSON to, a line for each thing that was left out.
+            complain: without a file, is told of every text that is too long; it is refused when omitted.
         """
-        self._inputs, self._stream, self._complain = inputs, stream, complain
+        self._inputs, self._file, self._complain = inputs, file, complain
+        self._stream: TextIO | None = None
         self._source, self._lines = -1, 0  # those of the input before the piece that comes
         self.count = 0
+
+    @contextmanager
+    def opened(self, store: Store | None = None) -> Iterator[None]:
+        """Open the file, if there is one; it appears at the end, if all went well, and empty if nothing was bad."""
+        if self._file is None:
+            yield
+            return
+        draft = None if store is None else store.draft(self._file.name)
+        with opened(self._file, draft=draft) as self._stream:
+            yield
 
     def add(self, unit: WorkUnit, done: UnitDone) -> None:
         """Take a unit.

@@ -181,8 +181,8 @@ class _Run:
             except DeadWorkers as error:
                 place = self.bad.place(error.unit)
                 raise RunError(
-                    f"{place}: a worker {error.how}, {MOST_TRIES} times at what begins here; if memory was short, fewer "
-                    "--workers or a lower --max-line need less"
+                    f"{place}: a worker {error.how}, {MOST_TRIES} times at what begins here; if memory was short, "
+                    "fewer --workers or a lower --max-line need less"
                 ) from error
             sink.finish()
 

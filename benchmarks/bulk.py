@@ -5,8 +5,8 @@
 TEXTS holds a text a line; take text that does not repeat. Prints, for one worker and for several, tokens a second by
 the clock, with the start of Python and the loading of the model; how many times faster several are; and the CPU seconds
 of the process that reads, hands out and joins, which more of them do not make faster. Then it kills runs with SIGKILL,
-the process itself or one of its workers by turns, at moments drawn evenly over the time that an undisturbed run takes, and
-gives the same command again. Exits with 1 if any result differs from that of one worker in one go.
+the process itself or one of its workers by turns, at moments drawn evenly over the time that an undisturbed run takes,
+and gives the same command again. Exits with 1 if any result differs from that of one worker in one go.
 """
 
 import argparse

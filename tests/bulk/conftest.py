@@ -52,7 +52,10 @@ def process():
     for one in started:
         if one.poll() is None:
             one.kill()
-        one.communicate()
+        one.wait()
+        for pipe in (one.stdin, one.stdout, one.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 @pytest.fixture(scope="session")

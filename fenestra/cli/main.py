@@ -197,16 +197,20 @@ def _tag(options: argparse.Namespace) -> int:
     # process that has more than one thread is not forked.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(options.threads))
     from fenestra.cli.bulk.writing import Wanted
-    from fenestra.cli.tag import tag_files
+    from fenestra.cli.tag import cache_mb, tag_files
     from fenestra.model.bundled import bundled_model
+    from fenestra.model.engine.gpu import resolve_device
     from fenestra.model.tagger import Tagger
 
     if not options.files:
         options.parser.error("expected FILE; - is standard input")
     if options.output and options.output_folder:
         options.parser.error("-o and --output-folder: expected one of them")
-    tagger = Tagger.load(options.model or bundled_model(), device=options.device, threads=options.threads)
-    workers = options.workers or (1 if tagger.device != "cpu" else max(usable_cores() // options.threads, 1))
+    device = resolve_device(options.device)
+    workers = options.workers or (1 if device != "cpu" else max(usable_cores() // options.threads, 1))
+    tagger = Tagger.load(
+        options.model or bundled_model(), device=device, threads=options.threads, cache_mb=cache_mb(workers)
+    )
     left_out = tag_files(
         tagger,
         options.files,

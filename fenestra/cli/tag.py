@@ -16,12 +16,14 @@ from fenestra.cli.bulk.units import UnitDone, WorkUnit, piece_done, unit_bytes, 
 from fenestra.cli.bulk.workers import MOST_TRIES, DeadWorkers, Method, Pool
 from fenestra.cli.bulk.writing import Wanted
 from fenestra.cli.output import check_not_input, check_writable, is_same_folder, is_stream, make_folder, opened
+from fenestra.model.engine.machine import available_bytes, usual_cache_mb
 from fenestra.model.errors import InputError, RunError
 from fenestra.model.tagger import Tagger
 from fenestra.model.version import version
 
 _STORED_WINDOW, _STREAMED_WINDOW = 10_000, 4
 """Units that may be done before one that comes before them, in all, and for each worker where results are held."""
+_CACHE_SHARE = 0.25  # of the memory that is available, for the caches of all workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ class _Work:
         if self.store is not None:
             return self.store.put(unit, tagged)
         return UnitDone(tuple(map(piece_done, tagged)), b"".join(part.written for part in tagged))
+
+
+def cache_mb(workers: int) -> float:
+    """Memory for the row cache of each worker, in units of 10⁶ bytes: no more than usual, and a quarter of what is free for all."""
+    usual, available = usual_cache_mb(), available_bytes()
+    return usual if available is None else min(usual, available / 1e6 * _CACHE_SHARE / workers)
 
 
 def tag_files(

@@ -47,7 +47,10 @@ class _Work:
 
 
 def cache_mb(workers: int) -> float:
-    """Memory for the row cache of each worker, in units of 10⁶ bytes: no more than usual, and a quarter of what is free for all."""
+    """Memory for the row cache of each worker, in units of 10⁶ bytes.
+
+    As much as usual, but for all of them together no more than a quarter of what is available.
+    """
     usual, available = usual_cache_mb(), available_bytes()
     return usual if available is None else min(usual, available / 1e6 * _CACHE_SHARE / workers)
 

@@ -24,7 +24,7 @@ from fenestra.model.errors import DataError
 from fenestra.training.compressed import Source, decompressed
 
 _MOST_PIECES = 1_000
-_LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 23
+_LEAST_BYTES, _MOST_BYTES = 1 << 19, 1 << 23
 _MANY_UNITS = 4_096
 _KEY_BYTES = 16
 
@@ -114,7 +114,7 @@ def piece_done(tagged: Tagged) -> PieceDone:
 
 
 def unit_bytes(inputs: Sequence[Input]) -> int:
-    """How large units are that are stored: a second of work or less, and not too many of them."""
+    """How large units are that are stored: a fraction of a second of work, and not too many of them."""
     total = sum(given.size for given in inputs)
     return min(max(total // _MANY_UNITS, _LEAST_BYTES), _MOST_BYTES)
 

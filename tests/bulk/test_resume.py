@@ -327,3 +327,25 @@ def test_an_interrupted_run_keeps_what_is_finished(large, process, tmp_path):
     _, err = again.communicate(timeout=300)
     assert b"fenestra: going on with what an earlier run has left\n" in err
     assert (tmp_path / "out").read_bytes() == expected.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit of the system")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_is_one_line_and_keeps_what_is_finished(large, process, tmp_path, workers):
+    import resource
+
+    path, expected = large
+    size = expected.stat().st_size // 2  # units fit, the file that they are joined to does not
+    started = process(
+        path, "-o", tmp_path / "out", "--workers", workers,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    )  # fmt: skip
+    _, err = started.communicate(timeout=300)
+    assert started.returncode == 1
+    assert err.decode().splitlines()[-1].startswith(f"fenestra: {tmp_path / 'out'}: File too large; needed ")
+    assert not (tmp_path / "out").exists()
+    again = process(path, "-o", tmp_path / "out", "--workers", workers)
+    _, err = again.communicate(timeout=300)
+    assert b"fenestra: going on with what an earlier run has left\n" in err
+    assert b"tagged 0 texts" in err
+    assert (tmp_path / "out").read_bytes() == expected.read_bytes()

@@ -23,6 +23,7 @@ from fenestra.model.version import version
 
 _STORED_WINDOW, _STREAMED_WINDOW = 10_000, 4
 """Units that may be done before one that comes before them, in all, and for each worker where results are held."""
+_LEAST_CACHE_MB = 128.0  # some 22,000 words
 _CACHE_SHARE = 0.25  # of the memory that is available, for the caches of all workers
 
 
@@ -49,10 +50,12 @@ class _Work:
 def cache_mb(workers: int) -> float:
     """Memory for the row cache of each worker, in units of 10⁶ bytes.
 
-    As much as usual, but for all of them together no more than a quarter of what is available.
+    Together they take as much as one would, but each has room for the frequent words, unless memory is short: of what
+    is available they take a quarter at most.
     """
     usual, available = usual_cache_mb(), available_bytes()
-    return usual if available is None else min(usual, available / 1e6 * _CACHE_SHARE / workers)
+    wanted = min(usual, max(usual / workers, _LEAST_CACHE_MB))
+    return wanted if available is None else min(wanted, available / 1e6 * _CACHE_SHARE / workers)
 
 
 def tag_files(

@@ -245,3 +245,13 @@ def test_results_are_given_out_while_more_is_waited_for(process):
     started.stdin.close()
     assert started.stdout.read().count(b"\n") == 8_000
     assert started.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "usual", "workers", "expected"),
+    [(16_000, 512, 1, 512), (16_000, 512, 2, 256), (16_000, 512, 16, 128), (4_000, 250, 64, 15.625), (None, 96, 4, 96)],
+)
+def test_the_caches_of_all_workers_take_a_quarter_of_the_memory_at_most(monkeypatch, free_mb, usual, workers, expected):
+    monkeypatch.setattr(tagging, "usual_cache_mb", lambda: usual)
+    monkeypatch.setattr(tagging, "available_bytes", lambda: None if free_mb is None else free_mb * 1e6)
+    assert tagging.cache_mb(workers) == expected

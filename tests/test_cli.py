@@ -16,10 +16,13 @@ import pytest
 import torch
 
 from fenestra.cli import shell
-from fenestra.cli import tag as tagging
 from fenestra.cli import train as training_cli
 from fenestra.cli.bench import percentile
+from fenestra.cli.bulk import reading
+from fenestra.cli.bulk.reading import Item
+from fenestra.cli.bulk.tagging import batches
 from fenestra.cli.main import main
+from fenestra.cli.shell import usable_cores
 from fenestra.model import checkpoint
 from fenestra.model.bundled import bundled_model, bundled_models
 from fenestra.model.config import FeatureConfig, ModelConfig
@@ -463,18 +466,18 @@ class TestTag:
             nonlocal read
             while True:
                 read += 1
-                yield tagging.Item("x" * 1000, {}, "-:1")
+                yield Item("x" * 1000, {}, 1)
 
-        assert len(next(tagging.batches(endless()))) == 50
+        assert len(next(batches(endless()))) == 50
         assert read == 51
 
     def test_texts_and_documents_never_share_a_batch(self):
-        mixed = [tagging.Item(content, {}, "") for content in ("a", "b", [["c"]], "d")]
-        assert [len(batch) for batch in tagging.batches(mixed)] == [2, 1, 1]
+        mixed = [Item(content, {}, 0) for content in ("a", "b", [["c"]], "d")]
+        assert [len(batch) for batch in batches(mixed)] == [2, 1, 1]
 
     def test_a_document_without_end_is_cut(self, monkeypatch):
-        monkeypatch.setattr(tagging, "LONGEST_DOCUMENT", 3)
-        cut = list(tagging.documents([["-DOCSTART-"], *[["a", "b"]] * 5]))
+        monkeypatch.setattr(reading, "LONGEST_DOCUMENT", 3)
+        cut = list(reading.documents([["-DOCSTART-"], *[["a", "b"]] * 5]))
         assert cut == [[["-DOCSTART-"]], [["a", "b"]] * 2, [["a", "b"]] * 2, [["a", "b"]]]
 
     def test_utf8_goes_in_and_out_in_any_locale(self, folder, tmp_path):
@@ -483,6 +486,16 @@ class TestTag:
         status, out, _ = finish("tag", "--model", folder, tmp_path / "a.txt", env=environment, encoding="utf-8")
         assert status == 0
         assert json.loads(out)["text"] == "Zoë → 東京"
+
+
+class TestCores:
+    @pytest.mark.parametrize(
+        ("limit", "cores"), [("max 100000", 3), ("150000 100000", 2), ("50000 100000", 1), ("x", 3)]
+    )
+    def test_no_more_are_used_than_are_paid_for(self, monkeypatch, limit, cores):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 4, 5}, raising=False)
+        monkeypatch.setattr(Path, "read_text", lambda *_, **__: limit)
+        assert usable_cores() == cores
 
 
 class TestBench:

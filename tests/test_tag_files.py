@@ -20,10 +20,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from fenestra.cli.bulk.reading import items
+from fenestra.cli.bulk.texts import texts
 from fenestra.cli.main import main
 from fenestra.cli.output import opened
-from fenestra.cli.tag import items, tag_files
-from fenestra.cli.units import texts
+from fenestra.cli.tag import tag_files
 from fenestra.model import checkpoint
 from fenestra.model.bundled import bundled_model
 from fenestra.model.errors import DataError, StorageError
@@ -728,11 +729,14 @@ def test_a_limit_leaves_out_what_is_longer_and_changes_nothing_else(content, siz
     st.binary(max_size=80), st.sampled_from(["text", "jsonl", "conll"]), st.sampled_from(["line", "paragraph", "file"])
 )
 def test_any_bytes_are_read_or_refused_with_their_place(data, form, unit):
+    said, lines = "in", [0]
     try:
-        said = [item.place for item in items(decompressed(io.BytesIO(data), "in"), "in", form, unit=unit)]
+        lines = [item.line for item in items(decompressed(io.BytesIO(data), "in"), "in", form, unit=unit)]
     except DataError as error:
-        said = [f"{error}"]
-    assert all(message.startswith("in") and len(message) < 300 for message in said)
+        said = str(error)
+    assert said.startswith("in")
+    assert len(said) < 300
+    assert all(0 <= line <= len(data) + 1 for line in lines)
 
 
 def test_many_lines_of_cr_alone_and_runs_of_cr_are_read_in_blocks():

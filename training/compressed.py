@@ -1,7 +1,7 @@
 """Open files and standard input for reading; what is compressed is known by its first bytes, whatever its name is.
 
     gzip, bzip2, xz     always
-    zstd                where Python's own library has it, from 3.14
+    zstd                by Python's own library from 3.14, before by backports.zstd, which the extra `bulk` brings
     zip                 an archive of one file, and not on a pipe
 
 All of it comes as a stream, however large it is.
@@ -16,6 +16,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -152,14 +153,27 @@ def _decompress(inner: IO[bytes], source: IO[bytes], kind: str) -> IO[bytes]:
 
 
 def _open_zstd(source: IO[bytes], name: str) -> IO[bytes]:
-    try:
-        zstd = importlib.import_module("compression.zstd")
-    except ImportError:
-        raise DataError(
-            f"{name}: compressed by zstd, which needs Python 3.14 or later; decompress it first (zstd -d)"
-        ) from None
-    opened: IO[bytes] = zstd.open(source)
-    return opened
+    zstd = _zstd_module(name)
+    opened = zstd.open(source)
+
+    def read(size: int) -> bytes:
+        try:
+            data: bytes = opened.read1(size)
+        except zstd.ZstdError as error:
+            raise ValueError(str(error)) from error
+        return data
+
+    return io.BufferedReader(Source(read, opened.close))
+
+
+def _zstd_module(name: str) -> Any:  # noqa: ANN401
+    for module in ("compression.zstd", "backports.zstd"):
+        with suppress(ImportError):
+            return importlib.import_module(module)
+    raise DataError(
+        f"{name}: compressed by zstd, which before Python 3.14 needs an extra: pip install 'fenestra-ner[bulk]'; "
+        "or decompress it first (zstd -d)"
+    )
 
 
 def _open_zip(source: IO[bytes], name: str) -> IO[bytes]:

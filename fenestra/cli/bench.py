@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fenestra.cli.tag import guess_format, items
+from fenestra.cli.bulk.inputs import guess_format
+from fenestra.cli.bulk.reading import items
 from fenestra.model.errors import InputError
 from fenestra.model.tagger import Tagger
 from fenestra.model.text.language import Language

@@ -5,6 +5,7 @@ Nothing heavy is imported before a verb runs, so ``--help`` and ``--version`` an
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from fenestra.cli.shell import (
     model_folder,
     new_parser,
     output_file,
+    output_folder,
     probability,
     run,
     say,
+    usable_cores,
     whole_number,
 )
 from fenestra.cli.train import add_verbs
@@ -91,18 +94,19 @@ def _add_tag(verbs: Verbs) -> None:
             "  fenestra tag --labels PER --min-score 0.8 notes.txt\n"
             "  fenestra tag --output-format conll dev.conll   one token a line → token<TAB>tag\n"
             '  fenestra tag docs.jsonl -o tagged.jsonl        {"text": …} or {"tokens": […]}; other keys are kept\n'
+            "  fenestra tag corpus/ --output-folder tagged/   every file in it; goes on if it was killed\n"
             "  cat notes.txt | fenestra tag --model russian -"
         ),
     )
     parser.add_argument(
         "files", metavar="FILE", nargs="*",
-        help="what to tag; - is standard input; either may be compressed by gzip, bzip2 or xz (zstd from Python 3.14), "
-        "a file also a zip archive of one",
+        help="what to tag: files, folders with all in them, and - for standard input; each may be compressed by gzip, "
+        "bzip2, xz or zstd, a file also a zip archive of one",
     )  # fmt: skip
     _add_model(parser)
     parser.add_argument(
-        "--input-format", choices=["text", "conll", "jsonl"],
-        help="text, one token a line, or one JSON object a line; by the file's name unless given",
+        "--input-format", choices=["text", "conll", "jsonl", "parquet"],
+        help="text, one token a line, one JSON object a line, or rows of Parquet; by the file's name unless given",
     )  # fmt: skip
     parser.add_argument(
         "--unit", choices=["line", "paragraph", "file"], default="line",
@@ -129,6 +133,19 @@ def _add_tag(verbs: Verbs) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=output_file,
         help="file to write, complete or not at all; one that is there keeps its mode",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output-folder", metavar="DIR", type=output_folder,
+        help="folder to write a file for each input to, in folders like those of the inputs; made where it is missing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bad-lines", metavar="FILE", type=output_file,
+        help="go on after lines and files that cannot be tagged, and write them here, one JSON object a line: path, "
+        "line, error, raw; the exit code is 2 if there were any (default: the first one ends the work)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workers", metavar="N", type=whole_number,
+        help="processes that tag at the same time; the result is the same (default: one for each core, 1 on a GPU)",
     )  # fmt: skip
     _add_computing(parser)
 
@@ -164,7 +181,11 @@ def _add_model(parser: CommandParser) -> None:
 def _add_computing(parser: CommandParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument(
-        "--threads", metavar="N", type=whole_number, default=1, help="of the CPU (default: %(default)s)"
+        "--threads",
+        metavar="N",
+        type=whole_number,
+        default=1,
+        help="of the CPU, in each process (default: %(default)s)",
     )
 
 
@@ -177,25 +198,42 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _tag(options: argparse.Namespace) -> int:
-    from fenestra.cli.tag import Wanted, tag_files
+    # NumPy's threads start when it is imported: more of them than --threads would compete with the workers, and a
+    # process that has more than one thread is not forked.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(options.threads))
+    from fenestra.cli.bulk.writing import Wanted
+    from fenestra.cli.tag import cache_mb, tag_files
     from fenestra.model.bundled import bundled_model
+    from fenestra.model.engine.gpu import resolve_device
     from fenestra.model.tagger import Tagger
 
     if not options.files:
         options.parser.error("expected FILE; - is standard input")
-    tagger = Tagger.load(options.model or bundled_model(), device=options.device, threads=options.threads)
+    if options.output and options.output_folder:
+        options.parser.error("-o and --output-folder: expected one of them")
+    device = resolve_device(options.device)
+    workers = options.workers or (1 if device != "cpu" else max(usable_cores() // options.threads, 1))
+    tagger = Tagger.load(
+        options.model or bundled_model(), device=device, threads=options.threads, cache_mb=cache_mb(workers)
+    )
     left_out = tag_files(
         tagger,
         options.files,
         input_format=options.input_format,
         output_format=options.output_format,
         output=options.output,
+        output_folder=options.output_folder,
         unit=options.unit,
         max_bytes=options.max_line,
         wanted=Wanted(options.labels, options.min_score),
         entities_key=options.entities_key,
+        bad_lines=options.bad_lines,
+        workers=workers,
         complain=lambda message: complain(message, code=2),
+        note=lambda message: complain(message, code=0),
     )
+    if left_out and options.bad_lines:
+        complain(f"{left_out:,} bad lines left out; they are in {options.bad_lines}", code=2)
     return 2 if left_out else 0
 
 

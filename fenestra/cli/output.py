@@ -5,24 +5,28 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from fenestra.model.errors import InputError
-from fenestra.model.storage import storage_error
+from fenestra.model.storage import storage_error, sync_folder
 
 STDIN = "-"
 _STREAMS = re.compile(r"/dev(/fd)?|/proc/.*")  # folders whose files are streams that somebody opened before
 
 
 @contextmanager
-def opened(output: Path | None) -> Iterator[TextIO]:
+def opened(output: Path | None, *, draft: Path | None = None) -> Iterator[TextIO]:
     """Open standard output, or a file that appears when all is written.
 
     A file that was there keeps its mode, and its owner where the system allows that; a link stays a link. What is
     no plain file (a pipe, a device, ``/dev/stdout``) is written to as it is.
+
+    Args:
+        output: the file; standard output when omitted.
+        draft: a file of the same file system that is written first; one beside the output when omitted.
 
     Raises:
         StorageError: the disk refused; the file is as it was before.
@@ -31,7 +35,7 @@ def opened(output: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        with _opened_as_it_is(output) if _is_stream(output) else _replaced(output.resolve()) as stream:
+        with _opened_as_it_is(output) if is_stream(output) else _replaced(output.resolve(), draft) as stream:
             yield stream
     except BrokenPipeError:  # whoever read our output has seen enough
         raise
@@ -39,16 +43,42 @@ def opened(output: Path | None) -> Iterator[TextIO]:
         raise storage_error(output, 0, error) from error
 
 
-def check_not_input(files: Sequence[str], output: Path | None) -> None:
+def check_not_input(files: Iterable[str], outputs: Iterable[Path | None]) -> None:
     """Refuse to write over what is being read.
 
     Raises:
         InputError: a file is input and output.
     """
-    target = _status(1 if output is None else output)
-    for name in files:
-        if _same(_status(0 if name == STDIN else name), target):
+    read = {_identity(_status(0 if name == STDIN else name)): name for name in files}
+    read.pop(None, None)
+    for output in outputs:
+        name = read.get(_identity(_status(1 if output is None else output)))
+        if name is not None:
             raise InputError(f"{output or name}: is input and output; expected another file to write to")
+
+
+def check_writable(output: Path) -> None:
+    """Make sure, before the work, that a file can be written when it is done.
+
+    Raises:
+        StorageError: the system says no.
+    """
+    try:
+        _check_writable(output.resolve())
+    except OSError as error:
+        raise storage_error(output, 0, error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder to write to, where it is missing.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, 0, error) from error
 
 
 @contextmanager
@@ -58,13 +88,13 @@ def _opened_as_it_is(path: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _replaced(target: Path) -> Iterator[TextIO]:
-    """A draft beside a file, which takes its place when all is written."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+def _replaced(target: Path, draft: Path | None) -> Iterator[TextIO]:
+    """A draft of a file, which takes its place when all is written."""
+    if draft is None or _device(draft.parent) != _device(target.parent):  # behind a link
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         before = _status(target)
-        if before and not os.access(target, os.W_OK):
-            target.open("r+b").close()  # raises what the system says of it
+        _check_writable(target)
         draft.unlink(missing_ok=True)  # of a process of the same number that was killed
         draft.touch(0o600 if before else 0o666, exist_ok=False)  # nobody reads it before it has its mode
         with draft.open("w", encoding="utf-8", newline="\n") as stream:
@@ -74,6 +104,8 @@ def _replaced(target: Path) -> Iterator[TextIO]:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(target)
+        if os.name == "posix":
+            sync_folder(target.parent)
     finally:
         with suppress(OSError):
             draft.unlink()
@@ -88,7 +120,13 @@ def _adopt(draft: Path, target: Path, before: os.stat_result) -> None:
     shutil.copystat(target, draft)
 
 
-def _is_stream(path: Path) -> bool:
+def _check_writable(target: Path) -> None:
+    if target.exists() and not os.access(target, os.W_OK):
+        target.open("r+b").close()  # raises what the system says of it
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is of a pipe or a device, or of a stream that somebody opened before."""
     status = _status(path)
     folder = os.path.realpath(path.parent)
     return bool(status and not stat.S_ISREG(status.st_mode)) or bool(_STREAMS.fullmatch(folder))
@@ -100,6 +138,22 @@ def _status(file: Path | str | int) -> os.stat_result | None:
         return os.fstat(file) if isinstance(file, int) else Path(file).stat()
     except (OSError, ValueError):
         return None
+
+
+def is_same_folder(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one folder."""
+    first, second = _status(one), _status(other)
+    return bool(first and second and stat.S_ISDIR(first.st_mode) and os.path.samestat(first, second))
+
+
+def _identity(status: os.stat_result | None) -> tuple[int, int] | None:
+    """What tells a file from others; None of streams and devices, which have no content that could be lost."""
+    return (status.st_dev, status.st_ino) if status and stat.S_ISREG(status.st_mode) else None
+
+
+def _device(folder: Path) -> int | None:
+    status = _status(folder)
+    return status.st_dev if status else None
 
 
 def _same(one: os.stat_result | None, other: os.stat_result | None) -> bool:

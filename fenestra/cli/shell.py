@@ -96,6 +96,14 @@ def output_file(text: str) -> Path:
     return path
 
 
+def output_folder(text: str) -> Path:
+    """The type of an argument that names a folder to write to; it need not be there."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file, expected a folder")
+    return path
+
+
 def model_folder(text: str) -> Path:
     """The type of an argument that names a model: a checkpoint folder, or a bundled model by its name."""
     from fenestra.model.bundled import find_model
@@ -196,6 +204,16 @@ def need(*names: str) -> None:
 def say(text: str) -> None:
     """Print a result on standard output."""
     sys.stdout.write(f"{text}\n")
+
+
+def usable_cores() -> int:
+    """How many cores this process may use: those that it may run on, and no more than its control group pays for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(min(cores, math.ceil(int(quota) / int(period))), 1)
+    except (OSError, ValueError):  # not there, or `max`
+        return cores
 
 
 def _parse(parser: CommandParser, argv: Sequence[str] | None) -> argparse.Namespace:

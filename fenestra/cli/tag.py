@@ -1,97 +1,61 @@
-"""Bulk tagging: ``fenestra tag``. Text streams in, is tagged a batch at a time, and streams out.
+"""Bulk tagging: ``fenestra tag``. See :mod:`fenestra.cli.bulk` for its parts."""
 
-    input    text    a text is a line, a paragraph or a file (`--unit`); its words look at no other text
-             conll   one token a line, a blank line after each sentence; tags are not looked at
-             jsonl   one object a line with `text`, or with `tokens`, a list of words; other keys are kept
-    output   jsonl   one object a line: what came in, and `entities` as in the answers of the service
-             conll   token<TAB>IOB2 tag, a blank line after each sentence
-
-Sentences between two ``-DOCSTART-`` lines are one document, as in training. However long the input is, no more
-than a batch of it is in memory, and no more than ``--max-line`` bytes of one text.
-"""
-
-import io
-import json
-import re
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from itertools import accumulate
 from pathlib import Path
-from typing import IO, Any, Literal, TextIO
+from typing import Any
 
-from tqdm import tqdm
-
-from fenestra.cli.output import STDIN, check_not_input, opened
-from fenestra.cli.units import MAX_BYTES, Unit, texts
-from fenestra.model.errors import DataError, InputError
-from fenestra.model.results import Entity, Result, TaggedToken
+from fenestra.cli.bulk.inputs import Input, InputFormat, OutputFormat, check_unit, find_inputs, output_paths
+from fenestra.cli.bulk.meter import Meter
+from fenestra.cli.bulk.results import BadLines, Joined, Sink, Streamed
+from fenestra.cli.bulk.resume import Store, open_store
+from fenestra.cli.bulk.tagging import Job, Tagged, tag_chunk
+from fenestra.cli.bulk.texts import MAX_BYTES, Unit
+from fenestra.cli.bulk.units import UnitDone, WorkUnit, piece_done, unit_bytes, units_of
+from fenestra.cli.bulk.workers import MOST_TRIES, DeadWorkers, Method, Pool
+from fenestra.cli.bulk.writing import Wanted
+from fenestra.cli.output import check_not_input, check_writable, is_same_folder, is_stream, make_folder, opened
+from fenestra.model.engine.machine import available_bytes, usual_cache_mb
+from fenestra.model.errors import InputError, RunError
 from fenestra.model.tagger import Tagger
-from fenestra.model.tags import OUTSIDE
-from fenestra.model.text.language import Language
-from fenestra.model.text.sentences import sentence_lengths
-from fenestra.model.text.tokens import Token
-from fenestra.training.compressed import Source, decompressed, open_file, stem
-from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, iter_conll_words, write_conll
+from fenestra.model.version import version
 
-InputFormat = Literal["text", "conll", "jsonl"]
-OutputFormat = Literal["jsonl", "conll"]
-
-ENTITIES = "entities"
-"""The key of a JSON object that the entities are written to."""
-_FORMATS: dict[str, InputFormat] = {".conll": "conll", ".iob": "conll", ".bio": "conll", ".jsonl": "jsonl"}
-_BATCH_CHARACTERS = 50_000
-_BATCH_ITEMS = 1_000
-_LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
-_READ_OTHERWISE = re.compile(rf"[\s\0#\ufeff]|{re.escape(DOCSTART)}")  # what a reader of CoNLL files may take for more
-_SHORT_SENTENCE = 10_000  # characters; a longer one may hold a word that is too long for a line
-_SHORT_WORD = 64  # characters; of longer words nothing is remembered
-
-
-Document = list[list[str]]
-"""Sentences of words that belong together."""
+_STORED_WINDOW, _STREAMED_WINDOW = 10_000, 4
+"""Units that may be done before one that comes before them, in all, and for each worker where results are held."""
+_LEAST_CACHE_MB = 128.0  # some 22,000 words
+_CACHE_SHARE = 0.25  # of the memory that is available, for the caches of all workers
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A text, or a document of sentences that are words already."""
+class _Work:
+    """What a worker does with a unit."""
 
-    content: str | Document
-    record: dict[str, Any]
-    """What else its line held; empty for a CoNLL file."""
-    place: str
-    """Where it came from, as ``path:line``; the path alone for a CoNLL file."""
+    tagger: Tagger
+    job: Job
+    store: Store | None
+    """Where results are kept; they are handed over when omitted."""
 
-    @property
-    def size(self) -> int:
-        """Characters, roughly."""
-        return len(self.content) if isinstance(self.content, str) else 6 * sum(map(len, self.content))
+    def __call__(self, unit: WorkUnit, between: Callable[[], object]) -> UnitDone:
+        """Tag a unit, up to what ends the work, if anything does."""
+        tagged: list[Tagged] = []
+        for piece in unit.pieces:
+            stopped = bool(tagged) and tagged[-1].stopped
+            tagged.append(Tagged(stopped=True) if stopped else tag_chunk(self.tagger, self.job, piece.chunk, between))
+        if self.store is not None:
+            return self.store.put(unit, tagged)
+        return UnitDone(tuple(map(piece_done, tagged)), b"".join(part.written for part in tagged))
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which entities are wanted: as the fields `labels` and `min_score` of the service."""
+def cache_mb(workers: int) -> float:
+    """Memory for the row cache of each worker, in units of 10⁶ bytes.
 
-    labels: frozenset[str] | None = None
-    """Of these labels only; None is all."""
-    min_score: float = 0.0
-    """Of at least this score, in [0, 1]."""
-
-    def __call__(self, entity: Entity) -> bool:
-        """Whether an entity is wanted."""
-        return entity.score >= self.min_score and (self.labels is None or entity.label in self.labels)
-
-    def check(self, known: Sequence[str]) -> None:
-        """Refuse labels that a model does not have: an empty result would look like an answer.
-
-        Raises:
-            InputError: names one, and the labels that there are.
-        """
-        if unknown := sorted((self.labels or frozenset()).difference(known)):
-            raise InputError(f"--labels: {unknown[0]!r} is unknown to this model; it knows {', '.join(known)}")
+    Together they take as much as one would, but each has room for the frequent words, unless memory is short: of what
+    is available they take a quarter at most.
+    """
+    usual, available = usual_cache_mb(), available_bytes()
+    wanted = min(usual, max(usual / workers, _LEAST_CACHE_MB))
+    return wanted if available is None else min(wanted, available / 1e6 * _CACHE_SHARE / workers)
 
 
 def tag_files(
@@ -101,322 +65,162 @@ def tag_files(
     input_format: InputFormat | None = None,
     output_format: OutputFormat = "jsonl",
     output: Path | None = None,
+    output_folder: Path | None = None,
     unit: Unit = "line",
     max_bytes: int = MAX_BYTES,
     wanted: Wanted | None = None,
     entities_key: str | None = None,
+    bad_lines: Path | None = None,
+    workers: int = 1,
+    method: Method | None = None,
     complain: Callable[[str], object] | None = None,
+    note: Callable[[str], object] = lambda _: None,
 ) -> int:
-    """Tag files one after the other.
+    """Tag files, one after the other or several at a time; the result is the same to the last byte.
 
     Args:
         tagger: tags.
-        files: paths; ``-`` is standard input.
+        files: paths of files and folders; ``-`` is standard input.
         input_format: of all of them; by each file's name when omitted, and text where that says nothing.
         output_format: of the result.
-        output: file to write; standard output when omitted.
+        output: file to write; standard output when omitted. It is complete or not there.
+        output_folder: folder with a file for each input, in place of ``output``; made where it is missing.
         unit: what one text of a text file is.
         max_bytes: longest text or JSON line; the others go on.
         wanted: which entities are kept; all when omitted.
         entities_key: key of an object that the entities are written to, over what it held. When omitted,
             ``entities``, and an object that has this key already is refused.
-        complain: is told of every text that is too long, which is then left out; it is refused when omitted.
+        bad_lines: file to write what is no text to, as JSON lines; the others go on. It is refused when omitted.
+        workers: processes; with 1, this one does everything.
+        method: how they are started; forked where that is safe, when omitted.
+        complain: without ``bad_lines``, is told of every text that is too long, which is then left out; it is refused
+            when omitted.
+        note: is told what an earlier run has left, and how to go on after this one.
 
     Returns:
-        How many texts were too long and left out.
+        How many texts were left out.
 
     Raises:
         DataError: a file cannot be read, or a line of it is malformed; ``path:line: …``.
         InputError: an option does not go with the others, with a file or with the model.
-        StorageError: the output file cannot be written.
+        StorageError: an output file cannot be written.
+        RunError: workers died again and again at one place.
     """
-    wanted = wanted or Wanted()
-    wanted.check(tagger.labels)
-    forms = [input_format or guess_format(name) for name in files]
-    _check_unit(unit, files, forms)
+    job = Job(output_format, unit, max_bytes, wanted or Wanted(), entities_key, goes_on=bad_lines is not None)
+    job.wanted.check(tagger.labels)
     if entities_key is not None and output_format == "conll":
         raise InputError("--entities-key: conll output has no keys; expected --output-format jsonl")
-    check_not_input(files, output)
-    left_out = 0
-
-    def leave_out(message: str) -> None:
-        nonlocal left_out
-        if complain is None:
-            raise DataError(message)
-        left_out += 1
-        complain(f"{message}, left out; --max-line sets the limit")
-
-    write = (
-        partial(_write_jsonl, key=entities_key or ENTITIES, wanted=wanted)
-        if output_format == "jsonl"
-        else partial(_write_conll, wanted=wanted, of=tagger.lexicon.language)
-    )
-    taken = ENTITIES if output_format == "jsonl" and entities_key is None else None
-    with opened(output) as stream, Meter(quiet=output is None and sys.stdout.isatty()) as meter:
-        for name, form in zip(files, forms, strict=True):
-            with _source(name) as source:
-                found = items(source, name, form, unit=unit, max_bytes=max_bytes, taken=taken, too_long=leave_out)
-                for batch in batches(found):
-                    results = tag_batch(tagger, batch)
-                    write(stream, batch, results)
-                    meter(sum(map(len, results)), sum(len(result.tokens) for part in results for result in part))
-    return left_out
-
-
-def guess_format(name: str) -> InputFormat:
-    """Tell a file's format from its name; how it is compressed does not matter.
-
-    >>> guess_format("dev.conll.gz"), guess_format("notes.txt")
-    ('conll', 'text')
-    """
-    return _FORMATS.get(stem(name).suffix.lower(), "text")
-
-
-def items(
-    source: IO[bytes],
-    name: str,
-    form: InputFormat,
-    *,
-    unit: Unit = "line",
-    max_bytes: int = MAX_BYTES,
-    taken: str | None = None,
-    too_long: Callable[[str], None] | None = None,
-) -> Iterator[Item]:
-    """Read texts or sentences one at a time.
-
-    Args:
-        source: open for reading bytes.
-        name: what messages call it.
-        form: its format.
-        unit: what one text of a text file is.
-        max_bytes: longest text or JSON line.
-        taken: a key that no JSON object may have.
-        too_long: is told of a text that is longer; it is refused when omitted.
-
-    Raises:
-        DataError: as :func:`tag_files`.
-    """
-    if form == "conll":
-        yield from (Item(document, {}, name) for document in documents(iter_conll_words(source, name)))
-        return
-    for number, text, _ in texts(source, name, unit if form == "text" else "line", max_bytes):
-        place = f"{name}:{number}"
-        if text is None:
-            message = f"{place}: a {unit} of more than {max_bytes:,} bytes"
-            if too_long is None:
-                raise DataError(message)
-            too_long(message)
-        elif form == "text":
-            yield Item(text, {"text": text}, place)
-        elif text.strip():
-            yield _parse(text, place, taken)
-
-
-def documents(sentences: Iterable[list[str]]) -> Iterator[Document]:
-    """Put the sentences between two ``-DOCSTART-`` together; where there is none, each sentence is a document.
-
-    The mark is a document of its own. A document without end is cut, so that memory stays bounded.
-
-    >>> list(documents([["a"], ["b"], ["-DOCSTART-"], ["c"], ["d"]]))
-    [[['a']], [['b']], [['-DOCSTART-']], [['c'], ['d']]]
-    """
-    marked = False
-    document: Document = []
-    tokens = 0
-    for words in sentences:
-        mark = words == [DOCSTART]
-        marked = marked or mark
-        if document and (mark or not marked or tokens > LONGEST_DOCUMENT):
-            yield document
-            document, tokens = [], 0
-        if mark:
-            yield [words]
-        else:
-            document.append(words)
-            tokens += len(words)
-    if document:
-        yield document
-
-
-def batches(found: Iterable[Item]) -> Iterator[list[Item]]:
-    """Group neighbouring items of one kind, texts or documents, until a batch is full."""
-    batch: list[Item] = []
-    size = 0
-    for item in found:
-        other = bool(batch) and isinstance(item.content, str) != isinstance(batch[0].content, str)
-        if batch and (other or size + item.size > _BATCH_CHARACTERS or len(batch) == _BATCH_ITEMS):
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += item.size
-    if batch:
-        yield batch
-
-
-def tag_batch(tagger: Tagger, batch: Sequence[Item]) -> list[list[Result]]:
-    """Tag a batch of one kind; one result for a text, one for each sentence of a document."""
-    texts = [item.content for item in batch if isinstance(item.content, str)]
-    if texts:
-        return [[result] for result in tagger.tag(texts)]
-    return tagger.tag_documents([item.content for item in batch if not isinstance(item.content, str)])
-
-
-class Meter:
-    """Tells on standard error how far the tagging is: a counter on a terminal, a line now and then elsewhere."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        """Start counting; ``quiet`` where the results run over the same terminal."""
-        self._began = self._told = time.monotonic()
-        self._items = self._tokens = 0
-        self._plain = not quiet and not sys.stderr.isatty()
-        self._bar = tqdm(unit=" tokens", unit_scale=True, disable=quiet or self._plain, leave=False, file=sys.stderr)
-
-    def __enter__(self) -> "Meter":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._bar.close()
-        if self._plain and kind is None:
-            self._tell()
-
-    def __call__(self, items: int, tokens: int) -> None:
-        """Count a batch."""
-        self._items += items
-        self._tokens += tokens
-        self._bar.update(tokens)
-        if self._plain and time.monotonic() - self._told > _LINE_SECONDS:
-            self._tell()
-
-    def _tell(self) -> None:
-        self._told = time.monotonic()
-        seconds = self._told - self._began
-        speed = self._tokens / seconds if seconds else 0.0
-        sys.stderr.write(
-            f"tagged {self._items:,} texts, {self._tokens:,} tokens in {seconds:.1f} s, {speed:,.0f} tokens/s\n"
-        )
-
-
-def _check_unit(unit: Unit, files: Sequence[str], forms: Sequence[InputFormat]) -> None:
-    """Refuse a unit of text for files that say themselves what belongs together."""
-    for name, form in zip(files, forms, strict=True):
-        if unit != "line" and form != "text":
-            what = "each line is a text" if form == "jsonl" else "-DOCSTART- lines part documents"
-            raise InputError(f"--unit {unit}: {name} is read as {form}, where {what}; expected --input-format text")
-
-
-def _source(name: str) -> IO[bytes]:
-    """A file, or standard input, which stays open."""
-    if name != STDIN:
-        return open_file(Path(name))
-    if sys.stdin is None:
-        raise DataError(f"{name}: standard input is closed")
-    stdin = Source(sys.stdin.buffer.read1)  # type: ignore[union-attr]
-    return decompressed(io.BufferedReader(stdin), name)
-
-
-def _parse(line: str, place: str, taken: str | None) -> Item:
-    """Read one object of a JSON-lines file; it may not have the key ``taken``."""
-    try:
-        record = json.loads(line, object_pairs_hook=_object)
-        json.dumps(record, ensure_ascii=False, allow_nan=False).encode()  # it has to go out as it came in
-    except UnicodeEncodeError as error:
-        raise DataError(f"{place}: holds half of a surrogate pair, which is no character") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not JSON ({error})") from error
-    if not isinstance(record, dict) or ("text" in record) == ("tokens" in record):
-        raise DataError(f"{place}: expected an object with either text or tokens")
-    if taken in record:
-        raise DataError(
-            f"{place}: has {taken} already; --entities-key NAME writes ours elsewhere, --entities-key {taken} over them"
-        )
-    content = record["text"] if "text" in record else record["tokens"]
-    if "text" in record and not isinstance(content, str):
-        raise DataError(f"{place}: text: expected a string")
-    if "tokens" in record and not _are_words(content):
-        raise DataError(f"{place}: tokens: expected a list of words, none of them empty")
-    return Item(content if isinstance(content, str) else [content], record, place)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; of a key that is there twice one value would be lost."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"the key {twice[:40]!r} is there twice")
-    return found
-
-
-def _are_words(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(word, str) and word for word in value)
-
-
-def _write_jsonl(
-    stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]], *, key: str, wanted: Wanted
-) -> None:
-    """What came in, and the entities; the marks of documents in a CoNLL file are no texts."""
-    for item, found in zip(batch, results, strict=True):
-        if item.content == [[DOCSTART]] and not item.record:
-            continue
-        for place, result in enumerate(found):
-            record = item.record or {"tokens": item.content[place]}
-            entities = [entity._replace(score=round(entity.score, 6))._asdict() for entity in filter(wanted, result)]
-            stream.write(json.dumps({**record, key: entities}, ensure_ascii=False) + "\n")
-
-
-def _write_conll(
-    stream: TextIO, batch: Sequence[Item], results: Sequence[Sequence[Result]], *, wanted: Wanted, of: Language
-) -> None:
-    """One token a line; a text falls into the sentences that the tagger saw in it."""
-    for item, found in zip(batch, results, strict=True):
-        for result in found:
-            unwanted = [entity for entity in result if not wanted(entity)]
-            for tokens in _sentences(item, result, of):
-                words = [token.text for token in tokens]
-                if item.record:  # what was read from a CoNLL file can be written to one
-                    _check_words(words, item.place)
-                write_conll(stream, [words], [_tags(tokens, unwanted)])
-
-
-def _tags(tokens: Sequence[TaggedToken], unwanted: Sequence[Entity]) -> list[str]:
-    """The tags of tokens, and O for those of some entities."""
-    dropped = {start for entity in unwanted for start in range(entity.start, entity.end)}
-    return [OUTSIDE if token.start in dropped else token.tag for token in tokens]
-
-
-def _check_words(words: Sequence[str], place: str) -> None:
-    """Refuse words that would be read back as something else.
-
-    Raises:
-        DataError: names the place and the word.
-    """
-    together = "".join(words)
-    if len(together) < _SHORT_SENTENCE and not _READ_OTHERWISE.search(together):  # as nearly all sentences
-        return
-    for word in words:
-        if any(character in word for character in "\t\r\n"):
-            raise DataError(f"{place}: a word holds a tab or a line break, which conll output cannot")
-        if not (_is_read_back(word) if len(word) <= _SHORT_WORD else _is_read_back.__wrapped__(word)):
-            raise DataError(f"{place}: {word[:40]!r} would not be read back as this word from conll output")
-
-
-@lru_cache(1 << 14)
-def _is_read_back(word: str) -> bool:
-    """Whether the reader of CoNLL files gives a word as it was written, wherever it stands."""
-    words = [word, "x", word]
-    written = io.StringIO(newline="")
-    write_conll(written, [words], [[OUTSIDE] * len(words)])
-    try:
-        return list(iter_conll_words(io.BytesIO(written.getvalue().encode()), "")) == [words]
-    except DataError:
-        return False
-
-
-def _sentences(item: Item, result: Result, of: Language) -> Iterator[Sequence[TaggedToken]]:
-    """The tokens of a result, sentence by sentence as the tagger parted them; none of them is empty."""
-    tokens = result.tokens
-    if isinstance(item.content, str):
-        lengths = sentence_lengths(item.content, [Token(token.text, token.start, token.end) for token in tokens], of)
+    if workers > 1 and tagger.device != "cpu":
+        raise InputError(f"--workers {workers}: one process uses a GPU; expected 1")
+    if output_folder is not None and any(is_same_folder(Path(name), output_folder) for name in files):
+        raise InputError(f"--output-folder {output_folder}: is an input folder; expected another one")
+    inputs = find_inputs(files, input_format, but=output_folder)
+    check_unit(unit, inputs)
+    targets = output_paths(inputs, output_folder, output_format) if output_folder is not None else None
+    outputs: list[Path | None] = [output] if targets is None else [*targets]
+    _check_outputs(inputs, outputs, bad_lines)
+    bad = BadLines(inputs, bad_lines, complain)
+    run = _Run(tagger, job, inputs, workers, method, bad, note)
+    if output_folder is not None and targets is not None:
+        make_folder(output_folder)
+        run.stored(targets, output_folder / ".fenestra.parts", single=False)
+    elif output is None or is_stream(output) or any(given.is_stream for given in inputs):
+        run.streamed(output)
     else:
-        lengths = [len(tokens)] if tokens else []
-    for length, end in zip(lengths, accumulate(lengths), strict=True):
-        yield tokens[end - length : end]
+        check_writable(output)
+        run.stored([output], output.resolve().with_name(f".{output.resolve().name}.parts"), single=True)
+    return bad.count
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A job, what it is done with and by whom."""
+
+    tagger: Tagger
+    job: Job
+    inputs: Sequence[Input]
+    workers: int
+    method: Method | None
+    bad: BadLines
+    note: Callable[[str], object]
+
+    def streamed(self, output: Path | None) -> None:
+        """Write results as they come."""
+        quiet = output is None and sys.stdout.isatty()
+        with self.bad.opened(), opened(output) as stream, Meter(self._total(), quiet=quiet) as meter:
+            self._go(Streamed(stream), None, units_of(self.inputs, self.job), meter)
+
+    def stored(self, targets: Sequence[Path], place: Path, *, single: bool) -> None:
+        """Keep the results of every unit in a folder until files are complete."""
+        size = unit_bytes(self.inputs)
+        units = units_of(self.inputs, self.job, targets=None if single else targets, size=size)
+        try:
+            with (
+                open_store(place, self._plan(single), self.note) as store,
+                self.bad.opened(store),
+                Meter(self._total()) as meter,
+            ):
+                self._go(Joined(store, targets, single=single), store, units, meter)
+        except BaseException:
+            if place.exists():
+                self.note(f"what is finished is kept in {place}: the same command goes on from there")
+            raise
+
+    def _go(self, sink: Sink, store: Store | None, units: Iterator[WorkUnit], meter: Meter) -> None:
+        """Tag all units and give what becomes of them on, in order."""
+        window = self.workers * _STREAMED_WINDOW if store is None else _STORED_WINDOW
+        reused = False
+
+        def known(unit: WorkUnit) -> UnitDone | None:
+            nonlocal reused
+            found = None if store is None else store.get(unit, goes_on=self.job.goes_on)
+            if found is not None:
+                meter.skip(unit.cost)
+                if not reused:
+                    self.note("going on with what an earlier run has left")
+                reused = True
+            return found
+
+        def count(unit: WorkUnit, done: UnitDone) -> None:
+            texts, tokens = (sum(getattr(piece, name) for piece in done.pieces) for name in ("texts", "tokens"))
+            meter.count(unit.cost, texts, tokens)
+
+        may_block = any(given.is_stream for given in self.inputs)
+        work = _Work(self.tagger, self.job, store)
+        with Pool(work, self.workers, window=window, method=self.method) as pool:
+            try:
+                for unit, done in pool.run(units, known=known, done=count, may_block=may_block):
+                    sink.add(unit, done)
+                    self.bad.add(unit, done)
+            except DeadWorkers as error:
+                place = self.bad.place(error.unit)
+                raise RunError(
+                    f"{place}: a worker {error.how}, {MOST_TRIES} times at what begins here; if memory was short, "
+                    "fewer --workers or a lower --max-line need less"
+                ) from error
+            sink.finish()
+
+    def _total(self) -> int:
+        return 0 if any(given.is_stream for given in self.inputs) else sum(given.size for given in self.inputs)
+
+    def _plan(self, single: bool) -> dict[str, Any]:
+        """What is done with every unit, and by which model."""
+        job = self.job
+        labels = None if job.wanted.labels is None else sorted(job.wanted.labels)
+        options = [job.output_format, job.unit, job.max_bytes, labels, job.wanted.min_score, job.entities_key, single]
+        return {
+            "program": version(),
+            "model": [self.tagger.version, self.tagger.engine, self.tagger.device],
+            "options": options,
+        }
+
+
+def _check_outputs(inputs: Sequence[Input], outputs: Sequence[Path | None], bad_lines: Path | None) -> None:
+    """Refuse to write over what is read, or two things to one file.
+
+    Raises:
+        InputError: names the file.
+    """
+    check_not_input([given.name for given in inputs], [*outputs, *([] if bad_lines is None else [bad_lines])])
+    if bad_lines is not None and bad_lines.resolve() in {path.resolve() for path in outputs if path is not None}:
+        raise InputError(f"--bad-lines {bad_lines}: results go there already; expected another file")

@@ -11,7 +11,7 @@ A byte order mark is tolerated, and so are the line ends of Windows (CRLF) and o
 """
 
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import IO, NamedTuple, TextIO
 
@@ -26,11 +26,12 @@ LONGEST_DOCUMENT = 50_000
 
 
 class Line(NamedTuple):
-    """A line without its end. ``fault`` says why it could not be read; the text is then empty."""
+    """A line without its end. ``fault`` says why it could not be read; the text is then empty, and ``raw`` tells it."""
 
     number: int
     text: str
     fault: str = ""
+    raw: bytes = b""
 
 
 def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -65,19 +66,23 @@ def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
     yield from _carriage_returns(held)
 
 
-def read_lines(stream: IO[bytes]) -> Iterator[Line]:
-    """Part bytes into lines, counted from 1, and decode them; a bad line is marked and does not end the reading."""
+def read_lines(stream: IO[bytes], *, begun: bool = False) -> Iterator[Line]:
+    """Part bytes into lines, counted from 1, and decode them; a bad line is marked and does not end the reading.
+
+    A stream that goes on with what others have ``begun`` to read has no mark of byte order.
+    """
     number = 0
     try:
         for raw in split_lines(stream):
             number += 1
-            if number == 1 and raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            opens = number == 1 and not begun
+            if opens and raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
                 yield Line(number, "", "begins with the byte order mark of UTF-16; expected UTF-8")
                 return  # every further line would be a consequence
             if len(raw) > MAX_LINE:
                 yield Line(number, "", f"line longer than {MAX_LINE:,} bytes; expected one token and its tag")
             else:
-                yield _decode(number, raw.removeprefix(BOM_UTF8) if number == 1 else raw)
+                yield _decode(number, raw.removeprefix(BOM_UTF8) if opens else raw)
     except OSError as error:
         yield Line(number + 1, "", f"cannot be read ({error.strerror})")
 
@@ -96,7 +101,9 @@ def columns(text: str) -> list[str]:
     return [cell for cell in text.split(" ") if cell]
 
 
-def iter_conll_words(stream: IO[bytes], name: str) -> Iterator[list[str]]:
+def iter_conll_words(
+    stream: IO[bytes], name: str, *, begun: bool = False, skip: Callable[[Line], object] | None = None
+) -> Iterator[list[str]]:
     """Read the words of one sentence after the other; tags, if there are any, are not looked at.
 
     A ``-DOCSTART-`` line is a sentence of that one word, so that every line of the input has one in the output.
@@ -104,24 +111,36 @@ def iter_conll_words(stream: IO[bytes], name: str) -> Iterator[list[str]]:
     Args:
         stream: the file, open for reading bytes.
         name: what messages call it.
+        begun: it goes on with what others have begun to read.
+        skip: is told of the first bad line of a sentence, which is then left out.
 
     Raises:
-        DataError: a line cannot be decoded, is too long, or begins with an empty column; ``name:line: …``.
+        DataError: without ``skip``: a line cannot be decoded, is too long, or begins with an empty column;
+            ``name:line: …``.
     """
     words: list[str] = []
-    for number, text, fault in read_lines(stream):
+    bad = False
+    for line in read_lines(stream, begun=begun):
+        number, text, fault, raw = line
         cells = columns(text)
         if fault or (cells and not cells[0]):
-            raise DataError(f"{name}:{number}: {fault or 'the first column is empty; expected a word'}")
+            fault = fault or "the first column is empty; expected a word"
+            if skip is None:
+                raise DataError(f"{name}:{number}: {fault}")
+            if not bad:
+                skip(Line(number, text, fault, raw or text.encode()))
+            bad = True
+            continue
         opens_document = bool(cells) and cells[0] == DOCSTART
-        if words and (opens_document or not cells):
-            yield words
-            words = []
+        if opens_document or not cells:
+            if words and not bad:
+                yield words
+            words, bad = [], False
         if opens_document:
             yield [DOCSTART]
         elif cells:
             words.append(cells[0])
-    if words:
+    if words and not bad:
         yield words
 
 
@@ -155,4 +174,4 @@ def _decode(number: int, raw: bytes) -> Line:
     try:
         return Line(number, raw.decode("utf-8").rstrip("\r\n"))
     except UnicodeDecodeError as error:
-        return Line(number, "", f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}; expected UTF-8")
+        return Line(number, "", f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}; expected UTF-8", raw)

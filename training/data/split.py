@@ -94,7 +94,7 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
 def _sentences(path: Path) -> Iterator[Lines]:
     sentence: Lines = []
     with open_file(path) as stream:
-        for number, text, fault in read_lines(stream):
+        for number, text, fault, _ in read_lines(stream):
             if fault:
                 raise DataError(f"{path}:{number}: {fault}")
             alone = _opens([text])

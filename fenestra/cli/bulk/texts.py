@@ -10,7 +10,7 @@ becomes LF: it is as long, so that offsets hold.
 
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Literal, NamedTuple
 
 from fenestra.model.errors import DataError
@@ -25,15 +25,19 @@ _BLOCK = 1 << 16  # bytes
 
 
 class Text(NamedTuple):
-    """A text: the number of its first line, from 1, and its characters; None is a text that is too long."""
+    """A text: the number of its first line, from 1, and its characters; None is one that is too long, or no text."""
 
     number: int
     content: str | None
     end: str = ""
     """Of a line, the characters that end it, which are no part of its content."""
+    fault: str = ""
+    """Why it is no text; ``number`` is then of the line that says so. Empty for one that is too long."""
+    raw: bytes = b""
+    """What was read, where it is no text."""
 
 
-def texts(stream: IO[bytes], name: str, unit: Unit, max_bytes: int) -> Iterator[Text]:
+def texts(stream: IO[bytes], name: str, unit: Unit, max_bytes: int, *, begun: bool = False) -> Iterator[Text]:
     """Read the texts of a stream in bounded memory.
 
     Args:
@@ -41,39 +45,84 @@ def texts(stream: IO[bytes], name: str, unit: Unit, max_bytes: int) -> Iterator[
         name: what messages call it.
         unit: what one text is.
         max_bytes: longest text; a longer one comes as None and is not held.
+        begun: the stream goes on with what others have begun to read, so that no mark of byte order can come.
 
     Raises:
-        DataError: it cannot be read, or is not UTF-8; ``name:line: …``.
+        DataError: it cannot be read, or is UTF-16; ``name:line: …``.
     """
-    lines = _lines(stream, name, max_bytes)
+    lines = _lines(stream, name, max_bytes, begun)
     if unit == "line":
         yield from lines
         return
-    first, parts, size = 1, list[str](), 0
-    for number, content, end in lines:
-        if unit == "paragraph" and content is not None and not content.strip():
-            if size:
-                yield Text(first, "".join(parts[:-1]) if size <= max_bytes else None)
-            parts, size = [], 0
-            continue
-        first = first if size else number
-        size += max_bytes + 1 if content is None else len(content.encode()) + len(end)
-        if size > max_bytes:
-            parts = []
-        elif content is not None:
-            parts += [content, "\n" if end == "\r" else end]
-    if unit == "file":
-        yield Text(1, "".join(parts) if size <= max_bytes else None)
-    elif size:
-        yield Text(first, "".join(parts[:-1]) if size <= max_bytes else None)
+    text = _Lines(max_bytes)
+    for line in lines:
+        if unit == "paragraph" and line.content is not None and not line.content.strip():
+            if text.size:
+                yield text.joined(keep_end=False)
+            text = _Lines(max_bytes)
+        else:
+            text.add(line)
+    if text.size or unit == "file":
+        yield text.joined(keep_end=unit == "file")
 
 
-def _lines(stream: IO[bytes], name: str, max_bytes: int) -> Iterator[Text]:
+class _Lines:
+    """The lines of a paragraph or a file; of one that is too long they are not held."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._first, self._parts, self._raw = 1, list[str](), list[bytes]()
+        self._bad: Text | None = None
+        self.size = 0
+        """In bytes."""
+
+    def add(self, line: Text) -> None:
+        """Add a line."""
+        self._first = self._first if self.size else line.number
+        if line.fault and self._bad is None:
+            self._bad, self._raw = line, [part.encode() for part in self._parts]
+        end = "\n" if line.end == "\r" else line.end
+        raw = line.raw if line.content is None else line.content.encode()
+        too_long = line.content is None and not line.fault
+        self.size += self._max_bytes + 1 if too_long else len(raw) + len(line.end)
+        if self.size > self._max_bytes:
+            self._parts, self._raw = [], []
+        elif self._bad is not None:
+            self._raw += [raw, line.end.encode()]
+        else:
+            self._parts += [line.content or "", end]
+
+    def joined(self, *, keep_end: bool) -> Text:
+        """The text, with the end of its last line or without it."""
+        if self._bad is not None:
+            return Text(self._bad.number, None, fault=self._bad.fault, raw=b"".join(self._raw))
+        if self.size > self._max_bytes:
+            return Text(self._first, None)
+        return Text(self._first, "".join(self._parts if keep_end else self._parts[:-1]))
+
+
+def count_lines(data: bytes) -> int:
+    r"""How many lines there are in some bytes.
+
+    >>> count_lines(b"a\nb\r\nc"), count_lines(b"a\rb\n"), count_lines(b"")
+    (3, 2, 0)
+    """
+    return count_ends(data) + (bool(data) and not data.endswith((b"\n", b"\r")))
+
+
+def count_ends(data: bytes) -> int:
+    """How many lines end in some bytes."""
+    if b"\r" not in data or data.count(b"\r") == data.count(b"\r\n"):
+        return data.count(b"\n")
+    return len(_END.findall(data))
+
+
+def _lines(stream: IO[bytes], name: str, max_bytes: int, begun: bool) -> Iterator[Text]:
     """The lines of a stream; the content of one that is too long is None."""
     number, size = 1, 0
     parts: list[bytes] = []
     try:
-        for data in _blocks(stream, name):
+        for data in _blocks(stream, name, begun):
             if not size and len(data) <= max_bytes and (lines := _plain_lines(data)) is not None:
                 for line in lines:
                     yield Text(number, line, "\n")
@@ -84,13 +133,12 @@ def _lines(stream: IO[bytes], name: str, max_bytes: int) -> Iterator[Text]:
                 size += len(content) + len(end)
                 parts = [*parts, content] if size <= max_bytes else []
                 if end:
-                    whole = _decode(b"".join(parts), number, name) if size <= max_bytes else None
-                    yield Text(number, whole, end.decode())
+                    yield _line(parts, number, end.decode(), too_long=size > max_bytes)
                     number, size, parts = number + 1, 0, []
     except OSError as error:
         raise DataError(f"{name}:{number}: {error.strerror or error}") from error
     if size:
-        yield Text(number, _decode(b"".join(parts), number, name) if size <= max_bytes else None)
+        yield _line(parts, number, "", too_long=size > max_bytes)
 
 
 def _plain_lines(data: bytes) -> list[str] | None:
@@ -103,14 +151,14 @@ def _plain_lines(data: bytes) -> list[str] | None:
         return None
 
 
-def _blocks(stream: IO[bytes], name: str) -> Iterator[bytes]:
+def _blocks(stream: IO[bytes], name: str, begun: bool) -> Iterator[bytes]:
     """A stream in blocks that end with a line where they can; a mark of byte order at its begin is taken off.
 
     Raises:
         DataError: it is UTF-16.
         OSError: it cannot be read.
     """
-    held, begun = b"", False
+    held = b""
     while block := stream.read1(_BLOCK):  # type: ignore[attr-defined]
         data = held + block
         if not begun and len(data) < len(BOM_UTF8):
@@ -130,8 +178,11 @@ def _blocks(stream: IO[bytes], name: str) -> Iterator[bytes]:
         yield held if begun else held.removeprefix(BOM_UTF8)
 
 
-def _decode(content: bytes, number: int, name: str) -> str:
+def _line(parts: Sequence[bytes], number: int, end: str, *, too_long: bool) -> Text:
     """Decode a line; a NUL stands in no text, but in UTF-16, archives and pictures."""
+    if too_long:
+        return Text(number, None, end)
+    content = b"".join(parts)
     place = content.find(b"\0")
     try:
         text = content.decode("utf-8")
@@ -139,5 +190,6 @@ def _decode(content: bytes, number: int, name: str) -> str:
         place = error.start if place < 0 else min(place, error.start)
     else:
         if place < 0:
-            return text
-    raise DataError(f"{name}:{number}: byte {place + 1} of the line is 0x{content[place]:02x}; expected text in UTF-8")
+            return Text(number, text, end)
+    fault = f"byte {place + 1} of the line is 0x{content[place]:02x}; expected text in UTF-8"
+    return Text(number, None, end, fault, content)

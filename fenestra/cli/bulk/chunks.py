@@ -1,0 +1,350 @@
+"""A file is cut into chunks that can be tagged by themselves: at the end of a line, a paragraph or a document.
+
+Where it is cut depends on what is in the file and on the size that is asked for, and on nothing else.
+"""
+
+import io
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import IO
+
+from fenestra.cli.bulk.inputs import InputFormat
+from fenestra.cli.bulk.texts import MAX_BYTES, Unit, count_ends, count_lines
+from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, MAX_LINE, columns, split_lines
+
+Document = list[list[str]]
+"""Sentences of words that belong together."""
+CHUNK_BYTES = 1 << 17
+"""Where results are streamed: about what a tagger takes at once."""
+
+_BLOCK = 1 << 18  # bytes, read at once
+_MARK = DOCSTART.encode()
+_LONE_CR = rb"\r(?=\r[^\n]|[^\r\n])"  # one that ends a line: others may belong to a line feed that is to come
+_SPACE = rb"(?:[\t-\r\x1c-\x1f ]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80)"
+_LINE_END = re.compile(rb"\n|" + _LONE_CR)
+_Blank = tuple[re.Pattern[bytes], re.Pattern[bytes]]
+_BLANK_LINE, _BLANK_CONLL_LINE = (  # that ends with a line feed, and with a carriage return
+    (re.compile(rb"\n%b*?\n" % space), re.compile(rb"[\r\n]%b*?%b" % (space, _LONE_CR)))
+    for space in (_SPACE, rb"[ \t\r]")
+)
+_LONGEST_CHARACTER = 4  # bytes
+_LONGEST_BLANK = 1000  # bytes that are held of a line that may be blank
+_ANY_END = re.compile(rb"[\r\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a file that is tagged by itself, decompressed and without a mark of byte order."""
+
+    form: InputFormat
+    data: bytes = b""
+    """Whole lines; rows of Parquet as an Arrow stream."""
+    lines: int = 0
+    """Lines or rows of the file that it stands for."""
+    marked: bool = False
+    """Of a CoNLL file, whether a ``-DOCSTART-`` came before it."""
+    last: bool = False
+    """Whether the file ends with it."""
+    fault: str = ""
+    """Why the file cannot be read on here."""
+    fault_line: int = 0
+    """1 where the fault was found in reading, 0 where the file could not be opened."""
+
+
+def chunks_of(
+    source: IO[bytes], form: InputFormat, *, size: int = CHUNK_BYTES, unit: Unit = "line", max_bytes: int = MAX_BYTES
+) -> Iterator[Chunk]:
+    """Cut a stream of lines.
+
+    What has no border and is longer than ``max_bytes`` is shortened to a little more than that, so that it is not held.
+
+    Args:
+        source: open for reading bytes.
+        form: its format; not Parquet.
+        size: of a chunk, in bytes; one is longer where no border is near.
+        unit: what one text of a text file is.
+        max_bytes: longest text or JSON line.
+    """
+    cutter = _cutter(form, unit, max_bytes)
+    held = bytearray()
+    try:
+        held += _begin(source)
+        if held.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            fault = "UTF-16, expected UTF-8; to convert it: iconv -f UTF-16 -t UTF-8"
+            yield Chunk(form, fault=fault, last=True)
+            return
+        if held.startswith(BOM_UTF8):
+            del held[: len(BOM_UTF8)]
+        ended = False
+        while not ended:
+            while len(held) > cutter.wait(size) + 1 and (end := cutter.border(held, cutter.wait(size))):
+                yield cutter.chunk(form, held, end)
+            cutter.shorten(held)
+            block = source.read1(_BLOCK)  # type: ignore[attr-defined]
+            held += cutter.wanted(block)
+            ended = not block
+    except OSError as error:
+        if end := cutter.last_border(held):
+            yield cutter.chunk(form, held, end)
+        yield Chunk(form, fault=error.strerror or str(error), fault_line=1, last=True)
+    else:
+        yield replace(cutter.chunk(form, held, len(held)), last=True)
+
+
+class _Lines:
+    """Cuts at the ends of lines. A position is a border if a text ends before it and another one begins there."""
+
+    def __init__(self, limit: int) -> None:
+        """Keep the longest line, in bytes."""
+        self._limit = limit
+        self._skipping = False  # the rest of what was shortened
+        self._shortened = False  # what is held begins with something that was
+        self._lost = 0  # lines of it that are not held
+        self._searched = 0  # bytes of what is held in which there is no border
+
+    def wait(self, size: int) -> int:
+        """The size of a chunk: what was shortened is one by itself, so that lines behind it are counted right."""
+        return 0 if self._shortened else size
+
+    def border(self, held: bytearray, size: int) -> int:
+        """The last border up to a size, or else the first one beyond; 0 where there is none yet."""
+        end = self._last(held, size) or self._first(held, max(size, self._searched))
+        self._searched = 0 if end else max(len(held) - 2, 0)
+        return end
+
+    def last_border(self, held: bytearray) -> int:
+        """The last border in what is held, or 0."""
+        return self._last(held, len(held))
+
+    def chunk(self, form: InputFormat, held: bytearray, end: int) -> Chunk:
+        """Take a chunk off what is held."""
+        data = bytes(held[:end])
+        del held[:end]
+        lines, self._lost, self._shortened = count_lines(data) + self._lost, 0, False
+        return Chunk(form, data, lines)
+
+    def wanted(self, block: bytes) -> bytes:
+        """A block of what was read, without the rest of a line that was shortened."""
+        if not self._skipping:
+            return block
+        end = _ANY_END.search(block)
+        self._skipping = end is None
+        return block[end.start() :] if end else b""
+
+    def shorten(self, held: bytearray) -> None:
+        """Shorten a line that is too long, whose end has not been read yet."""
+        begin = max(held.rfind(b"\n"), held.rfind(b"\r")) + 1
+        if len(held) - begin > self._limit:
+            del held[begin + self._limit + 1 :]
+            self._skipping = True
+
+    def _last(self, held: bytearray, size: int) -> int:
+        end = held.rfind(b"\n", 0, size) + 1
+        for found in _LINE_END.finditer(held, end, min(size + 2, len(held))) if held.find(b"\r", end) >= 0 else ():
+            end = found.end() if found.end() <= size else end
+        return end
+
+    def _first(self, held: bytearray, begin: int) -> int:
+        found = _LINE_END.search(held, begin)
+        return found.end() if found else 0
+
+
+class _Paragraphs(_Lines):
+    """Cuts after blank lines."""
+
+    _blank: _Blank = _BLANK_LINE
+    _rest = b""  # of a paragraph that was shortened: what may be the begin of a blank line
+
+    def wanted(self, block: bytes) -> bytes:
+        """A block of what was read, without the rest of a paragraph that was shortened."""
+        if not self._skipping:
+            return block
+        data = self._rest + block
+        found = self._search(data, 0)
+        begun = data.rstrip(b"\r")  # the line that may be blank; what ends it may be half there
+        last = found.start() if found else max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1
+        begin = len(data[:last].rstrip(b"\r\n"))  # a line end is not torn
+        self._rest = data[begin:]
+        if not found and len(self._rest) > _LONGEST_BLANK:
+            self._rest = self._rest[: len(self._rest) - len(self._rest.lstrip(b"\r\n"))] + b"x"
+        self._lost += count_ends(data[:begin])
+        self._skipping = not found
+        return self._rest if found else b""
+
+    def shorten(self, held: bytearray) -> None:
+        """Shorten a paragraph that is too long, whose end has not been read yet."""
+        if self._searched and len(held) > self._limit + _LONGEST_CHARACTER:
+            end = _character_begin(held, self._limit + _LONGEST_CHARACTER)
+            end = len(held[:end].rstrip(b"\r"))
+            self._rest, self._skipping, self._shortened = bytes(held[end:]), True, True
+            del held[end:]
+            self._searched = max(end - 2, 0)
+            held += self.wanted(b"")
+
+    def _last(self, held: bytearray, size: int) -> int:
+        end = held.rfind(b"\n\n", 0, size) + 2
+        if end > 1:
+            return end
+        return max((found.end() for blank in self._blank for found in blank.finditer(held, 0, size)), default=0)
+
+    def _first(self, held: bytearray, begin: int) -> int:
+        found = self._search(held, max(held.rfind(b"\n", 0, begin), held.rfind(b"\r", 0, begin), 0))
+        return found.end() if found else 0
+
+    def _search(self, data: bytes | bytearray, begin: int) -> re.Match[bytes] | None:
+        """The first blank line."""
+        found = [found for blank in self._blank if (found := blank.search(data, begin))]
+        return min(found, key=lambda match: match.end(), default=None)
+
+
+class _Whole(_Lines):
+    """Cuts nowhere: the file is one text."""
+
+    def border(self, held: bytearray, size: int) -> int:
+        """None."""
+        return 0
+
+    def last_border(self, held: bytearray) -> int:
+        """None."""
+        return 0
+
+    def wanted(self, block: bytes) -> bytes:
+        """A block of what was read, or nothing of a file that was shortened."""
+        return b"" if self._skipping else block
+
+    def shorten(self, held: bytearray) -> None:
+        """Shorten a file that is too long."""
+        if len(held) > self._limit + _LONGEST_CHARACTER:
+            del held[_character_begin(held, self._limit + _LONGEST_CHARACTER) :]
+            self._skipping = True
+
+
+class _Sentences(_Paragraphs):
+    """Cuts between documents of a CoNLL file: before a ``-DOCSTART-``, and after any sentence where there was none yet.
+
+    A document that is too long ends where :func:`fenestra.cli.bulk.reading.documents` ends it.
+    """
+
+    _blank = _BLANK_CONLL_LINE
+
+    def __init__(self) -> None:
+        """Begin with a file that has had no mark."""
+        super().__init__(MAX_LINE)
+        self._marked = False
+
+    def border(self, held: bytearray, size: int) -> int:
+        """The last border up to a size, or else the first one beyond; 0 where there is none yet."""
+        if not _ANY_END.search(held, size):  # a mark may be half there
+            return 0
+        return self.last_border(held, size) or self._first(held, size)
+
+    def last_border(self, held: bytearray, size: int | None = None) -> int:
+        """The last border up to a size, or 0."""
+        size = len(held) if size is None else size
+        end = _ANY_END.search(held, size)  # of the line that begins at the size or before
+        place = end.start() if end else len(held)
+        while (place := held.rfind(_MARK, 1, place)) > 0:
+            begin = _line_begin(held, place)
+            if 0 < begin <= size and _is_mark(held, begin):
+                return begin
+        if self._begins_marked(held):
+            return max((cut for cut in _long_documents(held) if cut <= size), default=0)
+        return self._last(held, size)
+
+    def chunk(self, form: InputFormat, held: bytearray, end: int) -> Chunk:
+        """Take a chunk off what is held."""
+        before = self._marked
+        self._marked = before or any(_is_mark(held, _line_begin(held, place)) for place in _found(held, _MARK, end))
+        return replace(super().chunk(form, held, end), marked=before)
+
+    def wanted(self, block: bytes) -> bytes:
+        """A block of what was read, without the rest of a line that was shortened."""
+        return _Lines.wanted(self, block)
+
+    def shorten(self, held: bytearray) -> None:
+        """Shorten a line that is too long, whose end has not been read yet."""
+        _Lines.shorten(self, held)
+
+    def _first(self, held: bytearray, begin: int) -> int:
+        marks = (_line_begin(held, place) for place in _found(held, _MARK, len(held), begin))
+        found = [next((mark for mark in marks if mark > begin and _is_mark(held, mark)), 0)]
+        if self._begins_marked(held):
+            found.append(next((cut for cut in _long_documents(held) if cut > begin), 0))
+        else:
+            found.append(super()._first(held, begin))
+        return min(filter(None, found), default=0)
+
+    def _begins_marked(self, held: bytearray) -> bool:
+        return self._marked or _is_mark(held, 0)
+
+
+def _cutter(form: InputFormat, unit: Unit, max_bytes: int) -> _Lines:
+    if form == "conll":
+        return _Sentences()
+    if form == "jsonl" or unit == "line":
+        return _Lines(max_bytes)
+    return _Paragraphs(max_bytes) if unit == "paragraph" else _Whole(max_bytes)
+
+
+def _begin(source: IO[bytes]) -> bytes:
+    """The first bytes of a stream, enough to see a mark of byte order."""
+    data = b""
+    while len(data) < len(BOM_UTF8) and (more := source.read1(_BLOCK)):  # type: ignore[attr-defined]
+        data += more
+    return data
+
+
+def _character_begin(held: bytearray, end: int) -> int:
+    """The last place up to ``end`` where a character of UTF-8 begins."""
+    while end and held[end] & 0xC0 == 0x80:
+        end -= 1
+    return end
+
+
+def _found(held: bytearray, what: bytes, end: int, begin: int = 0) -> Iterator[int]:
+    """Where some bytes are in others."""
+    place = begin - 1
+    while (place := held.find(what, place + 1, end)) >= 0:
+        yield place
+
+
+def _line_begin(held: bytearray, place: int) -> int:
+    return max(held.rfind(b"\n", 0, place), held.rfind(b"\r", 0, place)) + 1
+
+
+def _is_mark(held: bytearray, begin: int) -> bool:
+    """Whether a line that begins somewhere, and whose end has been read, is the mark of a new document."""
+    end = _ANY_END.search(held, begin)
+    if end is None or held.find(_MARK, begin, end.start()) < 0:
+        return False
+    return columns(held[begin : end.start()].decode("utf-8", "replace"))[:1] == [DOCSTART]
+
+
+def _long_documents(held: bytearray) -> Iterator[int]:
+    """Where a document ends because it is too long; sentences with a bad line are none."""
+    place = tokens = sentence = 0
+    bad = False
+    for raw in split_lines(io.BytesIO(held)):
+        place += len(raw)
+        cells, is_bad = _columns(raw)
+        bad = bad or is_bad
+        if cells[:1] == [DOCSTART]:
+            tokens, sentence, bad = 0, 0, False
+        elif cells:
+            sentence += 1
+        elif not is_bad:
+            tokens, sentence, bad = tokens + (0 if bad else sentence), 0, False
+            if tokens > LONGEST_DOCUMENT and place < len(held):  # the last line may go on
+                yield place
+                tokens = 0
+
+
+def _columns(raw: bytes) -> tuple[list[str], bool]:
+    """The columns of a line, and whether it is a bad one."""
+    try:
+        cells = columns(raw.decode("utf-8").rstrip("\r\n"))
+    except UnicodeDecodeError:
+        return [], True
+    return cells, len(raw) > MAX_LINE or (bool(cells) and not cells[0])

@@ -64,6 +64,8 @@ class Tagger:
         self.language = model.lexicon.language
         """How raw text is read."""
         self.folder = folder
+        self.cache_numbers: Numbers = options.get("cache_numbers", "int16")
+        """How what words add to the first layer is stored."""
         self.device = resolve_device(device)
         """``cpu``, ``cuda`` or ``cuda:N``."""
         self._tags = tag_set(self.labels, self.config.scheme)

@@ -766,3 +766,19 @@ def test_closed_streams_end_in_good_order(tmp_path):
         )
         assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
     assert json.loads((tmp_path / "out").read_text())["text"] == "Oslo"
+
+
+def test_the_memory_for_words_changes_nothing_and_coarser_numbers_change_scores_a_little(tmp_path):
+    text = write(tmp_path / "a.txt", "Ada Lovelace met Charles Babbage in London.\nShe lives in Oslo.\n")
+
+    def lines(*options):
+        command = [sys.executable, "-c", LAUNCH, "tag", str(text), "--workers", "1", *options]
+        done = subprocess.run(command, capture_output=True, check=True)
+        return done.stdout.decode().splitlines()
+
+    usual = lines()
+    assert lines("--cache-mb", "0.1") == usual
+    for line, coarse in zip(map(json.loads, usual), map(json.loads, lines("--cache-numbers", "int8")), strict=True):
+        for entity, other in zip(line["entities"], coarse["entities"], strict=True):
+            assert {**entity, "score": 0} == {**other, "score": 0}
+            assert entity["score"] == pytest.approx(other["score"], abs=0.1)

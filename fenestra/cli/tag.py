@@ -210,7 +210,7 @@ class _Run:
         options = [job.output_format, job.unit, job.max_bytes, labels, job.wanted.min_score, job.entities_key, single]
         return {
             "program": version(),
-            "model": [self.tagger.version, self.tagger.engine, self.tagger.device],
+            "model": [self.tagger.version, self.tagger.engine, self.tagger.device, self.tagger.cache_numbers],
             "options": options,
         }
 

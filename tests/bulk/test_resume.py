@@ -125,10 +125,13 @@ def test_with_other_options_it_says_so_and_starts_over(run, stop_after, expected
     assert (tmp_path / "out").read_bytes() == whole
 
 
-def test_with_another_model_it_says_so_and_starts_over(english, run, stop_after, expected, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("attribute", "other"), [("version", "0" * 12), ("cache_numbers", "int8")])
+def test_with_another_model_it_says_so_and_starts_over(
+    english, run, stop_after, expected, tmp_path, monkeypatch, attribute, other
+):
     whole = expected()
     stop_after(5)
-    monkeypatch.setattr(english, "version", "0" * 12)
+    monkeypatch.setattr(english, attribute, other)
     run()
     monkeypatch.undo()
     tagged = stop_after(10_000)

@@ -22,7 +22,7 @@ import numpy as np  # noqa: F401 (not to be instrumented)
 
 with atheris.instrument_imports(include=["fenestra.model"], enable_loader_override=False):
     from fenestra.model import checkpoint
-    from fenestra.model.engine import library
+    from fenestra.model.engine import library, native
     from fenestra.model.engine.library import Kernel
     from fenestra.model.errors import FenestraError
     from fenestra.model.results import Result, TaggedToken
@@ -105,9 +105,8 @@ def _log(probability: float) -> float:
 def _native(kernel: Kernel, model: checkpoint.Checkpoint) -> Tagger:
     library.load = lambda: kernel  # type: ignore[assignment]
     options: dict[str, Any] = {"engine": "native", "threads": 1, "cache_mb": _CACHE_MB, "cache_numbers": "float32"}
-    tagger = Tagger(model, device="cpu", **options)
-    tagger._engine._vocabulary = tagger._engine._new_vocabulary(most_words=_WORDS)  # type: ignore[attr-defined]
-    return tagger
+    native.WORDS = _WORDS  # type: ignore[attr-defined]
+    return Tagger(model, device="cpu", **options)
 
 
 def text_target(kernels: Sequence[Kernel], models: Path) -> Target:

@@ -266,9 +266,11 @@ class Native:
             for some in (words[piece], [word.title() for word in words[piece]]):
                 self._weights.measure(self._weights.encode(some))
 
-    def _new_vocabulary(self, most_words: int = WORDS) -> Vocabulary:
-        """An empty one."""
-        return Vocabulary(self._kernel, self.lexicon, self._lookups, most_words=most_words, forget=self._cache.forget)
+    def _new_vocabulary(self, most_words: int | None = None) -> Vocabulary:
+        """An empty one, of the usual size unless told."""
+        return Vocabulary(
+            self._kernel, self.lexicon, self._lookups, most_words=most_words or WORDS, forget=self._cache.forget
+        )
 
     def _current_vocabulary(self) -> Vocabulary:
         """The vocabulary to read with; a new one where a large text has left a large one behind."""

@@ -86,7 +86,7 @@ def test_a_round_goes_on_where_the_last_one_ended_and_fresh_servers_begin_anew(t
         load._asked[target.name] = begins[-1] + 2
         return 2.0, None
 
-    monkeypatch.setattr(load, "_ask", ask)
+    monkeypatch.setattr(load, "ask", ask)
     kept = Target("kept", StandIn(), "/tag", bodies)
     fresh = Target("fresh", StandIn(), "/tag", bodies, fresh=True)
     for target in (kept, fresh):

@@ -60,7 +60,10 @@ def json_lines(item: Item, found: Sequence[Result], key: str, wanted: Wanted) ->
     lines = []
     for place, result in enumerate(found):
         record = item.record or {"tokens": item.content[place]}
-        entities = [entity._replace(score=round(entity.score, 6))._asdict() for entity in filter(wanted, result)]
+        entities = [
+            {"start": start, "end": end, "label": label, "text": text, "score": round(score, 6)}
+            for start, end, label, text, score in filter(wanted, result)
+        ]
         lines.append(json.dumps({**record, key: entities}, ensure_ascii=False) + "\n")
     return "".join(lines)
 

@@ -17,13 +17,14 @@ from pydantic import (
     Field,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from fenestra.app.cores import available_cores, usable_cores
 from fenestra.model.bundled import DEFAULT, bundled_model, find_model
+from fenestra.model.engine.cores import available_cores, usable_cores
 from fenestra.model.errors import InputError
 
 PREFIX = "FENESTRA_"
@@ -119,14 +120,14 @@ def _rate(value: str | None) -> str | None:
     return value
 
 
-def _workers(value: object) -> object:
+def _workers(value: object, read: ValidationInfo) -> object:
     """Read a number of processes, or ``auto``."""
     if not isinstance(value, str):
         return value
     if value == "auto":
-        return usable_cores()
-    if not re.fullmatch(r"[0-9]{1,4}", value):
-        raise ValueError("expected a number of processes, or auto")
+        return max(usable_cores() // read.data.get("threads", 1), 1)
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", value):
+        raise ValueError("expected a number of processes from 1 on, or auto")
     return int(value)
 
 
@@ -171,11 +172,12 @@ class Settings(BaseSettings):
     # ── computing ──
     device: Annotated[str, _form(r"auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda or cuda:N")] = "auto"
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if there is a device."""
-    workers: Annotated[PositiveInt, BeforeValidator(_workers)] = 1
-    """Processes that serve on one port; ``auto`` for as many as there are cores that this process may use. More than
-    one works on Linux and without a GPU. Queues, connections and buffers are limited in each, and each has a cache."""
     threads: PositiveInt = 1
     """CPU threads for a large batch, at most as many as there are cores. More than one rarely helps."""
+    workers: Annotated[PositiveInt, BeforeValidator(_workers)] = 1
+    """Processes that serve on one port; ``auto`` for one for each core that this process may use, divided by the
+    threads. More than one works on Linux and without a GPU. Queues, connections and buffers are limited in each, and
+    each has a cache."""
     cache_mb: PositiveInt = 50
     """Memory for what frequent words add to the network, in MB for each model. More is faster on varied text."""
     cache_numbers: Literal["float32", "int16", "int8"] = "int16"

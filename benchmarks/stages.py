@@ -3,8 +3,8 @@
 ``Tagger.work`` names what every piece of work was part of (``model/README.md``), so the time between two steps belongs
 to a stage:
 
-    tokenize   texts → words
-    rows       words → numbers, documents → classes and topics
+    tokenize   texts → numbers of words
+    rows       documents → classes and topics
     network    windows → log p
     decode     log p → tags → entities
     rest       what comes after the last step

@@ -24,7 +24,7 @@ from benchmarks.contest.table import markdown
 from benchmarks.service import Bodies, Load, Target
 from benchmarks.serving import Server, usage
 from benchmarks.workloads import SAMPLE, texts
-from fenestra.app.cores import available_cores
+from fenestra.model.engine.cores import available_cores
 
 _RENEW_SECONDS = 30
 

@@ -24,7 +24,8 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "pyarrow":
         raise
-    raise ImportError("tag_arrow needs pyarrow, which is not installed: pip install 'fenestra-ner[arrow]'") from error
+    way = "pip install 'fenestra-ner[arrow]', or in the source folder: pip install '.[arrow]'"
+    raise ImportError(f"tag_arrow needs pyarrow, which is not installed: {way}") from error
 
 ENTITIES = "entities"
 """The name of the column that tables get."""

@@ -5,7 +5,6 @@ There is one way through it, :meth:`Tagger.work`; all else runs that to its end.
 
 import math
 import operator
-import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, groupby, islice, pairwise
@@ -21,6 +20,7 @@ from fenestra.model.columns import Columns, Unit, check_unit
 from fenestra.model.decode.alternatives import best_others, label_log_products, tag_probabilities
 from fenestra.model.decode.decoding import Lengths, Paths, marginals, tag_tables
 from fenestra.model.engine import library
+from fenestra.model.engine.cores import available_cores
 from fenestra.model.engine.gpu import resolve_device, torch_scorer
 from fenestra.model.engine.machine import usual_cache_mb
 from fenestra.model.engine.native import Native
@@ -475,7 +475,7 @@ def _engine(
     if cache_numbers not in get_args(Numbers):
         raise InputError(f"cache_numbers {cache_numbers!r}: expected {', '.join(get_args(Numbers))}")
     cache_mb = usual_cache_mb() if cache_mb is None else cache_mb
-    if not 0 <= cache_mb < math.inf:
+    if not isinstance(cache_mb, int | float) or not 0 <= cache_mb < math.inf:
         raise InputError(f"cache_mb {cache_mb!r}: expected 0 or more")
     if threads is not None and threads < 1:
         raise InputError(f"threads {threads!r}: expected 1 or more")
@@ -486,8 +486,7 @@ def _engine(
         return Reference(model)
     if device != "cpu":
         return Native(kernel, model, cache_mb=cache_mb, numbers="float32", scorer=torch_scorer(model, device))
-    may_use = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Native(kernel, model, cache_mb=cache_mb, numbers=cache_numbers, threads=threads or may_use)
+    return Native(kernel, model, cache_mb=cache_mb, numbers=cache_numbers, threads=threads or available_cores())
 
 
 def _load_again(kind: type[Tagger], folder: str, options: dict[str, Any]) -> Tagger:

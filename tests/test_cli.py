@@ -22,7 +22,6 @@ from fenestra.cli.bulk import reading
 from fenestra.cli.bulk.reading import Item
 from fenestra.cli.bulk.tagging import batches
 from fenestra.cli.main import main
-from fenestra.cli.shell import usable_cores
 from fenestra.model import checkpoint
 from fenestra.model.bundled import bundled_model, bundled_models
 from fenestra.model.config import FeatureConfig, ModelConfig
@@ -486,16 +485,6 @@ class TestTag:
         status, out, _ = finish("tag", "--model", folder, tmp_path / "a.txt", env=environment, encoding="utf-8")
         assert status == 0
         assert json.loads(out)["text"] == "Zoë → 東京"
-
-
-class TestCores:
-    @pytest.mark.parametrize(
-        ("limit", "cores"), [("max 100000", 3), ("150000 100000", 2), ("50000 100000", 1), ("x", 3)]
-    )
-    def test_no_more_are_used_than_are_paid_for(self, monkeypatch, limit, cores):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 4, 5}, raising=False)
-        monkeypatch.setattr(Path, "read_text", lambda *_, **__: limit)
-        assert usable_cores() == cores
 
 
 class TestBench:

@@ -171,8 +171,8 @@ def _zstd_module(name: str) -> Any:  # noqa: ANN401
         with suppress(ImportError):
             return importlib.import_module(module)
     raise DataError(
-        f"{name}: compressed by zstd, which before Python 3.14 needs an extra: pip install 'fenestra-ner[bulk]'; "
-        "or decompress it first (zstd -d)"
+        f"{name}: compressed by zstd, which before Python 3.14 needs an extra: pip install 'fenestra-ner[bulk]', or "
+        "in the source folder: pip install '.[bulk]'; or decompress it first (zstd -d)"
     )
 
 

@@ -89,6 +89,8 @@ def add_verb(
 def output_file(text: str) -> Path:
     """The type of an argument that names a file to write: refused before the work, not after it."""
     path = Path(text)
+    if text == "-":
+        raise argparse.ArgumentTypeError("- is standard output, where results go without it; for such a file say ./-")
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a folder, expected a file")
     if not path.parent.is_dir():
@@ -129,6 +131,17 @@ def _count(text: str, what: str, most: int) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= (count := int(text[:20])) <= most:
         raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected {what} from 1 to {most}")
     return count
+
+
+def megabytes(text: str) -> float:
+    """The type of an argument in units of 10⁶ bytes."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected a number of MB, 0 or more")
+    return value
 
 
 def probability(text: str) -> float:
@@ -204,16 +217,6 @@ def need(*names: str) -> None:
 def say(text: str) -> None:
     """Print a result on standard output."""
     sys.stdout.write(f"{text}\n")
-
-
-def usable_cores() -> int:
-    """How many cores this process may use: those that it may run on, and no more than its control group pays for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(min(cores, math.ceil(int(quota) / int(period))), 1)
-    except (OSError, ValueError):  # not there, or `max`
-        return cores
 
 
 def _parse(parser: CommandParser, argv: Sequence[str] | None) -> argparse.Namespace:

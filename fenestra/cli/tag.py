@@ -34,7 +34,7 @@ class _Work:
     tagger: Tagger
     job: Job
     store: Store | None
-    """Where results are kept; they are handed over when omitted."""
+    """Where results are kept; without one they are returned."""
 
     def __call__(self, unit: WorkUnit, between: Callable[[], object]) -> UnitDone:
         """Tag a unit, up to what ends the work, if anything does."""
@@ -207,11 +207,11 @@ class _Run:
         """What is done with every unit, and by which model."""
         job = self.job
         labels = None if job.wanted.labels is None else sorted(job.wanted.labels)
-        options = [job.output_format, job.unit, job.max_bytes, labels, job.wanted.min_score, job.entities_key, single]
+        written = [job.output_format, job.unit, job.max_bytes, labels, job.wanted.min_score, job.entities_key, single]
         return {
             "program": version(),
-            "model": [self.tagger.version, self.tagger.engine, self.tagger.device, self.tagger.cache_numbers],
-            "options": options,
+            "model": [self.tagger.version, self.tagger.engine, self.tagger.device],
+            "options": [*written, self.tagger.cache_numbers],
         }
 
 

@@ -1,7 +1,7 @@
 """All that a model knows by name, in one table that the kernel looks words up in.
 
 The same as :class:`fenestra.model.words.lexicon.Lexicon`, of plain words (``model/text/plain.py``). It is made when a
-model is loaded, in some hundredths of a second; nothing writes to it afterwards, so forked processes share it.
+model is loaded, in a tenth of a second; nothing writes to it afterwards, so forked processes share it.
 """
 
 import re
@@ -75,7 +75,9 @@ class Table:
         place[:, 2] = _CONSTANTS["EMPTY"]
         self.strings = DECLARED.structures["Strings"](bytes=self._bytes, place=place, places=places)
         """As the kernel has them."""
-        kernel.long.index_strings(self.strings, self._at, kind, value, len(keys))
+        twice = kernel.long.index_strings(self.strings, self._at, kind, value, len(keys))
+        if twice >= 0:
+            raise ValueError(f"{keys[twice]!r} is there twice")
         self.lexicon: tuple[object, ...] = ()
         """What tells the lexicon that it holds from others."""
         self.lookups: Lookups | None = None
@@ -116,6 +118,7 @@ def lookups_of(kernel: Kernel, lexicon: Lexicon) -> Lookups:
     stopped = dict.fromkeys(of.numbered, odd) | dict.fromkeys((*of.titles, *of.abbreviations), own)
     stopped = (stopped if of.keep_stops else {}) | {"www": odd}
     listed, clitics = roles(of).listed, dict.fromkeys(map(str.lower, of.clitics), 1)
+    particles = dict.fromkeys(of.particles, 1)
     kind_F = [_kind_of(name) for name in names]
     parts: list[tuple[int, Iterable[str], Sequence[int] | Array]] = [
         (_CONSTANTS["STRING_VECTOR"], lexicon.vector_rows, _numbers(lexicon.vector_rows)),
@@ -125,7 +128,7 @@ def lookups_of(kernel: Kernel, lexicon: Lexicon) -> Lookups:
         (_CONSTANTS["STRING_ROLE"], listed, list(listed.values())),
         (_CONSTANTS["STRING_STOPPED"], stopped, list(stopped.values())),
         (_CONSTANTS["STRING_CLITIC"], clitics, list(clitics.values())),
-        (_CONSTANTS["STRING_PARTICLE"], of.particles, [1] * len(of.particles)),
+        (_CONSTANTS["STRING_PARTICLE"], particles, list(particles.values())),
     ]  # fmt: skip
     table = Table(kernel, parts)
 

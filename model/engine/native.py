@@ -1,7 +1,7 @@
 """The native engine: the five stages with their inner loops in C, a few calls a batch.
 
 A pair of word and case class is a row of the row cache, so a token costs 2C+1 look-ups and a sum. What is done for
-every token is in C, what is done for every new word stays in Python, and the two meet in numbers.
+every token, and for every new plain word, is in C; odd words stay in Python, and the two meet in numbers.
 
 T tokens · S sentences · P documents · U pairs · N windows of a bag · C words on each side · K tags · H hidden units
 """

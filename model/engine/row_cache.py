@@ -24,7 +24,7 @@ Numbers = Literal["float32", "int16", "int8"]
 _EVICTED = 8  # an eighth of the cache, or of those on probation, at a time
 _FREE = -1
 _HAD_SLOT = DECLARED.constants["HAD_SLOT"]
-_PROBATION, _SHARE, _LEAST = 8192, 4, 4096  # slots, a fourth of all at most; in a small cache all are alike
+_PROBATION, _SHARE, _LEAST = 4096, 4, 4096  # slots, a fourth of all at most; in a small cache all are alike
 _TWICE = 2
 
 

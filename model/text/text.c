@@ -1,7 +1,8 @@
 /* Text to numbered words, sentences and case classes.
  *
  * A run is what stands between two white spaces. Plain runs are split into words here, as the expression of
- * model/text/tokens.py splits them, but for what is rare: addresses, abbreviations and initials, scripts without spaces.
+ * model/text/tokens.py splits them, but for what is rare: addresses for mail, stops that only the context can tell of,
+ * scripts without spaces.
  * Such odd runs are split by that expression, in Python, and stored here in a hash table. One that is not in it stops
  * the reading; the caller stores it, or deals with it, and goes on. What follows needs only facts about words that were
  * worked out once, too: their roles for sentences, their case for case classes.

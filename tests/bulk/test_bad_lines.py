@@ -22,7 +22,7 @@ def left_out(tag, tmp_path):
         code, out, err = tag(path, "--bad-lines", tmp_path / "bad", *words)
         bad = [json.loads(line) for line in (tmp_path / "bad").read_text().splitlines()]
         assert code == (2 if bad else 0)
-        count = f"{len(bad):,} bad lines left out; they are in {tmp_path / 'bad'}"
+        count = f"{len(bad):,} bad line{'s' * (len(bad) != 1)} left out; they are in {tmp_path / 'bad'}"
         assert err == ([count] if bad else [])
         assert all(one.pop("path") == str(path) for one in bad)
         return out, bad

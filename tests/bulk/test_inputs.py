@@ -153,7 +153,8 @@ def test_an_empty_parquet_file_has_no_rows(tag, tmp_path):
 def test_without_pyarrow_its_extra_is_named(tag, tmp_path, monkeypatch):
     path = table(tmp_path / "a.parquet", {"text": ["Oslo"]})
     monkeypatch.setattr("fenestra.cli.bulk.parquet.find_spec", lambda _: None)
-    assert tag(path)[2] == [f"{path}: Parquet needs pyarrow; install the extra: pip install 'fenestra-ner[bulk]'"]
+    way = "pip install 'fenestra-ner[bulk]', or in the source folder: pip install '.[bulk]'"
+    assert tag(path)[2] == [f"{path}: Parquet needs pyarrow; install the extra: {way}"]
 
 
 def test_parquet_is_not_read_from_a_pipe(tag):

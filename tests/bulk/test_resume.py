@@ -120,14 +120,16 @@ def test_with_other_options_it_says_so_and_starts_over(run, stop_after, expected
     stop_after(5)
     run()
     tagged = stop_after(10_000)
-    assert run(**options) == [f"what an earlier run left was made with another {what}; starting over"]
+    assert run(**options) == [f"what an earlier run left was made with other {what}; starting over"]
     assert b"".join(tagged).decode() == "".join(LETTERS)
     assert (tmp_path / "out").read_bytes() == whole
 
 
-@pytest.mark.parametrize(("attribute", "other"), [("version", "0" * 12), ("cache_numbers", "int8")])
+@pytest.mark.parametrize(
+    ("attribute", "other", "what"), [("version", "0" * 12, "another model"), ("cache_numbers", "int8", "other options")]
+)
 def test_with_another_model_it_says_so_and_starts_over(
-    english, run, stop_after, expected, tmp_path, monkeypatch, attribute, other
+    english, run, stop_after, expected, tmp_path, monkeypatch, attribute, other, what
 ):
     whole = expected()
     stop_after(5)
@@ -135,7 +137,7 @@ def test_with_another_model_it_says_so_and_starts_over(
     run()
     monkeypatch.undo()
     tagged = stop_after(10_000)
-    assert len(run()) == 1
+    assert run() == [f"what an earlier run left was made with {what}; starting over"]
     assert (tmp_path / "out").read_bytes() == whole
     assert isinstance(tagged, list)
 

@@ -1,6 +1,6 @@
 """What the kernel finds out of words by itself is what Python says of them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -11,12 +11,15 @@ from fenestra.model.bundled import find_model
 from fenestra.model.checkpoint import load
 from fenestra.model.engine import library
 from fenestra.model.engine.lookups import lookups_of
+from fenestra.model.engine.reader import Reader
 from fenestra.model.engine.vocabulary import PLAIN_WORD, Vocabulary
 from fenestra.model.engine.weights import Weights
 from fenestra.model.network.context import case_evidence
 from fenestra.model.text.canonical import canonical
+from fenestra.model.text.language import Language, language
 from fenestra.model.text.plain import ODD, PLAIN, characters
 from fenestra.model.text.sentences import roles
+from fenestra.model.text.tokens import tokenize
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="no compiled kernel here")
 
@@ -121,3 +124,17 @@ def test_a_lexicon_that_is_in_a_table_stays_there():
     assert lookups_of(library.load(), replace(known.lexicon)) is known
     other = replace(known.lexicon, field_rows={**known.lexicon.field_rows, "word": {"met": 1}})
     assert lookups_of(library.load(), other).lexicon.field_rows["word"] == {"met": 1}
+
+
+def test_what_a_language_lists_twice_is_there_once():
+    doubled = {
+        name: (*entries, *entries) if isinstance(entries, tuple) else entries
+        for name, entries in asdict(language()).items()
+    }
+    lexicon = replace(MODELS["english"].lexicon, language=Language(**doubled))
+    reader = Reader(library.load(), Vocabulary(library.load(), lexicon, most_words=256))
+    text = "Mr. Moss 's 'em Inc. didn't at 5 PM , Fig. A."
+    list(reader.read([text]))
+    batch = reader.batch
+    found = [batch.text(number) for number in batch.word_T.tolist()]
+    assert found == [token.text for token in tokenize(text, lexicon.language)]

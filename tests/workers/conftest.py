@@ -12,7 +12,7 @@ from benchmarks.clients import Pool
 from benchmarks.load import runner
 from benchmarks.serving import Server
 from benchmarks.wire import Wire, post
-from fenestra.app.cores import available_cores
+from fenestra.model.engine.cores import available_cores
 
 CANARY = post(b'{"text":["Ada Lovelace met Charles Babbage in London.","nobody"],"details":true}')
 ODD = (sys.executable, "-m", "tests.workers.odd")

@@ -14,7 +14,6 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from fenestra.app import server
-from fenestra.app.cores import available_cores, usable_cores
 from fenestra.app.errors import Problem
 from fenestra.app.middleware.rate_limit import RateLimiter
 from fenestra.app.observability import merged
@@ -24,6 +23,7 @@ from fenestra.app.workers.accept import Acceptor
 from fenestra.app.workers.channel import Channel, Lines, encode
 from fenestra.app.workers.rate_windows import SharedWindowStorage
 from fenestra.app.workers.shared import Locks, Shares
+from fenestra.model.engine.cores import available_cores, usable_cores
 from fenestra.model.errors import InputError
 
 
@@ -44,7 +44,7 @@ class TestCores:
         ],
     )
     def test_a_quota_counts_as_so_many_cores(self, tmp_path, monkeypatch, files, own, expected):
-        monkeypatch.setattr("fenestra.app.cores.available_cores", lambda: 64)
+        monkeypatch.setattr("fenestra.model.engine.cores.available_cores", lambda: 64)
         for name, text in files.items():
             path = tmp_path / "cgroup" / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,8 @@ class Input(NamedTuple):
     @property
     def size(self) -> int:
         """In bytes, as it is on disk; 0 where that is not known."""
+        if self.name == STDIN:
+            return 0
         try:
             status = Path(self.name).stat()
         except (OSError, ValueError):

@@ -21,7 +21,8 @@ def row_chunks(path: Path, size: int) -> Iterator[tuple[bytes, int, float]]:
         OSError: it is damaged further on.
     """
     if not find_spec("pyarrow"):
-        raise DataError(f"{path}: Parquet needs pyarrow; install the extra: pip install 'fenestra-ner[bulk]'")
+        way = "pip install 'fenestra-ner[bulk]', or in the source folder: pip install '.[bulk]'"
+        raise DataError(f"{path}: Parquet needs pyarrow; install the extra: {way}")
     import pyarrow
     from pyarrow import parquet
 

@@ -163,6 +163,9 @@ def open_store(place: Path, plan: dict[str, Any], say: Callable[[str], object]) 
         shutil.rmtree(place, ignore_errors=True)
 
 
+_CHANGED = {"program": "another version", "model": "another model", "options": "other options"}
+
+
 def _lock(lock: IO[bytes], place: Path) -> None:
     """Take the lock of a folder; it is given back when the file is closed, however the process ends."""
     until = time.monotonic() + _LOCK_SECONDS
@@ -171,7 +174,9 @@ def _lock(lock: IO[bytes], place: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
-                raise InputError(f"{place}: another run is writing the same output") from None
+                raise InputError(
+                    f"{place}: another run is writing the same output; wait for its end, or write elsewhere"
+                ) from None
             time.sleep(0.1)
         except OSError:  # a file system without locks
             return
@@ -189,7 +194,8 @@ def _clear(place: Path, folder: Path, plan: dict[str, Any], say: Callable[[str],
         with suppress(OSError, ValueError):
             before = json.loads((place / _PLAN).read_text(encoding="utf-8"))
         changed = [name for name in plan if before.get(name) != plan[name]]
-        say(f"what an earlier run left was made with another {' and '.join(changed) or 'version'}; starting over")
+        how = " and ".join(map(_CHANGED.__getitem__, changed)) or "another version"
+        say(f"what an earlier run left was made with {how}; starting over")
     for path in others:
         shutil.rmtree(path, ignore_errors=True)
 

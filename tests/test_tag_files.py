@@ -782,3 +782,16 @@ def test_the_memory_for_words_changes_nothing_and_coarser_numbers_change_scores_
         for entity, other in zip(line["entities"], coarse["entities"], strict=True):
             assert {**entity, "score": 0} == {**other, "score": 0}
             assert entity["score"] == pytest.approx(other["score"], abs=0.1)
+
+
+def test_auto_is_what_is_done_without_a_number_of_workers(tag, tmp_path):
+    path = write(tmp_path / "a.txt", "Ada met Ito.\n")
+    assert tag(path, "--workers", "auto") == tag(path)
+
+
+def test_standard_input_is_no_file_of_that_name_and_no_output_is_written_to_one(tag, stdin, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "-", "x\n")
+    stdin(b"Ada met Ito.\n")
+    assert tag("-")[0] == 0
+    assert "- is standard output" in tag("-", "-o", "-")[2][-1]

@@ -26,6 +26,7 @@ from fenestra.cli.shell import (
     run,
     say,
     whole_number,
+    worker_count,
 )
 from fenestra.cli.train import add_verbs
 
@@ -144,8 +145,8 @@ def _add_tag(verbs: Verbs) -> None:
         "line, error, raw; the exit code is 2 if there were any (default: the first one ends the work)",
     )  # fmt: skip
     parser.add_argument(
-        "--workers", metavar="N", type=whole_number,
-        help="processes that tag at the same time; the result is the same (default: one for each core, 1 on a GPU)",
+        "--workers", metavar="N", type=worker_count,
+        help="processes that tag at the same time; the result is the same (default: auto, one a core, 1 on a GPU)",
     )  # fmt: skip
     parser.add_argument(
         "--cache-mb", metavar="MB", type=megabytes,

@@ -122,6 +122,11 @@ def whole_number(text: str) -> int:
     return _count(text, "a whole number", 1_000_000)
 
 
+def worker_count(text: str) -> int | None:
+    """The type of an argument that says how many processes; ``auto`` is None, as if it were not given."""
+    return None if text == "auto" else whole_number(text)
+
+
 def byte_count(text: str) -> int:
     """The type of an argument that limits a length in bytes."""
     return _count(text, "a whole number of bytes", 10**12)

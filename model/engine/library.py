@@ -128,6 +128,8 @@ class Function:
         try:
             return self._function(*arguments)
         except ctypes.ArgumentError as error:
+            if "KeyboardInterrupt" in str(error):  # what Python is asked for an array's address was interrupted
+                raise KeyboardInterrupt from None
             raise TypeError(f"{self._name}: {error}") from error
 
 

@@ -39,7 +39,7 @@ LINES = [
     (b"[1]", "expected an object with either text or tokens"),
     (b"{}", "expected an object with either text or tokens"),
     (b'{"text": "a", "tokens": ["a"]}', "expected an object with either text or tokens"),
-    (b'{"text": null}', "text: expected a string"),
+    (b'{"text": null}', "text: expected a string, got null"),
     (b'{"text": 7}', "text: expected a string"),
     (b'{"tokens": ["a", ""]}', "tokens: expected a list of words"),
     (b'{"text": "a", "text": "b"}', "is there twice"),

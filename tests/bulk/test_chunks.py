@@ -3,13 +3,13 @@
 import io
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from fenestra.cli.bulk import chunks, reading
 from fenestra.cli.bulk.chunks import chunks_of
 from fenestra.cli.bulk.reading import read
-from fenestra.cli.bulk.texts import count_lines
+from fenestra.cli.bulk.texts import count_lines, texts
 
 LINES = [
     "a", "é東", " ", "\u00a0", "\t", "{}", '{"text": "x"}', "\ufeff", "\u2028", "x" * 30, "b O", "\tO",
@@ -105,6 +105,26 @@ def test_what_is_too_long_is_not_held_and_the_rest_is_as_it_was(form, unit, size
     last = count_lines(data)
     assert [line for _, line in items] == [1, last]
     assert bad == [(2 if unit == "line" else 3, f"a {unit} of more than 100 bytes", None, True)]
+
+
+@settings(max_examples=400)
+@given(
+    BYTES,
+    st.sampled_from(["line", "paragraph", "file"]),
+    st.sampled_from([5, 20, 40]),
+    st.integers(1, 60),
+    st.integers(1, 9),
+)
+@example(b"        \n" + b"b " * 30 + b"Ada\n\nend", "paragraph", 40, 1, 7)
+@example(b"a " * 15 + b"\r \n" + b"b " * 12 + b"Ada\n\nend\n", "paragraph", 40, 30, 9)
+def test_whatever_is_too_long_no_text_is_cut_and_none_is_lost(data, unit, limit, size, trickle):
+    """Where the limit is longer than a chunk, and where it is not; blank lines are none that are too long."""
+    lines = data.decode("utf-8", "replace").replace("\r", "\n").split("\n")
+    assume(all(line.strip() or len(line.encode()) <= limit for line in lines))
+    expected = [(text.content, text.number) for text in texts(io.BytesIO(data), "", unit, limit)]
+    pieces = chunks_of(Trickle(data, trickle), "text", unit=unit, size=size, max_bytes=limit)
+    items, _ = what_is_in(pieces, unit, limit)
+    assert items == [(content, number) for content, number in expected if content is not None]
 
 
 def test_a_conll_line_without_end_is_not_held():

@@ -114,12 +114,12 @@ def test_parquet_with_words_and_conll_output(tag, tmp_path):
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"text": ["Oslo", None]}, ":2: text: expected a string"),
+        ({"text": ["Oslo", None]}, ":2: text: expected a string, got null"),
         ({"body": ["Oslo"]}, ":1: expected an object with either text or tokens"),
         ({"text": ["Oslo"], "tokens": [["Oslo"]]}, ":1: expected an object with either text or tokens"),
         ({"text": ["Oslo"], "entities": [1]}, ":1: has entities already"),
-        ({"text": ["Oslo"], "raw": [b"\xff"]}, ":1: Object of type bytes is not JSON serializable"),
-        ({"text": ["Oslo"], "x": [float("nan")]}, ":1: Out of range float values are not JSON compliant"),
+        ({"text": ["Oslo"], "raw": [b"\xff"]}, ":1: raw: b'\\xff', which JSON cannot hold"),
+        ({"text": ["Oslo"], "x": [float("nan")]}, ":1: x: nan, which JSON cannot hold"),
     ],
 )
 def test_a_row_that_is_no_text_is_named(tag, tmp_path, columns, said):
@@ -155,6 +155,34 @@ def test_without_pyarrow_its_extra_is_named(tag, tmp_path, monkeypatch):
     monkeypatch.setattr("fenestra.cli.bulk.parquet.find_spec", lambda _: None)
     way = "pip install 'fenestra-ner[bulk]', or in the source folder: pip install '.[bulk]'"
     assert tag(path)[2] == [f"{path}: Parquet needs pyarrow; install the extra: {way}"]
+
+
+def test_times_of_nanoseconds_are_text_and_what_python_cannot_have_is_a_bad_row(tag, tmp_path):
+    kinds = {
+        "at": pyarrow.timestamp("ns"),
+        "day": pyarrow.time64("ns"),
+        "took": pyarrow.duration("ns"),
+        "us": pyarrow.timestamp("us"),
+    }
+    columns = {
+        "text": pyarrow.array(["Oslo", "Ada"]),
+        **{name: pyarrow.array([1, 2], kind) for name, kind in kinds.items()},
+    }
+    columns["far"] = pyarrow.array([1, 10**18], pyarrow.timestamp("us"))
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    _, (line,), err = tag(tmp_path / "a.parquet", "--bad-lines", tmp_path / "bad")
+    record = json.loads(line)
+    assert record["at"] == "1970-01-01T00:00:00.000000001"
+    assert (record["day"], record["took"], record["us"]) == ("00:00:00.000000001", 1, "1970-01-01T00:00:00.000001")
+    assert "1 bad line left out" in err[-1]
+    (bad,) = records((tmp_path / "bad").read_text())
+    assert (bad["line"], bad["error"].partition(":")[0]) == (2, "far")
+
+
+def test_a_column_that_is_there_twice_is_refused(tag, tmp_path):
+    arrays = [pyarrow.array(["Oslo"]), pyarrow.array([1]), pyarrow.array([2])]
+    parquet.write_table(pyarrow.Table.from_arrays(arrays, names=["text", "k", "k"]), tmp_path / "a.parquet")
+    assert tag(tmp_path / "a.parquet")[2] == [f"{tmp_path / 'a.parquet'}: the column 'k' is there twice"]
 
 
 def test_parquet_is_not_read_from_a_pipe(tag):

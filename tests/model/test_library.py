@@ -405,3 +405,15 @@ def test_a_long_call_lets_other_threads_run_and_a_short_one_does_not_stop_to():
     assert kernel.call(10) is kernel.short
     assert kernel.call(1_000_000) is kernel.long
     assert kernel.call(10, each=10_000) is kernel.long
+
+
+@needs_kernel
+def test_an_interrupt_while_a_call_is_made_is_an_interrupt(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(library, "_first_byte", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        library.load().short.hash_ngrams(
+            np.zeros(1, np.uint8), np.zeros(1, np.int64), 0, np.ones(1, np.int64), 1, 7, np.zeros(1, np.int64), 1
+        )

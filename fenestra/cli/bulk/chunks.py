@@ -5,13 +5,13 @@ Where it is cut depends on what is in the file and on the size that is asked for
 
 import io
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO
 
 from fenestra.cli.bulk.inputs import InputFormat
-from fenestra.cli.bulk.texts import MAX_BYTES, Unit, count_ends, count_lines
+from fenestra.cli.bulk.texts import LINE_END, MAX_BYTES, Unit, count_ends, count_lines
 from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, MAX_LINE, columns, split_lines
 
 Document = list[list[str]]
@@ -22,15 +22,10 @@ CHUNK_BYTES = 1 << 17
 _BLOCK = 1 << 18  # bytes, read at once
 _MARK = DOCSTART.encode()
 _LONE_CR = rb"\r(?=\r[^\n]|[^\r\n])"  # one that ends a line: others may belong to a line feed that is to come
-_SPACE = rb"(?:[\t-\r\x1c-\x1f ]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80)"
 _LINE_END = re.compile(rb"\n|" + _LONE_CR)
-_Blank = tuple[re.Pattern[bytes], re.Pattern[bytes]]
-_BLANK_LINE, _BLANK_CONLL_LINE = (  # that ends with a line feed, and with a carriage return
-    (re.compile(rb"\n%b*?\n" % space), re.compile(rb"[\r\n]%b*?%b" % (space, _LONE_CR)))
-    for space in (_SPACE, rb"[ \t\r]")
-)
+_BLANK_LINE = re.compile(rb"\n[ \t\r]*?\n"), re.compile(rb"[\r\n][ \t\r]*?" + _LONE_CR)
+"""Of a CoNLL file: one that ends with a line feed, and with a carriage return."""
 _LONGEST_CHARACTER = 4  # bytes
-_LONGEST_BLANK = 1000  # bytes that are held of a line that may be blank
 _ANY_END = re.compile(rb"[\r\n]")
 
 
@@ -47,6 +42,8 @@ class Chunk:
     """Of a CoNLL file, whether a ``-DOCSTART-`` came before it."""
     last: bool = False
     """Whether the file ends with it."""
+    shortened: bool = False
+    """Whether it begins with a text that is too long, of which the rest is not there."""
     fault: str = ""
     """Why the file cannot be read on here."""
     fault_line: int = 0
@@ -79,7 +76,7 @@ def chunks_of(
             del held[: len(BOM_UTF8)]
         ended = False
         while not ended:
-            while len(held) > cutter.wait(size) + 1 and (end := cutter.border(held, cutter.wait(size))):
+            while end := cutter.border(held, cutter.wait(size)):
                 yield cutter.chunk(form, held, end)
             cutter.shorten(held)
             block = source.read1(_BLOCK)  # type: ignore[attr-defined]
@@ -110,6 +107,8 @@ class _Lines:
 
     def border(self, held: bytearray, size: int) -> int:
         """The last border up to a size, or else the first one beyond; 0 where there is none yet."""
+        if len(held) <= size + 1:
+            return 0
         end = self._last(held, size) or self._first(held, max(size, self._searched))
         self._searched = 0 if end else max(len(held) - 2, 0)
         return end
@@ -122,8 +121,9 @@ class _Lines:
         """Take a chunk off what is held."""
         data = bytes(held[:end])
         del held[:end]
-        lines, self._lost, self._shortened = count_lines(data) + self._lost, 0, False
-        return Chunk(form, data, lines)
+        made = Chunk(form, data, count_lines(data) + self._lost, shortened=self._shortened)
+        self._lost, self._shortened = 0, False
+        return made
 
     def wanted(self, block: bytes) -> bytes:
         """A block of what was read, without the rest of a line that was shortened."""
@@ -152,51 +152,95 @@ class _Lines:
 
 
 class _Paragraphs(_Lines):
-    """Cuts after blank lines."""
+    """Cuts after blank lines, which are those that ``texts`` sees: lines are looked at one by one."""
 
-    _blank: _Blank = _BLANK_LINE
-    _rest = b""  # of a paragraph that was shortened: what may be the begin of a blank line
+    def __init__(self, limit: int) -> None:
+        """Keep the longest paragraph, in bytes."""
+        super().__init__(limit)
+        self._borders: list[int] = []  # behind the blank lines of what is held
+        self._scanned = 0  # bytes of what is held, whole lines
+        self._rest = b""  # of a paragraph that was shortened: a line that has no end yet
+        self._within = False  # whether something of the next line came before it, so that it is not blank
+
+    def border(self, held: bytearray, size: int) -> int:
+        """The last border up to a size, or else the first one beyond; 0 where there is none yet.
+
+        A paragraph that may be too long begins a chunk.
+        """
+        self._scan(held)
+        if not self._borders:
+            return 0
+        if len(held) - self._borders[-1] > self._limit + _LONGEST_CHARACTER:
+            return self._borders[-1]
+        return 0 if len(held) <= size + 1 else self._last(held, size) or self._borders[0]
+
+    def chunk(self, form: InputFormat, held: bytearray, end: int) -> Chunk:
+        """Take a chunk off what is held."""
+        self._borders = [border - end for border in self._borders if border > end]
+        self._scanned = max(self._scanned - end, 0)
+        return super().chunk(form, held, end)
 
     def wanted(self, block: bytes) -> bytes:
-        """A block of what was read, without the rest of a paragraph that was shortened."""
+        """A block of what was read, without the rest of a paragraph that was shortened.
+
+        The blank line at its end is handed over as a plain one; lines are counted as they are.
+        """
         if not self._skipping:
             return block
         data = self._rest + block
-        found = self._search(data, 0)
-        begun = data.rstrip(b"\r")  # the line that may be blank; what ends it may be half there
-        last = found.start() if found else max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1
-        begin = len(data[:last].rstrip(b"\r\n"))  # a line end is not torn
-        self._rest = data[begin:]
-        if not found and len(self._rest) > _LONGEST_BLANK:
-            self._rest = self._rest[: len(self._rest) - len(self._rest.lstrip(b"\r\n"))] + b"x"
-        self._lost += count_ends(data[:begin])
-        self._skipping = not found
-        return self._rest if found else b""
+        open_end = _open_end(data)
+        *ended, rest = LINE_END.split(data[: len(data) - len(open_end)])
+        lines, rest, place = list(zip(ended[::2], ended[1::2], strict=True)), rest + open_end, 0
+        for number, (content, end) in enumerate(lines):
+            place += len(content) + len(end)
+            if self._is_border(content, end):
+                self._skipping, self._within, self._rest = False, True, b""
+                self._lost += number + 1 - 2
+                return b"\n\n" + data[place:]
+        self._lost += len(lines)
+        begun = rest.rstrip(b"\r")
+        self._within = self._within or len(begun) > self._limit or not _may_be_blank(begun)
+        self._rest = rest[len(begun) :] if self._within else rest
+        return b""
 
     def shorten(self, held: bytearray) -> None:
-        """Shorten a paragraph that is too long, whose end has not been read yet."""
-        if self._searched and len(held) > self._limit + _LONGEST_CHARACTER:
-            end = _character_begin(held, self._limit + _LONGEST_CHARACTER)
-            end = len(held[:end].rstrip(b"\r"))
-            self._rest, self._skipping, self._shortened = bytes(held[end:]), True, True
-            del held[end:]
-            self._searched = max(end - 2, 0)
-            held += self.wanted(b"")
+        """Shorten a paragraph that is too long, whose end has not been read yet; all that is held is of it."""
+        if self._skipping or self._shortened or self._borders or len(held) <= self._limit + _LONGEST_CHARACTER:
+            return
+        begun = held.rstrip(b"\r")
+        last = _last_line(begun)
+        if last <= self._limit and len(begun) - last <= self._limit and _may_be_blank(begun[last:]):
+            return  # the text may fit, if the line that has no end yet is blank
+        begun = held[: _character_begin(held, self._limit + _LONGEST_CHARACTER)].rstrip(b"\r")
+        last = _last_line(begun)
+        # A line that may be blank is read again.
+        self._within = not last or not _may_be_blank(begun[last:])
+        end = len(begun) if self._within else len(held[:last].rstrip(b"\r\n"))
+        self._rest = bytes(held[len(begun) if self._within else last :])
+        self._lost += 0 if self._within else count_ends(bytes(held[end:last]))
+        self._skipping = self._shortened = True
+        del held[end:]
+        self._scanned = end
+        held += self.wanted(b"")
+
+    def _scan(self, held: bytearray) -> None:
+        """Look at the lines that have been read since."""
+        if self._skipping:
+            return
+        end = len(held) - len(_open_end(held))
+        *ended, _ = LINE_END.split(held[self._scanned : end])
+        for content, line_end in zip(ended[::2], ended[1::2], strict=True):
+            self._scanned += len(content) + len(line_end)
+            if self._is_border(content, line_end):
+                self._borders.append(self._scanned)
+
+    def _is_border(self, content: bytes | bytearray, end: bytes | bytearray) -> bool:
+        """Whether the next line is blank; one that is too long is none."""
+        within, self._within = self._within, False
+        return not within and len(content) + len(end) <= self._limit and _is_blank(content)
 
     def _last(self, held: bytearray, size: int) -> int:
-        end = held.rfind(b"\n\n", 0, size) + 2
-        if end > 1:
-            return end
-        return max((found.end() for blank in self._blank for found in blank.finditer(held, 0, size)), default=0)
-
-    def _first(self, held: bytearray, begin: int) -> int:
-        found = self._search(held, max(held.rfind(b"\n", 0, begin), held.rfind(b"\r", 0, begin), 0))
-        return found.end() if found else 0
-
-    def _search(self, data: bytes | bytearray, begin: int) -> re.Match[bytes] | None:
-        """The first blank line."""
-        found = [found for blank in self._blank if (found := blank.search(data, begin))]
-        return min(found, key=lambda match: match.end(), default=None)
+        return max((border for border in self._borders if border <= size), default=0)
 
 
 class _Whole(_Lines):
@@ -221,13 +265,11 @@ class _Whole(_Lines):
             self._skipping = True
 
 
-class _Sentences(_Paragraphs):
+class _Sentences(_Lines):
     """Cuts between documents of a CoNLL file: before a ``-DOCSTART-``, and after any sentence where there was none yet.
 
     A document that is too long ends where :func:`fenestra.cli.bulk.reading.documents` ends it.
     """
-
-    _blank = _BLANK_CONLL_LINE
 
     def __init__(self) -> None:
         """Begin with a file that has had no mark."""
@@ -236,7 +278,7 @@ class _Sentences(_Paragraphs):
 
     def border(self, held: bytearray, size: int) -> int:
         """The last border up to a size, or else the first one beyond; 0 where there is none yet."""
-        if not _ANY_END.search(held, size):  # a mark may be half there
+        if len(held) <= size + 1 or not _ANY_END.search(held, size):  # a mark may be half there
             return 0
         return self.last_border(held, size) or self._first(held, size)
 
@@ -259,13 +301,11 @@ class _Sentences(_Paragraphs):
         self._marked = before or any(_is_mark(held, _line_begin(held, place)) for place in _found(held, _MARK, end))
         return replace(super().chunk(form, held, end), marked=before)
 
-    def wanted(self, block: bytes) -> bytes:
-        """A block of what was read, without the rest of a line that was shortened."""
-        return _Lines.wanted(self, block)
-
-    def shorten(self, held: bytearray) -> None:
-        """Shorten a line that is too long, whose end has not been read yet."""
-        _Lines.shorten(self, held)
+    def _last(self, held: bytearray, size: int) -> int:
+        end = held.rfind(b"\n\n", 0, size) + 2
+        if end > 1:
+            return end
+        return max((found.end() for blank in _BLANK_LINE for found in blank.finditer(held, 0, size)), default=0)
 
     def _first(self, held: bytearray, begin: int) -> int:
         marks = (_line_begin(held, place) for place in _found(held, _MARK, len(held), begin))
@@ -273,11 +313,16 @@ class _Sentences(_Paragraphs):
         if self._begins_marked(held):
             found.append(next((cut for cut in _long_documents(held) if cut > begin), 0))
         else:
-            found.append(super()._first(held, begin))
+            found.append(_after_blank(held, max(held.rfind(b"\n", 0, begin), held.rfind(b"\r", 0, begin), 0)))
         return min(filter(None, found), default=0)
 
     def _begins_marked(self, held: bytearray) -> bool:
         return self._marked or _is_mark(held, 0)
+
+
+def _after_blank(held: bytearray, begin: int) -> int:
+    """Behind the first blank line of a CoNLL file; 0 if there is none yet."""
+    return min((found.end() for blank in _BLANK_LINE if (found := blank.search(held, begin))), default=0)
 
 
 def _cutter(form: InputFormat, unit: Unit, max_bytes: int) -> _Lines:
@@ -294,6 +339,31 @@ def _begin(source: IO[bytes]) -> bytes:
     while len(data) < len(BOM_UTF8) and (more := source.read1(_BLOCK)):  # type: ignore[attr-defined]
         data += more
     return data
+
+
+def _last_line(begun: bytes | bytearray) -> int:
+    """Where the last line begins."""
+    return max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1
+
+
+def _open_end(data: bytes | bytearray) -> bytes:
+    """The CRs at the end of what was read so far that may belong to an LF that is to come."""
+    return bytes(data[len(data.rstrip(b"\r")) :][-2:])
+
+
+def _may_be_blank(begun: bytes | bytearray) -> bool:
+    """Whether a line could be blank that begins so; its last character may be half there."""
+    try:
+        return not getincrementaldecoder("utf-8")().decode(bytes(begun)).strip()
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_blank(line: bytes | bytearray) -> bool:
+    try:
+        return not line.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return False
 
 
 def _character_begin(held: bytearray, end: int) -> int:

@@ -31,6 +31,9 @@ def row_chunks(path: Path, size: int) -> Iterator[tuple[bytes, int, float]]:
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({_reason(error)})") from error
     with file:
+        names = file.schema_arrow.names
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise DataError(f"{path}: the column {twice[:40]!r} is there twice")
         about = file.metadata
         row_bytes = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
         rows = min(max(size * about.num_rows // max(row_bytes, 1), 1), _MOST_ROWS)
@@ -44,10 +47,10 @@ def row_chunks(path: Path, size: int) -> Iterator[tuple[bytes, int, float]]:
             raise OSError(0, f"truncated or damaged Parquet file: {_reason(error)}") from error
 
 
-def rows_of(data: bytes) -> Iterator[dict[str, Any]]:
+def rows_of(data: bytes) -> Iterator[dict[str, Any] | str]:
     """The rows of a piece, as values that JSON has: times in ISO 8601, decimals and UUIDs as strings.
 
-    Bytes stay what they are: JSON has none.
+    Bytes stay what they are: JSON has none. A row with a value that Python cannot have comes as what is wrong with it.
     """
     if not data:
         return
@@ -55,8 +58,28 @@ def rows_of(data: bytes) -> Iterator[dict[str, Any]]:
 
     with pyarrow.ipc.open_stream(data) as stream:
         for batch in stream:
-            for row in batch.to_pylist():
-                yield {name: _plain(value) for name, value in row.items()}
+            columns = [_readable(column) for column in batch.columns]
+            for row in range(batch.num_rows):
+                name = ""
+                try:
+                    found = {}
+                    for name, column in zip(batch.schema.names, columns, strict=True):
+                        found[name] = _plain(column[row].as_py())
+                except (ValueError, OverflowError, KeyError, pyarrow.ArrowException) as error:
+                    yield f"{name[:40]}: {_reason(error)}"
+                else:
+                    yield found
+
+
+def _readable(column: Any) -> Any:  # noqa: ANN401
+    """A column; of nanoseconds, which Python's own times cannot have, times as text and durations as their number."""
+    import pyarrow
+
+    is_time = pyarrow.types.is_temporal(column.type) and not pyarrow.types.is_duration(column.type)
+    if is_time and getattr(column.type, "unit", "") == "ns" and getattr(column.type, "tz", None) is None:
+        texts = column.cast(pyarrow.string())
+        return pyarrow.array([text.as_py() and text.as_py().replace(" ", "T") for text in texts], pyarrow.string())
+    return column.cast(pyarrow.int64()) if column.type == pyarrow.duration("ns") else column
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

@@ -147,10 +147,12 @@ def documents(sentences: Iterable[list[str]], *, marked: bool = False) -> Iterat
 def _texts(chunk: Chunk, tell: Callable[..., None], unit: Unit, max_bytes: int, taken: str | None) -> Iterator[Item]:
     """The texts of a text file, or the objects of a JSON-lines file."""
     unit = unit if chunk.form == "text" else "line"
+    shortened = chunk.shortened
     for number, text, _, fault, raw in texts(io.BytesIO(chunk.data), "", unit, max_bytes, begun=True):
-        if fault:
+        is_cut, shortened = shortened, False  # the first one
+        if fault and not is_cut:
             tell(number, fault, raw)
-        elif text is None:
+        elif text is None or is_cut:
             tell(number, f"a {unit} of more than {max_bytes:,} bytes", too_long=True)
         elif chunk.form == "text":
             yield Item(text, {"text": text}, number)
@@ -166,8 +168,13 @@ def _texts(chunk: Chunk, tell: Callable[..., None], unit: Unit, max_bytes: int, 
 def _rows(chunk: Chunk, tell: Callable[..., None], max_bytes: int, taken: str | None) -> Iterator[Item]:
     """The rows of a Parquet file."""
     for number, record in enumerate(rows_of(chunk.data), start=1):
+        if isinstance(record, str):
+            tell(number, record)
+            continue
         try:
-            line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
+            for name, value in record.items():
+                _check_value(name, value)
+            line = json.dumps(record, ensure_ascii=False).encode()
             if len(line) <= max_bytes:
                 item = _item(record, number, taken)
         except (ValueError, TypeError) as error:
@@ -191,6 +198,14 @@ def _object_of(line: str) -> object:
     return value
 
 
+def _check_value(name: str, value: object) -> None:
+    """Raise ValueError if a value of a column is none that JSON has."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError):
+        raise ValueError(f"{name[:40]}: {value!r:.40}, which JSON cannot hold") from None
+
+
 def _item(record: object, line: int, taken: str | None) -> Item:
     """An object with a text or with words; raises ValueError where it is none, or has the key ``taken``."""
     if not isinstance(record, dict) or ("text" in record) == ("tokens" in record):
@@ -201,7 +216,7 @@ def _item(record: object, line: int, taken: str | None) -> Item:
         )
     content = record["text"] if "text" in record else record["tokens"]
     if "text" in record and not isinstance(content, str):
-        raise ValueError("text: expected a string")
+        raise ValueError("text: expected a string" + ", got null" * (content is None))
     if "tokens" in record and not _are_words(content):
         raise ValueError("tokens: expected a list of words, none of them empty")
     return Item(content if isinstance(content, str) else [content], record, line)

@@ -20,7 +20,8 @@ Unit = Literal["line", "paragraph", "file"]
 MAX_BYTES = 10_000_000
 """Longest text that is read unless told otherwise, its line ends included."""
 
-_END = re.compile(rb"(\r{0,2}\n|\r)")  # CR CR LF is what a file has that was made into a Windows file twice
+LINE_END = re.compile(rb"(\r{0,2}\n|\r)")
+"""CR CR LF is what a file has that was made into a Windows file twice."""
 _BLOCK = 1 << 16  # bytes
 
 
@@ -114,7 +115,7 @@ def count_ends(data: bytes) -> int:
     """How many lines end in some bytes."""
     if b"\r" not in data or data.count(b"\r") == data.count(b"\r\n"):
         return data.count(b"\n")
-    return len(_END.findall(data))
+    return len(LINE_END.findall(data))
 
 
 def _lines(stream: IO[bytes], name: str, max_bytes: int, begun: bool) -> Iterator[Text]:
@@ -128,7 +129,7 @@ def _lines(stream: IO[bytes], name: str, max_bytes: int, begun: bool) -> Iterato
                     yield Text(number, line, "\n")
                     number += 1
                 continue
-            *ended, last = _END.split(data)
+            *ended, last = LINE_END.split(data)
             for content, end in zip([*ended[::2], last], [*ended[1::2], b""], strict=True):
                 size += len(content) + len(end)
                 parts = [*parts, content] if size <= max_bytes else []

@@ -170,7 +170,7 @@ def test_times_of_nanoseconds_are_text_and_what_python_cannot_have_is_a_bad_row(
     }
     columns["far"] = pyarrow.array([1, 10**18], pyarrow.timestamp("us"))
     parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
-    _, (line,), err = tag(tmp_path / "a.parquet", "--bad-lines", tmp_path / "bad")
+    _, line, err = tag(tmp_path / "a.parquet", "--bad-lines", tmp_path / "bad")
     record = json.loads(line)
     assert record["at"] == "1970-01-01T00:00:00.000000001"
     assert (record["day"], record["took"], record["us"]) == ("00:00:00.000000001", 1, "1970-01-01T00:00:00.000001")

@@ -36,7 +36,7 @@ def test_elsewhere_a_line_now_and_then_tells_rate_and_time_left(monkeypatch, clo
         meter.count(6_000, 60, 3_000)
     assert sys.stderr.getvalue().splitlines() == [
         "tagged 20 texts, 1,200 tokens in 12.0 s, 100 tokens/s, 40% done, 0:00:36 left",
-        "tagged 80 texts, 4,200 tokens in 13.0 s, 323 tokens/s",
+        "tagged 80 texts, 4,200 tokens in 13.0 s, 323 tokens/s, beside what an earlier run did",
     ]
 
 

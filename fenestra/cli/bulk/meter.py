@@ -74,7 +74,8 @@ class Meter:
 
     def _tell(self, left: str) -> None:
         self._told = time.monotonic()
+        beside = ", beside what an earlier run did" * bool(self._skipped and not left)
         sys.stderr.write(
             f"tagged {self._texts:,} texts, {self._tokens:,} tokens in {self._told - self._began:.1f} s, "
-            f"{self._rate():,.0f} tokens/s{left}{', beside what an earlier run did' * bool(self._skipped and not left)}\n"
+            f"{self._rate():,.0f} tokens/s{left}{beside}\n"
         )

@@ -2,9 +2,10 @@
 
 Text is Zipfian: some ten thousand words cover nearly all of it. A slot belongs to a pair of word and case class
 (``model/network/context.py``), so that a token costs 2C+1 rows and no more. Most pairs of a text come once and never
-again. So a new one is on probation: it goes when some thousand others have come and it has not, and what comes back
-after that may stay at once (S3-FIFO; Yang et al., SOSP 2023). When the cache is full, the least frequently used pairs
-are evicted, and all counts are halved. Whatever it held, a row is computed from its word alone, and has the same bits.
+again. So, when three fourths of the cache are full, a new one is on probation: it goes when some thousand others have
+come and it has not, and what comes back after that may stay at once (S3-FIFO; Yang et al., SOSP 2023). When the cache
+is full, the least frequently used pairs are evicted, and all counts are halved. Whatever it held, a row is computed
+from its word alone, and has the same bits.
 
 S slots, of which 0 is PAD's · U pairs · W window width · H hidden units, padded to whole panels
 """
@@ -68,7 +69,8 @@ class RowCache:
         Pairs whose probation has ended, and then the least frequently used ones, are evicted and lose their place in
         ``slots``, but none of those in ``line``.
         """
-        self._end_probation(len(self._young) + needed - self._most_young, slots, line)
+        if len(self._free) - needed < len(self._pair) // _SHARE:
+            self._end_probation(len(self._young) + needed - self._most_young, slots, line)
         missing = needed - len(self._free)
         if missing <= 0:
             return True

@@ -189,7 +189,7 @@ def targets(cpu: int, corpus: Sequence[str], new: Sequence[str], scratch: Path) 
 
         sentences = Bodies.write(corpus, scratch / "corpus.jsonl")
         unseen = Bodies.write(new, scratch / "new.jsonl")
-        one = Bodies.write([max(new[:100], key=len)], scratch / "one.jsonl")
+        one = Bodies.write([min(new[:1000], key=lambda text: abs(len(text.split()) - 22))], scratch / "one.jsonl")
         ours = start(ECHO, log_level="warning", drain_seconds=0)
         found = [
             Target("tag, new text", start(FENESTRA, log_level="warning", drain_seconds=0), "/tag", unseen, fresh=True),

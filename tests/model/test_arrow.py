@@ -341,4 +341,5 @@ def test_without_pyarrow_the_error_says_what_to_install():
         "except ImportError as error:\n    print(error)\n"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    assert found.stdout == "tag_arrow needs pyarrow, which is not installed: pip install 'fenestra-ner[arrow]'\n"
+    way = "pip install 'fenestra-ner[arrow]', or in the source folder: pip install '.[arrow]'"
+    assert found.stdout == f"tag_arrow needs pyarrow, which is not installed: {way}\n"

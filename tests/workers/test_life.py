@@ -149,7 +149,7 @@ class TestStarts:
                 "FENESTRA_WORKERS": {"workers": 0},
                 "WORKERS: 4096 workers: this machine offers": {"workers": 4096},
                 "2 workers of": {"workers": 2, "threads": len(os.sched_getaffinity(0))},
-                "expected a number of processes, or auto": {"workers": "many"},
+                "expected a number of processes from 1 on, or auto": {"workers": "many"},
                 "port": {"workers": 2, "port": taken.getsockname()[1]},
                 "empty": {"workers": 2, "model": tmp_path / "empty"},
             }

@@ -10,6 +10,10 @@
 #include "kernel.h"
 
 enum { NONE = -1 };
+/* Room for a word of KEY_BYTES characters in UTF-8, and some bytes to read over. */
+enum { UTF8_BYTES = 4 * KEY_BYTES + 8 };
+
+static inline int is_ascii_digit(uint32_t c) { return c >= '0' && c <= '9'; }
 
 /* A hash of bytes, which may be read 7 further on. */
 static inline uint64_t hash_bytes(const uint8_t *bytes, int64_t count, uint64_t seed) {

@@ -48,16 +48,17 @@ class RowCache:
         self._pair = np.full(slots, _FREE, np.int64)
         self._free = list(range(slots - 1, PAD, -1))
         self._most_young = min(slots // _SHARE, _PROBATION) if slots >= _LEAST else slots
-        self._is_young = np.zeros(slots, np.bool_)
-        self._young = np.zeros(0, np.int64)
-        """Slots on probation, the oldest first, and some that were."""
+        self._born = np.zeros(slots, np.int64)
+        """When the pair of each slot came that is on probation, counted in pairs; 0 for others."""
+        self._young = self._now = 0
+        """How many are on probation, and how many have come in all."""
         self._write(weights.pad, np.zeros(1, np.int64), np.array([PAD]))
 
     @classmethod
     def slots_in(cls, weights: Weights, megabytes: float) -> int:
         """How many slots there are in so many units of 10⁶ bytes."""
         row = np.dtype(weights.numbers).itemsize * weights.hidden + 4
-        return int(megabytes * 1e6) // (weights.window * row + 17)
+        return int(megabytes * 1e6) // (weights.window * row + 24)
 
     def __len__(self) -> int:
         """How many pairs are in the table."""
@@ -70,7 +71,7 @@ class RowCache:
         ``slots``, but none of those in ``line``.
         """
         if len(self._free) - needed < len(self._pair) // _SHARE:
-            self._end_probation(len(self._young) + needed - self._most_young, slots, line)
+            self._end_probation(self._young + needed - self._most_young, slots, line)
         missing = needed - len(self._free)
         if missing <= 0:
             return True
@@ -91,36 +92,44 @@ class RowCache:
         self._write(entry_UE, class_U, slot_U)
         del self._free[-len(pair_U) :]
         self.uses[slot_U] = 0
-        young_U = slots[pair_U] != _HAD_SLOT
-        self._is_young[slot_U] = young_U
-        self._young = np.concatenate([self._young, slot_U[young_U]])
+        is_young_U = slots[pair_U] != _HAD_SLOT
+        self._born[slot_U] = is_young_U * np.arange(self._now + 1, self._now + len(slot_U) + 1)
+        self._now += len(slot_U)
+        self._young += int(np.count_nonzero(is_young_U))
         self._pair[slot_U] = pair_U
         slots[pair_U] = slot_U
 
     def forget(self, slot_U: NDArray[np.int64]) -> None:
         """Forget the pairs of some slots, whose words have lost their numbers."""
         self._pair[slot_U] = _FREE
-        self._is_young[slot_U] = False
+        self._grow_up(slot_U)
         self._free += slot_U.tolist()
 
     def clear(self) -> None:
         """Forget all pairs."""
         self._pair.fill(_FREE)
-        self._is_young.fill(False)
-        self._young = self._young[:0]
+        self._born.fill(0)
+        self._young = 0
         self._free = list(range(len(self._pair) - 1, PAD, -1))
 
     def _end_probation(self, count: int, slots: NDArray[np.int32], line: NDArray[np.int32]) -> None:
         """Let so many of the pairs on probation go, or stay for good if they were used twice or are in a line."""
         if count <= 0:
             return
-        count = max(count, self._most_young // _EVICTED)
-        oldest, self._young = self._young[:count], self._young[count:]
-        oldest = np.unique(oldest[self._is_young[oldest]])  # a slot that was free meanwhile stands there twice
-        self._is_young[oldest] = False
+        young = np.flatnonzero(self._born)
+        count = min(max(count, self._most_young // _EVICTED), len(young))
+        if not count:
+            return
+        oldest = young[np.argpartition(self._born[young], count - 1)[:count]]
+        self._grow_up(oldest)
         may_go = self.uses < _TWICE
         may_go[line] = False
         self._evict(oldest[may_go[oldest]], slots)
+
+    def _grow_up(self, slot_U: NDArray[np.int64]) -> None:
+        """End the probation of slots that may be on it."""
+        self._young -= int(np.count_nonzero(self._born[slot_U]))
+        self._born[slot_U] = 0
 
     def _evict(self, slot_U: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
         slots[self._pair[slot_U]] = _HAD_SLOT

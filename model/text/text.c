@@ -41,11 +41,9 @@ typedef struct {
     uint8_t start[KEY_BYTES], end[KEY_BYTES];
 } Cut;
 
-static inline int is_ascii_digit(uint32_t c) { return c >= '0' && c <= '9'; }
-
 /* The value of some characters of a run among the strings of a kind; 0 if they are none. */
 static int32_t value_of_letters(const Strings *strings, int kind, const uint32_t *letters, int64_t count) {
-    uint8_t utf8[4 * KEY_BYTES + 8], *end = utf8;
+    uint8_t utf8[UTF8_BYTES], *end = utf8;
     for (int64_t i = 0; i < count; i++) end = put_utf8(end, letters[i]);
     return value_of(strings, kind, utf8, end - utf8, 0);
 }
@@ -279,7 +277,7 @@ static int begins_with_opener(const Runs *runs, const Lookups *lookups, const St
     Spelled run;
     Cut cut;
     if (spell(lookups, letters, count, &run) && cut_run(lookups, strings, &run, &cut)) {
-        uint8_t utf8[4 * KEY_BYTES + 8], *end = utf8;
+        uint8_t utf8[UTF8_BYTES], *end = utf8;
         for (int64_t i = cut.start[0]; i < cut.end[0]; i++) end = put_utf8(end, run.form[i]);
         return (value_of(strings, STRING_ROLE, utf8, end - utf8, 0) & ROLE_OPENER) != 0;
     }

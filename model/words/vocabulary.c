@@ -131,8 +131,6 @@ static uint8_t evidence_of(const Spelled *word) {
     return word->size > 1 && is_upper(word) ? UPPER : TITLE;
 }
 
-static inline int is_digit(uint32_t c) { return c >= '0' && c <= '9'; }
-
 /* Whether a character ends sentences: one of _STOP in model/text/sentences.py. */
 static inline int is_stop(uint32_t c) { return c == '.' || c == '!' || c == '?' || c == 0x2026 || c == 0x61f || c == 0x964; }
 
@@ -142,7 +140,7 @@ static inline int is_dash(uint32_t c) { return c == '-' || (c >= 0x2010 && c <= 
 static int is_date(const Spelled *word) {
     if (word->size != 10) return 0;
     for (int i = 0; i < 10; i++)
-        if (i == 4 || i == 7 ? word->form[i] != '-' : !is_digit(word->form[i])) return 0;
+        if (i == 4 || i == 7 ? word->form[i] != '-' : !is_ascii_digit(word->form[i])) return 0;
     return 1;
 }
 
@@ -155,7 +153,7 @@ static uint32_t role_of(const Lookups *lookups, const Spelled *word, uint32_t li
     } else if (word->bits[0] & CHAR_UPPER) {
         role |= ROLE_CAPITAL;
         if (size > 1 && is_upper(word)) role |= ROLE_UPPER;
-    } else if (is_digit(first) || ((first == '+' || first == '.' || first == '-') && is_digit(second))) {
+    } else if (is_ascii_digit(first) || ((first == '+' || first == '.' || first == '-') && is_ascii_digit(second))) {
         role |= ROLE_NUMBER | (is_date(word) ? ROLE_DATE : 0);
     } else {
         for (int64_t i = 0; i < size; i++) {
@@ -187,7 +185,7 @@ static int is_odd_as_title(const Spelled *word) {
 }
 
 /* Longer words are clipped before they are looked at for what they do to sentences. */
-enum { LONGEST_PLAIN = 48, UTF8_BYTES = 4 * KEY_BYTES + 8 };
+enum { LONGEST_PLAIN = 48 };
 
 int32_t number_word(const Lookups *lookups, const Strings *strings, Words *words, const uint32_t *code_points,
                     const Spelled *spelled) {

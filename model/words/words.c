@@ -205,7 +205,6 @@ API void encode_rows(const Features *features, const int64_t *vector_U, const in
 /* ── Looking a word up: as model/words/lexicon.py, of which this is the plain part ── */
 
 enum { MOST_FIELDS = 64, MOST_GRAM_KINDS = 16 };
-enum { UTF8_BYTES = 4 * KEY_BYTES + 8 };
 
 /* A word in UTF-8, with room for 8 bytes to be read over its end. */
 typedef struct {

@@ -21,7 +21,7 @@ WINDOW, UNITS = 3, {"float32": 16, "int16": 16, "int8": 32}  # rows of int8 are 
 
 def bytes_of(slots, numbers="float32"):
     """Of so many slots: rows and their scales for each position, a count and a name."""
-    return slots * (WINDOW * (UNITS[numbers] * np.dtype(numbers).itemsize + 4) + 17)
+    return slots * (WINDOW * (UNITS[numbers] * np.dtype(numbers).itemsize + 4) + 24)
 
 
 def engine_of(slots, numbers="float32", model=MODEL):
@@ -70,7 +70,7 @@ def test_memory_is_what_was_given_and_taken_as_words_come_in(numbers):
         scored(engine, [f"w{number}"])
         assert len(cache) <= 49
     assert cache.numbers.shape == (50, WINDOW, UNITS[numbers])
-    kept = (cache.numbers, cache.scale, cache.uses, cache._pair, cache._is_young)
+    kept = (cache.numbers, cache.scale, cache.uses, cache._pair, cache._born)
     assert sum(array.nbytes for array in kept) == bytes_of(50, numbers)
     assert RowCache.slots_in(engine._weights, bytes_of(50, numbers) / 1e6) == 50
     assert RowCache.slots_in(engine._weights, (bytes_of(50, numbers) - 1) / 1e6) == 49

@@ -46,9 +46,9 @@ enum { KEY_BYTES = 64 };
 /* Columns of a weight matrix that are stored together; widths are padded with zeros to a multiple of it. */
 enum { PANEL = 16 };
 
-/* The largest integer of e(w) and of weights where integers are multiplied, and how many pairs of products are summed in
- * 32 bits: 256 · 2 · 2047² is below 2³¹. */
-enum { LARGEST_PAIRED = 2047, SUMMED = 256 };
+/* Where integers are multiplied (model/engine/paired.py): the largest of e(w), and how many pairs of products are summed
+ * in 32 bits. */
+enum { LARGEST_PAIRED = 24000, SUMMED = 4 };
 
 /* The slots of pairs that are not in the row cache: PAD's, or that of a pair that was there before. */
 enum { NO_SLOT = 0, HAD_SLOT = -2 };
@@ -117,8 +117,11 @@ enum {
     CHAR_OF_WORD = 512,   /* part of a word: WORD in characters.py */
     CHAR_DASH = 1024,     /* rows of it are one token */
     CHAR_QUOTE = 2048,    /* an apostrophe between two letters */
-    CHAR_LETTER = 4096    /* a letter to the rule about such marks */
+    CHAR_LETTER = 4096,   /* a letter to the rule about such marks */
+    CHAR_STRESSED = 8192  /* a letter that STRESS makes no other letter of */
 };
+/* The acute that marks the stress of a Russian word; plain behind a letter, and before one or at the end. */
+enum { STRESS = 769 };
 
 /* What a string is a key of, in Strings: from FIELD on, a value of that field. */
 enum { STRING_VECTOR, STRING_CLUSTER, STRING_LISTS, STRING_ROLE, STRING_STOPPED, STRING_CLITIC, STRING_PARTICLE,
@@ -319,8 +322,8 @@ API void encode_words(const Features *features, const Lookups *lookups, const St
                       const int64_t *word_U, int64_t count, float *entry_UE);
 API int32_t project_words(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t words,
                           int64_t entry, int64_t width, int64_t hidden, const float *weight,
-                          const int16_t *weight_int16, const float *weight_scale, const float *class_rows,
-                          int64_t numbers, const float *unit_H, void *table, float *scale);
+                          const int16_t *weight_int16, const float *weight_scale, const float *per_balance_E,
+                          const float *class_rows, int64_t numbers, const float *unit_H, void *table, float *scale);
 API int32_t has_paired_products(void);
 API void sum_vectors(const Features *features, const int32_t *word_T, const int64_t *size_P, int64_t documents,
                      const int32_t *vector_of_word, float *sum_PD, int64_t *known_P);

@@ -242,14 +242,15 @@ static inline Vector gelu(Vector x) {
 /* out = x · w + bias for `panels` panels, 1 … PANELS. Every sum is added up in the order of the inputs, so no row's
  * result depends on the others, nor on how many panels there are.
  *
- * x     (ROWS, inputs), a row every x_stride floats
+ * x     (ROWS, inputs), a row every x_stride floats; all before `skipped` are 0
  * w     (panels, inputs, PANEL)
  * bias  (panels · PANEL), or NULL for zeros
  * out   (ROWS, panels · PANEL), a row every out_stride floats
  */
 static inline __attribute__((always_inline)) void matmul_panels(int panels, const float *x, int64_t x_stride,
-                                                                const float *w, int64_t inputs, const float *bias,
-                                                                float *out, int64_t out_stride) {
+                                                                const float *w, int64_t skipped,
+                                                                int64_t inputs, const float *bias, float *out,
+                                                                int64_t out_stride) {
     enum { MOST = PANELS * VECTORS_PER_PANEL };
     int vectors = panels * VECTORS_PER_PANEL;
     for (int first = 0; first < ROWS; first += GROUP) {
@@ -260,7 +261,7 @@ static inline __attribute__((always_inline)) void matmul_panels(int panels, cons
 
         /* for each input: load its weights, and add x · w to the sums of each row */
         const float *x_group = x + first * x_stride; /* (GROUP, inputs) */
-        for (int64_t i = 0; i < inputs; i++) {
+        for (int64_t i = skipped; i < inputs; i++) {
             Vector weight[MOST];
             for (int v = 0; v < vectors; v++)
                 weight[v] = load(w + (v / VECTORS_PER_PANEL * inputs + i) * PANEL + v % VECTORS_PER_PANEL * LANES);
@@ -279,7 +280,7 @@ static inline __attribute__((always_inline)) void matmul_panels(int panels, cons
 /* The same for one panel. */
 static inline void matmul_panel(const float *x, int64_t x_stride, const float *w, int64_t inputs, const float *bias,
                                 float *out, int64_t out_stride) {
-    matmul_panels(1, x, x_stride, w, inputs, bias, out, out_stride);
+    matmul_panels(1, x, x_stride, w, 0, inputs, bias, out, out_stride);
 }
 
 #endif

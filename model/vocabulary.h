@@ -71,6 +71,13 @@ typedef struct {
     uint32_t bits[KEY_BYTES]; /* CHAR_ bits of the canonical characters */
 } Spelled;
 
+/* Whether the character at `at` is a stress mark behind a letter, with nothing behind it that asks what it stands on. */
+static inline int is_stress(const Lookups *lookups, const uint32_t *code_points, int64_t at, int64_t size) {
+    if (code_points[at] != STRESS || at < 1 || !(lookups->bits[code_points[at - 1]] & CHAR_STRESSED)) return 0;
+    uint32_t next = at + 1 < size ? code_points[at + 1] : ',';
+    return next == ',' || next == ')' || (next < PLAIN && lookups->bits[next] & CHAR_LETTER);
+}
+
 /* Spell characters in their canonical form; 0 if one of them is odd, or there are none or too many. */
 static inline int spell(const Lookups *lookups, const uint32_t *code_points, int64_t size, Spelled *word) {
     if (size < 1 || size > KEY_BYTES) return 0;
@@ -78,7 +85,7 @@ static inline int spell(const Lookups *lookups, const uint32_t *code_points, int
     int ampersand = 0; /* with a semicolon behind it, it may be a reference to a character: &amp; */
     for (int64_t i = 0; i < size; i++) {
         uint32_t c = code_points[i];
-        if (c >= PLAIN || bits[c] & CHAR_ODD) return 0;
+        if (c >= PLAIN || (bits[c] & CHAR_ODD && !is_stress(lookups, code_points, i, size))) return 0;
         if (c == '&') ampersand = 1;
         if (c == ';' && ampersand) return 0;
         if (bits[c] & CHAR_QUOTE && i > 0 && i + 1 < size && bits[code_points[i - 1]] & CHAR_LETTER &&
@@ -116,6 +123,28 @@ static inline int32_t value_of(const Strings *strings, int kind, const uint8_t *
                                int32_t otherwise) {
     const uint32_t *found = find_string(strings, kind, utf8, count);
     return found ? (int32_t)found[PLACE_VALUE] : otherwise;
+}
+
+/* A string that is going to be looked for. The table is larger than the caches: so all that a word needs is told first,
+ * and found then. */
+typedef struct {
+    const uint8_t *utf8; /* (bytes, and 7 more that may be read) */
+    int64_t bytes;
+    uint64_t hash;
+    int kind;
+} Sought;
+
+/* Tell that a string will be looked for: its place is loaded meanwhile. */
+static inline Sought seek(const Strings *strings, int kind, const uint8_t *utf8, int64_t bytes) {
+    Sought sought = {utf8, bytes, hash_bytes(utf8, bytes, (uint64_t)kind), kind};
+    int64_t at = (int64_t)((uint32_t)sought.hash & (uint32_t)(strings->places - 1));
+    __builtin_prefetch(strings->place + at * PLACE_WIDTH);
+    return sought;
+}
+
+/* The place of a string that was told, or NULL. */
+static inline const uint32_t *find_sought(const Strings *strings, const Sought *sought) {
+    return find_hashed(strings, sought->hash, sought->kind, sought->utf8, sought->bytes);
 }
 
 /* Number words of a spelled run or word: the number of what code_points (size) are, spelled as `word`.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure, address, empty
+from fenestra.model.engine.paired import Paired, paired
 from fenestra.model.engine.reference import NAN_SCORES
 from fenestra.model.engine.vocabulary import PLAIN_WORD, Vocabulary
 from fenestra.model.errors import RunError
@@ -42,9 +43,9 @@ class Weights:
         self._first = empty((self.window, self.hidden // _PANEL, self._entry, _PANEL), np.float32)
         for position, weight_HE in enumerate(p.first_WHE):
             self._first[position] = panels(weight_HE, self.hidden, self._entry)
-        self._paired: tuple[Array | None, Floats | None] = None, None
-        if numbers == "int8" and kernel.short.has_paired_products():
-            self._paired = pairs(p.first_WHE, self.hidden)
+        self._paired: Paired | None = None
+        if numbers != "float32" and kernel.short.has_paired_products():
+            self._paired = paired(p, self.hidden)
         self._class_CWH = None if p.elsewhere_CWH is None else pad_last(p.elsewhere_CWH, self.hidden)
         self.bias_H = pad_last(p.bias_H, self.hidden)
         self._topic = None if p.topic is None else panels(p.topic.weight_HD, self.hidden, p.vectors.width)
@@ -110,10 +111,10 @@ class Weights:
             RunError: a row is not finite.
             MemoryError: there was not enough.
         """
-        paired = self._paired if self.numbers == "int8" else (None, None)
+        integers = self._paired if self.numbers != "float32" and self._paired else (None, None, None)
         failed = self._kernel.call(len(slot_U), _NEW_WORD).project_words(
             entry_UE, class_U, slot_U, len(slot_U), self._entry, self.window, self.hidden, self._first,
-            *paired, self._class_CWH, _CONSTANTS[self.numbers.upper()], self.unit_H, table,
+            *integers, self._class_CWH, _CONSTANTS[self.numbers.upper()], self.unit_H, table,
             scale,
         )  # fmt: skip
         if failed == _CONSTANTS["NOT_FINITE"]:
@@ -157,20 +158,6 @@ def panels(weight_OI: Floats, outputs: int, inputs: int) -> Floats:
     result = empty((outputs // _PANEL, inputs, _PANEL), np.float32)
     result[:] = whole.reshape(-1, _PANEL, inputs).transpose(0, 2, 1)
     return result
-
-
-def pairs(weight_WHE: Floats, hidden: int) -> tuple[Array, Floats]:
-    """Matrices as integers, for products of pairs: (W, panels, pairs, PANEL, 2); and what a 1 means, (W, H)."""
-    window, units, entry = weight_WHE.shape
-    largest_WH = np.abs(weight_WHE).max(axis=2)
-    unit_WH = pad_last((largest_WH / np.float32(_CONSTANTS["LARGEST_PAIRED"])).astype(np.float32), hidden)
-    whole = np.zeros((hidden, entry + entry % 2), np.int16)
-    result = empty((window, hidden // _PANEL, whole.shape[1] // 2, _PANEL, 2), np.int16)
-    for position, weight_HE in enumerate(weight_WHE):
-        unit_H1 = unit_WH[position, :units, None]
-        whole[:units, :entry] = np.rint(np.divide(weight_HE, unit_H1, out=np.zeros_like(weight_HE), where=unit_H1 > 0))
-        result[position] = whole.reshape(-1, _PANEL, whole.shape[1] // 2, 2).transpose(0, 2, 1, 3)
-    return result, unit_WH
 
 
 def pad_last(x: Floats, width: int) -> Floats:

@@ -19,11 +19,13 @@ from fenestra.model.text.language import Language
 
 PLAIN = 0x3000
 """Characters below this can be plain."""
-ODD, ALPHA, DIGIT, ALNUM, LOWER, UPPER, TITLE, ONE_CASE, ODD_TITLE, OF_WORD, DASH, QUOTE, LETTER = (
-    1 << bit for bit in range(13)
+ODD, ALPHA, DIGIT, ALNUM, LOWER, UPPER, TITLE, ONE_CASE, ODD_TITLE, OF_WORD, DASH, QUOTE, LETTER, STRESSED = (
+    1 << bit for bit in range(14)
 )
 """Bits of a character; ``CHAR_`` in ``kernel.h``."""
 
+STRESS = "\u0301"
+"""The acute that marks the stress of Russian words, plain behind letters that it makes no other letter of (а́, not é)."""
 _CASE_OF_ASCII = "\u017f\u212a\u0130\u0131"  # letters of ASCII where case is ignored
 
 
@@ -70,6 +72,8 @@ def _characters() -> Characters:
     mark(OF_WORD, re.findall(f"[{WORD}]", text))
     mark(DASH, re.findall("[‐-―]", text))
     mark(LETTER, re.findall(r"[^\W\d_]", text))
+
+    mark(STRESSED, [c for c in every if c.isalpha() and unicodedata.normalize("NFC", c + STRESS) == c + STRESS])
 
     special = canonical.SPECIAL.findall(text)
     plain = dict.fromkeys(canonical.APOSTROPHES, "'") | dict.fromkeys(canonical.HYPHENS, "-")

@@ -212,22 +212,22 @@ int32_t number_word(const Lookups *lookups, const Strings *strings, Words *words
     }
     int64_t form_bytes = form_end - form, lower_bytes = lower_end - lower;
     if (lower_bytes > KEY_BYTES || is_odd_as_title(spelled)) return WORD_IS_ODD;
+    int word_field = lookups->word_field >= 0 ? STRING_FIELD + (int)lookups->word_field : STRING_FIELD;
+    Sought of_form = seek(strings, STRING_VECTOR, form, form_bytes), of_lower = seek(strings, STRING_VECTOR, lower, lower_bytes);
+    Sought of_role = seek(strings, STRING_ROLE, form, form_bytes), of_field = seek(strings, word_field, lower, lower_bytes);
     int32_t lowered = number_key(words, lower, lower_bytes);
     if (lowered < 0) return lowered;
 
     /* what is known of it */
     words->lowered[word] = lowered;
     words->size[word] = (int32_t)spelled->size;
-    words->vector[word] = 0;
-    if (lookups->vectors) {
-        const uint32_t *found = find_string(strings, STRING_VECTOR, form, form_bytes);
-        if (!found) found = find_string(strings, STRING_VECTOR, lower, lower_bytes);
-        words->vector[word] = found ? (int32_t)found[PLACE_VALUE] : 0;
-    }
+    const uint32_t *found = lookups->vectors ? find_sought(strings, &of_form) : NULL;
+    if (!found && lookups->vectors) found = find_sought(strings, &of_lower);
+    words->vector[word] = found ? (int32_t)found[PLACE_VALUE] : 0;
     words->evidence[word] = evidence_of(spelled);
-    words->role[word] = role_of(lookups, spelled, (uint32_t)value_of(strings, STRING_ROLE, form, form_bytes, 0));
-    words->oov[word] = lookups->word_field >= 0 && !find_string(strings, STRING_FIELD + (int)lookups->word_field, lower,
-                                                               lower_bytes);
+    found = find_sought(strings, &of_role);
+    words->role[word] = role_of(lookups, spelled, found ? found[PLACE_VALUE] : 0);
+    words->oov[word] = lookups->word_field >= 0 && !find_sought(strings, &of_field);
     words->known[word] = 1;
     touch(words, word);
     return word;

@@ -15,6 +15,7 @@
 
 enum { PREFETCH_DISTANCE = 6 }; /* tokens */
 enum { CACHE_LINE = 64 };       /* bytes */
+enum { FEW_ZEROS = 16 };        /* that e(w) begins with; with more of them, it is worth to leave them out */
 
 /* ── Pretrained vectors ──
  *
@@ -46,6 +47,11 @@ static int64_t vector_bytes(const Features *features) {
     case FLOAT16: return width * 2;
     default: return width * 4;
     }
+}
+
+/* Load memory into the cache meanwhile. */
+static inline void prefetch(const void *from, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch((const char *)from + i);
 }
 
 /* Decode vector `row` of the table to out (D). */
@@ -205,6 +211,7 @@ API void encode_rows(const Features *features, const int64_t *vector_U, const in
 /* ── Looking a word up: as model/words/lexicon.py, of which this is the plain part ── */
 
 enum { MOST_FIELDS = 64, MOST_GRAM_KINDS = 16 };
+enum { WORDS_AHEAD = 4 }; /* words that are looked up side by side, so that they wait for memory together */
 
 /* A word in UTF-8, with room for 8 bytes to be read over its end. */
 typedef struct {
@@ -271,54 +278,110 @@ static void write_shape(const Spelled *word, Written *written) {
     written->bytes = end - written->utf8;
 }
 
-/* The value of a word in a list of words, by its form, in small letters, or as a title; NONE if it is not there. */
-static int32_t listed(const Strings *strings, int kind, const Written *form, const Written *lower,
-                      const Written *title) {
-    const uint32_t *found = find_string(strings, kind, form->utf8, form->bytes);
-    if (!found) found = find_string(strings, kind, lower->utf8, lower->bytes);
-    if (!found) found = find_string(strings, kind, title->utf8, title->bytes);
+/* A word in a list of words: by its form, in small letters, or as a title. */
+typedef struct {
+    Sought as[3];
+} Listed;
+
+/* A word on its way from characters to rows. */
+typedef struct {
+    Written form, lower, title, shape, marked;
+    uint8_t name[24]; /* of its capitalisation */
+    Sought field[MOST_FIELDS];
+    Listed cluster, list;
+    int64_t field_F[MOST_FIELDS], gram_G[MOST_GRAM_KINDS * (KEY_BYTES + 2)], grams;
+} LookedUp;
+
+/* Tell that a word will be looked for in the lists of a kind. */
+static Listed seek_listed(const Strings *strings, int kind, const LookedUp *word) {
+    return (Listed){{seek(strings, kind, word->form.utf8, word->form.bytes),
+                     seek(strings, kind, word->lower.utf8, word->lower.bytes),
+                     seek(strings, kind, word->title.utf8, word->title.bytes)}};
+}
+
+/* Its value there, or NONE. */
+static int32_t find_listed(const Strings *strings, const Listed *listed) {
+    const uint32_t *found = find_sought(strings, &listed->as[0]);
+    if (!found) found = find_sought(strings, &listed->as[1]);
+    if (!found) found = find_sought(strings, &listed->as[2]);
     return found ? (int32_t)found[PLACE_VALUE] : NONE;
 }
 
-/* The row of each field of a word: field_F (F). */
-static void look_up_fields(const Lookups *lookups, const Strings *strings, const Spelled *word, const Written *form,
-                           const Written *lower, int64_t *field_F) {
-    enum { UNSEEN = -2 };
-    Written title, shape;
-    int32_t cluster = UNSEEN, list = UNSEEN;
-    int has_title = 0;
+/* Spell a word, given by its key (bytes), and tell all strings that its fields are looked for by. */
+static void seek_fields(const Lookups *lookups, const Strings *strings, const uint8_t *key, int64_t bytes,
+                        LookedUp *word) {
+    uint32_t code_points[KEY_BYTES];
+    int64_t size = 0;
+    for (int64_t at = 0; at < bytes; size++) at = get_utf8(key, at, &code_points[size]);
+    Spelled spelled = {.size = 0};
+    spell(lookups, code_points, size, &spelled);
+    const Written *lower = &word->lower;
+    write_word(&spelled, NULL, &word->form);
+    write_word(&spelled, lookups->lower, &word->lower);
+
+    int has_title = 0, has_cluster = 0, has_list = 0;
     for (int64_t f = 0; f < lookups->fields; f++) {
         int kind = STRING_FIELD + (int)f;
-        int64_t size = lookups->size_F[f] < word->size ? lookups->size_F[f] : word->size, begin;
+        int64_t affix = lookups->size_F[f] < spelled.size ? lookups->size_F[f] : spelled.size, begin;
         switch (lookups->kind_F[f]) {
-        case FIELD_WORD: field_F[f] = value_of(strings, kind, lower->utf8, lower->bytes, 0); break;
+        case FIELD_WORD: word->field[f] = seek(strings, kind, lower->utf8, lower->bytes); break;
         case FIELD_CASE: {
-            uint8_t name[24] = {0};
-            const char *found = case_of(word);
-            memcpy(name, found, strlen(found));
-            field_F[f] = value_of(strings, kind, name, (int64_t)strlen(found), 0);
+            const char *found = case_of(&spelled);
+            memset(word->name, 0, sizeof word->name);
+            memcpy(word->name, found, strlen(found));
+            word->field[f] = seek(strings, kind, word->name, (int64_t)strlen(found));
             break;
         }
         case FIELD_SHAPE:
-            write_shape(word, &shape);
-            field_F[f] = value_of(strings, kind, shape.utf8, shape.bytes, 0);
+            write_shape(&spelled, &word->shape);
+            word->field[f] = seek(strings, kind, word->shape.utf8, word->shape.bytes);
             break;
-        case FIELD_PREFIX: field_F[f] = value_of(strings, kind, lower->utf8, lower->end[size - 1], 0); break;
+        case FIELD_PREFIX: word->field[f] = seek(strings, kind, lower->utf8, lower->end[affix - 1]); break;
         case FIELD_SUFFIX:
-            begin = size < word->size ? lower->end[word->size - size - 1] : 0;
-            field_F[f] = value_of(strings, kind, lower->utf8 + begin, lower->bytes - begin, 0);
+            begin = affix < spelled.size ? lower->end[spelled.size - affix - 1] : 0;
+            word->field[f] = seek(strings, kind, lower->utf8 + begin, lower->bytes - begin);
             break;
         default:
-            if (!has_title) has_title = write_title(lookups, word, &title);
+            if (!has_title) has_title = write_title(lookups, &spelled, &word->title);
             if (lookups->kind_F[f] == FIELD_LISTS) {
-                if (list == UNSEEN) list = listed(strings, STRING_LISTS, form, lower, &title);
-                field_F[f] = lookups->list_rows[list + 1];
+                if (!has_list) word->list = seek_listed(strings, STRING_LISTS, word);
+                has_list = 1;
             } else {
-                if (cluster == UNSEEN) cluster = listed(strings, STRING_CLUSTER, form, lower, &title);
-                field_F[f] = lookups->cluster_rows[(cluster + 1) * lookups->cluster_fields + lookups->size_F[f]];
+                if (!has_cluster) word->cluster = seek_listed(strings, STRING_CLUSTER, word);
+                has_cluster = 1;
             }
         }
     }
+}
+
+/* Find the row of each field of a word, and the buckets of its n-grams; these rows are loaded meanwhile. */
+static void find_fields(const Features *features, const Lookups *lookups, const Strings *strings, LookedUp *word) {
+    enum { UNSEEN = -2 };
+    int32_t cluster = UNSEEN;
+    for (int64_t f = 0; f < lookups->fields; f++) {
+        const uint32_t *found;
+        switch (lookups->kind_F[f]) {
+        case FIELD_LISTS: word->field_F[f] = lookups->list_rows[find_listed(strings, &word->list) + 1]; break;
+        case FIELD_CLUSTER:
+            if (cluster == UNSEEN) cluster = find_listed(strings, &word->cluster);
+            word->field_F[f] = lookups->cluster_rows[(cluster + 1) * lookups->cluster_fields + lookups->size_F[f]];
+            break;
+        default:
+            found = find_sought(strings, &word->field[f]);
+            word->field_F[f] = found ? (int64_t)found[PLACE_VALUE] : 0;
+        }
+        __builtin_prefetch(features->table[f] + word->field_F[f] * features->widths[f]);
+    }
+
+    word->grams = 0;
+    if (!features->gram_width) return;
+    word->marked.utf8[0] = '<';
+    memcpy(word->marked.utf8 + 1, word->form.utf8, (size_t)word->form.bytes);
+    word->marked.utf8[word->form.bytes + 1] = '>';
+    word->grams = ngrams_of(word->marked.utf8, word->form.bytes + 2, lookups->gram_sizes, lookups->gram_kinds,
+                            lookups->gram_buckets, word->gram_G);
+    for (int64_t g = 0; g < word->grams; g++)
+        prefetch(features->grams + word->gram_G[g] * features->gram_width, features->gram_width * (int64_t)sizeof(float));
 }
 
 /* Write e(w) of words that are known without Python.
@@ -328,27 +391,20 @@ static void look_up_fields(const Lookups *lookups, const Strings *strings, const
  */
 API void encode_words(const Features *features, const Lookups *lookups, const Strings *strings, const Words *words,
                       const int64_t *word_U, int64_t count, float *entry_UE) {
-    int64_t field_F[MOST_FIELDS], gram_G[MOST_GRAM_KINDS * (KEY_BYTES + 2)], grams = 0;
-    for (int64_t u = 0; u < count; u++) {
-        /* the word, from its key */
-        const uint8_t *key = words->key + word_U[u] * KEY_BYTES;
-        int64_t bytes = words->bytes[word_U[u]], size = 0;
-        uint32_t code_points[KEY_BYTES];
-        for (int64_t at = 0; at < bytes; size++) at = get_utf8(key, at, &code_points[size]);
-        Spelled word = {.size = 0};
-        spell(lookups, code_points, size, &word);
-        Written form, lower, marked;
-        write_word(&word, NULL, &form);
-        write_word(&word, lookups->lower, &lower);
-        look_up_fields(lookups, strings, &word, &form, &lower, field_F);
-        if (features->gram_width) {
-            marked.utf8[0] = '<';
-            memcpy(marked.utf8 + 1, form.utf8, (size_t)form.bytes);
-            marked.utf8[form.bytes + 1] = '>';
-            grams = ngrams_of(marked.utf8, form.bytes + 2, lookups->gram_sizes, lookups->gram_kinds,
-                              lookups->gram_buckets, gram_G);
+    LookedUp some[WORDS_AHEAD];
+    for (int64_t first = 0; first < count; first += WORDS_AHEAD) {
+        int64_t end = first + WORDS_AHEAD < count ? first + WORDS_AHEAD : count;
+        for (int64_t u = first; u < end; u++) {
+            int64_t word = word_U[u];
+            prefetch((const char *)features->codes + words->vector[word] * vector_bytes(features), vector_bytes(features));
+            seek_fields(lookups, strings, words->key + word * KEY_BYTES, words->bytes[word], &some[u - first]);
         }
-        encode_word(features, words->vector[word_U[u]], field_F, gram_G, grams, entry_UE + u * features->entry);
+        for (int64_t u = first; u < end; u++) find_fields(features, lookups, strings, &some[u - first]);
+        for (int64_t u = first; u < end; u++) {
+            const LookedUp *word = &some[u - first];
+            encode_word(features, words->vector[word_U[u]], word->field_F, word->gram_G, word->grams,
+                        entry_UE + u * features->entry);
+        }
     }
 }
 
@@ -399,58 +455,86 @@ static void quantise_row(const float *x, int64_t hidden, int64_t numbers, const 
 }
 
 /* Products of integers, where the processor has an instruction for them (VNNI): twice as many at a time as of floats.
- * e(w) of each word becomes integers of at most LARGEST_PAIRED, with a scale, and so do the weights of each hidden unit;
- * sums of SUMMED pairs of products stay below 2³¹, and are added up as floats. Rows of int8 are far coarser than that. */
+ * e(w) and the weights are what model/engine/paired.py says; a sum of SUMMED pairs of products stays below 2³¹. These are
+ * added up as floats, which other units of the processor do meanwhile. */
 #ifdef __AVX512VNNI__
 enum { PAIRED = 1 };
 
-/* out (ROWS, 2 · PANEL) = x (ROWS, pairs, 2) · w (2, pairs, PANEL, 2), in units of both scales; a row of x every x_stride
- * integers, a row of out every out_stride floats. */
-static void matmul_paired(const int16_t *x, int64_t x_stride, const int16_t *w, int64_t pairs, float *out,
-                          int64_t out_stride) {
-    enum { HALF = ROWS / 2 }; /* rows of a group: more of them, and compilers keep their sums in memory */
-    for (int first = 0; first < ROWS; first += HALF)
-        for (int64_t begin = 0; begin < pairs; begin += SUMMED) {
-            int64_t end = begin + SUMMED < pairs ? begin + SUMMED : pairs;
-            __m512i left[HALF], right[HALF]; /* sums for the two panels */
-            for (int r = 0; r < HALF; r++) left[r] = right[r] = _mm512_setzero_si512();
-            for (int64_t i = begin; i < end; i++) {
-                __m512i w_left = _mm512_loadu_si512(w + i * 2 * PANEL);
-                __m512i w_right = _mm512_loadu_si512(w + (pairs + i) * 2 * PANEL);
-                for (int r = 0; r < HALF; r++) {
+/* out (ROWS, panels · PANEL) = x (ROWS, pairs, 2) · w (panels, pairs, PANEL, 2), in units of both scales, for one panel or
+ * two; a row of x every x_stride integers, a row of out every out_stride floats. All x before pair `first` are 0; this and
+ * `pairs` are multiples of SUMMED. */
+static inline __attribute__((always_inline)) void matmul_paired(int panels, const int16_t *x, int64_t x_stride,
+                                                                const int16_t *w, int64_t first, int64_t pairs,
+                                                                float *out, int64_t out_stride) {
+    enum { GROUP_PAIRED = ROWS / 2, MOST = 2 }; /* rows whose sums stay in registers, beside the weights; panels */
+    for (int row = 0; row < ROWS; row += GROUP_PAIRED) {
+        Vector sum[GROUP_PAIRED][MOST];
+        for (int r = 0; r < GROUP_PAIRED; r++)
+            for (int p = 0; p < panels; p++) sum[r][p] = splat(0);
+        for (int64_t begin = first; begin < pairs; begin += SUMMED) {
+            __m512i weight[MOST][SUMMED];
+            for (int p = 0; p < panels; p++)
+                for (int i = 0; i < SUMMED; i++)
+                    weight[p][i] = _mm512_loadu_si512(w + (p * pairs + begin + i) * 2 * PANEL);
+            for (int r = 0; r < GROUP_PAIRED; r++) {
+                __m512i part[MOST];
+                for (int p = 0; p < panels; p++) part[p] = _mm512_setzero_si512();
+                for (int i = 0; i < SUMMED; i++) {
                     int32_t pair;
-                    memcpy(&pair, x + (first + r) * x_stride + 2 * i, sizeof pair);
+                    memcpy(&pair, x + (row + r) * x_stride + 2 * (begin + i), sizeof pair);
                     __m512i input = _mm512_set1_epi32(pair);
-                    left[r] = _mm512_dpwssd_epi32(left[r], w_left, input);
-                    right[r] = _mm512_dpwssd_epi32(right[r], w_right, input);
+                    for (int p = 0; p < panels; p++) part[p] = _mm512_dpwssd_epi32(part[p], weight[p][i], input);
                 }
-            }
-            for (int r = 0; r < HALF; r++) {
-                float *row = out + (first + r) * out_stride; /* (2 · PANEL) */
-                Vector before = begin ? load(row) : splat(0), before_right = begin ? load(row + PANEL) : splat(0);
-                store(row, add(before, _mm512_cvtepi32_ps(left[r])));
-                store(row + PANEL, add(before_right, _mm512_cvtepi32_ps(right[r])));
+                for (int p = 0; p < panels; p++) sum[r][p] = add(sum[r][p], _mm512_cvtepi32_ps(part[p]));
             }
         }
+        for (int r = 0; r < GROUP_PAIRED; r++)
+            for (int p = 0; p < panels; p++) store(out + (row + r) * out_stride + p * PANEL, sum[r][p]);
+    }
 }
 #else
 enum { PAIRED = 0 };
-static void matmul_paired(const int16_t *x, int64_t x_stride, const int16_t *w, int64_t pairs, float *out,
-                          int64_t out_stride) {
-    (void)x, (void)x_stride, (void)w, (void)pairs, (void)out, (void)out_stride;
+static inline void matmul_paired(int panels, const int16_t *x, int64_t x_stride, const int16_t *w, int64_t first,
+                                 int64_t pairs, float *out, int64_t out_stride) {
+    (void)panels, (void)x, (void)x_stride, (void)w, (void)first, (void)pairs, (void)out, (void)out_stride;
 }
 #endif
 
 /* Whether this build multiplies integers. */
 API int32_t has_paired_products(void) { return PAIRED; }
 
+/* How many zeros x (count) begins with. */
+static int64_t leading_zeros(const float *x, int64_t count) {
+    int64_t zeros = 0;
+    while (zeros < count && x[zeros] == 0) zeros++;
+    return zeros;
+}
+
+/* Write x · factor (count) as integers of at most LARGEST_PAIRED; returns what a 1 means: NaN if x holds no numbers, so
+ * that its rows are not finite either. */
+static float to_integers(const float *restrict x, const float *restrict factor, int64_t count, int16_t *restrict out) {
+    int32_t bits, most_bits = 0; /* of floats that are not negative, which are in the order of their bits */
+    for (int64_t i = 0; i < count; i++) {
+        float product = x[i] * factor[i];
+        memcpy(&bits, &product, sizeof bits);
+        bits &= 0x7fffffff;
+        most_bits = bits > most_bits ? bits : most_bits;
+    }
+    float most;
+    memcpy(&most, &most_bits, sizeof most);
+    if (most_bits >= 0x7f800000) most = 0;
+    float per_unit = most > 1e-30f ? LARGEST_PAIRED / most : 0;
+    for (int64_t i = 0; i < count; i++) out[i] = (int16_t)nearbyintf(x[i] * factor[i] * per_unit);
+    return most_bits < 0x7f800000 ? most / LARGEST_PAIRED : NAN;
+}
+
 /* Store W₁⁽ʲ⁾ e(w) + the row of the case class at j, for all W positions j of words.
  *
  * entry_UE     (U, E)
  * class_U      (U) case class of each word, 0 for PAD; slot_U  (U) its slot in the table
  * weight       (W, H / PANEL, E, PANEL) W₁
- * weight_int16 (W, H / PANEL, (E + 1) / 2, PANEL, 2) the same as integers, by which is multiplied where it is given;
- *              weight_scale  (W, H) what a 1 of them means
+ * weight_int16 (W, H / PANEL, pairs, PANEL, 2) the same as integers, by which is multiplied where it is given;
+ *              weight_scale  (W, H) what a 1 of them means; per_balance_E  (E) what e(w) is multiplied by for them
  * class_rows   (classes, W, H), or NULL for a model without case classes
  * numbers      of the table: FLOAT32, INT16 or INT8; unit_H  (H) for INT8
  * table        (slots, W, H); scale  (slots, W) for INT16
@@ -458,51 +542,66 @@ API int32_t has_paired_products(void) { return PAIRED; }
  */
 API int32_t project_words(const float *entry_UE, const int64_t *class_U, const int64_t *slot_U, int64_t words,
                           int64_t entry, int64_t width, int64_t hidden, const float *weight,
-                          const int16_t *weight_int16, const float *weight_scale, const float *class_rows,
-                          int64_t numbers, const float *unit_H, void *table, float *scale) {
-    /* copy e(w), padded with zeros to whole blocks of ROWS words, as floats or as integers */
-    int64_t rows = (words + ROWS - 1) / ROWS * ROWS, panels = hidden / PANEL, pairs = (entry + 1) / 2;
+                          const int16_t *weight_int16, const float *weight_scale, const float *per_balance_E,
+                          const float *class_rows, int64_t numbers, const float *unit_H, void *table, float *scale) {
+    /* words in order of how many zeros e(w) begins with: none, or the vector that a word does not have */
+    int64_t rows = (words + ROWS - 1) / ROWS * ROWS, panels = hidden / PANEL;
+    int64_t pairs = (entry + 2 * SUMMED - 1) / (2 * SUMMED) * SUMMED; /* with zeros behind them */
     int32_t status = OK;
-    float *x = calloc((size_t)(rows * (2 * pairs + hidden + 1) + hidden), sizeof *x);
+    float *x = calloc((size_t)(rows * (2 * pairs + hidden + 3) + hidden), sizeof *x);
     if (!x) return NO_MEMORY;
     float *out = x + rows * 2 * pairs, *unit = out + rows * hidden, *per_unit_H = unit + rows; /* (rows, H), (rows), (H) */
-    int16_t *integers = (int16_t *)x;                                                         /* (rows, pairs, 2) */
+    int32_t *word = (int32_t *)(per_unit_H + hidden), *zeros = word + rows;                    /* (rows), (rows) */
+    int64_t placed = 0;
+    for (int wanted = 0; wanted < 2; wanted++)
+        for (int64_t u = 0; u < words; u++) {
+            int64_t count = leading_zeros(entry_UE + u * entry, entry);
+            if ((count >= FEW_ZEROS) != wanted) continue;
+            zeros[placed] = (int32_t)count;
+            word[placed++] = (int32_t)u;
+        }
+    for (; placed < rows; placed++) zeros[placed] = (int32_t)entry;
+
+    /* copy e(w), padded with zeros to whole blocks of ROWS words, as floats or as integers */
+    int16_t *integers = (int16_t *)x; /* (rows, pairs, 2) */
     for (int64_t i = 0; i < hidden && numbers == INT8; i++) per_unit_H[i] = unit_H[i] > 0 ? 1 / unit_H[i] : 0;
-    if (!weight_int16) memcpy(x, entry_UE, (size_t)(words * entry) * sizeof *x);
-    for (int64_t u = 0; u < words && weight_int16; u++) {
-        const float *e = entry_UE + u * entry;
-        float most = 0;
-        for (int64_t i = 0; i < entry; i++) most = fabsf(e[i]) > most ? fabsf(e[i]) : most;
-        float factor = most > 1e-30f ? LARGEST_PAIRED / most : 0;
-        unit[u] = all_finite(e, entry) ? most / LARGEST_PAIRED : NAN; /* so that its rows are not finite either */
-        for (int64_t i = 0; i < entry; i++) integers[u * 2 * pairs + i] = (int16_t)nearbyintf(e[i] * factor);
+    for (int64_t u = 0; u < words; u++) {
+        const float *e = entry_UE + word[u] * entry;
+        if (weight_int16) unit[u] = to_integers(e, per_balance_E, entry, integers + u * 2 * pairs);
+        else memcpy(x + u * entry, e, (size_t)entry * sizeof *x);
     }
 
     for (int64_t j = 0; j < width; j++) {
-        /* out (rows, H) = x (rows, E) · W₁⁽ʲ⁾ (E, H); a panel of the weights stays in cache for all words */
-        for (int64_t p = 0; p < panels && weight_int16; p += 2) { /* H is a multiple of two panels then */
-            const int16_t *both = weight_int16 + (j * panels + p) * pairs * 2 * PANEL; /* (2, pairs, PANEL, 2) */
-            for (int64_t u = 0; u < rows; u += ROWS)
-                matmul_paired(integers + u * 2 * pairs, 2 * pairs, both, pairs, out + u * hidden + p * PANEL, hidden);
-        }
-        for (int64_t p = 0; p < panels && !weight_int16; p += PANELS) {
-            const float *panel = weight + (j * panels + p) * entry * PANEL; /* (PANELS, E, PANEL), or the last one */
+        /* out (rows, H) = x (rows, E) · W₁⁽ʲ⁾ (E, H); some panels of the weights stay in cache for all words */
+        int64_t some = 0;
+        for (int64_t p = 0; p < panels; p += some) {
+            some = p + PANELS <= panels ? PANELS : 1;
             for (int64_t u = 0; u < rows; u += ROWS) {
                 float *to = out + u * hidden + p * PANEL;
-                if (p + PANELS <= panels) matmul_panels(PANELS, x + u * entry, entry, panel, entry, NULL, to, hidden);
-                else matmul_panel(x + u * entry, entry, panel, entry, NULL, to, hidden);
+                int64_t skipped = entry; /* zeros that all of the block begin with */
+                for (int64_t r = u; r < u + ROWS; r++) skipped = zeros[r] < skipped ? zeros[r] : skipped;
+                if (weight_int16) {
+                    const int16_t *block = integers + u * 2 * pairs, *w = weight_int16 + (j * panels + p) * pairs * 2 * PANEL;
+                    int64_t first = skipped / 2 / SUMMED * SUMMED;
+                    if (some == 2) matmul_paired(2, block, 2 * pairs, w, first, pairs, to, hidden);
+                    else matmul_paired(1, block, 2 * pairs, w, first, pairs, to, hidden);
+                } else {
+                    const float *block = x + u * entry, *w = weight + (j * panels + p) * entry * PANEL;
+                    if (some == PANELS) matmul_panels(PANELS, block, entry, w, skipped, entry, NULL, to, hidden);
+                    else matmul_panels(1, block, entry, w, skipped, entry, NULL, to, hidden);
+                }
             }
         }
 
         /* add the row of the class, and store */
         for (int64_t u = 0; u < words; u++) {
             float *row = out + u * hidden; /* (H) */
-            const float *class_row = class_rows ? class_rows + (class_U[u] * width + j) * hidden : NULL; /* (H) */
-            const float *of_unit = weight_int16 ? weight_scale + j * hidden : NULL;                      /* (H) */
+            const float *class_row = class_rows ? class_rows + (class_U[word[u]] * width + j) * hidden : NULL; /* (H) */
+            const float *of_unit = weight_int16 ? weight_scale + j * hidden : NULL;                            /* (H) */
             for (int64_t i = 0; of_unit && i < hidden; i++) row[i] *= unit[u] * of_unit[i];
             for (int64_t i = 0; class_row && i < hidden; i++) row[i] += class_row[i];
             if (!all_finite(row, hidden)) status = NOT_FINITE;
-            else quantise_row(row, hidden, numbers, per_unit_H, table, scale, slot_U[u] * width + j);
+            else quantise_row(row, hidden, numbers, per_unit_H, table, scale, slot_U[word[u]] * width + j);
         }
     }
     free(x);
@@ -527,8 +626,7 @@ API void sum_vectors(const Features *features, const int32_t *word_T, const int6
             /* the table is larger than any cache: load the vector of a later token while this one is added */
             if (token + PREFETCH_DISTANCE < tokens) {
                 int64_t later = vector_of_word[word_T[token + PREFETCH_DISTANCE]];
-                const char *vector = (const char *)features->codes + later * bytes;
-                for (int64_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch(vector + i);
+                prefetch((const char *)features->codes + later * bytes, bytes);
             }
             int64_t row = vector_of_word[word_T[token]];
             if (!row) continue;

@@ -24,7 +24,7 @@ BUILDS = [pytest.param(build, id=build.name) for build in library.builds()]
 
 # ── constants ──
 
-CHARACTERS = "ODD ALPHA DIGIT ALNUM LOWER UPPER TITLE ONE_CASE ODD_TITLE OF_WORD DASH QUOTE LETTER".split()
+CHARACTERS = "ODD ALPHA DIGIT ALNUM LOWER UPPER TITLE ONE_CASE ODD_TITLE OF_WORD DASH QUOTE LETTER STRESSED".split()
 SAME = {
     "SHORT_LINE": sentences._SHORT_LINE,
     "ROLE_ENDS": sentences._ENDS,
@@ -75,6 +75,7 @@ SAME = {
     "NO_SLOT": windows.PAD,
     "HAD_SLOT": row_cache._HAD_SLOT,
     **{f"CHAR_{name}": getattr(plain, name) for name in CHARACTERS},
+    "STRESS": ord(plain.STRESS),
     "OK": False,  # a call that returns it has not failed
 }
 """Constants whose numbers stand in Python too."""

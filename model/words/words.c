@@ -15,6 +15,7 @@
 
 enum { PREFETCH_DISTANCE = 6 }; /* tokens */
 enum { CACHE_LINE = 64 };       /* bytes */
+enum { ROWS_AHEAD = 4 };        /* rows of the table that are loaded before they are written */
 enum { FEW_ZEROS = 16 };        /* that e(w) begins with; with more of them, it is worth to leave them out */
 
 /* ── Pretrained vectors ──
@@ -564,6 +565,7 @@ API int32_t project_words(const float *entry_UE, const int64_t *class_U, const i
 
     /* copy e(w), padded with zeros to whole blocks of ROWS words, as floats or as integers */
     int16_t *integers = (int16_t *)x; /* (rows, pairs, 2) */
+    int64_t row_bytes = hidden * (numbers == FLOAT32 ? 4 : numbers == INT16 ? 2 : 1);
     for (int64_t i = 0; i < hidden && numbers == INT8; i++) per_unit_H[i] = unit_H[i] > 0 ? 1 / unit_H[i] : 0;
     for (int64_t u = 0; u < words; u++) {
         const float *e = entry_UE + word[u] * entry;
@@ -595,6 +597,10 @@ API int32_t project_words(const float *entry_UE, const int64_t *class_U, const i
 
         /* add the row of the class, and store */
         for (int64_t u = 0; u < words; u++) {
+            if (u + ROWS_AHEAD < words) {
+                char *later = (char *)table + (slot_U[word[u + ROWS_AHEAD]] * width + j) * row_bytes;
+                for (int64_t i = 0; i < row_bytes; i += CACHE_LINE) __builtin_prefetch(later + i, 1);
+            }
             float *row = out + u * hidden; /* (H) */
             const float *class_row = class_rows ? class_rows + (class_U[word[u]] * width + j) * hidden : NULL; /* (H) */
             const float *of_unit = weight_int16 ? weight_scale + j * hidden : NULL;                            /* (H) */

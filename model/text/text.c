@@ -361,6 +361,42 @@ static inline uint8_t take_gap(Reading *reading) {
     return spaces >= GAP ? GAP_CELL : 0;
 }
 
+/* Words ahead, whose places in the tables are loaded before they are read: the tables are larger than the caches. */
+enum { PLACES_AHEAD = 8, KEYS_AHEAD = 4 }; /* runs */
+typedef struct {
+    int64_t at;                  /* where to look next; before it, PLACES_AHEAD runs were seen */
+    int64_t seen;                /* runs */
+    uint32_t hash[PLACES_AHEAD]; /* of the words that the last of them are, punctuation left out */
+} Ahead;
+
+/* Look at one more run of all code points (limit), and have memory loaded that it will ask for, and that of an earlier
+ * one. A run that is several words is taken for one, which loads in vain. */
+static inline void look_ahead(Ahead *ahead, const uint32_t *bits, const Words *words, const uint32_t *code_points,
+                              int64_t limit) {
+    int64_t at = ahead->at;
+    while (at < limit && is_space(code_points[at])) at++;
+    int64_t begin = at, mask = words->places - 1;
+    uint8_t key[UTF8_BYTES], *end = key;
+    memset(key, 0, KEY_BYTES + 8);
+    for (; at < limit && at - begin < KEY_BYTES / 2 && !is_space(code_points[at]); at++) {
+        uint32_t c = code_points[at];
+        if (c >= PLAIN || !(bits[c] & CHAR_OF_WORD)) break;
+        end = put_utf8(end, c);
+    }
+    while (at < limit && !is_space(code_points[at])) at++;
+    uint32_t hash = (uint32_t)hash_bytes(key, end - key, words->seed);
+    __builtin_prefetch(words->place + (hash & mask));
+    ahead->hash[ahead->seen++ % PLACES_AHEAD] = hash;
+    ahead->at = at;
+
+    uint64_t place = words->place[ahead->hash[(ahead->seen + KEYS_AHEAD) % PLACES_AHEAD] & mask];
+    if (!place) return;
+    int64_t word = (int64_t)(uint32_t)place - 1;
+    __builtin_prefetch(words->key + word * KEY_BYTES);
+    __builtin_prefetch(words->used + word);
+    __builtin_prefetch(words->lowered + word);
+}
+
 /* Put the words of a plain run behind the tokens: their numbers and where they start. Returns how many there are; NONE
  * if the run or a word of it is odd, or NO_NUMBERS. */
 static int64_t read_plain_run(const Lookups *lookups, const Strings *strings, Words *words,
@@ -403,6 +439,9 @@ API int32_t read_texts(const Runs *runs, const Lookups *lookups, const Strings *
                        int32_t *word_T, int32_t *start_T, uint8_t *gap_T, int64_t room, int64_t *tokens_until_P) {
     int64_t at = reading->at, text = reading->text, tokens = reading->tokens;
     int32_t stopped = READ_ALL;
+    Ahead ahead = {.at = at};
+    int64_t code_end = texts ? end_P[texts - 1] : 0;
+    for (int run = 0; run < PLACES_AHEAD; run++) look_ahead(&ahead, lookups->bits, words, code_points, code_end);
     while (text < texts) {
         /* skip white space; at its end, go on to the next text */
         int64_t limit = end_P[text], text_begin = text ? end_P[text - 1] : 0;
@@ -412,6 +451,8 @@ API int32_t read_texts(const Runs *runs, const Lookups *lookups, const Strings *
             take_gap(reading);
             continue;
         }
+
+        look_ahead(&ahead, lookups->bits, words, code_points, code_end);
 
         /* a plain run; it has at most as many words as characters */
         int64_t end = run_end(code_points, at, limit), count = end - at, read = NONE;

@@ -25,7 +25,7 @@ ODD, ALPHA, DIGIT, ALNUM, LOWER, UPPER, TITLE, ONE_CASE, ODD_TITLE, OF_WORD, DAS
 """Bits of a character; ``CHAR_`` in ``kernel.h``."""
 
 STRESS = "\u0301"
-"""The acute that marks the stress of Russian words, plain behind letters that it makes no other letter of (а́, not é)."""
+"""The acute that marks the stress of a Russian word: plain behind a letter that it makes no other letter of."""
 _CASE_OF_ASCII = "\u017f\u212a\u0130\u0131"  # letters of ASCII where case is ignored
 
 

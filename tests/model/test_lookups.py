@@ -85,6 +85,15 @@ def test_nearly_all_words_of_alphabetic_scripts_are_plain():
         assert plain.mean() > 0.99
 
 
+def test_a_stressed_word_is_plain_where_the_accent_makes_no_other_letter():
+    found = Vocabulary(library.load(), MODELS["russian"].lexicon, LOOKUPS["russian"])
+    found.now = found.table.now = 1
+    plain = ["Сучжо\u0301у", "пра\u0301вда", "за\u0301"]
+    odd = ["г\u0301а", "cafe\u0301", "\u0301а", "а\u0301\u0301", "а\u0301'б"]
+    assert (found.known[found.numbers(plain, {})] == PLAIN_WORD).all()
+    assert (found.known[found.numbers(odd, {})] != PLAIN_WORD).all()
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_plain_character_is_by_itself_what_it_is_in_a_word(name):
     bits, form, lower, title = characters(MODELS[name].lexicon.language)

@@ -12,7 +12,7 @@ from fenestra.cli.bulk.results import BadLines, Joined, Sink, Streamed
 from fenestra.cli.bulk.resume import Store, open_store
 from fenestra.cli.bulk.tagging import Job, Tagged, tag_chunk
 from fenestra.cli.bulk.texts import MAX_BYTES, Unit
-from fenestra.cli.bulk.units import UnitDone, WorkUnit, piece_done, unit_bytes, units_of
+from fenestra.cli.bulk.units import Sizes, UnitDone, WorkUnit, piece_done, units_of
 from fenestra.cli.bulk.workers import MOST_TRIES, DeadWorkers, Method, Pool
 from fenestra.cli.bulk.writing import Wanted
 from fenestra.cli.output import check_not_input, check_writable, is_same_folder, is_stream, make_folder, opened
@@ -152,8 +152,8 @@ class _Run:
 
     def stored(self, targets: Sequence[Path], place: Path, *, single: bool) -> None:
         """Keep the results of every unit in a folder until files are complete."""
-        size = unit_bytes(self.inputs)
-        units = units_of(self.inputs, self.job, targets=None if single else targets, size=size)
+        sizes = Sizes(sum(given.size for given in self.inputs))
+        units = units_of(self.inputs, self.job, targets=None if single else targets, sizes=sizes)
         try:
             with (
                 open_store(place, self._plan(single), self.note) as store,

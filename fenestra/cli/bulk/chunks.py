@@ -6,7 +6,7 @@ Where it is cut depends on what is in the file and on the size that is asked for
 import io
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import IO
 
@@ -51,8 +51,9 @@ class Chunk:
 
 
 def chunks_of(
-    source: IO[bytes], form: InputFormat, *, size: int = CHUNK_BYTES, unit: Unit = "line", max_bytes: int = MAX_BYTES
-) -> Iterator[Chunk]:
+    source: IO[bytes], form: InputFormat, *, size: int | Callable[[], int] = CHUNK_BYTES, unit: Unit = "line",
+    max_bytes: int = MAX_BYTES,
+) -> Iterator[Chunk]:  # fmt: skip
     """Cut a stream of lines.
 
     What has no border and is longer than ``max_bytes`` is shortened to a little more than that, so that it is not held.
@@ -60,12 +61,13 @@ def chunks_of(
     Args:
         source: open for reading bytes.
         form: its format; not Parquet.
-        size: of a chunk, in bytes; one is longer where no border is near.
+        size: of a chunk, in bytes, or what says how large the next one is; one is longer where no border is near.
         unit: what one text of a text file is.
         max_bytes: longest text or JSON line.
     """
     cutter = _cutter(form, unit, max_bytes)
     held = bytearray()
+    size_of = size if callable(size) else lambda: size
     try:
         held += _begin(source)
         if held.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
@@ -76,7 +78,7 @@ def chunks_of(
             del held[: len(BOM_UTF8)]
         ended = False
         while not ended:
-            while end := cutter.border(held, cutter.wait(size)):
+            while end := cutter.border(held, cutter.wait(size_of())):
                 yield cutter.chunk(form, held, end)
             cutter.shorten(held)
             block = source.read1(_BLOCK)  # type: ignore[attr-defined]

@@ -24,8 +24,9 @@ from fenestra.model.errors import DataError
 from fenestra.training.compressed import Source, decompressed
 
 _MOST_PIECES = 1_000
-_LEAST_BYTES, _MOST_BYTES = 1 << 19, 1 << 23
+_SMALLEST_BYTES, _LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 19, 1 << 23
 _MANY_UNITS = 4_096
+_OF_THE_REST = 16
 _KEY_BYTES = 16
 
 
@@ -113,14 +114,34 @@ def piece_done(tagged: Tagged) -> PieceDone:
     return PieceDone(len(tagged.written), tagged.texts, tagged.tokens, tuple(tagged.bad), tagged.stopped)
 
 
-def unit_bytes(inputs: Sequence[Input]) -> int:
-    """How large units are that are stored: a fraction of a second of work, and not too many of them."""
-    total = sum(given.size for given in inputs)
-    return min(max(total // _MANY_UNITS, _LEAST_BYTES), _MOST_BYTES)
+@dataclass(slots=True)
+class Sizes:
+    """How large units are that are stored: a fraction of a second of work, and not too many of them.
+
+    Towards the end they become smaller, each a part of what is left, so that all workers are done at about one time.
+    """
+
+    total: int
+    """Bytes of all files on disk."""
+    read: int = 0
+    """Of these."""
+    found: int = 0
+    """Bytes that were in them, decompressed."""
+
+    def __call__(self) -> int:
+        """The size of the next unit, in bytes."""
+        usual = min(max(self.total // _MANY_UNITS, _LEAST_BYTES), _MOST_BYTES)
+        left = (self.total - self.read) * max(self.found / self.read if self.read else 1.0, 1.0)
+        return min(max(int(left / _OF_THE_REST), _SMALLEST_BYTES), usual)
+
+    def count(self, chunk: Chunk, cost: int) -> None:
+        """Count what was read."""
+        self.read += cost
+        self.found += len(chunk.data)
 
 
 def units_of(
-    inputs: Sequence[Input], job: Job, *, targets: Sequence[Path] | None = None, size: int = CHUNK_BYTES
+    inputs: Sequence[Input], job: Job, *, targets: Sequence[Path] | None = None, sizes: Sizes | None = None
 ) -> Iterator[WorkUnit]:
     """Read inputs, one after the other.
 
@@ -128,28 +149,32 @@ def units_of(
         inputs: what to read.
         job: says what a text is, and how long it may be.
         targets: a file for the result of each input.
-        size: of a unit, in bytes; only chunks that cannot be cut are longer.
+        sizes: says how large units are; only chunks that cannot be cut are longer. When omitted, each is about what a
+            tagger takes at once.
     """
+    size_of: Callable[[], int] = sizes or (lambda: CHUNK_BYTES)
     pieces: list[Piece] = []
     number = held = 0
     for source, given in enumerate(inputs):
         first = True
-        for chunk, cost in _chunks(given, job, size):
+        for chunk, cost in _chunks(given, job, size_of):
+            if sizes is not None:
+                sizes.count(chunk, cost)
             target = targets[source] if targets and first and chunk.last else None
             pieces.append(Piece(source, chunk, target, cost))
             first = False
             held += len(chunk.data)
             final = chunk.last and source == len(inputs) - 1
-            if final or held >= size or len(pieces) >= _MOST_PIECES:
+            if final or held > size_of() // 2 or len(pieces) >= _MOST_PIECES:
                 yield WorkUnit(number, tuple(pieces), final)
                 pieces, number, held = [], number + 1, 0
 
 
-def _chunks(given: Input, job: Job, size: int) -> Iterator[tuple[Chunk, int]]:
+def _chunks(given: Input, job: Job, size: Callable[[], int]) -> Iterator[tuple[Chunk, int]]:
     """The chunks of an input, and how many bytes on disk were read for each; what cannot be read is a fault of one."""
     try:
         if given.form == "parquet":
-            yield from _row_chunks(given, size)
+            yield from _row_chunks(given, size())
             return
         with ExitStack() as opened:
             file = opened.enter_context(open_raw(given.name))

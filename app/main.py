@@ -29,7 +29,7 @@ from fenestra.app.observability.traces import open_tracer
 from fenestra.app.pages import routes as pages
 from fenestra.app.settings import Settings
 from fenestra.model.errors import InputError
-from fenestra.model.version import version
+from fenestra.model.version import VERSION
 
 _OTHER_SERVER = (
     "this server has no deadlines and no limits for connections; "
@@ -71,7 +71,7 @@ def create_app(
     app = FastAPI(
         title="Fenestra",
         summary="A windowed named-entity tagger.",
-        version=version(),
+        version=VERSION,
         lifespan=lifespan,
         description=_limits(service.settings),
         generate_unique_id_function=lambda route: route.name,  # the operation ids of the document are names

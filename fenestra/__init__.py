@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fenestra.model.version import version as _version
+from fenestra.model.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from fenestra.model.columns import Columns
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from fenestra.model.results import Alternative, Entity, Result, TaggedToken
     from fenestra.model.tagger import Tagger
 
-__version__ = _version()
 __all__ = [
     "Alternative",
     "CheckpointError",

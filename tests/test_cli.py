@@ -136,7 +136,7 @@ class TestUsage:
     def test_the_version_is_printed(self, fenestra):
         code, (line,), _ = fenestra("--version")
         assert code == 0
-        assert line == f"fenestra {shell.version()}"
+        assert line == f"fenestra {shell.VERSION}"
 
     @pytest.mark.parametrize(
         ("words", "named"),

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeAlias
 
-from fenestra.model.version import version
+from fenestra.model.version import VERSION
 
 Verb = Callable[[argparse.Namespace], int | None]
 """Does the work of a verb; returns its exit code, or None for 0."""
@@ -54,7 +54,7 @@ def new_parser(prog: str, description: str, examples: str) -> tuple[CommandParse
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"fenestra {version()}")
+    parser.add_argument("--version", action="version", version=f"fenestra {VERSION}")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser, parser.add_subparsers(title="verbs", metavar="VERB")
 

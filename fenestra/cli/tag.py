@@ -19,7 +19,7 @@ from fenestra.cli.output import check_not_input, check_writable, is_same_folder,
 from fenestra.model.engine.machine import available_bytes, usual_cache_mb
 from fenestra.model.errors import InputError, RunError
 from fenestra.model.tagger import Tagger
-from fenestra.model.version import version
+from fenestra.model.version import VERSION
 
 _STORED_WINDOW, _STREAMED_WINDOW = 10_000, 4
 """Units that may be done before one that comes before them, in all, and for each worker where results are held."""
@@ -209,7 +209,7 @@ class _Run:
         labels = None if job.wanted.labels is None else sorted(job.wanted.labels)
         written = [job.output_format, job.unit, job.max_bytes, labels, job.wanted.min_score, job.entities_key, single]
         return {
-            "program": version(),
+            "program": VERSION,
             "model": [self.tagger.version, self.tagger.engine, self.tagger.device],
             "options": [*written, self.tagger.cache_numbers],
         }

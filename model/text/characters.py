@@ -6,6 +6,7 @@ imported; what lies behind them is Han.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 PLANES = 0x20000
 """Code points of the first two planes."""
 _HAN = "\U00020000-\U0003ffff"
-_CATEGORY = list(map(unicodedata.category, map(chr, range(PLANES))))
-_NAMES = sorted(set(_CATEGORY))
-_NUMBER = np.fromiter(map({name: number for number, name in enumerate(_NAMES)}.__getitem__, _CATEGORY), np.intp, PLANES)
+_CATEGORY = "".join(map(unicodedata.category, map(chr, range(PLANES))))
+_NAME_OF, _NUMBER = np.unique(np.frombuffer(_CATEGORY.encode(), "S2"), return_inverse=True)
+_NAMES = [name.decode() for name in _NAME_OF.tolist()]
 
 # Scripts that write without spaces between words, Thai, Lao, Tibetan, Myanmar, Khmer, Han, Kana; and Hangul, which has
 # spaces and writes its particles onto the foreign word before them.
@@ -42,7 +43,16 @@ def _class(members: Flags) -> str:
     """The inside of a regular expression's class: neighbours put together, first and last."""
     edges = np.flatnonzero(np.diff(members, prepend=False, append=False)).tolist()
     ranges = zip(edges[::2], edges[1::2], strict=True)
-    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(end - 1))}" for first, end in ranges)
+    return "".join(
+        re.escape(chr(first)) + (f"-{re.escape(chr(end - 1))}" if end - first > 1 else "") for first, end in ranges
+    )
+
+
+def class_of(characters: Iterable[str]) -> str:
+    """The inside of a regular expression's class of characters of the first two planes."""
+    members = np.zeros(PLANES, np.bool_)
+    members[list(map(ord, characters))] = True
+    return _class(members)
 
 
 def _is_raised(code: int) -> bool:

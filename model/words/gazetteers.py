@@ -10,6 +10,7 @@ Both are functions of one word, and so free at serving time like all of its row.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from fenestra.model.progress import Pause, no_pause, split_in_pieces
 
@@ -78,7 +79,7 @@ def from_lines(text: str, pause: Pause = no_pause) -> dict[str, str]:
             if not all(words):
                 raise ValueError(f"line {number}: expected a value and words, with tabs between")
             before = len(known)
-            known.update(dict.fromkeys(words, value))
+            known.update(zip(words, repeat(value), strict=False))
             if len(known) != before + len(words):
                 raise ValueError(f"line {number}: lists a word twice")
             pause()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.version import version
+from fenestra.model.version import VERSION
 from fenestra.training.config import RunConfig, publishable_config
 from fenestra.training.data.corpus import Corpus
 from fenestra.training.fit.epoch import Epoch, kept_epoch
@@ -69,7 +69,7 @@ def build_report(
     return {
         "name": config.name or "A Fenestra model",
         "created": (created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
-        "fenestra": version(),
+        "fenestra": VERSION,
         "config": publishable_config(config),
         "environment": environment(config, device),
         "corpora": {split: describe_corpus(corpus) for split, corpus in corpora.items()},

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from fenestra.model.version import version
+from fenestra.model.version import VERSION
 from fenestra.training.config import RunConfig, publishable_config, publishable_source
 from fenestra.training.data.corpus import Corpus
 from fenestra.training.device import resolve_device
@@ -47,7 +47,7 @@ def build_search_report(
     return {
         "name": config.name or "A Fenestra model",
         "created": (created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
-        "fenestra": version(),
+        "fenestra": VERSION,
         "command": command,
         "config": publishable_config(config),
         "space": space.describe(),

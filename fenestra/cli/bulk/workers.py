@@ -208,7 +208,6 @@ class Pool:
         context: Any = multiprocessing.get_context(method)  # its type does not say that it has processes
         process = context.Process(target=_serve, args=(theirs, self._work, os.getpid(), others), daemon=True)
         if method == "fork" and not gc.get_freeze_count():
-            gc.collect()
             gc.freeze()  # a collection would write to every page that is shared
         with _interrupts_blocked():
             process.start()

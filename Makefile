@@ -16,7 +16,7 @@ CONFIG      ?= training/configs/sample.toml
 OUTPUT      ?= runs/sample
 FILE        ?= data/sample/test.conll
 CORPUS      ?= data/sample/test.conll
-WORKERS     ?= 2
+WORKERS     ?= 3
 PYTEST_ARGS ?=
 BENCH_ARGS  ?=
 SOAK_ARGS   ?=
@@ -59,7 +59,7 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 
 test: install check ## install, check, then every test, with coverage (WORKERS, PYTEST_ARGS)
 	@if [ "$$CI" = true ]; then .ci/browser; fi
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.dev ## the tests that train no model, drive no browser and load no server (PYTEST_ARGS)
 	$(BIN)/python -m pytest -m "not training and not browser and not load and not wheel" $(PYTEST_ARGS)

@@ -33,6 +33,21 @@ def sample_model(tmp_path_factory) -> Path:
     return train(replace(config, threads=1), tmp_path_factory.mktemp("sample") / "model")
 
 
+_SLOW_MARKS = ("training", "browser", "load", "wheel")
+_SLOW_FILES = ("tests/workers/", "tests/bulk/", "tests/training/test_loop.py", "tests/training/test_calibrate.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Put the files that take long first: handed out last, one of them would keep one process busy alone."""
+
+    def is_slow(item):
+        return item.nodeid.startswith(_SLOW_FILES) or any(map(item.get_closest_marker, _SLOW_MARKS))
+
+    slow = {item.path for item in items if is_slow(item)}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     """Let what a test printed be sent by a worker: it may hold half a character, which is no UTF-8."""

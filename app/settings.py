@@ -178,7 +178,7 @@ class Settings(BaseSettings):
     """Processes that serve on one port; ``auto`` for one for each core that this process may use, divided by the
     threads. More than one works on Linux and without a GPU. Queues, connections and buffers are limited in each, and
     each has a cache."""
-    cache_mb: PositiveInt = 50
+    cache_mb: PositiveInt = 40
     """Memory for what frequent words add to the network, in MB for each model. More is faster on varied text."""
     cache_numbers: Literal["float32", "int16", "int8"] = "int16"
     """How that is kept. ``int16`` changes a probability by less than 0.0001; ``int8`` takes half the room, is faster,

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fenestra.model.version import VERSION as __version__
+from fenestra.model.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
     from fenestra.model.columns import Columns
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fenestra.model.results import Alternative, Entity, Result, TaggedToken
     from fenestra.model.tagger import Tagger
 
+__version__ = _VERSION
 __all__ = [
     "Alternative",
     "CheckpointError",

@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fenestra.model.bundled import DEFAULT, bundled_models
+from fenestra.model.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -148,7 +149,7 @@ class TestWheels:
     """What an archive holds and where it lands, built from this tree into a folder of its own."""
 
     def test_a_wheel_holds_the_rooms_the_models_and_the_marker_of_its_types(self, pure):
-        assert pure.name == f"fenestra_ner-{PROJECT['version']}-py3-none-any.whl"
+        assert pure.name == f"fenestra_ner-{VERSION}-py3-none-any.whl"
         held = contents(pure)
         for room in ("app", "model", "training"):
             ours = [path for path in (ROOT / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
@@ -183,7 +184,7 @@ class TestWheels:
             str(native),
         ]
         subprocess.run(install, check=True, capture_output=True, timeout=300)
-        dist_info = f"fenestra_ner-{PROJECT['version']}.dist-info"
+        dist_info = f"fenestra_ner-{VERSION}.dist-info"
         assert {path.name for path in site.iterdir()} == {"fenestra", dist_info, "bin"}
         assert [path.name for path in (site / "bin").iterdir()] == ["fenestra"]
         code = (

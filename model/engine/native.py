@@ -26,7 +26,7 @@ from fenestra.model.engine.reader import NativeBatch, Reader
 from fenestra.model.engine.reference import NAN_SCORES, crf_of
 from fenestra.model.engine.row_cache import Mirror, Numbers, RowCache
 from fenestra.model.engine.stages import PIECE, Document, Window, grouped
-from fenestra.model.engine.vocabulary import WORDS, Vocabulary
+from fenestra.model.engine.vocabulary import Vocabulary, words_beside
 from fenestra.model.engine.weights import Weights
 from fenestra.model.errors import RunError
 from fenestra.model.network.windows import PAD
@@ -269,7 +269,11 @@ class Native:
     def _new_vocabulary(self, most_words: int | None = None) -> Vocabulary:
         """An empty one, of the usual size unless told."""
         return Vocabulary(
-            self._kernel, self.lexicon, self._lookups, most_words=most_words or WORDS, forget=self._cache.forget
+            self._kernel,
+            self.lexicon,
+            self._lookups,
+            most_words=most_words or words_beside(len(self._cache.uses)),
+            forget=self._cache.forget,
         )
 
     def _current_vocabulary(self) -> Vocabulary:

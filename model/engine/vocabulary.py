@@ -29,8 +29,9 @@ from fenestra.model.text.sentences import roles
 from fenestra.model.text.tokens import tokenizer
 from fenestra.model.words.lexicon import Lexicon
 
-WORDS = 1 << 17
+_LEAST_WORDS, WORDS = 1 << 15, 1 << 17
 """Words that a vocabulary has room for; a large text may take more, until it is read."""
+_WORDS_A_SLOT = 8
 _RUNS = 1 << 14
 _LETTERS = 12  # code points and words that there is room for, for each run
 _EVICTED = 8  # an eighth of the words at a time
@@ -45,6 +46,11 @@ _ARRAYS = {
     "lowered": np.int32, "vector": np.int32, "role": np.uint32, "evidence": np.uint8, "oov": np.uint8,
 }  # fmt: skip
 _PRIVATE = {"hash": "_hash", "bytes": "_bytes"}
+
+
+def words_beside(slots: int) -> int:
+    """How many words there is room for beside a row cache of so many slots: a word takes 170 bytes, a row thousands."""
+    return min(max(1 << (_WORDS_A_SLOT * slots - 1).bit_length(), _LEAST_WORDS), WORDS)
 
 
 class Vocabulary:

@@ -10,6 +10,7 @@ from fenestra.model.engine import library
 from fenestra.model.engine.native import Native
 from fenestra.model.engine.reference import Reference
 from fenestra.model.engine.row_cache import RowCache
+from fenestra.model.engine.vocabulary import words_beside
 from fenestra.model.engine.weights import Weights
 from tests.model.conftest import batch_of, log_probabilities, small_model
 
@@ -277,3 +278,10 @@ def test_threads_that_evict_each_others_words_get_right_answers():
     with ThreadPoolExecutor(4) as pool:
         for found, expected in zip(pool.map(lambda words: scored(engine, words), batches * 5), right * 5, strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("slots", "words"), [(1, 1 << 15), (4_096, 1 << 15), (7_000, 1 << 16), (9_000, 1 << 17), (90_000, 1 << 17)]
+)
+def test_a_small_cache_goes_with_a_small_vocabulary(slots, words):
+    assert words_beside(slots) == words

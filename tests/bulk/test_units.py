@@ -1,6 +1,7 @@
 """Units of work: made of what is in the files alone, and smaller towards the end."""
 
 import gzip
+from itertools import pairwise
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_the_last_unit_is_a_small_part_of_what_one_worker_of_two_does(tmp_path):
     (tmp_path / "a.txt").write_bytes(LARGE)
     sizes = [size(unit) for unit in cut(tmp_path / "a.txt")]
     assert sizes[0] > 3 * SMALLEST
-    assert all(later <= earlier + len(LINE) for earlier, later in zip(sizes, sizes[1:], strict=False))
+    assert all(later <= earlier + len(LINE) for earlier, later in pairwise(sizes))
     assert max(sizes[-2:]) < len(LARGE) / 2 / 20
 
 

@@ -2,16 +2,9 @@
 
 import sys
 import time
-
-from tqdm import tqdm
+from typing import Any
 
 _LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
-
-
-class _Bar(tqdm):  # type: ignore[misc]
-    """A bar without the thread that tqdm would start for it: processes could not be forked beside one."""
-
-    monitor_interval = 0
 
 
 class Meter:
@@ -28,23 +21,21 @@ class Meter:
         self._total, self._read, self._skipped = total, 0, 0
         self._texts = self._tokens = 0
         self._plain = not quiet and not sys.stderr.isatty()
-        self._bar = _Bar(
-            total=total or None, unit="B", unit_scale=True, disable=quiet or self._plain, leave=False, file=sys.stderr,
-            dynamic_ncols=True,
-        )  # fmt: skip
+        self._bar = None if quiet or self._plain else _bar(total)
 
     def __enter__(self) -> "Meter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
         if self._plain and kind is None:
             self._tell("")
 
     def skip(self, read: int) -> None:
         """Count bytes that an earlier run has tagged."""
         self._skipped += read
-        if not self._bar.disable:
+        if self._bar is not None:
             self._bar.initial += read
             self._bar.update(read)
 
@@ -53,7 +44,7 @@ class Meter:
         self._read += read
         self._texts += texts
         self._tokens += tokens
-        if not self._bar.disable:
+        if self._bar is not None:
             self._bar.set_postfix_str(f"{self._rate():,.0f} tokens/s", refresh=False)
             self._bar.update(read)
         if self._plain and time.monotonic() - self._told > _LINE_SECONDS:
@@ -79,3 +70,15 @@ class Meter:
             f"tagged {self._texts:,} texts, {self._tokens:,} tokens in {self._told - self._began:.1f} s, "
             f"{self._rate():,.0f} tokens/s{left}{beside}\n"
         )
+
+
+def _bar(total: int) -> Any:  # noqa: ANN401 - tqdm says nothing of its types
+    """A bar without the thread that tqdm would start for it: processes could not be forked beside one."""
+    from tqdm import tqdm  # takes as long as all of ours
+
+    class Bar(tqdm):  # type: ignore[misc]
+        monitor_interval = 0
+
+    return Bar(
+        total=total or None, unit="B", unit_scale=True, leave=False, file=sys.stderr, dynamic_ncols=True
+    )  # fmt: skip

@@ -144,6 +144,8 @@ class Pool:
                 unit = None
             self._hand_out(waiting)
             if not order and reader.ended:
+                for worker in self._workers:  # so that they end while the results are joined
+                    worker.connection.close()
                 return
             self._collect(waiting, done, reader, block=unit is None)
 

@@ -10,8 +10,8 @@ from fenestra.cli.bulk.tagging import Job
 from fenestra.cli.bulk.units import Sizes, units_of
 
 LINE = b"Anna Berg met Tom Kerr in Oslo, and went to Paris with her.\n"
-LARGE = LINE * 80_000  # 4.8 MB
-USUAL, SMALLEST = 1 << 19, 1 << 16
+LARGE = LINE * 100_000  # 6 MB
+USUAL, SMALLEST = 1 << 19, 1 << 17
 
 
 def cut(path):

@@ -24,9 +24,9 @@ from fenestra.model.errors import DataError
 from fenestra.training.compressed import Source, decompressed
 
 _MOST_PIECES = 1_000
-_SMALLEST_BYTES, _LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 19, 1 << 23
+_SMALLEST_BYTES, _LEAST_BYTES, _MOST_BYTES = 1 << 17, 1 << 19, 1 << 23
 _MANY_UNITS = 4_096
-_OF_THE_REST = 16
+_OF_THE_REST = 8
 _KEY_BYTES = 16
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fenestra.cli.bulk.resume import Store, open_store
 from fenestra.cli.bulk.tagging import Job, Tagged, tag_chunk
 from fenestra.cli.bulk.texts import MAX_BYTES, Unit
 from fenestra.cli.bulk.units import Sizes, UnitDone, WorkUnit, piece_done, units_of
-from fenestra.cli.bulk.workers import MOST_TRIES, DeadWorkers, Method, Pool
+from fenestra.cli.bulk.workers import MOST_TRIES, DeadWorkers, Done, Method, Pool
 from fenestra.cli.bulk.writing import Wanted
 from fenestra.cli.output import check_not_input, check_writable, is_same_folder, is_stream, make_folder, opened
 from fenestra.model.engine.machine import available_bytes, usual_cache_mb
@@ -36,14 +37,14 @@ class _Work:
     store: Store | None
     """Where results are kept; without one they are returned."""
 
-    def __call__(self, unit: WorkUnit, between: Callable[[], object]) -> UnitDone:
+    def __call__(self, unit: WorkUnit, between: Callable[[], object]) -> Done:
         """Tag a unit, up to what ends the work, if anything does."""
         tagged: list[Tagged] = []
         for piece in unit.pieces:
             stopped = bool(tagged) and tagged[-1].stopped
             tagged.append(Tagged(stopped=True) if stopped else tag_chunk(self.tagger, self.job, piece.chunk, between))
         if self.store is not None:
-            return self.store.put(unit, tagged)
+            return partial(self.store.put, unit, tagged)
         return UnitDone(tuple(map(piece_done, tagged)), b"".join(part.written for part in tagged))
 
 

@@ -43,6 +43,17 @@ def die(unit, _between, *, at, once):
     return echo(unit, _between)
 
 
+def store_slowly(unit, between, *, at, once):
+    """As :func:`die`; what was done is stored while the next unit is worked at."""
+    done = die(unit, between, at=at, once=once)
+
+    def store():
+        time.sleep(0.1)
+        return done
+
+    return store
+
+
 def fail(unit, _between):
     if unit.number == 3:
         raise StorageError(f"unit {unit.number}")
@@ -104,9 +115,17 @@ def test_a_worker_that_dies_is_replaced_and_its_unit_is_tried_again(method, tmp_
     assert (tmp_path / "once").exists()
 
 
-def test_a_unit_at_which_workers_die_again_and_again_ends_the_work_after_those_before_it():
+@forks
+def test_what_a_worker_that_dies_had_not_stored_yet_is_done_again(tmp_path):
+    with Pool(partial(store_slowly, at=5, once=tmp_path / "once"), 2, window=9, method="fork") as pool:
+        assert [found.written for _, found in pool.run(units(9))] == [b"%d" % number for number in range(9)]
+    assert (tmp_path / "once").exists()
+
+
+@pytest.mark.parametrize("work", [die, pytest.param(store_slowly, marks=forks)])
+def test_a_unit_at_which_workers_die_again_and_again_ends_the_work_after_those_before_it(work):
     before = []
-    with Pool(partial(die, at=4, once=None), 2, window=9, method=METHODS[0]) as pool:
+    with Pool(partial(work, at=4, once=None), 2, window=9, method=METHODS[0]) as pool:
         results = pool.run(units(9))
         before += [next(results)[1].written for _ in range(4)]
         with pytest.raises(DeadWorkers, match="SIGKILL") as caught:

@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -25,7 +25,9 @@ from typing import Any, Literal
 from fenestra.cli.bulk.units import UnitDone, WorkUnit
 from fenestra.model.errors import RunError
 
-Work = Callable[[WorkUnit, Callable[[], object]], UnitDone]
+Done = UnitDone | Callable[[], UnitDone]
+"""What became of a unit; or what stores it and says so, while the process goes on with the next one."""
+Work = Callable[[WorkUnit, Callable[[], object]], Done]
 """Does a unit, and calls a function every few hundredths of a second; pickled where processes are not forked."""
 Method = Literal["fork", "spawn"]
 
@@ -49,6 +51,9 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     task: _Task | None = None
+    """What it is at."""
+    storing: deque[_Task] = field(default_factory=deque)
+    """What it has done, whose results are on their way."""
 
 
 class Pool:
@@ -108,7 +113,7 @@ class Pool:
             for unit in units:
                 found = known(unit)
                 if found is None:
-                    found = self._work(unit, lambda: None)
+                    found = _stored(self._work(unit, lambda: None))
                     done(unit, found)
                 yield unit.without_data(), found
             return
@@ -181,8 +186,11 @@ class Pool:
             except (EOFError, OSError, pickle.UnpicklingError):
                 self._bury(worker, waiting)
                 continue
-            task, worker.task = worker.task, None
-            if task is not None:
+            if found is None and worker.task is not None:
+                worker.storing.append(worker.task)
+                worker.task = None
+            elif worker.storing:
+                task = worker.storing.popleft()
                 task.done, task.unit = found, task.unit.without_data()
                 if isinstance(found, UnitDone):
                     done(task.unit, found)
@@ -192,15 +200,17 @@ class Pool:
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join()
-        task = worker.task
-        if task is None:
+        lost = [*worker.storing, *([worker.task] if worker.task else [])]
+        if not lost:
             return
-        if task.tries < MOST_TRIES:
-            waiting.appendleft(task)
-            return
-        code = worker.process.exitcode or 0
-        how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
-        task.done, task.unit = DeadWorkers(how, task.unit.without_data()), task.unit.without_data()
+        last = lost[-1]
+        for task in lost[:-1]:  # it did not die of them
+            task.tries -= 1
+        if last.tries == MOST_TRIES:
+            code = worker.process.exitcode or 0
+            how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
+            last.done, last.unit = DeadWorkers(how, last.unit.without_data()), last.unit.without_data()
+        waiting.extendleft(task for task in reversed(lost) if task.done is None)
 
     def _start(self) -> _Worker:
         """Start a worker."""
@@ -293,19 +303,47 @@ def _serve(connection: Connection, work: Work, parent: int, others: list[Connect
         if os.getppid() != parent:
             os._exit(1)
 
+    answers = _Answers(connection)
     while True:
         try:
             unit = connection.recv()
         except (EOFError, OSError):
             return
         try:
-            found: UnitDone | Exception = work(unit, check_parent)
+            found: Done | Exception = work(unit, check_parent)
         except Exception as error:
             found = _sendable(error)
-        try:
-            connection.send(found)
-        except OSError:  # nobody waits for it any more
-            return
+        answers.give(found)
+
+
+class _Answers:
+    """Stores and sends, in order, what was done, in a thread: a disk that is slow delays no work."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._lock = connection, threading.Lock()
+        self._waiting: queue.Queue[Done | Exception] = queue.Queue(1)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def give(self, found: Done | Exception) -> None:
+        """Tell that the next unit may come, and later what became of this one."""
+        self._send(None)
+        self._waiting.put(found)
+
+    def _run(self) -> None:
+        while True:
+            found = self._waiting.get()
+            try:
+                self._send(found if isinstance(found, Exception) else _stored(found))
+            except Exception as error:
+                self._send(_sendable(error))
+
+    def _send(self, found: UnitDone | Exception | None) -> None:
+        with self._lock, suppress(OSError):  # nobody waits for it any more
+            self._connection.send(found)
+
+
+def _stored(done: Done) -> UnitDone:
+    return done if isinstance(done, UnitDone) else done()
 
 
 def _sendable(error: Exception) -> Exception:

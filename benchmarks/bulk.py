@@ -90,8 +90,11 @@ def run(words: list[str]) -> tuple[float, float, int]:
         "import resource, sys; from fenestra.cli.main import main; code = main(sys.argv[1:]); "
         "used = resource.getrusage(resource.RUSAGE_SELF); print(used.ru_utime + used.ru_stime); sys.exit(code)"
     )
+    installed = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code, *words[3:]], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words[3:]], check=True, capture_output=True, text=True, env=installed
+    )
     seconds = time.perf_counter() - began
     told = next(line for line in reversed(done.stderr.splitlines()) if line.startswith("tagged "))
     return seconds, float(done.stdout), int(told.split()[3].replace(",", ""))

@@ -529,6 +529,62 @@ static float to_integers(const float *restrict x, const float *restrict factor, 
     return most_bits < 0x7f800000 ? most / LARGEST_PAIRED : NAN;
 }
 
+/* Words whose rows are computed, in blocks of ROWS. */
+typedef struct {
+    int64_t words, rows; /* U, and that padded to whole blocks */
+    int64_t entry, pairs; /* E, and pairs of integers with zeros behind them: a multiple of SUMMED */
+    int32_t *word;        /* (rows) which word each is; those without a pretrained vector come last */
+    int32_t *zeros;       /* (rows) zeros that e(w) begins with */
+    float *x;             /* (rows, E) e(w), or … */
+    int16_t *integers;    /* (rows, pairs, 2) … as integers, in the same memory, of which … */
+    float *unit;          /* (rows) … a 1 means that */
+} Inputs;
+
+/* Put words into order, and copy e(w) of each, as integers where per_balance_E is given. */
+static void take_words(Inputs *in, const float *entry_UE, const float *per_balance_E) {
+    int64_t placed = 0;
+    for (int wanted = 0; wanted < 2; wanted++)
+        for (int64_t u = 0; u < in->words; u++) {
+            int64_t count = leading_zeros(entry_UE + u * in->entry, in->entry);
+            if ((count >= FEW_ZEROS) != wanted) continue;
+            in->zeros[placed] = (int32_t)count;
+            in->word[placed++] = (int32_t)u;
+        }
+    for (; placed < in->rows; placed++) in->zeros[placed] = (int32_t)in->entry;
+    for (int64_t u = 0; u < in->words; u++) {
+        const float *e = entry_UE + in->word[u] * in->entry;
+        if (per_balance_E) in->unit[u] = to_integers(e, per_balance_E, in->entry, in->integers + u * 2 * in->pairs);
+        else memcpy(in->x + u * in->entry, e, (size_t)in->entry * sizeof *e);
+    }
+}
+
+/* out (rows, panels · PANEL) = e(w) times the weights of one position; some panels of them stay in cache for all words.
+ *
+ * weight  (panels, E, PANEL); weight_int16  (panels, pairs, PANEL, 2), or NULL
+ */
+static void multiply_words(const Inputs *in, const float *weight, const int16_t *weight_int16, int64_t panels,
+                           float *out) {
+    int64_t some, hidden = panels * PANEL;
+    for (int64_t p = 0; p < panels; p += some) {
+        some = p + PANELS <= panels ? PANELS : 1;
+        for (int64_t u = 0; u < in->rows; u += ROWS) {
+            float *to = out + u * hidden + p * PANEL;
+            int64_t skipped = in->entry; /* zeros that all of the block begin with */
+            for (int64_t r = u; r < u + ROWS; r++) skipped = in->zeros[r] < skipped ? in->zeros[r] : skipped;
+            if (weight_int16) {
+                const int16_t *block = in->integers + u * 2 * in->pairs, *w = weight_int16 + p * in->pairs * 2 * PANEL;
+                int64_t first = skipped / 2 / SUMMED * SUMMED;
+                if (some == 2) matmul_paired(2, block, 2 * in->pairs, w, first, in->pairs, to, hidden);
+                else matmul_paired(1, block, 2 * in->pairs, w, first, in->pairs, to, hidden);
+            } else {
+                const float *block = in->x + u * in->entry, *w = weight + p * in->entry * PANEL;
+                if (some == PANELS) matmul_panels(PANELS, block, in->entry, w, skipped, in->entry, NULL, to, hidden);
+                else matmul_panels(1, block, in->entry, w, skipped, in->entry, NULL, to, hidden);
+            }
+        }
+    }
+}
+
 /* Store W₁⁽ʲ⁾ e(w) + the row of the case class at j, for all W positions j of words.
  *
  * entry_UE     (U, E)
@@ -545,72 +601,41 @@ API int32_t project_words(const float *entry_UE, const int64_t *class_U, const i
                           int64_t entry, int64_t width, int64_t hidden, const float *weight,
                           const int16_t *weight_int16, const float *weight_scale, const float *per_balance_E,
                           const float *class_rows, int64_t numbers, const float *unit_H, void *table, float *scale) {
-    /* words in order of how many zeros e(w) begins with: none, or the vector that a word does not have */
-    int64_t rows = (words + ROWS - 1) / ROWS * ROWS, panels = hidden / PANEL;
-    int64_t pairs = (entry + 2 * SUMMED - 1) / (2 * SUMMED) * SUMMED; /* with zeros behind them */
+    int64_t panels = hidden / PANEL, row_bytes = hidden * (numbers == FLOAT32 ? 4 : numbers == INT16 ? 2 : 1);
+    Inputs in = {.words = words, .rows = (words + ROWS - 1) / ROWS * ROWS, .entry = entry,
+                 .pairs = (entry + 2 * SUMMED - 1) / (2 * SUMMED) * SUMMED};
     int32_t status = OK;
-    float *x = calloc((size_t)(rows * (2 * pairs + hidden + 3) + hidden), sizeof *x);
-    if (!x) return NO_MEMORY;
-    float *out = x + rows * 2 * pairs, *unit = out + rows * hidden, *per_unit_H = unit + rows; /* (rows, H), (rows), (H) */
-    int32_t *word = (int32_t *)(per_unit_H + hidden), *zeros = word + rows;                    /* (rows), (rows) */
-    int64_t placed = 0;
-    for (int wanted = 0; wanted < 2; wanted++)
-        for (int64_t u = 0; u < words; u++) {
-            int64_t count = leading_zeros(entry_UE + u * entry, entry);
-            if ((count >= FEW_ZEROS) != wanted) continue;
-            zeros[placed] = (int32_t)count;
-            word[placed++] = (int32_t)u;
-        }
-    for (; placed < rows; placed++) zeros[placed] = (int32_t)entry;
-
-    /* copy e(w), padded with zeros to whole blocks of ROWS words, as floats or as integers */
-    int16_t *integers = (int16_t *)x; /* (rows, pairs, 2) */
-    int64_t row_bytes = hidden * (numbers == FLOAT32 ? 4 : numbers == INT16 ? 2 : 1);
+    in.x = calloc((size_t)(in.rows * (2 * in.pairs + hidden + 3) + hidden), sizeof *in.x);
+    if (!in.x) return NO_MEMORY;
+    float *out = in.x + in.rows * 2 * in.pairs, *per_unit_H = out + in.rows * hidden; /* (rows, H), (H) */
+    in.integers = (int16_t *)in.x;
+    in.unit = per_unit_H + hidden;
+    in.word = (int32_t *)(in.unit + in.rows);
+    in.zeros = in.word + in.rows;
     for (int64_t i = 0; i < hidden && numbers == INT8; i++) per_unit_H[i] = unit_H[i] > 0 ? 1 / unit_H[i] : 0;
-    for (int64_t u = 0; u < words; u++) {
-        const float *e = entry_UE + word[u] * entry;
-        if (weight_int16) unit[u] = to_integers(e, per_balance_E, entry, integers + u * 2 * pairs);
-        else memcpy(x + u * entry, e, (size_t)entry * sizeof *x);
-    }
+    take_words(&in, entry_UE, weight_int16 ? per_balance_E : NULL);
 
     for (int64_t j = 0; j < width; j++) {
-        /* out (rows, H) = x (rows, E) · W₁⁽ʲ⁾ (E, H); some panels of the weights stay in cache for all words */
-        int64_t some = 0;
-        for (int64_t p = 0; p < panels; p += some) {
-            some = p + PANELS <= panels ? PANELS : 1;
-            for (int64_t u = 0; u < rows; u += ROWS) {
-                float *to = out + u * hidden + p * PANEL;
-                int64_t skipped = entry; /* zeros that all of the block begin with */
-                for (int64_t r = u; r < u + ROWS; r++) skipped = zeros[r] < skipped ? zeros[r] : skipped;
-                if (weight_int16) {
-                    const int16_t *block = integers + u * 2 * pairs, *w = weight_int16 + (j * panels + p) * pairs * 2 * PANEL;
-                    int64_t first = skipped / 2 / SUMMED * SUMMED;
-                    if (some == 2) matmul_paired(2, block, 2 * pairs, w, first, pairs, to, hidden);
-                    else matmul_paired(1, block, 2 * pairs, w, first, pairs, to, hidden);
-                } else {
-                    const float *block = x + u * entry, *w = weight + (j * panels + p) * entry * PANEL;
-                    if (some == PANELS) matmul_panels(PANELS, block, entry, w, skipped, entry, NULL, to, hidden);
-                    else matmul_panels(1, block, entry, w, skipped, entry, NULL, to, hidden);
-                }
-            }
-        }
+        multiply_words(&in, weight + j * panels * entry * PANEL,
+                       weight_int16 ? weight_int16 + j * panels * in.pairs * 2 * PANEL : NULL, panels, out);
 
         /* add the row of the class, and store */
         for (int64_t u = 0; u < words; u++) {
             if (u + ROWS_AHEAD < words) {
-                char *later = (char *)table + (slot_U[word[u + ROWS_AHEAD]] * width + j) * row_bytes;
+                char *later = (char *)table + (slot_U[in.word[u + ROWS_AHEAD]] * width + j) * row_bytes;
                 for (int64_t i = 0; i < row_bytes; i += CACHE_LINE) __builtin_prefetch(later + i, 1);
             }
             float *row = out + u * hidden; /* (H) */
-            const float *class_row = class_rows ? class_rows + (class_U[word[u]] * width + j) * hidden : NULL; /* (H) */
-            const float *of_unit = weight_int16 ? weight_scale + j * hidden : NULL;                            /* (H) */
-            for (int64_t i = 0; of_unit && i < hidden; i++) row[i] *= unit[u] * of_unit[i];
+            int64_t word = in.word[u];
+            const float *class_row = class_rows ? class_rows + (class_U[word] * width + j) * hidden : NULL; /* (H) */
+            const float *of_unit = weight_int16 ? weight_scale + j * hidden : NULL;                         /* (H) */
+            for (int64_t i = 0; of_unit && i < hidden; i++) row[i] *= in.unit[u] * of_unit[i];
             for (int64_t i = 0; class_row && i < hidden; i++) row[i] += class_row[i];
             if (!all_finite(row, hidden)) status = NOT_FINITE;
-            else quantise_row(row, hidden, numbers, per_unit_H, table, scale, slot_U[word[u]] * width + j);
+            else quantise_row(row, hidden, numbers, per_unit_H, table, scale, slot_U[word] * width + j);
         }
     }
-    free(x);
+    free(in.x);
     return status;
 }
 

@@ -245,7 +245,7 @@ def exposed():
     metrics = Metrics()
     metrics.answered({"method": "GET"}, 200, 0.01)
     metrics.model_loaded("english", "v1")
-    metrics._entities.labels("PER")
+    metrics._entities.of("PER")
     found = {"up": set()}
     for family in metrics.registry.collect():
         for sample in family.samples:

@@ -1,8 +1,9 @@
 """Prometheus metrics. Every application has a registry of its own.
 
 Labels only take values that the program knows in advance: a client cannot create a series. The methods are called for
-every request and every batch, from the event loop and from the inference thread, so labelled series are looked up once
-and kept.
+every request and every batch, each by one thread alone: what concerns requests by the event loop, and what concerns the
+model by the inference thread. So what is counted that often is a plain number (``tallies.py``), and labelled series are
+looked up once and kept.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +12,6 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
@@ -19,6 +19,7 @@ from prometheus_client import (
 from starlette.types import Scope
 
 from fenestra.app.observability.route_names import RouteTemplates, method_of, route_of
+from fenestra.app.observability.tallies import Distribution, Distributions, Tallies, Tally
 from fenestra.model.results import Result
 
 REFUSALS = (
@@ -57,11 +58,11 @@ class Metrics:
 
     def _make_request_metrics(self) -> None:
         """Requests, responses and connections."""
-        self._requests = self._counter("requests", "Requests answered", "route", "method", "status")
-        self._request_seconds = self._histogram(
+        self._requests = self._tallies("requests", "Requests answered", "route", "method", "status")
+        self._request_seconds = self._distributions(
             "request_seconds", "Time from a request's headers to the last byte of its answer", _SECONDS, "route"
         )
-        self._responses: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._responses: dict[tuple[str, str, int], tuple[Tally, Distribution]] = {}
         refused = self._counter("refused", "Requests and connections that were turned away, by reason", "reason")
         self._refused = {reason: refused.labels(reason) for reason in REFUSALS}
         self._cancelled = self._counter("cancelled", "Requests whose client hung up before the answer")
@@ -76,19 +77,20 @@ class Metrics:
         """The queue in front of the model."""
         self._depth = self._gauge("queue_depth", "Requests that wait for the model or are at work in it")
         self._limit = self._gauge("queue_limit", "Requests that may wait or be at work, at most")
-        self._wait = self._histogram("queue_wait_seconds", "Time that requests waited for the model", _SECONDS)
-        self._batch_tokens = self._histogram("batch_tokens", "Tokens, about, that were tagged together", _TOKENS)
-        self._batch_requests = self._histogram("batch_requests", "Requests that were tagged together", _REQUESTS)
+        wait = self._distributions("queue_wait_seconds", "Time that requests waited for the model", _SECONDS)
+        tokens = self._distributions("batch_tokens", "Tokens, about, that were tagged together", _TOKENS)
+        requests = self._distributions("batch_requests", "Requests that were tagged together", _REQUESTS)
+        self._wait, self._batch_tokens, self._batch_requests = wait.of(), tokens.of(), requests.of()
 
     def _make_model_metrics(self) -> None:
         """The work of the models, and which models they are."""
-        stage = self._counter("stage_seconds", "Time spent in each part of the work", "stage")
-        self._stage = {name: stage.labels(name) for name in STAGES}
-        self._texts = self._counter("texts", "Texts and sentences tagged")
-        self._tokens = self._counter("tokens", "Tokens tagged")
-        self._unknown = self._counter("unknown_tokens", "Tokens tagged whose word has no pretrained vector")
-        self._entities = self._counter("entities", "Entities found, before any filter", "label")
-        self._entities_of: dict[str, Counter] = {}
+        stage = self._tallies("stage_seconds", "Time spent in each part of the work", "stage")
+        self._stage = {name: stage.of(name) for name in STAGES}
+        self._texts = self._tallies("texts", "Texts and sentences tagged").of()
+        self._tokens = self._tallies("tokens", "Tokens tagged").of()
+        self._unknown = self._tallies("unknown_tokens", "Tokens tagged whose word has no pretrained vector").of()
+        self._entities = self._tallies("entities", "Entities found, before any filter", "label")
+        self._entities_of: dict[str, Tally] = {}
         self._model = self._gauge("model_info", "1 for each model in use", "name", "version")
         self._versions: dict[str, str] = {}
         self._reloads = self._counter("reloads", "Attempts to load a model anew", "model", "outcome")
@@ -104,10 +106,10 @@ class Metrics:
         key = route_of(scope), method_of(scope), status
         if (found := self._responses.get(key)) is None:
             route, method, _ = key
-            found = self._requests.labels(route, method, str(status)), self._request_seconds.labels(route)
+            found = self._requests.of(route, method, str(status)), self._request_seconds.of(route)
             self._responses[key] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        found[0].add()
+        found[1].add(seconds)
 
     def refused(self, reason: str, count: int = 1) -> None:
         """Count refusals, for one of :data:`REFUSALS`."""
@@ -123,33 +125,30 @@ class Metrics:
 
     def waited(self, seconds: float) -> None:
         """Record how long a request waited for the model."""
-        self._wait.observe(seconds)
+        self._wait.add(seconds)
 
     def batch(self, requests: int, tokens: int) -> None:
         """Record the size of a batch."""
-        self._batch_requests.observe(requests)
-        self._batch_tokens.observe(tokens)
+        self._batch_requests.add(requests)
+        self._batch_tokens.add(tokens)
 
     def stage(self, name: str, seconds: float) -> None:
         """Add to the time of one of :data:`STAGES`."""
-        self._stage[name].inc(seconds)
+        self._stage[name].add(seconds)
 
     def tokens(self, count: int, unknown: int) -> None:
         """Count tokens, and those of them that are out of vocabulary."""
-        self._tokens.inc(count)
-        self._unknown.inc(unknown)
+        self._tokens.add(count)
+        self._unknown.add(unknown)
 
     def tagged(self, results: Sequence[Result]) -> None:
         """Count texts and their entities."""
-        self._texts.inc(len(results))
-        found: dict[str, int] = {}
+        self._texts.add(len(results))
         for result in results:
             for entity in result:
-                found[entity.label] = found.get(entity.label, 0) + 1
-        for label, count in found.items():
-            if (counter := self._entities_of.get(label)) is None:
-                counter = self._entities_of[label] = self._entities.labels(label)
-            counter.inc(count)
+                if (tally := self._entities_of.get(entity.label)) is None:
+                    tally = self._entities_of[entity.label] = self._entities.of(entity.label)
+                tally.value += 1
 
     def model_loaded(self, name: str, version: str) -> None:
         """Set the version of a model that is in use from now on."""
@@ -198,5 +197,8 @@ class Metrics:
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(f"fenestra_{name}", meaning, labels, registry=self.registry)
 
-    def _histogram(self, name: str, meaning: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        return Histogram(f"fenestra_{name}", meaning, labels, buckets=buckets, registry=self.registry)
+    def _tallies(self, name: str, meaning: str, *labels: str) -> Tallies:
+        return Tallies(self.registry, f"fenestra_{name}", meaning, *labels)
+
+    def _distributions(self, name: str, meaning: str, bounds: Sequence[float], *labels: str) -> Distributions:
+        return Distributions(self.registry, f"fenestra_{name}", meaning, bounds, *labels)

@@ -119,7 +119,7 @@ def _answer_at_once(inference: Any) -> None:  # noqa: ANN401
     def answer() -> None:
         arrived, inference._arrived = inference._arrived, []
         for job in arrived:
-            job.answer.set_result([_ANSWER])
+            inference._answer(job, [_ANSWER])
 
     inference._submit_arrived = answer
 

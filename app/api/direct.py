@@ -5,7 +5,6 @@ the application, with the same checks in the same order: both ways call the same
 the same (``tests/app/test_direct.py``).
 """
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from fenestra.app.api.json_body import is_media_type
 from fenestra.app.api.responses import CLIENT_CLOSED_REQUEST, PIECE_BYTES, PiecewiseResponse, disconnect_check
 from fenestra.app.api.schemas import PlainLimits, TagRequest
 from fenestra.app.api.tagging import LONG_BYTES, SHORT_BYTES, begin_tagging, read_now
-from fenestra.app.engine.jobs import ClientGone, Pieces
+from fenestra.app.engine.jobs import ClientGone, Job, Pieces
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem, closed_early, unexpected
 from fenestra.app.middleware.admission import Admission
@@ -90,13 +89,13 @@ class DirectTagging:
 class DirectAnswer:
     """Answers one request."""
 
-    __slots__ = ("_began", "_ended", "_exchange", "_identifier", "_read", "_scope", "_shared", "_tagging")
+    __slots__ = ("_began", "_ended", "_exchange", "_identifier", "_job", "_read", "_scope", "_shared")
 
     def __init__(self, shared: DirectTagging, exchange: DirectExchange) -> None:
         self._shared = shared
         self._exchange = exchange
         self._scope: Scope = exchange.scope
-        self._tagging: asyncio.Future[Pieces] | None = None
+        self._job: Job | None = None
         self._read = self._ended = False
 
     def begin(self) -> None:
@@ -130,8 +129,8 @@ class DirectAnswer:
 
     def cut_off(self) -> None:
         """Take the request out of the queue, and record that it got no response."""
-        if self._tagging is not None:
-            self._tagging.cancel()
+        if self._job is not None:
+            self._shared.service.inference.cancel(self._job)
         if not self._ended:
             self._end(0)
 
@@ -142,22 +141,19 @@ class DirectAnswer:
         service = self._shared.service
         try:
             request = read_now(TagRequest, body, service.settings, self._shared.limits)
-            self._tagging = begin_tagging(service, request, self._scope)
+            self._job = begin_tagging(service, request, self._scope, self._respond)
         except Exception as error:
             self._report(error)
-        else:
-            self._tagging.add_done_callback(self._respond)
 
-    def _respond(self, tagging: "asyncio.Future[Pieces]") -> None:
+    def _respond(self, pieces: Pieces | BaseException) -> None:
         """Send what the model found, or what went wrong."""
-        if self._ended or tagging.cancelled():
+        if self._ended:
             return
-        if (error := tagging.exception()) is not None:
-            assert isinstance(error, Exception)
-            self._report(error)
+        if isinstance(pieces, BaseException):
+            assert isinstance(pieces, Exception)
+            self._report(pieces)
             return
-        pieces, shared = tagging.result(), self._shared
-        size = sum(map(len, pieces))
+        shared, size = self._shared, sum(map(len, pieces))
         disconnected = self._exchange.disconnected
         if size >= shared.max_response_bytes and not disconnected:
             self._hand_over(PiecewiseResponse(pieces, disconnect_check(self._scope), shared.service))
@@ -175,7 +171,7 @@ class DirectAnswer:
         async def respond(scope: Scope, receive: Receive, send: Send) -> None:
             await shared.observer.answer(response, scope, receive, with_id(send, self._identifier), self._began)
 
-        self._ended = True
+        self._ended, self._job = True, None
         self._exchange.hand_over(respond)
 
     def _report(self, error: Exception) -> None:
@@ -201,6 +197,6 @@ class DirectAnswer:
         self._end(status)
 
     def _end(self, status: int) -> None:
-        self._ended = True
+        self._ended, self._job = True, None  # the job refers to this: no work for the garbage collector
         self._exchange.done()
         self._shared.observer.end(self._scope, status, self._began)

@@ -11,7 +11,7 @@ from fenestra.app.api.json_body import Bounds, parse
 from fenestra.app.api.rendering import check_labels, explain_answer, tag_answer
 from fenestra.app.api.responses import disconnect_check
 from fenestra.app.api.schemas import ExplainRequest, PlainLimits, TagRequest
-from fenestra.app.engine.jobs import Item, Pieces, TagsText, Works
+from fenestra.app.engine.jobs import Done, Item, Job, Pieces, TagsText, Works
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem
 from fenestra.app.observability.traces import trace_of
@@ -59,13 +59,14 @@ async def tag_once(service: Service, request: TagRequest, scope: Scope) -> Piece
         Problem: the request cannot be served.
         ClientGone: the client has disconnected.
     """
-    return await begin_tagging(service, request, scope)
-
-
-def begin_tagging(service: Service, request: TagRequest, scope: Scope) -> "asyncio.Future[Pieces]":
-    """As :func:`tag_once`, without waiting; cancelling the answer takes the request out of the queue."""
     work, render = _job(service, request)
-    return service.inference.start(work, request.items, render, disconnect_check(scope), trace=trace_of(scope))
+    return await service.inference.run(work, request.items, render, disconnect_check(scope), trace=trace_of(scope))
+
+
+def begin_tagging(service: Service, request: TagRequest, scope: Scope, done: Done) -> Job:
+    """As :func:`tag_once`, without waiting: ``done`` is called with the response, or with what is raised there later."""
+    work, render = _job(service, request)
+    return service.inference.begin(work, request.items, render, disconnect_check(scope), done, trace=trace_of(scope))
 
 
 def tag_line(service: Service, request: TagRequest, scope: Scope, line: int) -> "asyncio.Future[Pieces]":

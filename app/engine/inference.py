@@ -1,7 +1,7 @@
 """A bounded queue with a deadline in front of the worker thread.
 
-Routes await :meth:`Inference.run`. This class lives on the event loop: it admits jobs to the queue, expires those that
-wait too long, and delivers the results. The worker thread, which computes, is in :mod:`fenestra.app.engine.worker`.
+Routes await :meth:`Inference.run`, and what answers without a task calls :meth:`Inference.begin`. This class lives on the
+event loop: it admits jobs to the queue, expires those that wait too long, and delivers the results. The worker thread, which computes, is in :mod:`fenestra.app.engine.worker`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from fenestra.app.engine.jobs import ClientGone, Item, Job, Pieces, Works
+from fenestra.app.engine.jobs import ClientGone, Done, Item, Job, Pieces, Works
 from fenestra.app.engine.memory import MemoryBudget
 from fenestra.app.engine.worker import Answers, Worker
 from fenestra.app.errors import Problem
@@ -90,25 +90,38 @@ class Inference:
             Problem: ``overloaded`` when the queue is full, ``timeout`` after the deadline.
             ClientGone: the client disconnected first.
         """
-        return await self.start(tagger, items, render, is_disconnected, trace=trace)
+        job, answer = self._awaited(tagger, items, render, is_disconnected, trace)
+        self._check_room(job)
+        self._submit(job)
+        return await answer
 
-    def start(
+    def begin(
         self,
         tagger: Works,
         items: Sequence[Item],
         render: Callable[[list[Any]], Iterator[bytes]],
-        is_disconnected: Callable[[], bool] = _never,
+        is_disconnected: Callable[[], bool],
+        done: Done,
         *,
         trace: Trace | None = None,
-    ) -> "asyncio.Future[Pieces]":
-        """As :meth:`run`, without waiting; cancelling the answer takes the job out of the queue.
+    ) -> Job:
+        """As :meth:`run`, without waiting.
+
+        Args:
+            tagger: as of :meth:`run`, and so are the others.
+            items: …
+            render: …
+            is_disconnected: …
+            done: called with the response or what :meth:`run` raises, but never before this returns.
+            trace: …
 
         Raises:
             Problem: ``overloaded``.
         """
-        job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), trace, time.monotonic())
+        job = Job(tagger, items, render, is_disconnected, done, trace, time.monotonic())
         self._check_room(job)
-        return self._submit(job)
+        self._submit(job)
+        return job
 
     def run_after_room(
         self,
@@ -122,15 +135,15 @@ class Inference:
         Returns:
             The response, or the error that :meth:`run` raises. Cancelling it takes the job out of the queue.
         """
-        job = Job(tagger, items, render, is_disconnected, self._loop.create_future(), None, time.monotonic())
-        return self._submit(job)
+        job, answer = self._awaited(tagger, items, render, is_disconnected, None)
+        self._submit(job)
+        return answer
 
     def make_room(self) -> bool:
         """Remove the jobs whose clients have disconnected; returns whether the next request finds room."""
         for job in tuple(self._jobs):
-            if not job.answer.done() and job.gone():
-                job.answer.set_exception(ClientGone())
-                self._remove(job)
+            if job.gone():
+                self._answer(job, ClientGone())
         return not self.full
 
     async def room(self) -> None:
@@ -155,7 +168,30 @@ class Inference:
                     self._wake_waiters(1)
                 raise
 
-    def _submit(self, job: Job) -> "asyncio.Future[Pieces]":
+    def cancel(self, job: Job) -> None:
+        """Take a job out of the queue that nobody waits for any more, if it is in there."""
+        job.is_done = True
+        if job in self._jobs:
+            del self._jobs[job]
+            self._tokens -= job.tokens
+            self._wake_waiters(1)
+
+    def _awaited(
+        self,
+        tagger: Works,
+        items: Sequence[Item],
+        render: Callable[[list[Any]], Iterator[bytes]],
+        is_disconnected: Callable[[], bool],
+        trace: Trace | None,
+    ) -> "tuple[Job, asyncio.Future[Pieces]]":
+        """A job and its answer, to be awaited; cancelling that takes the job out of the queue."""
+        answer: asyncio.Future[Pieces] = self._loop.create_future()
+        done = partial(_settle, answer)
+        job = Job(tagger, items, render, lambda: answer.cancelled() or is_disconnected(), done, trace, time.monotonic())
+        answer.add_done_callback(lambda _: self.cancel(job))
+        return job, answer
+
+    def _submit(self, job: Job) -> None:
         """Add a job to the queue, until it is answered or nobody waits for it any more."""
         self._jobs[job] = None
         self._tokens += job.tokens
@@ -164,8 +200,6 @@ class Inference:
         self._arrived.append(job)
         if self._expiry is None:
             self._expiry = self._loop.call_later(self._deadline, self._expire_oldest)
-        job.answer.add_done_callback(lambda _: self._remove(job))
-        return job.answer
 
     def give_up(self) -> None:
         """Fail all jobs, now and from now on: the model is stuck."""
@@ -201,12 +235,15 @@ class Inference:
             return False
         return not self._jobs or self._tokens + job.tokens <= self._max_tokens
 
-    def _remove(self, job: Job) -> None:
-        """Take a job out of the queue, if it is in there."""
-        if job in self._jobs:
-            del self._jobs[job]
-            self._tokens -= job.tokens
-            self._wake_waiters(1)
+    def _answer(self, job: Job, answer: Pieces | BaseException) -> None:
+        """Take a job out of the queue, and give its answer to whoever waits for it."""
+        if job.is_done:
+            return
+        self.cancel(job)
+        try:
+            job.done(answer)
+        except Exception as error:  # of this one: the others of its turn are to have their answers
+            self._loop.call_exception_handler({"message": "a response could not be sent", "exception": error})
 
     def _wake_waiters(self, count: int) -> None:
         """Wake some of those that wait for room, to check again."""
@@ -227,22 +264,24 @@ class Inference:
             self._expire(job)
 
     def _expire(self, job: Job) -> None:
-        if not job.answer.done():
-            self._metrics.refused("timeout")
-            problem = Problem("timeout", f"no answer within {self._deadline:g} seconds; send less at once")
-            job.answer.set_exception(problem)
+        self._metrics.refused("timeout")
+        self._answer(job, Problem("timeout", f"no answer within {self._deadline:g} seconds; send less at once"))
 
     def _deliver_soon(self, answers: Answers) -> None:
         """On the worker thread: pass results to the event loop, which may be closed after a forced shutdown."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(partial(_deliver, answers))
+            self._loop.call_soon_threadsafe(self._deliver, answers)
+
+    def _deliver(self, answers: Answers) -> None:
+        for job, answer in answers:
+            self._answer(job, answer)
 
 
-def _deliver(answers: Answers) -> None:
-    for job, answer in answers:
-        if job.answer.done():
-            continue
-        if isinstance(answer, BaseException):
-            job.answer.set_exception(answer)
-        else:
-            job.answer.set_result(answer)
+def _settle(answer: "asyncio.Future[Pieces]", with_what: Pieces | BaseException) -> None:
+    """Give a result or an error to whoever awaits it, unless nobody does any more."""
+    if answer.done():
+        return
+    if isinstance(with_what, BaseException):
+        answer.set_exception(with_what)
+    else:
+        answer.set_result(with_what)

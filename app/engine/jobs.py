@@ -1,6 +1,5 @@
 """A request on its way through the model."""
 
-import asyncio
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -47,6 +46,10 @@ class ClientGone(Exception):
     """The client disconnected before its turn came."""
 
 
+Done = Callable[[Pieces | BaseException], None]
+"""Called on the event loop, once, with a response or with what went wrong."""
+
+
 @dataclass(eq=False, slots=True)
 class Job:
     """The work of one request. The event loop owns it; the worker only reads it."""
@@ -57,13 +60,15 @@ class Job:
     """Writes the response, in pieces, from one result an item."""
     gone: Callable[[], bool]
     """Whether the client has disconnected."""
-    answer: asyncio.Future[Pieces]
+    done: Done
     trace: Trace | None
     """Records the time it takes, if the request is traced."""
     arrived: float
     """When it joined the queue, by the monotonic clock, in seconds."""
     tokens: int = field(init=False)
     """Estimated number of tokens."""
+    is_done: bool = field(default=False, init=False)
+    """Whether it was answered, or nobody wants the answer any more."""
 
     def __post_init__(self) -> None:
         self.tokens = sum(map(size, self.items))
@@ -71,7 +76,7 @@ class Job:
     @property
     def abandoned(self) -> bool:
         """Whether nobody waits for the result: the job has timed out, or the client has disconnected."""
-        return self.answer.done() or self.gone()
+        return self.is_done or self.gone()
 
 
 def size(item: Item) -> int:

@@ -28,21 +28,20 @@ def _queue_limit() -> None:
 def _queue_clean_up() -> None:
     from fenestra.app.engine.inference import Inference
 
-    remove = Inference._remove
-    Inference._remove = lambda self, job: None if job.gone() else remove(self, job)  # type: ignore[method-assign]
+    cancel = Inference.cancel
+    Inference.cancel = lambda self, job: None if job.gone() else cancel(self, job)  # type: ignore[method-assign]
 
 
 def _deliver_to_those_left() -> None:
-    from fenestra.app.engine import inference
+    from fenestra.app.engine.inference import Inference
 
-    def deliver(answers: Any) -> None:  # noqa: ANN401
+    def deliver(self: Inference, answers: Any) -> None:  # noqa: ANN401
         for job, answer in answers:
-            if isinstance(answer, BaseException):
-                job.answer.set_exception(answer)
-            else:
-                job.answer.set_result(answer)
+            if job.gone():
+                raise RuntimeError("nobody waits for this answer")
+            self._answer(job, answer)
 
-    inference._deliver = deliver
+    Inference._deliver = deliver  # type: ignore[method-assign]
 
 
 def _wake_waiters() -> None:

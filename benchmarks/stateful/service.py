@@ -203,19 +203,18 @@ def _build(settings: Settings) -> FastAPI:
 
 def _watch_depth() -> Callable[[], int]:
     """Note the depth of the queue at each entry."""
-    start, seen = Inference.start, [0]
+    submit, seen = Inference._submit, [0]
 
-    def noted(self: Inference, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        answer = start(self, *arguments, **options)
+    def noted(self: Inference, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        submit(self, *arguments, **options)
         seen.append(self.depth)
-        return answer
 
     def deepest() -> int:
         most = max(seen)
         seen[:] = [0]
         return most
 
-    Inference.start = noted  # type: ignore[method-assign]
+    Inference._submit = noted  # type: ignore[method-assign]
     return deepest
 
 

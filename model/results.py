@@ -227,7 +227,8 @@ def scores(
 
 def any_within(true_T: NDArray[np.bool_], begin_M: NDArray[np.int64], end_M: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether anything is true from each ``begin`` to before its ``end``."""
-    count_T = np.concatenate([[0], true_T.cumsum()])
+    count_T = np.zeros(len(true_T) + 1, np.int64)
+    true_T.cumsum(out=count_T[1:])
     found_M: NDArray[np.bool_] = count_T[end_M] > count_T[begin_M]
     return found_M
 

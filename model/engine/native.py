@@ -175,10 +175,10 @@ class Native:
     def look_up(self, batch: NativeBatch) -> tuple[_Context, int]:
         """Case classes and topics of the documents, and how many tokens have no pretrained vector."""
         word_T, features, vocabulary = batch.word_T, self._config.features, batch.vocabulary
-        length_S, size_P = np.array(batch.lengths, np.int64), np.array(batch.sizes, np.int64)
+        length_S, size_P, sentences_P = batch.lengths, batch.sizes, batch.sentences
         class_T, pair_T = None, word_T
         if features.elsewhere:
-            class_T, sentences_P = np.empty(batch.tokens, np.uint8), np.array(batch.sentences, np.int64)
+            class_T = np.empty(batch.tokens, np.uint8)
             with self._lock:  # the vocabulary's scratch memory
                 self._kernel.call(batch.tokens).case_classes(
                     word_T, length_S, sentences_P, len(sentences_P), vocabulary.evidence, vocabulary.lowered,
@@ -190,7 +190,7 @@ class Native:
         document_T = np.zeros(batch.tokens, np.int32)
         if features.topic:
             document_T = np.arange(len(size_P), dtype=np.int32).repeat(size_P)
-        unknown = int(np.count_nonzero(vector[word_T] == 0)) if features.vectors else 0
+        unknown = batch.tokens - int(np.count_nonzero(vector[word_T])) if features.vectors else 0
         return _Context(class_T, pair_T, document_T, row_PH, topic_PD, length_S, length_S.cumsum()), unknown
 
     def score(
@@ -208,7 +208,7 @@ class Native:
 
     def reconcile(self, batch: NativeBatch, log_TK: NDArray[np.float32]) -> None:
         """Apply label consistency, in place; raises MemoryError."""
-        vocabulary, size_P = batch.vocabulary, np.array(batch.sizes, np.int64)
+        vocabulary, size_P = batch.vocabulary, batch.sizes
         token_N, group_N, count_Q = (np.empty(batch.tokens, np.int64) for _ in range(3))
         with self._lock:  # the vocabulary's scratch memory
             count = self._kernel.call(batch.tokens).find_repeats(
@@ -336,7 +336,7 @@ class Native:
         """The windows of a bag in one line of slots, and the pairs that have no slot."""
         reach, length_S, end_S = self._config.context, context.length_S, context.end_S
         size = bag.stop - bag.start
-        first, last = np.searchsorted(end_S, [bag.start, bag.stop - 1], side="right").tolist()
+        first, last = end_S.searchsorted((bag.start, bag.stop - 1), side="right").tolist()
         at = bag.start - int(end_S[first] - length_S[first])
         slots = np.zeros(size + reach * (last - first + 4), np.int32)
         place_N, missing = np.empty(size, np.int32), np.empty(size + 2 * reach, np.int64)

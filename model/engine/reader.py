@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model.engine.library import DECLARED, Kernel
-from fenestra.model.engine.stages import PIECE, Batch, Document, Layout
+from fenestra.model.engine.stages import PIECE, Batch, Document, Layout, sizes
 from fenestra.model.engine.vocabulary import LONG, Vocabulary
 from fenestra.model.progress import Progress, parts
 from fenestra.model.text.joined import Joined, Texts, Words
@@ -137,7 +137,7 @@ class _Texts:
         )  # fmt: skip
         word_T = self._word[:count].copy()
         batch.read.append(word_T)
-        length_S, size_P = length_S[: sentences_P.sum()].copy(), np.diff(self._tokens_until, prepend=0)
+        length_S, size_P = length_S[: sentences_P.sum()].copy(), sizes(self._tokens_until)
         batch.add(Layout.of_texts(length_S, size_P, sentences_P, self._start[:count].copy(), vocabulary.size[word_T]))
 
     def _remember_ahead(self) -> bool:

@@ -67,7 +67,18 @@ class Layout(NamedTuple):
         tokens = int(end_S[-1]) if len(end_S) else 0
         end_P = np.concatenate([np.zeros(1, np.int64), end_S])[until_P]  # tokens up to the end of each document
         start_T = np.arange(tokens, dtype=np.int32) - (end_S - length_S).repeat(length_S).astype(np.int32)
-        return cls(length_S, np.diff(end_P, prepend=0), sentences_P, length_S, start_T, np.ones(tokens, np.int32))
+        return cls(length_S, sizes(end_P), sentences_P, length_S, start_T, np.ones(tokens, np.int32))
+
+
+def sizes(until_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How much each adds to a running total.
+
+    >>> sizes(np.array([2, 5, 5]))
+    array([2, 3, 0])
+    """
+    size_N = until_N.copy()
+    size_N[1:] -= until_N[:-1]
+    return size_N
 
 
 class Batch:

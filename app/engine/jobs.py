@@ -71,7 +71,8 @@ class Job:
     """Whether it was answered, or nobody wants the answer any more."""
 
     def __post_init__(self) -> None:
-        self.tokens = sum(map(size, self.items))
+        items = self.items
+        self.tokens = size(items[0]) if len(items) == 1 else sum(map(size, items))
 
     @property
     def abandoned(self) -> bool:

@@ -7,6 +7,7 @@ stands in the pipeline of its connection, and the same deadlines and limits hold
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Protocol
 
 from uvicorn._types import ASGI3Application, HTTPScope
@@ -17,6 +18,7 @@ from fenestra.app.errors import Problem, log
 from fenestra.app.http.exchange import ResponseTransport
 
 Header = tuple[bytes, bytes]
+_LINE = b"%b: %b\r\n"
 CLOSE = (b"connection", b"close")
 """The header of the last response of a connection."""
 
@@ -201,12 +203,13 @@ class DirectExchange:
         if self.disconnected:
             return
         self.response_started = True
-        lines = [b"%b: %b\r\n" % header for header in (*self._default_headers, *headers)]
+        every = [*self._default_headers, *headers]
         if CLOSE in headers:
             self.keep_alive = False
         elif not self.keep_alive:
-            lines.append(b"%b: %b\r\n" % CLOSE)
-        self._transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+            every.append(CLOSE)
+        lines = (_LINE * len(every)) % tuple(chain.from_iterable(every))
+        self._transport.write(b"".join((STATUS_LINE[status], lines, b"\r\n", body)))
         self.response_complete = True
         if not self.keep_alive:
             self._transport.close()

@@ -64,7 +64,7 @@ async def tag_once(service: Service, request: TagRequest, scope: Scope) -> Piece
 
 
 def begin_tagging(service: Service, request: TagRequest, scope: Scope, done: Done) -> Job:
-    """As :func:`tag_once`, without waiting: ``done`` is called with the response, or with what is raised there later."""
+    """As :func:`tag_once`, without waiting: ``done`` is called with the response, or with what went wrong later."""
     work, render = _job(service, request)
     return service.inference.begin(work, request.items, render, disconnect_check(scope), done, trace=trace_of(scope))
 

@@ -1,7 +1,8 @@
 """A bounded queue with a deadline in front of the worker thread.
 
-Routes await :meth:`Inference.run`, and what answers without a task calls :meth:`Inference.begin`. This class lives on the
-event loop: it admits jobs to the queue, expires those that wait too long, and delivers the results. The worker thread, which computes, is in :mod:`fenestra.app.engine.worker`.
+Routes await :meth:`Inference.run`, and what answers without a task calls :meth:`Inference.begin`. This class lives on
+the event loop: it admits jobs to the queue, expires those that wait too long, and delivers the results. The worker
+thread, which computes, is in :mod:`fenestra.app.engine.worker`.
 """
 
 import asyncio
@@ -105,15 +106,7 @@ class Inference:
         *,
         trace: Trace | None = None,
     ) -> Job:
-        """As :meth:`run`, without waiting.
-
-        Args:
-            tagger: as of :meth:`run`, and so are the others.
-            items: …
-            render: …
-            is_disconnected: …
-            done: called with the response or what :meth:`run` raises, but never before this returns.
-            trace: …
+        """As :meth:`run`, without waiting: ``done`` is called with the response or what is raised there, but not yet.
 
         Raises:
             Problem: ``overloaded``.

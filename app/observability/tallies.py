@@ -86,7 +86,7 @@ class Distributions(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """As Prometheus' client has it."""
         family = HistogramMetricFamily(self._name, self._meaning, labels=self._labels)
-        names = [floatToGoString(bound) for bound in (*self._bounds, float("inf"))]
+        names = [floatToGoString(bound) for bound in (*self._bounds, float("inf"))]  # type: ignore[no-untyped-call]
         for values, series in tuple(self._series.items()):
             until, buckets = 0, []
             for name, count in zip(names, series.counts, strict=True):

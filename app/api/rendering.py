@@ -1,6 +1,6 @@
 """From what the model found to what the client asked for: filters, units, JSON."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +10,7 @@ from fenestra.app.api.offsets import Unit, convert
 from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.errors import Problem
 from fenestra.model.explain import Explanation
+from fenestra.model.progress import parts
 from fenestra.model.results import Entity, Result, TaggedToken
 
 _Rows = list[dict[str, Any]]
@@ -52,17 +53,18 @@ def tag_answer(
     results.reverse()
     for place in range(len(results)):
         result = results.pop()
-        lists = _lists(request, result, None if texts is None else texts[place])
-        size = len(result) + (len(result.tokens) if request.details else 0)
+        text = None if texts is None else texts[place]
+        lists = _lists(request, result)
+        size = sum(map(len, lists.values()))
         if size > _PIECE:
             if group:
                 yield between + to_json(group)[1:-1]
                 between = b","
             yield between
-            yield from _in_pieces(lists)
+            yield from _in_pieces(request, lists, text)
             group, between, tokens = [], b",", 0
             continue
-        group.append({name: next(pieces) for name, pieces in lists})
+        group.append({name: _rows(request, found, text)[0] for name, found in lists.items()})
         tokens += size
         if tokens > _PIECE:
             yield between + to_json(group)[1:-1]
@@ -76,13 +78,14 @@ def _opening(name: str, version: str) -> bytes:
     return to_json({"model": {"name": name, "version": version}})[:-1] + b',"results":['
 
 
-def _in_pieces(lists: Iterable[tuple[str, Iterator[_Rows]]]) -> Iterator[bytes]:
+def _in_pieces(request: TagRequest, lists: dict[str, _Found], text: str | None) -> Iterator[bytes]:
     """Write a result that is too large for one piece."""
     opening = b"{"
-    for name, pieces in lists:
+    for name, found in lists.items():
         yield opening + to_json(name) + b":["
-        comma = b""
-        for rows in filter(None, pieces):
+        comma, known = b"", (0, 0)
+        for piece in parts(len(found), _PIECE):
+            rows, known = _rows(request, found[piece], text, known)
             yield comma + to_json(rows)[1:-1]
             comma = b","
         yield b"]"
@@ -90,33 +93,27 @@ def _in_pieces(lists: Iterable[tuple[str, Iterator[_Rows]]]) -> Iterator[bytes]:
     yield b"}"
 
 
-def _lists(request: TagRequest, result: Result, text: str | None) -> Iterator[tuple[str, Iterator[_Rows]]]:
-    """The lists that make up a result, each in pieces; ``text`` is None when offsets count tokens."""
+def _lists(request: TagRequest, result: Result) -> dict[str, _Found]:
+    """The lists that make up a result."""
     entities: Sequence[Entity] = result
     if request.labels is not None or request.min_score:
         labels, least = frozenset(request.labels or ()), request.min_score
         every = request.labels is None
         entities = [entity for entity in result if entity.score >= least and (every or entity.label in labels)]
-    unit: Unit = "codepoint" if text is None else request.offsets
-    write = _with_alternatives if request.alternatives else _plain
-    yield "entities", _rows(entities, text or "", unit, write)
-    if request.details:
-        yield "tokens", _rows(result.tokens, text or "", unit, write)
+    return {"entities": entities, "tokens": result.tokens} if request.details else {"entities": entities}
 
 
 def _rows(
-    found: _Found,
-    text: str,
-    unit: Unit,
-    write: Callable[[_Found], _Rows],
-) -> Iterator[_Rows]:
-    """Entities or tokens, in order and without overlap, as they go into the JSON; at least one piece."""
-    known = (0, 0)
-    for begin in range(0, len(found) or 1, _PIECE):
-        rows = write(found[begin : begin + _PIECE])
-        if unit != "codepoint":
-            known = _translate(text, rows, unit, known)
-        yield rows
+    request: TagRequest, found: _Found, text: str | None, known: tuple[int, int] = (0, 0)
+) -> tuple[_Rows, tuple[int, int]]:
+    """Entities or tokens, in order and without overlap, as they go into the JSON.
+
+    ``text`` is None when offsets count tokens. What ``convert`` knows is taken and returned.
+    """
+    rows = (_with_alternatives if request.alternatives else _plain)(found)
+    if text is not None and request.offsets != "codepoint":
+        known = _translate(text, rows, request.offsets, known)
+    return rows, known
 
 
 def explain_answer(

@@ -17,7 +17,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -27,12 +28,12 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from fenestra.model.config import ModelConfig
+from fenestra.model.config import Kind, ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import CheckpointError, ConfigError
 from fenestra.model.manifest import CONFIG, FEATURES, FORMAT_VERSION, MANIFEST, WEIGHTS, WORDS, Files, read_manifest
 from fenestra.model.network.array_file import ArrayFile, Layout
-from fenestra.model.network.parameters import Parameters, check_layout
+from fenestra.model.network.parameters import Parameters, check_finite, check_layout
 from fenestra.model.progress import Pause, no_pause, split_in_pieces
 from fenestra.model.storage import storage_error, sync_folder, write_durably
 from fenestra.model.text.language import Language, language
@@ -47,6 +48,7 @@ _LIMITS = {
     WEIGHTS: 1 << 40,  # its header says what it holds, and the configuration what it may
 }  # fmt: skip
 """Most bytes of the files that a model is made of, by name."""
+_ONLY_TEACHES = "a recurrent model, which teaches others (training.teachers) and tags nothing; expected a window model"
 _VALUES_A_ROW = 4  # of features.json: one, and commas and brackets inside of it, which count, too
 _MOST_EXTRA_VALUES = 10_000_000
 
@@ -65,6 +67,18 @@ class Checkpoint:
     """The sha256 of each of its files; empty before it is saved."""
 
 
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """A model of any kind in memory, its numbers as they are in the file."""
+
+    config: ModelConfig
+    lexicon: Lexicon
+    arrays: Mapping[str, NDArray[np.generic]]
+    calibration: Calibration
+    version: str = ""
+    """As of :class:`Checkpoint`."""
+
+
 def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] | None = None) -> None:
     """Write a checkpoint to a folder that does not exist or is empty: all of it, or nothing.
 
@@ -73,16 +87,22 @@ def save(checkpoint: Checkpoint, folder: Path, extra: Mapping[str, str | bytes] 
     Raises:
         StorageError: the disk refused; names the path, the bytes needed and the bytes free.
     """
-    settings = {"model": checkpoint.config.to_json(), "calibration": checkpoint.calibration.to_json()}
-    by_row = {name: list(rows) for name, rows in checkpoint.lexicon.field_rows.items()}
+    config, arrays = checkpoint.config, checkpoint.parameters.to_arrays(checkpoint.config.weights)
+    save_arrays(Arrays(config, checkpoint.lexicon, arrays, checkpoint.calibration), folder, extra)
+
+
+def save_arrays(model: Arrays, folder: Path, extra: Mapping[str, str | bytes] | None = None) -> None:
+    """As :func:`save`, for a model of any kind."""
+    settings = {"model": model.config.to_json(), "calibration": model.calibration.to_json()}
+    by_row = {name: list(rows) for name, rows in model.lexicon.field_rows.items()}
     files: dict[str, bytes] = {
         CONFIG: _json(settings),
-        WORDS: "".join(f"{word}\n" for word in checkpoint.lexicon.vector_rows).encode(),
+        WORDS: "".join(f"{word}\n" for word in model.lexicon.vector_rows).encode(),
         FEATURES: _json(by_row),
-        _TEXT: _json(checkpoint.lexicon.language.to_json()),
-        WEIGHTS: safetensors.numpy.save(checkpoint.parameters.to_arrays(checkpoint.config.weights)),
+        _TEXT: _json(model.lexicon.language.to_json()),
+        WEIGHTS: safetensors.numpy.save(dict(model.arrays)),
     }
-    features, gazetteers = checkpoint.config.features, checkpoint.lexicon.gazetteers
+    features, gazetteers = model.config.features, model.lexicon.gazetteers
     works = ((_CLUSTERS, features.cluster, gazetteers.clusters), (_LISTS, features.lists, gazetteers.lists))
     files |= {name: to_lines(known).encode() for name, width, known in works if width}
     files |= {name: some.encode() if isinstance(some, str) else some for name, some in (extra or {}).items()}
@@ -132,12 +152,10 @@ def load(folder: Path, pause: Pause = no_pause, before: Checkpoint | None = None
     """
     files = Files(folder, _LIMITS, known=before.sums if before else None, pause=pause)
     files.check_others()
-    try:
-        settings = files.read_json(CONFIG)
-        config = ModelConfig.from_json(settings["model"])
-        calibration = Calibration.from_json(settings["calibration"])
-        if any(calibration.label_consistency) and not config.agreement:
-            raise ValueError("calibration: same_tag and same_label are given, which the configuration has no use for")
+    with _fitting(folder):
+        config, calibration = _read_settings(files)
+        if config.kind != "window":
+            raise CheckpointError(f"{folder}: {_ONLY_TEACHES}")
         with files.open(WEIGHTS) as file:
             weights = _read_header(file)
             lexicon = _read_lexicon(config, files, weights.layout, before.lexicon if before else None, pause)
@@ -145,12 +163,41 @@ def load(folder: Path, pause: Pause = no_pause, before: Checkpoint | None = None
             if before and before.config == config and files.unchanged(WEIGHTS):
                 parameters = before.parameters
             else:
-                arrays: dict[str, NDArray[np.generic]] = {}
-                files.check_sum(WEIGHTS, chain([memoryview(weights.head)], weights.fill(arrays)))
-                parameters = Parameters.from_checked(config, arrays)
-    except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder}: the parts do not fit together: {_first_line(error)}") from error
+                parameters = Parameters.from_checked(config, _read_arrays(files, weights))
     return Checkpoint(config, lexicon, parameters, calibration, files.version, files.sums)
+
+
+def load_arrays(folder: Path, check: Callable[[ModelConfig, Lexicon, Layout], None]) -> Arrays:
+    """Open the folder of a model of any kind, as strictly as :func:`load`.
+
+    Args:
+        folder: of a model.
+        check: raises ValueError if arrays are not what a configuration and a lexicon ask for.
+
+    Raises:
+        CheckpointError: as :func:`load`.
+    """
+    files = Files(folder, _LIMITS)
+    files.check_others()
+    with _fitting(folder):
+        config, calibration = _read_settings(files)
+        with files.open(WEIGHTS) as file:
+            weights = _read_header(file)
+            lexicon = _read_lexicon(config, files, weights.layout, None, no_pause)
+            check(config, lexicon, weights.layout)
+            arrays = _read_arrays(files, weights)
+        check_finite(arrays)
+    return Arrays(config, lexicon, arrays, calibration, files.version)
+
+
+def read_kind(folder: Path) -> Kind:
+    """Which kind of model a folder holds.
+
+    Raises:
+        CheckpointError: as :func:`load`, of the manifest and the configuration.
+    """
+    with _fitting(folder):
+        return _read_settings(Files(folder, _LIMITS))[0].kind
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -173,6 +220,30 @@ def read_extra(folder: Path, name: str) -> dict[str, Any]:
         return files.read_json(name, most=_MOST_EXTRA_VALUES)
     except ValueError as error:
         raise CheckpointError(f"{folder / name}: {_first_line(error)}") from error
+
+
+@contextmanager
+def _fitting(folder: Path) -> Iterator[None]:
+    """Say of which folder it is that the parts do not fit together."""
+    try:
+        yield
+    except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder}: the parts do not fit together: {_first_line(error)}") from error
+
+
+def _read_settings(files: Files) -> tuple[ModelConfig, Calibration]:
+    settings = files.read_json(CONFIG)
+    config, calibration = ModelConfig.from_json(settings["model"]), Calibration.from_json(settings["calibration"])
+    if any(calibration.label_consistency) and not config.agreement:
+        raise ValueError("calibration: same_tag and same_label are given, which the configuration has no use for")
+    return config, calibration
+
+
+def _read_arrays(files: Files, weights: ArrayFile) -> dict[str, NDArray[np.generic]]:
+    """All arrays, when they have proved to be what the manifest lists."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    files.check_sum(WEIGHTS, chain([memoryview(weights.head)], weights.fill(arrays)))
+    return arrays
 
 
 def _read_lexicon(

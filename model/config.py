@@ -6,6 +6,7 @@ from typing import Any, Literal, Self, get_args
 from fenestra.model.errors import ConfigError
 from fenestra.model.tags import OUTSIDE, Scheme
 
+Kind = Literal["window", "recurrent"]
 Activation = Literal["sigmoid", "tanh", "relu", "gelu", "silu"]
 Decoder = Literal["softmax", "transitions"]
 Storage = Literal["float32", "float16", "int8", "int4"]
@@ -17,6 +18,7 @@ _MOST_LAYERS = 16
 _MOST_LABELS = 256
 _LONGEST_LABEL = 200
 _MOST_BUCKETS = 1 << 31
+_MOST_SEQUENCE = 10_000
 _JOINERS = {0x200C: None, 0x200D: None}  # not printable to Python, but letters of Persian and Hindi words need them
 
 
@@ -68,17 +70,34 @@ class FeatureConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecurrentConfig:
+    """What only a model of `model.kind = "recurrent"` has."""
+
+    character: int = 30
+    """Width of the learned row of each character; 0 leaves the characters out."""
+    filters: int = 50
+    """Filters of the convolution over the characters of a word: the width of what it says of the word."""
+    filter_width: int = 3
+    """Characters that a filter sees, an odd number; each word has a mark at either end."""
+    sequence: int = 0
+    """Sentences of a document are read in one go until they have this many tokens; 0 reads each by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """The whole architecture. With the defaults: the lecture's window of vectors, one hidden layer, a softmax."""
 
+    kind: Kind = "window"
+    """How words meet: in a window, or (recurrent) in an LSTM that reads the sentence both ways. A recurrent model is
+    more accurate and slow. It only teaches others, by `training.teachers`: nothing serves it."""
     labels: tuple[str, ...]
     """Entity labels, such as PER."""
     scheme: Scheme = "IOB2"
     """How the network writes spans as tags inside. Outside it is always IOB2."""
     context: int = 2
-    """C, the words seen on each side of the one that is tagged."""
+    """C, the words seen on each side of the one that is tagged; 0 for a recurrent model, which sees the sentence."""
     hidden: tuple[int, ...] = (300,)
-    """Units of each hidden layer."""
+    """Units of each hidden layer; of each LSTM, in either direction, for a recurrent model."""
     activation: Activation = "tanh"
     """The hidden units' nonlinearity."""
     decoder: Decoder = "softmax"
@@ -89,9 +108,11 @@ class ModelConfig:
     weights: Weights = "float32"
     """Number type of what was learned in the checkpoint. float16 takes half the room; in memory it is float32 again."""
     features: FeatureConfig = field(default_factory=FeatureConfig)
+    recurrent: RecurrentConfig = field(default_factory=RecurrentConfig)
 
     def __post_init__(self) -> None:
-        features = self.features
+        features, recurrent = self.features, self.recurrent
+        is_recurrent = self.kind == "recurrent"
         rules = {
             "context": (_whole(self.context, 0, 50), "between 0 and 50"),
             "hidden": (
@@ -118,8 +139,24 @@ class ModelConfig:
             ),
             "features.topic": (features.vectors or not features.topic, "vectors, which it is the mean of"),
             "features.ngram_buckets": (_whole(features.ngram_buckets, 1, _MOST_BUCKETS), f"1 to {_MOST_BUCKETS}"),
+            "recurrent.character": (_whole(recurrent.character), f"a width from 0 to {_MOST_UNITS}"),
+            "recurrent.filters": (_whole(recurrent.filters, 1), f"1 to {_MOST_UNITS}"),
+            "recurrent.filter_width": (
+                _whole(recurrent.filter_width, 1, 15) and recurrent.filter_width % 2 == 1,
+                "an odd number from 1 to 15",
+            ),
+            "recurrent.sequence": (_whole(recurrent.sequence, 0, _MOST_SEQUENCE), f"0 to {_MOST_SEQUENCE} tokens"),
         }
+        if is_recurrent:
+            rules |= {
+                "context": (self.context == 0, '0 with model.kind = "recurrent", which has no window'),
+                "activation": (self.activation == "tanh", 'tanh with model.kind = "recurrent", that of an LSTM'),
+                "agreement": (self.agreement is False, 'false with model.kind = "recurrent", which nothing tags with'),
+            }
+        else:
+            rules["recurrent"] = (recurrent == RecurrentConfig(), 'no such section without model.kind = "recurrent"')
         choices: dict[str, tuple[str, Any]] = {
+            "kind": (self.kind, Kind),
             "scheme": (self.scheme, Scheme),
             "activation": (self.activation, Activation),
             "decoder": (self.decoder, Decoder),
@@ -144,8 +181,11 @@ class ModelConfig:
                 raise ConfigError(f"model.{name}: expected {expected}")
 
     def to_json(self) -> dict[str, object]:
-        """As plain values for ``config.json``."""
-        return asdict(self)
+        """As plain values for ``config.json``; those of a window model as they were before there was another kind."""
+        values = asdict(self)
+        if self.kind == "window":
+            del values["kind"], values["recurrent"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
@@ -159,12 +199,13 @@ class ModelConfig:
             return tuple(value) if isinstance(value, list) else value
 
         try:
-            rest = {name: frozen(value) for name, value in values.items() if name != "features"}
+            sections = ("features", "recurrent")
+            rest = {name: frozen(value) for name, value in values.items() if name not in sections}
             parts = {name: frozen(value) for name, value in values["features"].items()}
             if parts.pop("sentence", False):
                 raise ConfigError("model.features.sentence: is true, and this version no longer has that feature")
-            features = FeatureConfig(**parts)
-            return cls(**rest, features=features)
+            features, recurrent = FeatureConfig(**parts), RecurrentConfig(**values.get("recurrent", {}))
+            return cls(**rest, features=features, recurrent=recurrent)
         except (TypeError, KeyError, AttributeError) as error:
             raise ConfigError(f"model configuration: {error}") from error
 

@@ -224,8 +224,10 @@ class TrainingConfig:
     field_dropout: Fraction = 0.0
     """Share of words for which a whole learned field, case excepted, is set to 0 in training. An unseen word lacks such
     fields, too."""
+    word_dropout: Fraction = 0.0
+    """Share of the tokens of which a recurrent model is shown nothing but their place in training."""
     hidden_dropout: Fraction = 0.5
-    """Share of the hidden units that are set to 0 in training."""
+    """Share of the hidden units that are set to 0 in training; of a recurrent model the same ones for a sequence."""
     average: Fraction = 0.999
     """Decay of the moving average of the weights that is evaluated and kept; 0 keeps the last weights."""
     precision: Precision = "float32"
@@ -281,12 +283,23 @@ class RunConfig:
             raise ConfigError("training.teachers: expected together with data.unlabelled, the text that they tag")
         if training.teachers and training.loss != "cross_entropy":
             raise ConfigError(f'training.teachers: not with training.loss = "{training.loss}"')
+        self._check_kind()
         for name, width, source in (
             ("clusters", self.model.features.cluster, self.reference.clusters),
             ("lists", self.model.features.lists, self.reference.lists),
         ):
             if width and source == "none":
                 raise ConfigError(f"reference.{name}: expected a source, as the features of the model ask for {name}")
+
+    def _check_kind(self) -> None:
+        """Refuse what only a model of the other kind has."""
+        training = self.training
+        if self.model.kind == "window":
+            wrong = {"word_dropout": training.word_dropout > 0}
+        else:
+            wrong = {"precision": training.precision != "float32", "join_sentences": training.join_sentences > 0}
+        if found := [name for name, given in wrong.items() if given]:
+            raise ConfigError(f'training.{found[0]}: not with model.kind = "{self.model.kind}"')
 
 
 _ADAPTER = TypeAdapter(RunConfig)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from fenestra.model import checkpoint
+from fenestra.model.checkpoint import Arrays, Checkpoint
 from fenestra.model.config import Weights
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import ConfigError, InputError, TrainingDiverged
@@ -26,7 +27,7 @@ from fenestra.model.text.language import language
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import RunConfig, VectorsConfig, differences, publishable_config
 from fenestra.training.data.augmentation import augmented, bare, in_foreign_text, person_label, with_initials
-from fenestra.training.data.corpus import Corpus, read_corpora, without_tags
+from fenestra.training.data.corpus import Corpus, documents_of, read_corpora, without_tags
 from fenestra.training.data.gazetteers import ReferenceWorks, load_reference
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.lexicon import build_lexicon, is_contact
@@ -34,14 +35,17 @@ from fenestra.training.data.perturbations import VARIANTS, vary
 from fenestra.training.data.stream import Stream
 from fenestra.training.device import resolve_device
 from fenestra.training.fit.batches import TaggedStream, varied_shares
-from fenestra.training.fit.calibrate import fit_calibration
-from fenestra.training.fit.distillation import load_teachers, teacher_probabilities
+from fenestra.training.fit.calibrate import calibration_of, fit_calibration
+from fenestra.training.fit.distillation import Teacher, load_teachers, teacher_probabilities
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import Progress, fit
+from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
 from fenestra.training.fit.resume import STATE, restore_state, save_state
 from fenestra.training.fit.score import Scores, score
-from fenestra.training.network.export import to_checkpoint
+from fenestra.training.network.export import recurrent_arrays, to_checkpoint
+from fenestra.training.network.recurrent_tagger import RecurrentTagger
 from fenestra.training.network.window_tagger import WindowTagger
+from fenestra.training.network.word_encoder import WordEncoder
 from fenestra.training.output import claimed, draft_folder, holds_checkpoint, put_in_place
 from fenestra.training.report import baseline, report
 from fenestra.training.report.evaluation import Evaluation, Variant, known_entities, measure, measure_variants
@@ -71,8 +75,8 @@ class Inputs:
     reference: ReferenceWorks
     coverage: Coverage
     lexicon: Lexicon
-    network: WindowTagger
-    teachers: tuple[Tagger, ...] = ()
+    network: WindowTagger | RecurrentTagger
+    teachers: tuple[Teacher, ...] = ()
 
     def fingerprint(self, config: RunConfig) -> dict[str, Any]:
         """What the result depends on, as JSON; a resumed run must have the same."""
@@ -191,7 +195,8 @@ def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors)
     )
     table = pack(vectors, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}), config)
     torch.manual_seed(config.seed)
-    network = WindowTagger(config.model, lexicon, table)
+    kind = RecurrentTagger if config.model.kind == "recurrent" else WindowTagger
+    network = kind(config.model, lexicon, table)
     teachers = load_teachers(config.training.teachers, config.model, config.device)
     return Inputs(corpora, vectors, reference, coverage(lexicon, words), lexicon, network, tuple(teachers))
 
@@ -239,23 +244,19 @@ def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> Vector
     return VectorTable.pack(torch.from_numpy(vectors.vectors_VD), config.model.features.storage, change)
 
 
-def standardise_topics(network: WindowTagger, stream: Stream) -> None:
+def standardise_topics(network: WordEncoder, stream: Stream) -> None:
     """Give the mean vectors of the training documents mean 0 and variance 1 in every dimension."""
-    if network.topic.numel():
+    if network.topic_mean.numel():
         network.topic_mean.copy_(stream.topic_PD.mean(0))
         network.topic_scale.copy_(1 / stream.topic_PD.std(0, correction=0).clamp_min(_LEAST_DEVIATION))
 
 
 def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path, *, seconds: float) -> None:
     """Calibrate and evaluate the weights that were kept, and write them with report and model card to a new folder."""
-    network = progress.network
+    network = inputs.network
     network.load_state_dict({**network.state_dict(), **progress.best})
     round_weights(network, config.model.weights)
-    plain = to_checkpoint(config.model, inputs.lexicon, network, Calibration())
-    tagger, dev = Tagger(plain, device=config.device), inputs.corpora["dev"].sentences
-    calibration = fit_calibration(tagger, dev, crf=network.crf)
-    final = replace(plain, calibration=calibration)
-    tagger = Tagger(final, device=config.device)
+    model, tagger = calibrated(config, inputs, network)
     evaluations: dict[str, Evaluation] = {}
     baselines: dict[str, Scores] = {}
     variants: dict[str, dict[str, Variant]] = {}
@@ -284,8 +285,8 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         baselines=baselines,
         by_corpus=by_corpus,
         variants=variants,
-        calibration=calibration,
-        device=tagger.device,
+        calibration=model.calibration,
+        device=str(tagger.device),
         seconds=seconds,
     )
     extra = {
@@ -294,10 +295,30 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         "report.html": report.render_html(facts),
         "README.md": report.render_card(facts),
     }
-    checkpoint.save(final, folder, extra)
+    if isinstance(model, Arrays):
+        checkpoint.save_arrays(model, folder, extra)
+    else:
+        checkpoint.save(model, folder, extra)
 
 
-def round_weights(network: WindowTagger, kind: Weights) -> None:
+def calibrated(
+    config: RunConfig, inputs: Inputs, network: WindowTagger | RecurrentTagger
+) -> tuple[Checkpoint, Tagger] | tuple[Arrays, RecurrentTeacher]:
+    """Make the model of a trained network, calibrated on dev, and what tags with it."""
+    dev = inputs.corpora["dev"].sentences
+    if isinstance(network, WindowTagger):
+        model = to_checkpoint(config.model, inputs.lexicon, network, Calibration())
+        calibration = fit_calibration(Tagger(model, device=config.device), dev, crf=network.crf)
+        final = replace(model, calibration=calibration)
+        return final, Tagger(final, device=config.device)
+    arrays = recurrent_arrays(config.model, inputs.lexicon, network, Calibration())
+    logits_TK = RecurrentTeacher(arrays, network, config.device).logits(documents_of(dev)).numpy()
+    calibration = calibration_of(logits_TK, [s.tags for s in dev], config.model, crf=network.crf)
+    taught = replace(arrays, calibration=calibration)
+    return taught, RecurrentTeacher(taught, network, config.device)
+
+
+def round_weights(network: WordEncoder, kind: Weights) -> None:
     """Round every learned weight to the number type of the checkpoint, so that the evaluated model is the stored one.
 
     Raises:
@@ -311,7 +332,7 @@ def round_weights(network: WindowTagger, kind: Weights) -> None:
             weight.copy_(rounded)
 
 
-def scores_by_corpus(corpus: Corpus, names: Sequence[str], tagger: Tagger) -> dict[str, Scores]:
+def scores_by_corpus(corpus: Corpus, names: Sequence[str], tagger: Tagger | RecurrentTeacher) -> dict[str, Scores]:
     """Score each of several corpora of a split, by the name it has in the configuration."""
     return {
         name: measure(tagger, part.sentences, frozenset()).scores

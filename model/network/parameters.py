@@ -6,7 +6,7 @@
 W window width · E width of e(w) · H units of the first layer · D width of a vector · C case classes and PAD · K tags
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,8 @@ from fenestra.model.words.lexicon import Lexicon
 from fenestra.model.words.vectors import NUMBERS, SCALED, VectorTable
 
 Floats = NDArray[np.float32]
+Shapes = Callable[[ModelConfig, Lexicon, int], Mapping[str, tuple[int, ...]]]
+"""The shape of every array but the table of vectors, whose width is given, by name."""
 NOT_LEARNED = ("vectors.scale", "topic_mean", "topic_scale")
 """Numbers that stay float32 in a checkpoint, whatever number type the learned ones have."""
 
@@ -99,7 +101,7 @@ class Parameters:
         Raises:
             ValueError: an array is not finite.
         """
-        _check_finite(arrays)
+        check_finite(arrays)
         features, (first, *rest) = config.features, config.hidden
         learned = {name: array for name, array in arrays.items() if name != "vectors.codes"}
         wide: dict[str, Floats] = {n: np.ascontiguousarray(array, dtype=np.float32) for n, array in learned.items()}
@@ -182,8 +184,10 @@ def _check_numbering(lexicon: Lexicon) -> None:
         raise ValueError(f"features.json lists a value of {wrong[0]} twice")
 
 
-def check_layout(config: ModelConfig, lexicon: Lexicon, layout: Layout) -> None:
+def check_layout(config: ModelConfig, lexicon: Lexicon, layout: Layout, shapes: Shapes = shapes) -> None:
     """Check that arrays have the names, number types and shapes that a configuration and a lexicon ask for.
+
+    ``shapes`` says which those are; the ones of a window network, when omitted.
 
     Raises:
         ValueError: one has not; names it.
@@ -207,7 +211,12 @@ def check_layout(config: ModelConfig, lexicon: Lexicon, layout: Layout) -> None:
             raise ValueError(f"{name} is of shape {layout[name][1]}, expected {shape}")
 
 
-def _check_finite(arrays: Mapping[str, NDArray[np.generic]]) -> None:
+def check_finite(arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Check that all numbers are.
+
+    Raises:
+        ValueError: one is not; names its array.
+    """
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"{name} holds a value that is not finite")

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from fenestra.training.fit.bf16_linear import bf16_linear, linear_function
+from fenestra.training.network.bf16_linear import bf16_linear, linear_function
 
 DIGIT = 2.0**-8  # largest relative error of a number with eight binary digits
 

@@ -4,9 +4,9 @@ T tokens of all sentences, end to end · U distinct words · S sentences · P do
 N windows · W window width
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 from fenestra.model.config import ModelConfig
 from fenestra.model.network.context import case_classes, case_evidence, topics
 from fenestra.model.words.lexicon import Lexicon, number_words
-from fenestra.training.network.rows import Rows, Windows, look_up, only_words_of, windows_over
+from fenestra.training.network.rows import Lengths, Rows, Windows, look_up, only_words_of, windows_over
 from fenestra.training.vectors.quantise import VectorTable
 
 Sentences = Sequence[Sequence[str]]
@@ -50,7 +50,8 @@ class Stream:
         sentences = [list(map(len, document)) for document in documents]
         lengths = tuple(chain.from_iterable(sentences))
         empty = torch.zeros(0, dtype=torch.int64)
-        stream = cls(look_up(lexicon, words), tuple(words), word_T, empty, torch.zeros(0, 0), empty, lengths)
+        rows = look_up(lexicon, words, with_characters=config.kind == "recurrent" and config.recurrent.character > 0)
+        stream = cls(rows, tuple(words), word_T, empty, torch.zeros(0, 0), empty, lengths)
         return stream.split_into(list(map(len, sentences)), vectors, config)
 
     def split_into(self, documents: Sequence[int], vectors: VectorTable, config: ModelConfig) -> Self:
@@ -98,3 +99,60 @@ class Stream:
         windows = self.windows(context)
         for begin in range(0, len(self.word_T), size):
             yield only_words_of(self.rows, windows.part(slice(begin, begin + size)))
+
+    def readings(self, full: int, size: int) -> Iterator[tuple[Rows, Windows, Lengths]]:
+        """All sequences in order, as a recurrent network reads them, some at a time, each with the rows of its words.
+
+        Args:
+            full: tokens of a sequence, as of :func:`sequences`.
+            size: sequences are gathered until they have this many tokens or more; one is never split.
+        """
+        windows, begin = self.windows(0), 0
+        gathered: list[list[int]] = []
+        tokens = 0
+        read = list(sequences(self.lengths, self.document_S(), lambda: full, full))
+        for number, sequence in enumerate(read, start=1):
+            gathered.append([self.lengths[sentence] for sentence in sequence])
+            tokens += sum(gathered[-1])
+            if tokens >= size or number == len(read):
+                rows, part = only_words_of(self.rows, windows.part(slice(begin, begin + tokens)))
+                lengths = Lengths(
+                    torch.tensor(list(chain.from_iterable(gathered))), torch.tensor(list(map(sum, gathered)))
+                )
+                yield rows, part, lengths
+                begin, tokens, gathered = begin + tokens, 0, []
+
+    def document_S(self) -> list[int]:
+        """The document of each sentence."""
+        document_T = self.document_T.tolist()
+        return [document_T[start] for start in list(accumulate(self.lengths, initial=0))[:-1]]
+
+
+def sequences(
+    lengths: Sequence[int], documents: Sequence[int], first: Callable[[], int], full: int
+) -> Iterator[list[int]]:
+    """Sentences that a recurrent network reads in one go: neighbours of one document.
+
+    Args:
+        lengths: tokens of each sentence.
+        documents: the document of each sentence.
+        first: tokens with which the first sequence of a document is full.
+        full: the same for each after it; 0 for one sentence at a time.
+
+    Yields:
+        The numbers of the sentences of a sequence.
+
+    >>> list(sequences([4, 4, 4, 4, 2], [0, 0, 0, 0, 1], lambda: 3, 5))
+    [[0], [1, 2], [3], [4]]
+    """
+    sequence: list[int] = []
+    tokens, limit = 0, first()
+    for sentence, (length, document) in enumerate(zip(lengths, documents, strict=True)):
+        ends = bool(sequence) and document != documents[sequence[-1]]
+        if sequence and (ends or tokens >= limit):
+            yield sequence
+            sequence, tokens, limit = [], 0, first() if ends else full
+        sequence.append(sentence)
+        tokens += length
+    if sequence:
+        yield sequence

@@ -4,7 +4,7 @@ T tokens of the corpus · N windows of a batch · S sentences of a batch · W wi
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import NamedTuple
@@ -20,9 +20,12 @@ from fenestra.training.config import TrainingConfig
 from fenestra.training.data.corpus import documents_of
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import Span, spans, write_tags
-from fenestra.training.data.stream import Stream
+from fenestra.training.data.stream import Stream, sequences
 from fenestra.training.network.rows import Rows, Windows, windows_over
 from fenestra.training.vectors.quantise import VectorTable
+
+_POOL = 4096  # runs that are sorted by length together
+_STRETCH = 64  # runs of about one length that stay together
 
 
 class Batch(NamedTuple):
@@ -33,6 +36,8 @@ class Batch(NamedTuple):
     gold_N: Tensor
     length_S: Tensor
     """Windows of each sentence; joined sentences count as one."""
+    sequence_R: Tensor
+    """Windows of each sequence of sentences that a recurrent network reads in one go."""
     target_NK: Tensor
     """Probabilities of the tags as targets, if there are teachers; else empty."""
 
@@ -72,6 +77,8 @@ class TaggedStream:
     """How many of these are annotated."""
     teacher_TK: Tensor
     """Teacher probabilities of the tokens of the sentences without tags."""
+    sequence: int | None
+    """Tokens with which a sequence of sentences is full that is read in one go; None for a window network."""
 
     @classmethod
     def build(
@@ -117,6 +124,7 @@ class TaggedStream:
             len(sentences),
             labelled,
             teacher_TK,
+            config.recurrent.sequence if config.kind == "recurrent" else None,
         )
 
     @property
@@ -129,7 +137,7 @@ class TaggedStream:
 
         Args:
             chosen: indices of sentences.
-            lengths: where sentences end for the windows; may join neighbours in ``chosen``.
+            lengths: where sentences end for the windows, or sequences; may join neighbours in ``chosen``.
             isolated: whether each sentence is taken without its document.
         """
         first_S = torch.tensor([self.starts[s] for s in chosen])
@@ -154,6 +162,7 @@ class TaggedStream:
             self.stream.rows.pick(word_U),
             windows,
             gold_N,
+            torch.tensor(lengths) if self.sequence is None else size_S,
             torch.tensor(lengths),
             self._targets(token_N, gold_N),
         )
@@ -162,6 +171,8 @@ class TaggedStream:
         """Plan one epoch: runs of sentences in a new order. The sentences of a run are joined; most runs have one."""
         runs = [run for run in self._runs(sampling.join, rng) for _ in range(self._repeats(run, sampling, rng))]
         rng.shuffle(runs)
+        if self.sequence is not None:
+            runs = alike(runs, self.tokens, rng)
         return [self._varied(run, sampling.varied, rng) for run in runs] if any(sampling.varied) else runs
 
     def tokens(self, runs: Sequence[Sequence[int]]) -> int:
@@ -186,7 +197,16 @@ class TaggedStream:
             yield self.batch(sentences, [sizes[number] for number in chosen], isolated)
 
     def _runs(self, join: float, rng: random.Random) -> Iterator[list[int]]:
-        """Split the corpus into runs of joined sentences; most runs have one sentence."""
+        """Split the corpus into runs of joined sentences; most runs have one sentence.
+
+        For a recurrent network a run is a sequence. Where the first of a document ends is drawn, so that a sentence has
+        other neighbours in every epoch.
+        """
+        if self.sequence is not None:
+            full, count = self.sequence, self.sentences
+            documents = self.stream.document_S()[:count]
+            yield from sequences(self.lengths[:count], documents, lambda: rng.randint(0, full), full)
+            return
         run: list[int] = []
         for sentence, start in enumerate(self.starts[: self.sentences]):
             if run and (rng.random() >= join or self.stream.document_T[start] != self.stream.document_T[start - 1]):
@@ -235,6 +255,21 @@ def varied_shares(config: TrainingConfig) -> dict[str, float]:
     """Share of the sentences that training takes from each variant (``training/data/perturbations.py``), by name."""
     shares = {"lower": config.lower_sentences, "upper": config.upper_sentences, "typos": config.typo_sentences}
     return {name: share for name, share in shares.items() if share}
+
+
+def alike(runs: list[list[int]], tokens: Callable[[list[list[int]]], int], rng: random.Random) -> list[list[int]]:
+    """Bring runs of about the same length together, in pools of some thousand, so that batches need little padding.
+
+    Batches of neighbours would come from the shortest to the longest; so the pool is cut into stretches, which are
+    shuffled.
+    """
+    found: list[list[int]] = []
+    for begin in range(0, len(runs), _POOL):
+        pool = sorted(runs[begin : begin + _POOL], key=lambda run: tokens([run]))
+        stretches = [pool[at : at + _STRETCH] for at in range(0, len(pool), _STRETCH)]
+        rng.shuffle(stretches)
+        found += chain.from_iterable(stretches)
+    return found
 
 
 def packed(sizes: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

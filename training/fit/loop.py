@@ -20,15 +20,16 @@ from fenestra.model.errors import TrainingDiverged
 from fenestra.model.tags import tag_set
 from fenestra.training.config import RunConfig, TrainingConfig
 from fenestra.training.data.spans import Span
+from fenestra.training.data.stream import Stream
 from fenestra.training.fit.batches import Batch, Sampling, TaggedStream, varied_shares
-from fenestra.training.fit.bf16_linear import linear_function
 from fenestra.training.fit.decoded import decode
 from fenestra.training.fit.epoch import Epoch, kept_epoch
 from fenestra.training.fit.losses import LossFunction, make_loss, sentence_loss
 from fenestra.training.fit.optimizers import Average, learning_rate, make_optimizer
 from fenestra.training.fit.score import f1_of_spans
 from fenestra.training.network.crf import LinearChainCRF, transition_scores
-from fenestra.training.network.window_tagger import WindowTagger
+from fenestra.training.network.rows import Lengths
+from fenestra.training.network.word_encoder import WordEncoder
 
 _EVALUATION_BAG = 8192  # windows at a time; bounds memory
 
@@ -37,7 +38,7 @@ _EVALUATION_BAG = 8192  # windows at a time; bounds memory
 class Progress:
     """Everything that changes while training: what a resumed run needs to end with the same weights."""
 
-    network: WindowTagger
+    network: WordEncoder
     optimizer: torch.optim.Optimizer
     average: Average
     updates: int = 0
@@ -46,7 +47,7 @@ class Progress:
     """The weights of :attr:`best_epoch`, by name."""
 
     @classmethod
-    def begin(cls, network: WindowTagger, config: TrainingConfig) -> "Progress":
+    def begin(cls, network: WordEncoder, config: TrainingConfig) -> "Progress":
         """The state before the first update."""
         return cls(network, make_optimizer(network, config), Average(network, config.average))
 
@@ -88,7 +89,8 @@ class Pass:
         for group in progress.optimizer.param_groups:
             group["lr"] = self.rate
         gold_N = batch.gold_N.to(self.device)
-        logits_NK = network(batch.rows.to(self.device), batch.windows.to(self.device))
+        lengths = Lengths(batch.length_S, batch.sequence_R)
+        logits_NK = network(batch.rows.to(self.device), batch.windows.to(self.device), lengths)
         target = batch.target_NK.to(self.device) if batch.target_NK.numel() else gold_N
         loss = self.loss(logits_NK, target, batch.length_S)
         progress.optimizer.zero_grad()
@@ -104,8 +106,8 @@ class Pass:
         progress.updates += 1
         progress.average.update(network, progress.updates)
         self.nats += nats * len(gold_N)
-        lengths = batch.length_S.tolist()
-        self.right += (best_columns(logits_NK.detach(), lengths, self.model, network.crf) == gold_N).sum()
+        best_N = best_columns(logits_NK.detach(), batch.length_S.tolist(), self.model, network.crf)
+        self.right += (best_N == gold_N).sum()
         self.norm += norm * len(gold_N)
         self.windows += len(gold_N)
 
@@ -133,10 +135,7 @@ def fit(
     tags = len(tag_set(config.model.labels, config.model.scheme))
     counts_K = torch.bincount(train.gold_T, minlength=tags).to(device)
     loss = make_loss(options, counts_K, progress.network.crf)
-    progress.network.input_dropout.p = options.input_dropout
-    progress.network.hidden_dropout.p = options.hidden_dropout
-    progress.network.field_dropout = options.field_dropout
-    progress.network.linear = linear_function(options.precision, device)
+    progress.network.prepare(options, device)
     varied = tuple(varied_shares(options).values())
     sampling = Sampling(options.oversample, options.join_sentences, varied, options.unlabelled_sentences)
     while not progress.finished(options):
@@ -157,7 +156,7 @@ def fit(
 def record(
     progress: Progress,
     this_pass: Pass,
-    kept: WindowTagger,
+    kept: WordEncoder,
     dev: TaggedStream,
     config: RunConfig,
     begun: float,
@@ -204,10 +203,19 @@ def record(
 
 
 @torch.inference_mode()
-def score_stream(network: WindowTagger, stream: TaggedStream, device: torch.device) -> Tensor:
+def score_stream(network: WordEncoder, stream: TaggedStream, device: torch.device) -> Tensor:
     """The logits of every token of a corpus, in order, on the CPU: logits_TK."""
+    if stream.sequence is not None:
+        return score_sequences(network, stream.stream, stream.sequence, device)
     bags = stream.stream.bags(stream.context, _EVALUATION_BAG)
     return torch.cat([network(rows.to(device), windows.to(device)).cpu() for rows, windows in bags])
+
+
+@torch.inference_mode()
+def score_sequences(network: WordEncoder, stream: Stream, full: int, device: torch.device) -> Tensor:
+    """The same by a recurrent network, whose sequences are full with ``full`` tokens."""
+    parts = stream.readings(full, _EVALUATION_BAG)
+    return torch.cat([network(rows.to(device), windows.to(device), lengths).cpu() for rows, windows, lengths in parts])
 
 
 @torch.no_grad()

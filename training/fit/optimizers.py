@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from fenestra.training.config import TrainingConfig
-from fenestra.training.network.window_tagger import WindowTagger
+from fenestra.training.network.word_encoder import WordEncoder
 
 _EVERY = 8  # updates of the weights for one of the average
 _LONGEST_WARM_UP = 0.1  # of all epochs: on a small corpus warmup_steps could be the whole training
@@ -66,21 +66,21 @@ class Average:
     counts as eight.
     """
 
-    def __init__(self, network: WindowTagger, decay: float) -> None:
+    def __init__(self, network: WordEncoder, decay: float) -> None:
         self.decay = decay
         self.behind = 0
         """Updates of the weights since the average was last updated."""
         # The vectors never change, so the copy may share them.
         self.network = copy.deepcopy(network, {id(network.vectors): network.vectors}).requires_grad_(False).eval()
 
-    def update(self, network: WindowTagger, step: int) -> None:
+    def update(self, network: WordEncoder, step: int) -> None:
         """Count update number ``step``, from 1, and catch up if enough have gathered."""
         self.behind += 1
         if self.behind == _EVERY:
             self.catch_up(network, step)
 
     @torch.no_grad()
-    def catch_up(self, network: WindowTagger, step: int) -> None:
+    def catch_up(self, network: WordEncoder, step: int) -> None:
         """Move towards the weights after update number ``step``, as far as all updates since the last move would."""
         decay = min(self.decay, (1 + step) / (10 + step)) ** self.behind
         torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)

@@ -3,7 +3,7 @@
 Words are looked up and windows are built by the functions that serve (``fenestra.model``); here their answers become
 tensors.
 
-    T tokens, end to end · U distinct words · N windows · W window width · P documents
+    T tokens, end to end · U distinct words · N windows · W window width · P documents · S sentences
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,11 @@ from torch import Tensor
 from fenestra.model.network.windows import PAD, sentence_bounds, window_ids
 from fenestra.model.words.lexicon import Lexicon
 
+CHARACTERS = 2048
+"""Rows of the table of characters: padding, the marks of the two ends of a word, and the characters."""
+_BEGIN, _END, _BESIDES = 1, 2, 3
+_MOST_CHARACTERS = 32
+
 
 class Rows(NamedTuple):
     """The features of U distinct words as indices, int64; what the network turns into e(w)."""
@@ -25,6 +30,8 @@ class Rows(NamedTuple):
     """Row of the table of each of F one-valued fields."""
     ngram_UG: Tensor
     """Rows of the n-gram table, filled up with 0 to the G n-grams of the longest word."""
+    character_UC: Tensor
+    """Rows of the table of characters, filled up with 0 to the C of the longest word; none for a window network."""
 
     def pick(self, chosen: Tensor) -> "Rows":
         """The rows of some of the words."""
@@ -61,9 +68,38 @@ class Windows(NamedTuple):
         return Windows(*(part.to(device) for part in self))
 
 
-def look_up(lexicon: Lexicon, words: Sequence[str]) -> Rows:
-    """Look up every feature of some distinct words."""
-    return Rows(*map(torch.as_tensor, lexicon.rows(words)))
+class Lengths(NamedTuple):
+    """Where tokens that lie end to end begin anew; both on the CPU."""
+
+    sentence_S: Tensor
+    """Tokens of each sentence: tags are a path through each. Joined sentences count as one."""
+    sequence_R: Tensor
+    """Tokens of each of R sequences of sentences, which a recurrent network reads in one go."""
+
+
+def look_up(lexicon: Lexicon, words: Sequence[str], *, with_characters: bool = False) -> Rows:
+    """Look up every feature of some distinct words; their characters only if they are asked for."""
+    character_UC = characters(words) if with_characters else torch.zeros(len(words), 0, dtype=torch.int64)
+    vector_U, field_UF, ngram_UG = map(torch.as_tensor, lexicon.rows(words))
+    return Rows(vector_U, field_UF, ngram_UG, character_UC)
+
+
+def characters(words: Sequence[str]) -> Tensor:
+    """Number the characters of words, between a mark at either end.
+
+    Of a long word the first and the last characters count. The number follows from the code point, so no list of
+    characters has to be kept; letters of the scripts in use in Europe get different numbers.
+
+    Returns:
+        character_UC, int64, in [1, CHARACTERS), filled up with 0.
+    """
+    half = _MOST_CHARACTERS // 2
+    short = [word if len(word) <= 2 * half else word[:half] + word[-half:] for word in words]
+    longest = max(map(len, short), default=0) + 2
+    spare = CHARACTERS - _BESIDES
+    numbers = [[_BEGIN, *(_BESIDES + ord(character) % spare for character in word), _END] for word in short]
+    filled = [row + [0] * (longest - len(row)) for row in numbers]
+    return torch.tensor(filled, dtype=torch.int64).view(len(words), longest)
 
 
 def windows_over(id_T: Tensor, lengths: Sequence[int], context: int) -> Tensor:

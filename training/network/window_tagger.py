@@ -26,9 +26,12 @@ from fenestra.model.config import Activation, ModelConfig
 from fenestra.model.network.context import CASE_CLASSES
 from fenestra.model.tags import tag_set
 from fenestra.model.words.lexicon import Lexicon
+from fenestra.training.config import TrainingConfig
+from fenestra.training.network.bf16_linear import linear_function
 from fenestra.training.network.crf import LinearChainCRF
-from fenestra.training.network.row_sums import mean_rows, sum_rows
-from fenestra.training.network.rows import Rows, Windows
+from fenestra.training.network.row_sums import sum_rows
+from fenestra.training.network.rows import Lengths, Rows, Windows
+from fenestra.training.network.word_encoder import WordEncoder
 from fenestra.training.vectors.quantise import VectorTable
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
@@ -39,7 +42,6 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "silu": nn.SiLU,
 }
 
-_FEATURE_STD = 0.1  # standard deviation of untrained feature rows; that of the standardised vectors is 1
 _SUMMAND_STD = 0.01  # the same of untrained summands of the first layer
 
 
@@ -55,69 +57,38 @@ def he_uniform_(weight: Tensor, *, fan_in: int, fan_out: int) -> None:
     nn.init.uniform_(weight, -bound, bound)
 
 
-class Dropout(nn.Dropout):
-    """Inverted dropout: in training x ∘ m / (1 − p), where m is 0 with probability p and else 1.
-
-    torch's own draws a random number for each element of x. Here 64 random bits serve four elements, so p is rounded
-    to a multiple of 1 / 65,536.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name it has in torch
-        """Set some elements to zero."""
-        if not self.training or not self.p:
-            return input
-        bits = torch.empty(-(-input.numel() // 4), dtype=torch.int64, device=input.device)
-        draw = bits.random_(-(2**63), None).view(torch.int16)[: input.numel()].view(input.shape)
-        mask = torch.empty_like(input, requires_grad=False)
-        torch.ge(draw, round(self.p * 2**16) - 2**15, out=mask)
-        return input * mask.mul_(1 / (1 - self.p))
-
-
-class WindowTagger(nn.Module):
+class WindowTagger(WordEncoder):
     """Score every tag for the token in the middle of a window.
 
     Sources: Bengio et al., JMLR 3 (2003), the network; Collobert et al., JMLR 12 (2011), its use as a tagger.
     """
 
     def __init__(self, config: ModelConfig, lexicon: Lexicon, vectors: VectorTable) -> None:
-        super().__init__()
+        super().__init__(config, lexicon, vectors)
         features = config.features
         self.width = 2 * config.context + 1
-        self.vectors = vectors
-        sizes = features.widths()
-        self.fields = nn.ModuleDict({n: nn.Embedding(len(lexicon.field_rows[n]) + 1, w) for n, w in sizes.items()})
-        self.ngrams = nn.EmbeddingBag(
-            features.ngram_buckets + 1 if features.ngram else 1, features.ngram, mode="mean", padding_idx=0
-        )
-        entry = (vectors.width if features.vectors else 0) + sum(sizes.values()) + features.ngram
-        self.pad = nn.Parameter(torch.zeros(1, entry))
+        self.pad = nn.Parameter(torch.zeros(1, self.entry))
         first, *rest = config.hidden
-        self.project = nn.Linear(entry, self.width * first, bias=False)
+        self.project = nn.Linear(self.entry, self.width * first, bias=False)
         self.bias = nn.Parameter(torch.zeros(first))
         self.elsewhere = nn.Parameter(torch.zeros((CASE_CLASSES + 1) * self.width * features.elsewhere, first))
         self.topic = nn.Parameter(torch.zeros(first, vectors.width * features.topic))
-        self.topic_mean: Tensor
-        self.topic_scale: Tensor
-        self.register_buffer("topic_mean", torch.zeros(self.topic.shape[1]))
-        self.register_buffer("topic_scale", torch.ones(self.topic.shape[1]))
         self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(config.hidden, rest, strict=False))
         self.activation = ACTIVATIONS[config.activation]()
         tags = tag_set(config.labels, config.scheme)
         self.output = nn.Linear(config.hidden[-1], len(tags))
         self.crf = LinearChainCRF(tags, config.scheme) if config.decoder == "transitions" else None
-        """Scores of transitions between tags; the logits do not contain them."""
-        self.input_dropout = Dropout(0.0)
-        self.hidden_dropout = Dropout(0.0)
-        self.field_dropout = 0.0
         self.linear: Callable[[Tensor, Tensor], Tensor] = functional.linear
         """X · Wᵀ of the first layer in training; may append rows of zeros."""
         self.initialise(config.activation)
 
-    def initialise(self, activation: Activation) -> None:
-        """Draw the weights: He's rule for the ReLU family, Xavier's otherwise; biases start at 0.
+    def prepare(self, options: TrainingConfig, device: torch.device) -> None:
+        """Set what only training has."""
+        super().prepare(options, device)
+        self.linear = linear_function(options.precision, device)
 
-        Feature rows start small, so that a row which training hardly changes adds little noise.
-        """
+    def initialise(self, activation: Activation) -> None:
+        """Draw the weights: He's rule for the ReLU family, Xavier's otherwise; biases start at 0."""
         draw = he_uniform_ if activation in ("relu", "gelu", "silu") else xavier_uniform_
         hidden = self.bias.numel()
         draw(self.project.weight, fan_in=self.project.in_features * self.width, fan_out=hidden)
@@ -126,10 +97,7 @@ class WindowTagger(nn.Module):
         for layer in (*self.layers(), self.output):
             draw(layer.weight, fan_in=layer.in_features, fan_out=layer.out_features)
             nn.init.zeros_(layer.bias)
-        for weight in (*self.fields.parameters(), self.ngrams.weight):
-            nn.init.normal_(weight, std=_FEATURE_STD)
-        with torch.no_grad():
-            self.ngrams.weight[0].zero_()
+        self.initialise_rows()
 
     def layers(self) -> list[nn.Linear]:
         """The hidden layers after the first."""
@@ -141,23 +109,7 @@ class WindowTagger(nn.Module):
         Returns:
             e_VE: row 0 is PAD, row u + 1 is word u.
         """
-        parts = [self.vectors(rows.vector_U)] if self.vectors.width else []
-        for column, (name, table) in enumerate(self.fields.items()):
-            field_UE = table(rows.field_UF[:, column])
-            parts.append(field_UE if name == "case" else self.drop_field(field_UE))
-        if self.ngrams.embedding_dim:
-            parts.append(self.drop_field(mean_rows(self.ngrams.weight, rows.ngram_UG)))
-        return torch.cat([self.pad, torch.cat(parts, dim=1)])
-
-    def drop_field(self, field_UE: Tensor) -> Tensor:
-        """In training, set a field to zero for some words and scale it by 1 / (1 − p) for the others.
-
-        The network so learns to use the other fields of a word, as it must for a word that training has not seen.
-        """
-        if not self.training or not self.field_dropout:
-            return field_UE
-        kept_U1 = torch.rand(len(field_UE), 1, device=field_UE.device) >= self.field_dropout
-        return field_UE * (kept_U1 / (1 - self.field_dropout))
+        return torch.cat([self.pad, self.encode_words(rows)])
 
     def project_rows(self, rows: Rows) -> Tensor:
         """W₁⁽ʲ⁾ e(w) of PAD and of every distinct word, for all positions; returns projection_VM, M = W·H."""
@@ -178,8 +130,7 @@ class WindowTagger(nn.Module):
         if self.elsewhere.numel():
             total_NH += self.sum_window(self.elsewhere, windows.elsewhere_NW)
         if self.topic.numel():
-            topic_PD = self.input_dropout((windows.topic_PD - self.topic_mean) * self.topic_scale)
-            total_NH += functional.linear(topic_PD, self.topic)[windows.document_N]
+            total_NH += functional.linear(self.standardise_topics(windows.topic_PD), self.topic)[windows.document_N]
         return total_NH
 
     def sum_window(self, table_RH: Tensor, id_NW: Tensor) -> Tensor:
@@ -208,12 +159,13 @@ class WindowTagger(nn.Module):
         hidden_NH: Tensor = self.hidden_dropout(self.activation(preactivation_NH))
         return hidden_NH
 
-    def forward(self, rows: Rows, windows: Windows) -> Tensor:
+    def forward(self, rows: Rows, windows: Windows, _lengths: Lengths | None = None) -> Tensor:
         """Score all tags for the middle of every window.
 
         Args:
             rows: features of U distinct words.
             windows: over ``0 … U``: 0 is PAD, u + 1 is word u.
+            _lengths: where sentences end, which the windows show already.
 
         Returns:
             logits_NK, unnormalised: softmax over K gives P(tag | window); with a CRF they are the emission scores.

@@ -16,7 +16,7 @@ from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.perturbations import vary
 from fenestra.training.data.spans import Span, spans
 from fenestra.training.fit.score import LabelScore, Scores, f1_of_spans, from_counts, score
-from fenestra.training.report.predictions import Prediction, predict
+from fenestra.training.report.predictions import Prediction, Predictor, predict
 
 ErrorKind = Literal["missed", "spurious", "wrong label", "wrong boundary"]
 
@@ -191,7 +191,9 @@ def evaluate(
     )
 
 
-def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[str, str]] | None) -> Evaluation:
+def measure(
+    tagger: Tagger | Predictor, gold: Sequence[Sentence], known: Collection[tuple[str, str]] | None
+) -> Evaluation:
     """Tag the words of annotated sentences, document by document, and compare the predictions with the tags.
 
     Arguments as for :func:`evaluate`.
@@ -201,7 +203,7 @@ def measure(tagger: Tagger, gold: Sequence[Sentence], known: Collection[tuple[st
 
 
 def measure_variants(
-    tagger: Tagger, gold: Sequence[Sentence], names: Iterable[str], original: LabelScore
+    tagger: Tagger | Predictor, gold: Sequence[Sentence], names: Iterable[str], original: LabelScore
 ) -> dict[str, Variant]:
     """Tag and score perturbed copies of a corpus.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fenestra.model.results import Result
 from fenestra.model.tagger import Tagger
@@ -20,11 +20,24 @@ class Prediction(NamedTuple):
     span_scores: list[float]
 
 
-def predict(tagger: Tagger, documents: Iterable[Sequence[Sequence[str]]]) -> Iterator[list[Prediction]]:
+class Predictor(Protocol):
+    """What tags without being a tagger: a teacher."""
+
+    labels: tuple[str, ...]
+
+    def predictions(self, documents: Sequence[Sequence[Sequence[str]]]) -> Iterator[Prediction]:
+        """One for each sentence of all documents."""
+
+
+def predict(tagger: Tagger | Predictor, documents: Iterable[Sequence[Sequence[str]]]) -> Iterator[list[Prediction]]:
     """Tag documents whose sentences are words, a few at a time: one prediction for each sentence of each document."""
     rest = iter(documents)
     while some := list(islice(rest, _DOCUMENTS)):
-        yield from ([prediction(result) for result in document] for document in tagger.tag_documents(some))
+        if isinstance(tagger, Tagger):
+            yield from ([prediction(result) for result in document] for document in tagger.tag_documents(some))
+        else:
+            found = tagger.predictions(some)
+            yield from (list(islice(found, len(document))) for document in some)
 
 
 def prediction(result: Result) -> Prediction:

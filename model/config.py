@@ -112,7 +112,6 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         features, recurrent = self.features, self.recurrent
-        is_recurrent = self.kind == "recurrent"
         rules = {
             "context": (_whole(self.context, 0, 50), "between 0 and 50"),
             "hidden": (
@@ -147,14 +146,6 @@ class ModelConfig:
             ),
             "recurrent.sequence": (_whole(recurrent.sequence, 0, _MOST_SEQUENCE), f"0 to {_MOST_SEQUENCE} tokens"),
         }
-        if is_recurrent:
-            rules |= {
-                "context": (self.context == 0, '0 with model.kind = "recurrent", which has no window'),
-                "activation": (self.activation == "tanh", 'tanh with model.kind = "recurrent", that of an LSTM'),
-                "agreement": (self.agreement is False, 'false with model.kind = "recurrent", which nothing tags with'),
-            }
-        else:
-            rules["recurrent"] = (recurrent == RecurrentConfig(), 'no such section without model.kind = "recurrent"')
         choices: dict[str, tuple[str, Any]] = {
             "kind": (self.kind, Kind),
             "scheme": (self.scheme, Scheme),
@@ -176,6 +167,14 @@ class ModelConfig:
             _lengths(features.cluster_prefixes, 64),
             "different lengths from 1 to 64",
         )
+        if self.kind == "recurrent":
+            rules |= {
+                "context": (self.context == 0, '0 with model.kind = "recurrent", which has no window'),
+                "activation": (self.activation == "tanh", 'tanh with model.kind = "recurrent", that of an LSTM'),
+                "agreement": (self.agreement is False, 'false with model.kind = "recurrent", which nothing tags with'),
+            }
+        else:
+            rules["recurrent"] = (recurrent == RecurrentConfig(), 'no such section without model.kind = "recurrent"')
         for name, (holds, expected) in rules.items():
             if not holds:
                 raise ConfigError(f"model.{name}: expected {expected}")

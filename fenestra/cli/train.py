@@ -28,9 +28,11 @@ from fenestra.cli.shell import (
 )
 
 if TYPE_CHECKING:
+    from fenestra.model.tagger import Tagger
     from fenestra.training.data.corpus import Corpus
     from fenestra.training.data.split import Size
     from fenestra.training.fit.epoch import Epoch
+    from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
     from fenestra.training.fit.score import LabelScore
     from fenestra.training.report.evaluation import Evaluation, Variant
 
@@ -396,10 +398,9 @@ def _summary(report: dict[str, Any]) -> str:
 
 def _evaluate(options: argparse.Namespace) -> None:
     need("seqeval")
-    from fenestra.model.tagger import Tagger
     from fenestra.training.report.evaluation import known_entities, measure, measure_variants
 
-    tagger = Tagger.load(options.model, device=options.device)
+    tagger = _load(options.model, options.device)
     gold = _read(options, options.corpora, tagger.labels)
     known = known_entities(_read(options, options.seen, tagger.labels).sentences) if options.seen else None
     found = measure(tagger, gold.sentences, known)
@@ -411,6 +412,19 @@ def _evaluate(options: argparse.Namespace) -> None:
         about = {"model": str(options.model), "version": tagger.version, "corpus": gold.name, "sha256": gold.sha256}
         measured = {**about, **found.as_dict(), "variants": {name: asdict(v) for name, v in variants.items()}}
         options.json.write_text(json.dumps(measured, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def _load(folder: Path, device: str) -> "Tagger | RecurrentTeacher":
+    """A model of either kind; torch is needed for a recurrent one only."""
+    from fenestra.model.checkpoint import read_kind
+    from fenestra.model.tagger import Tagger
+
+    if read_kind(folder) == "window":
+        return Tagger.load(folder, device=device)
+    need("torch")
+    from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
+
+    return RecurrentTeacher.load(folder, device)
 
 
 def _read(options: argparse.Namespace, names: Sequence[str], labels: Sequence[str]) -> "Corpus":

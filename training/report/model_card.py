@@ -48,6 +48,12 @@ def _introduction(report: Mapping[str, Any]) -> str:
 def _architecture(report: Mapping[str, Any]) -> str:
     model = report["config"]["model"]
     layers = " and ".join(f"{units:,}" for units in model["hidden"])
+    network = (
+        _recurrent(model["recurrent"], layers)
+        if model.get("kind") == "recurrent"
+        else f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
+        f"({model['activation']})"
+    )
     crf = (
         " and learned scores of the transitions between them (a linear-chain CRF)"
         if model.get("decoder") == "transitions"
@@ -56,11 +62,27 @@ def _architecture(report: Mapping[str, Any]) -> str:
     consistency = ", after the tokens of a word have heard of each other" if model.get("agreement") else ""
     return (
         "## What it is\n\n"
-        f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
-        f"({model['activation']}), a softmax over {model['scheme']} tags{crf}, and the most probable legal "
+        f"{network}, a softmax over {model['scheme']} tags{crf}, and the most probable legal "
         f"sequence of them{consistency}. "
         f"What it knows of a word: {_features(model['features'], report['vectors'], report.get('reference', ()))}. "
         "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
+    )
+
+
+def _recurrent(recurrent: Mapping[str, Any], layers: str) -> str:
+    reads = (
+        f"sentences of a document, until they have {recurrent['sequence']} tokens"
+        if recurrent["sequence"]
+        else "one sentence"
+    )
+    characters = (
+        f", with what {recurrent['filters']} filters over {recurrent['filter_width']} characters find in each word"
+        if recurrent["character"]
+        else ""
+    )
+    return (
+        "A recurrent network, which teaches window networks and tags nothing itself: an LSTM of "
+        f"{layers} units in either direction that reads {reads} in one go{characters}"
     )
 
 
@@ -207,9 +229,9 @@ def _use(report: Mapping[str, Any]) -> str:
     model = report["config"]["model"]
     of_document = [phrase for key, phrase in _OF_DOCUMENT.items() if model["features"].get(key)]
     of_document += ["what the word is taken for elsewhere in it"] if model.get("agreement") else []
+    sees = "the sentence" if model.get("kind") == "recurrent" else f"{model['context']} words to either side"
     limits = [
-        f"It sees {model['context']} words to either side and beyond that {_listed(of_document)}: "
-        "what else the text says of a name is lost.",
+        f"It sees {sees} and beyond that {_listed(of_document)}: what else the text says of a name is lost.",
         f"Of the {split} entities that training had with the same text and label it finds "
         f"{familiarity['seen']['recall']:.1%}, of the others {familiarity['unseen']['recall']:.1%}.",
         "Text of another kind, time or language than the training data will be tagged worse than the figures say, "
@@ -233,6 +255,13 @@ def _last(report: Mapping[str, Any]) -> str:
 
 def _loading(report: Mapping[str, Any]) -> str:
     label = report["config"]["model"]["labels"][0]
+    if report["config"]["model"].get("kind") == "recurrent":
+        return (
+            "## How to learn from it\n\n"
+            "    fenestra train JOB.toml 'training.teachers=[\"TEACHER\"]' 'data.unlabelled=[\"TEXT.conll\"]' \\\n"
+            "        --output MODEL\n\n"
+            "`fenestra evaluate` measures it; `fenestra serve`, `fenestra tag` and `fenestra.load` refuse it."
+        )
     return (
         "## How to load it\n\n"
         "    fenestra serve --model .\n"

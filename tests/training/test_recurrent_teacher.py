@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -48,8 +48,8 @@ def job():
     """The sample job with a recurrent model in place of its window."""
     overrides = [
         'model.kind="recurrent"', "model.context=0", 'model.activation="tanh"', "model.hidden=[16]",
-        'model.decoder="transitions"', 'training.loss="sentence"', "vectors.source=none", "model.features.vectors=false",
-        "model.features.ngram_buckets=200", "training.epochs=2", "threads=1",
+        'model.decoder="transitions"', 'training.loss="sentence"', "training.epochs=2", "threads=1",
+        "vectors.source=none", "model.features.vectors=false", "model.features.ngram_buckets=200",
     ]  # fmt: skip
     return load_config(SAMPLE, overrides)
 
@@ -74,7 +74,7 @@ def test_marginals_are_those_of_all_paths():
         total, sums_LK = 0.0, torch.zeros(length, len(tags), dtype=torch.float64)
         for path in product(range(len(tags)), repeat=length):
             score = start_K[path[0]] + end_K[path[-1]] + sum(z_LK[t, k] for t, k in enumerate(path))
-            score = score + sum(transitions_KK[a, b] for a, b in zip(path, path[1:], strict=False))
+            score = score + sum(transitions_KK[a, b] for a, b in pairwise(path))
             weight = score.exp().detach()
             total += weight
             for t, k in enumerate(path):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from fenestra.model.results import Result
 from fenestra.model.tagger import Tagger
@@ -20,6 +20,7 @@ class Prediction(NamedTuple):
     span_scores: list[float]
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """What tags without being a tagger: a teacher."""
 
@@ -33,11 +34,11 @@ def predict(tagger: Tagger | Predictor, documents: Iterable[Sequence[Sequence[st
     """Tag documents whose sentences are words, a few at a time: one prediction for each sentence of each document."""
     rest = iter(documents)
     while some := list(islice(rest, _DOCUMENTS)):
-        if isinstance(tagger, Tagger):
-            yield from ([prediction(result) for result in document] for document in tagger.tag_documents(some))
-        else:
+        if isinstance(tagger, Predictor):
             found = tagger.predictions(some)
             yield from (list(islice(found, len(document))) for document in some)
+        else:
+            yield from ([prediction(result) for result in document] for document in tagger.tag_documents(some))
 
 
 def prediction(result: Result) -> Prediction:

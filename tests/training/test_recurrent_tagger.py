@@ -58,17 +58,27 @@ def test_an_lstm_reads_on_over_sentences_only_if_it_is_told_to(sequence, changed
     assert differs_T.nonzero()[:, 0].tolist() == list(changed)
 
 
-def test_reading_both_ways_is_what_torch_calls_bidirectional():
-    lengths = [3, 1, 4]
+@pytest.mark.parametrize("lengths", [[3, 1, 4], [40, 3, 17, 9, 33, 16], [1]])
+def test_reading_both_ways_is_what_torch_calls_bidirectional(lengths):
     ours, theirs = BothWays(6, 5), nn.LSTM(6, 5, bidirectional=True, batch_first=True)
     for name, weight in ours.onward.named_parameters():
         getattr(theirs, name).data.copy_(weight)
         getattr(theirs, f"{name}_reverse").data.copy_(getattr(ours.returning, name))
-    x_NX = torch.randn(8, 6)
+    x_NX = torch.randn(sum(lengths), 6)
     packed, _ = theirs(pack_sequence(x_NX.split(lengths), enforce_sorted=False))
     padded, _ = pad_packed_sequence(packed, batch_first=True)
     expected = torch.cat([row[:length] for row, length in zip(padded, lengths, strict=True)])
     torch.testing.assert_close(ours(x_NX, torch.tensor(lengths)), expected)
+
+
+def test_sequences_are_padded_to_less_than_twice_their_length(monkeypatch):
+    """One of 5,000 tokens beside five hundred short ones must not make five hundred of 5,000."""
+    both, read = BothWays(6, 5), []
+    monkeypatch.setattr(
+        BothWays, "read", lambda _, x_NX, length_R: read.append(length_R) or x_NX.new_zeros(len(x_NX), 10)
+    )
+    assert both(torch.randn(5000 + 2500, 6), torch.tensor([5] * 250 + [5000] + [5] * 250)).shape == (7500, 10)
+    assert [length_R.unique().tolist() for length_R in read] == [[5], [5000]]
 
 
 def test_nothing_to_read_gives_nothing():

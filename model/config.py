@@ -89,7 +89,7 @@ class ModelConfig:
 
     kind: Kind = "window"
     """How words meet: in a window, or (recurrent) in an LSTM that reads the sentence both ways. A recurrent model is
-    more accurate and slow. It only teaches others, by `training.teachers`: nothing serves it."""
+    slow and only teaches others, by `training.teachers`: nothing serves it."""
     labels: tuple[str, ...]
     """Entity labels, such as PER."""
     scheme: Scheme = "IOB2"

@@ -112,7 +112,7 @@ def counts(cases: Iterable[Case], answers: Iterable[Spans]) -> dict[str, Count]:
 def ours(model: str) -> Find:
     """A bundled model by its name, or a checkpoint folder."""
     tagger = fenestra.load(model)
-    return lambda texts: [{(e.start, e.end, e.label) for e in result.entities} for result in tagger.tag(texts)]
+    return lambda texts: [{(e.start, e.end, e.label) for e in result} for result in tagger.tag(texts)]
 
 
 def peer(environment: Mapping[str, str]) -> Find | str:

@@ -1,0 +1,116 @@
+"""Names by label, to put in the place of others: those of the corpora, and those of name lists.
+
+A name of the corpora is drawn as often as any other, however often the corpora have it, so that the rare ones come up;
+it has to begin with a capital or a figure.
+Of lists, each kind is drawn as often; where the best known come first, a name is the likelier the further up it stands:
+as likely to be among the first √n as among the others of a list of n. Persons are made of a first and a last name.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Self
+
+from fenestra.training.data.inspection import Sentence
+from fenestra.training.data.spans import spans
+
+Name = tuple[str, ...]
+"""The words of a name."""
+
+_LABELS = {
+    "person": ("per", "pers", "person"),
+    "place": ("loc", "location", "place", "gpe"),
+    "organisation": ("org", "organisation", "organization", "corporation", "company"),
+}
+"""The usual names of a label, in small letters."""
+_KINDS = {"place": ("city", "country", "region"), "organisation": ("company",)}
+_BEST_KNOWN_FIRST = ("city", "first", "last")
+_ALONE = 0.25  # share of the persons of lists that are a last name or a first name alone
+_FIRM = 0.8  # share of a name's mentions in silver text that have the same label
+
+
+def usual_label(of: str, labels: Iterable[str]) -> str | None:
+    """The label of persons, places or organisations, by its usual names; None if there is none.
+
+    >>> usual_label("person", ["LOC", "PER"]), usual_label("place", ["Disease"])
+    ('PER', None)
+    """
+    return next((label for label in labels if label.lower() in _LABELS[of]), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names to draw from, by label."""
+
+    mentions: Mapping[str, Sequence[Name]]
+    """Of the corpora; each once."""
+    lists: Mapping[str, Sequence[Name]]
+    """Of each kind, the names, as its list has them."""
+    kinds: Mapping[str | None, Sequence[str]]
+    """The kinds of each label that there are."""
+    person: str | None
+    """The label of persons, if there are lists of first and last names."""
+    listed: float
+    """Share of the names that are drawn from lists, where there are both."""
+
+    @classmethod
+    def collect(
+        cls,
+        gold: Iterable[Sentence],
+        silver: Iterable[Sentence],
+        phrases: Mapping[str, Sequence[str]],
+        labels: Sequence[str],
+        listed: float,
+    ) -> Self:
+        """Collect the names of corpora and lists.
+
+        Args:
+            gold: all of whose names count.
+            silver: labelled by machine: names count that come twice or more, nearly always with the same label.
+            phrases: kind of name → names, their words parted by spaces.
+            labels: the labels of the model.
+            listed: share of the names that are drawn from lists.
+        """
+        mentions: dict[str, dict[Name, None]] = {label: dict.fromkeys(_mentions(gold, label)) for label in labels}
+        for label, name in _firm(silver):
+            mentions.setdefault(label, {})[name] = None
+        lists = {kind: tuple(tuple(name.split(" ")) for name in names) for kind, names in phrases.items() if names}
+        kinds = {usual_label(of, labels): [kind for kind in found if kind in lists] for of, found in _KINDS.items()}
+        person = usual_label("person", labels) if {"first", "last"} <= lists.keys() else None
+        return cls({label: tuple(of) for label, of in mentions.items()}, lists, kinds, person, listed)
+
+    def draw(self, label: str, rng: Random) -> Name | None:
+        """A name with this label; None if there is none."""
+        mentions, kinds = self.mentions.get(label, ()), self.kinds.get(label, ())
+        if (kinds or label == self.person) and (not mentions or rng.random() < self.listed):
+            return self._person(rng) if label == self.person else self._of(rng.choice(kinds), rng)
+        return rng.choice(mentions) if mentions else None
+
+    def _person(self, rng: Random) -> Name:
+        draw = rng.random()
+        if draw < _ALONE:
+            return self._of("last" if draw < _ALONE / 2 else "first", rng)
+        return (*self._of("first", rng), *self._of("last", rng))
+
+    def _of(self, kind: str, rng: Random) -> Name:
+        names = self.lists[kind]
+        return names[int((len(names) + 1) ** rng.random()) - 1] if kind in _BEST_KNOWN_FIRST else rng.choice(names)
+
+
+def _mentions(sentences: Iterable[Sentence], label: str) -> Iterable[Name]:
+    """The names with a label that begin with a capital or a figure, so that they can stand in any text."""
+    found = (s.words[start:end] for s in sentences for start, end, of in spans(s.tags) if of == label)
+    return (name for name in found if name[0][0].isupper() or name[0][0].isdigit())
+
+
+def _firm(sentences: Iterable[Sentence]) -> Iterable[tuple[str, Name]]:
+    """The names that come twice or more and nearly always with the same label, and that label."""
+    counts: dict[Name, Counter[str]] = {}
+    for sentence in sentences:
+        for start, end, label in spans(sentence.tags):
+            counts.setdefault(sentence.words[start:end], Counter())[label] += 1
+    for name, labels in counts.items():
+        label, often = labels.most_common(1)[0]
+        if often >= 2 and often >= _FIRM * labels.total() and name[0][0].isupper():
+            yield label, name

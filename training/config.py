@@ -322,8 +322,9 @@ class RunConfig:
 
 
 _ADAPTER = TypeAdapter(RunConfig)
-_CORPORA = ("train", "dev", "test", "unlabelled", "drop_mentions")
-"""Fields of DataConfig that name corpora."""
+_CORPORA = {("data", field) for field in ("train", "dev", "test", "unlabelled", "drop_mentions")}
+_CORPORA |= {("augmentation", "names")}
+"""Fields that name corpora."""
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -421,6 +422,8 @@ def write_config(config: RunConfig, folder: Path) -> str:
     if file := _file_of(config.vectors.source):
         kind, path = file
         values["vectors"]["source"] = f"{kind}{os.path.join('.', os.path.relpath(path, folder))}"  # noqa: PTH118
+    if contexts := config.augmentation.contexts_file:
+        values["augmentation"]["contexts_file"] = os.path.relpath(contexts, folder)
     return tomli_w.dumps(values, multiline_strings=True)
 
 
@@ -513,7 +516,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise ConfigError(f"{dotted}: {section} is not a section")
-    if sections == ["data"] and key in _CORPORA and not isinstance(value, bool):
+    if (*sections, key) in _CORPORA and not isinstance(value, bool):
         value = [_from_here(name) for name in ([value] if isinstance(value, str) else value)]
     values[key] = value
 

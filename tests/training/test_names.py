@@ -49,6 +49,11 @@ def test_the_best_known_names_of_a_list_come_most_often():
     assert sum(found[f"City{number}"] for number in range(9)) == pytest.approx(500, abs=60)
 
 
+def test_half_of_the_names_of_other_lists_are_of_one_word():
+    names = collect(phrases={"company": ["Hooli", *(f"Globex {number}" for number in range(50))]}, listed=1)
+    assert drawn(names, "ORG", seeds=1000)["Hooli"] == pytest.approx(500, abs=60)
+
+
 def test_a_share_of_the_names_is_of_lists():
     found = drawn(collect(listed=0.25), "ORG", seeds=1000)
     assert found["Initech"] == pytest.approx(250, abs=50)

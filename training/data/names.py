@@ -1,9 +1,10 @@
 """Names by label, to put in the place of others: those of the corpora, and those of name lists.
 
 A name of the corpora is drawn as often as any other, however often the corpora have it, so that the rare ones come up;
-it has to begin with a capital or a figure.
-Of lists, each kind is drawn as often; where the best known come first, a name is the likelier the further up it stands:
-as likely to be among the first √n as among the others of a list of n. Persons are made of a first and a last name.
+it has to begin with a capital or a figure. Of lists, each kind is drawn as often. Where the best known come first, a name
+is the likelier the further up it stands: as likely to be among the first √n as among the others of a list of n. Of the
+other lists, half of the draws are names of one word, as people say ``Siemens`` where lists say ``Siemens AG``, too.
+Persons are made of a first and a last name.
 """
 
 from collections import Counter
@@ -27,6 +28,7 @@ _LABELS = {
 _KINDS = {"place": ("city", "country", "region"), "organisation": ("company",)}
 _BEST_KNOWN_FIRST = ("city", "first", "last")
 _ALONE = 0.25  # share of the persons of lists that are a last name or a first name alone
+_SHORT = 0.5  # share of the names of lists in no order that are of one word
 _FIRM = 0.8  # share of a name's mentions in silver text that have the same label
 
 
@@ -47,6 +49,8 @@ class Names:
     """Of the corpora; each once."""
     lists: Mapping[str, Sequence[Name]]
     """Of each kind, the names, as its list has them."""
+    short: Mapping[str, Sequence[Name]]
+    """Those of one word."""
     kinds: Mapping[str | None, Sequence[str]]
     """The kinds of each label that there are."""
     person: str | None
@@ -76,9 +80,10 @@ class Names:
         for label, name in _firm(silver):
             mentions.setdefault(label, {})[name] = None
         lists = {kind: tuple(tuple(name.split(" ")) for name in names) for kind, names in phrases.items() if names}
+        short = {kind: tuple(name for name in names if len(name) == 1) for kind, names in lists.items()}
         kinds = {usual_label(of, labels): [kind for kind in found if kind in lists] for of, found in _KINDS.items()}
         person = usual_label("person", labels) if {"first", "last"} <= lists.keys() else None
-        return cls({label: tuple(of) for label, of in mentions.items()}, lists, kinds, person, listed)
+        return cls({label: tuple(of) for label, of in mentions.items()}, lists, short, kinds, person, listed)
 
     def draw(self, label: str, rng: Random) -> Name | None:
         """A name with this label; None if there is none."""
@@ -95,7 +100,10 @@ class Names:
 
     def _of(self, kind: str, rng: Random) -> Name:
         names = self.lists[kind]
-        return names[int((len(names) + 1) ** rng.random()) - 1] if kind in _BEST_KNOWN_FIRST else rng.choice(names)
+        if kind in _BEST_KNOWN_FIRST:
+            return names[int((len(names) + 1) ** rng.random()) - 1]
+        short = self.short[kind]
+        return rng.choice(short if short and rng.random() < _SHORT else names)
 
 
 def _mentions(sentences: Iterable[Sentence], label: str) -> Iterable[Name]:

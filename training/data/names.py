@@ -1,9 +1,9 @@
 """Names by label, to put in the place of others: those of the corpora, and those of name lists.
 
 A name of the corpora is drawn as often as any other, however often the corpora have it, so that the rare ones come up;
-it has to begin with a capital or a figure. Of lists, each kind is drawn as often. Where the best known come first, a name
-is the likelier the further up it stands: as likely to be among the first √n as among the others of a list of n. Of the
-other lists, half of the draws are names of one word, as people say ``Siemens`` where lists say ``Siemens AG``, too.
+it has to begin with a capital or a figure. Of lists, each kind is drawn as often. Where the best known come first, a
+name is the likelier the further up it stands: as likely to be among the first √n as among the others of a list of n. Of
+the other lists, half of the draws are names of one word: people say ``Siemens`` where lists say ``Siemens AG``, too.
 Persons are made of a first and a last name.
 """
 

@@ -166,7 +166,7 @@ class AugmentationConfig:
     """Share of all these that are written in small letters."""
     names: tuple[str, ...] = ()
     """Corpora labelled by machine whose names are used besides those of data.train and of reference.lists, if they
-    come twice or more and nearly always with the same label; nothing else is learnt from them."""
+    come four times or more and nearly always with the same label; nothing else is learnt from them."""
     listed: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the names that come from reference.lists, where it has some of their label."""
 

@@ -29,7 +29,7 @@ _KINDS = {"place": ("city", "country", "region"), "organisation": ("company",)}
 _BEST_KNOWN_FIRST = ("city", "first", "last")
 _ALONE = 0.25  # share of the persons of lists that are a last name or a first name alone
 _SHORT = 0.5  # share of the names of lists in no order that are of one word
-_FIRM = 0.8  # share of a name's mentions in silver text that have the same label
+_LEAST, _FIRM = 4, 0.9  # mentions at least, and share of a name's mentions in silver text that have the same label
 
 
 def usual_label(of: str, labels: Iterable[str]) -> str | None:
@@ -71,7 +71,7 @@ class Names:
 
         Args:
             gold: all of whose names count.
-            silver: labelled by machine: names count that come twice or more, nearly always with the same label.
+            silver: labelled by machine: names count that come four times or more, nearly always with the same label.
             phrases: kind of name → names, their words parted by spaces.
             labels: the labels of the model.
             listed: share of the names that are drawn from lists.
@@ -113,12 +113,12 @@ def _mentions(sentences: Iterable[Sentence], label: str) -> Iterable[Name]:
 
 
 def _firm(sentences: Iterable[Sentence]) -> Iterable[tuple[str, Name]]:
-    """The names that come twice or more and nearly always with the same label, and that label."""
+    """The names that come often and nearly always with the same label, and that label."""
     counts: dict[Name, Counter[str]] = {}
     for sentence in sentences:
         for start, end, label in spans(sentence.tags):
             counts.setdefault(sentence.words[start:end], Counter())[label] += 1
     for name, labels in counts.items():
         label, often = labels.most_common(1)[0]
-        if often >= 2 and often >= _FIRM * labels.total() and name[0][0].isupper():
+        if often >= _LEAST and often >= _FIRM * labels.total() and name[0][0].isupper():
             yield label, name

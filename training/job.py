@@ -4,7 +4,7 @@ import gc
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -87,8 +87,6 @@ class Inputs:
     lexicon: Lexicon
     network: WindowTagger
     teachers: tuple[Tagger, ...] = ()
-    made: tuple[Sentence, ...] = ()
-    """Learnt from besides the corpora, names in other contexts; each is a document of its own."""
 
     def fingerprint(self, config: RunConfig) -> dict[str, Any]:
         """What the result depends on, as JSON; a resumed run must have the same."""
@@ -201,16 +199,9 @@ def used_vectors(config: RunConfig) -> VectorsConfig:
 
 
 def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors) -> Inputs:
-    """Number words and feature values, and draw the initial weights.
-
-    Raises:
-        InputError: name lists, contexts or teachers cannot be read.
-    """
+    """Number words and feature values, and draw the initial weights."""
     words = list(corpora["train"].words())
-    made = other_contexts(config, corpora)
-    tokens = [*words, *chain.from_iterable(sentence.words for sentence in made)]
-    if "unlabelled" in corpora:
-        tokens += corpora["unlabelled"].words()
+    tokens = [*words, *corpora["unlabelled"].words()] if "unlabelled" in corpora else words
     distinct = words_of(corpora)
     features = config.model.features
     counted = [w for w in tokens if not is_contact(w)] if config.training.forget_contacts else tokens
@@ -222,16 +213,14 @@ def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors)
     torch.manual_seed(config.seed)
     network = WindowTagger(config.model, lexicon, table)
     teachers = load_teachers(config.training.teachers, config.model, config.device)
-    covered = coverage(lexicon, words)
-    return Inputs(corpora, vectors, reference, covered, lexicon, network, tuple(teachers), tuple(made))
+    return Inputs(corpora, vectors, reference, coverage(lexicon, words), lexicon, network, tuple(teachers))
 
 
 def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Progress, TaggedStream, TaggedStream]:
     """The state before the first update, and the two corpora as the network sees them: train and dev."""
     network, training = inputs.network, config.training
     build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
-    copies = documents([*augmentations(config, inputs.corpora["train"]), *inputs.made])
-    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *copies], None
+    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *augmentations(config, inputs.corpora)], None
     if inputs.teachers:
         unlabelled = inputs.corpora["unlabelled"].sentences
         teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
@@ -242,18 +231,14 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
 
 
-def documents(sentences: Iterable[Sentence]) -> list[Sentence]:
-    """The same sentences, each a document of its own."""
-    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(sentences)]
-
-
-def augmentations(config: RunConfig, corpus: Corpus) -> list[Sentence]:
-    """The sentences that a job learns from once more, changed.
+def augmentations(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sentence]:
+    """The sentences that a job learns from besides those of its corpora, each a document of its own.
 
     Raises:
         ConfigError: initials are asked for, and no label is that of persons.
+        InputError: name lists or contexts cannot be read.
     """
-    training, rng = config.training, Random(config.seed)
+    training, rng, corpus = config.training, Random(config.seed), corpora["train"]
     found = augmented(corpus.sentences, training.foreign, in_foreign_text, rng)
     if training.initials:
         label = usual_label("person", config.model.labels)
@@ -261,13 +246,13 @@ def augmentations(config: RunConfig, corpus: Corpus) -> list[Sentence]:
             raise ConfigError("training.initials: needs a label of persons, such as PER")
         change = with_initials(label, language(config.data.language))
         found += augmented(corpus.sentences, training.initials, change, rng)
-    return found + augmented(corpus.sentences, training.bare, bare, rng)
+    found += augmented(corpus.sentences, training.bare, bare, rng)
+    found += other_contexts(config, corpora)
+    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(found)]
 
 
 def other_contexts(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sentence]:
     """Sentences of the corpora with other names, parts of such, and short texts made of contexts and names.
-
-    Their words count as those of the corpora do, so that names of lists come to have rows of their own.
 
     Raises:
         InputError: name lists or contexts cannot be read.

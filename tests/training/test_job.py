@@ -25,7 +25,7 @@ from fenestra.model.tagger import Tagger
 from fenestra.training.config import load_config, publishable_config
 from fenestra.training.fit.calibrate import fit_calibration
 from fenestra.training.fit.resume import STATE
-from fenestra.training.job import begin, other_contexts, prepare, read, train, words_of
+from fenestra.training.job import augmentations, begin, prepare, read, train, words_of
 from fenestra.training.vectors.vectors import load_vectors
 from tests.conftest import ROOT, SAMPLE
 
@@ -213,38 +213,25 @@ def with_contexts(tmp_path):
 
 def test_every_part_of_augmentation_has_a_switch_and_all_are_off_at_first(with_contexts):
     corpora = read(load_config(SAMPLE))
-    assert other_contexts(load_config(SAMPLE), corpora) == []
+    assert augmentations(load_config(SAMPLE), corpora) == []
     whole = len(corpora["train"].sentences)
     for switch, least in ((with_contexts[0], whole / 4), (with_contexts[1], 5), (with_contexts[2], 5)):
-        assert len(other_contexts(load_config(SAMPLE, [switch, "augmentation.listed=0"]), corpora)) > least
-    made = other_contexts(load_config(SAMPLE, [*with_contexts[3:5], with_contexts[6]]), corpora)
+        assert len(augmentations(load_config(SAMPLE, [switch, "augmentation.listed=0"]), corpora)) > least
+    made = augmentations(load_config(SAMPLE, [*with_contexts[3:5], with_contexts[6]]), corpora)
     assert len(made) == 40
     assert {made_one.words[0] for made_one in made if made_one.tags[0] == "O"} == {"At"}
 
 
-def test_augmentation_depends_on_the_seed_alone(with_contexts):
+def test_augmentation_depends_on_the_seed_alone_and_each_copy_is_a_document(with_contexts):
     config = load_config(SAMPLE, with_contexts)
     corpora = read(config)
-    made = other_contexts(config, corpora)
-    assert made == other_contexts(config, corpora)
-    assert made != other_contexts(replace(config, seed=2), corpora)
+    made = augmentations(config, corpora)
+    assert made == augmentations(config, corpora)
+    assert made != augmentations(replace(config, seed=2), corpora)
+    assert len({sentence.document for sentence in made}) == len(made)
+    assert max(sentence.document for sentence in made) < 0
     small = [" ".join(sentence.words).islower() for sentence in made]
     assert 0.3 < sum(small) / len(small) < 0.7
-
-
-def test_what_is_made_is_learnt_from_and_its_words_are_known(with_contexts):
-    config = load_config(SAMPLE, ["model.hidden=[8]", "model.features.word=4", *with_contexts[3:5], with_contexts[6]])
-    corpora = read(config)
-    corpora["train"] = replace(corpora["train"], sentences=corpora["train"].sentences[:50])
-    vectors = load_vectors(config.vectors, words_of(corpora))
-    known = []
-    for job in (config, replace(config, augmentation=replace(config.augmentation, contexts=0, contexts_file=""))):
-        inputs = prepare(job, corpora, vectors)
-        _, stream, _ = begin(job, inputs, torch.device("cpu"))
-        known.append(inputs.lexicon.field_rows["word"].keys())
-        assert stream.sentences == 50 + len(inputs.made)
-        assert len(set(stream.stream.document_T.tolist())) >= len(inputs.made)
-    assert {"At", "again"} & (known[0] - known[1])
 
 
 def test_what_augmentation_reads_is_part_of_what_a_checkpoint_was_made_of(with_contexts, quick_job):

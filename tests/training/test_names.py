@@ -54,6 +54,19 @@ def test_half_of_the_names_of_other_lists_are_of_one_word():
     assert drawn(names, "ORG", seeds=1000)["Hooli"] == pytest.approx(500, abs=60)
 
 
+def test_some_persons_are_called_as_places_are():
+    phrases = {
+        "first": [*(f"First{number}" for number in range(300)), "Paris", "Obscure"],
+        "last": ["Ito", "York"],
+        "city": ["Paris", *(f"City{number}" for number in range(5000)), "Obscure"],
+        "region": ["York"],
+    }
+    names = collect(phrases=phrases, listed=1)
+    assert names.alike == {"first": (("Paris",),), "last": (("York",),)}
+    found = drawn(names, "PER", seeds=2000)
+    assert sum(count for name, count in found.items() if name.startswith("Paris ")) == pytest.approx(150, abs=45)
+
+
 def test_a_share_of_the_names_is_of_lists():
     found = drawn(collect(listed=0.25), "ORG", seeds=1000)
     assert found["Initech"] == pytest.approx(250, abs=50)

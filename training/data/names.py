@@ -4,7 +4,7 @@ A name of the corpora is drawn as often as any other, however often the corpora 
 it has to begin with a capital or a figure. Of lists, each kind is drawn as often. Where the best known come first, a
 name is the likelier the further up it stands: as likely to be among the first √n as among the others of a list of n. Of
 the other lists, half of the draws are names of one word: people say ``Siemens`` where lists say ``Siemens AG``, too.
-Persons are made of a first and a last name.
+Persons are made of a first and a last name; some of them of one that is also a place's, as ``Paris Hilton``.
 """
 
 from collections import Counter
@@ -27,6 +27,8 @@ _LABELS = {
 """The usual names of a label, in small letters."""
 _KINDS = {"place": ("city", "country", "region"), "organisation": ("company",)}
 _BEST_KNOWN_FIRST = ("city", "first", "last")
+_CITIES = 3_000  # places that most readers know: the first of the cities, all countries and regions
+_ALIKE = 0.2  # share of the persons of lists with a first or a last name that is also one of these
 _ALONE = 0.25  # share of the persons of lists that are a last name or a first name alone
 _SHORT = 0.5  # share of the names of lists in no order that are of one word
 _LEAST, _FIRM = 4, 0.9  # mentions at least, and share of a name's mentions in silver text that have the same label
@@ -51,6 +53,8 @@ class Names:
     """Of each kind, the names, as its list has them."""
     short: Mapping[str, Sequence[Name]]
     """Those of one word."""
+    alike: Mapping[str, Sequence[Name]]
+    """First names, and last ones, that are also the name of a well-known place, in the order of their lists."""
     kinds: Mapping[str | None, Sequence[str]]
     """The kinds of each label that there are."""
     person: str | None
@@ -81,9 +85,13 @@ class Names:
             mentions.setdefault(label, {})[name] = None
         lists = {kind: tuple(tuple(name.split(" ")) for name in names) for kind, names in phrases.items() if names}
         short = {kind: tuple(name for name in names if len(name) == 1) for kind, names in lists.items()}
+        places = {
+            name for kind in _KINDS["place"] for name in lists.get(kind, ())[: _CITIES if kind == "city" else None]
+        }
+        alike = {kind: tuple(filter(places.__contains__, lists.get(kind, ()))) for kind in ("first", "last")}
         kinds = {usual_label(of, labels): [kind for kind in found if kind in lists] for of, found in _KINDS.items()}
         person = usual_label("person", labels) if {"first", "last"} <= lists.keys() else None
-        return cls({label: tuple(of) for label, of in mentions.items()}, lists, short, kinds, person, listed)
+        return cls({label: tuple(of) for label, of in mentions.items()}, lists, short, alike, kinds, person, listed)
 
     def draw(self, label: str, rng: Random) -> Name | None:
         """A name with this label; None if there is none."""
@@ -96,14 +104,25 @@ class Names:
         draw = rng.random()
         if draw < _ALONE:
             return self._of("last" if draw < _ALONE / 2 else "first", rng)
-        return (*self._of("first", rng), *self._of("last", rng))
+        alike = rng.choice(("first", "last")) if rng.random() < _ALIKE else ""
+        return tuple(
+            word
+            for kind in ("first", "last")
+            for word in (
+                _best_known(self.alike[kind], rng) if kind == alike and self.alike[kind] else self._of(kind, rng)
+            )
+        )
 
     def _of(self, kind: str, rng: Random) -> Name:
-        names = self.lists[kind]
+        names, short = self.lists[kind], self.short[kind]
         if kind in _BEST_KNOWN_FIRST:
-            return names[int((len(names) + 1) ** rng.random()) - 1]
-        short = self.short[kind]
+            return _best_known(names, rng)
         return rng.choice(short if short and rng.random() < _SHORT else names)
+
+
+def _best_known(names: Sequence[Name], rng: Random) -> Name:
+    """A name of a list whose best known come first; log-uniform in its place."""
+    return names[int((len(names) + 1) ** rng.random()) - 1]
 
 
 def _mentions(sentences: Iterable[Sentence], label: str) -> Iterable[Name]:

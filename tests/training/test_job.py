@@ -242,6 +242,18 @@ def test_what_augmentation_reads_is_part_of_what_a_checkpoint_was_made_of(with_c
     assert len(inputs.fingerprint(with_file)["contexts"]) == 64
 
 
+def test_of_corpora_for_names_only_the_names_are_used(tmp_path):
+    (tmp_path / "a.conll").write_text("Zyx\tB-ORG\nquux\tO\n\n" * 4, encoding="utf-8")
+    config = load_config(
+        SAMPLE, ["augmentation.renamed=1", "augmentation.listed=0", f"augmentation.names={tmp_path}/a.conll"]
+    )
+    corpora = read(config)
+    words = {word for sentence in augmentations(config, corpora) for word in sentence.words}
+    assert "Zyx" in words
+    assert "quux" not in words
+    assert "Zyx" not in words_of(corpora)
+
+
 def test_titles_are_taken_off_what_is_learnt_from_alone(tmp_path):
     (tmp_path / "a.conll").write_text("Mr.\tB-PER\nIto\tI-PER\nleft\tO\n", encoding="utf-8")
     files = [f"data.{split}={tmp_path / 'a.conll'}" for split in ("train", "dev")]

@@ -164,6 +164,8 @@ class AugmentationConfig:
     """Patterns of short texts, such as `configs/contexts/english.txt`; `training/data/contexts.py` describes them."""
     small: Fraction = 0.0
     """Share of all these that are written in small letters."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of all these that each epoch uses, drawn anew for each."""
     names: tuple[str, ...] = ()
     """Corpora labelled by machine whose names are used besides those of data.train and of reference.lists, if they
     come four times or more and nearly always with the same label; nothing else is learnt from them."""

@@ -4,7 +4,7 @@ import gc
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -220,25 +220,31 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     """The state before the first update, and the two corpora as the network sees them: train and dev."""
     network, training = inputs.network, config.training
     build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
-    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *augmentations(config, inputs.corpora)], None
+    copies, made = augmentations(config, inputs.corpora["train"]), other_contexts(config, inputs.corpora)
+    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *documents([*copies, *made])], None
     if inputs.teachers:
         unlabelled = inputs.corpora["unlabelled"].sentences
         teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
         sentences += unlabelled
     variants = [vary(name, sentences, config.seed) for name in varied_shares(training)]
-    train = build(sentences, isolate=training.isolate_sentences > 0, variants=variants, teacher_TK=teacher_TK)
+    isolate = training.isolate_sentences > 0
+    train = build(sentences, isolate=isolate, variants=variants, teacher_TK=teacher_TK, made=len(made))
     standardise_topics(network, train.stream)
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
 
 
-def augmentations(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sentence]:
-    """The sentences that a job learns from besides those of its corpora, each a document of its own.
+def documents(sentences: Iterable[Sentence]) -> list[Sentence]:
+    """The same sentences, each a document of its own."""
+    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(sentences)]
+
+
+def augmentations(config: RunConfig, corpus: Corpus) -> list[Sentence]:
+    """The sentences that a job learns from once more, changed.
 
     Raises:
         ConfigError: initials are asked for, and no label is that of persons.
-        InputError: name lists or contexts cannot be read.
     """
-    training, rng, corpus = config.training, Random(config.seed), corpora["train"]
+    training, rng = config.training, Random(config.seed)
     found = augmented(corpus.sentences, training.foreign, in_foreign_text, rng)
     if training.initials:
         label = usual_label("person", config.model.labels)
@@ -246,9 +252,7 @@ def augmentations(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sent
             raise ConfigError("training.initials: needs a label of persons, such as PER")
         change = with_initials(label, language(config.data.language))
         found += augmented(corpus.sentences, training.initials, change, rng)
-    found += augmented(corpus.sentences, training.bare, bare, rng)
-    found += other_contexts(config, corpora)
-    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(found)]
+    return found + augmented(corpus.sentences, training.bare, bare, rng)
 
 
 def other_contexts(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sentence]:

@@ -138,7 +138,9 @@ def fit(
     progress.network.field_dropout = options.field_dropout
     progress.network.linear = linear_function(options.precision, device)
     varied = tuple(varied_shares(options).values())
-    sampling = Sampling(options.oversample, options.join_sentences, varied, options.unlabelled_sentences)
+    sampling = Sampling(
+        options.oversample, options.join_sentences, varied, options.unlabelled_sentences, config.augmentation.share
+    )
     while not progress.finished(options):
         number = len(progress.epochs) + 1
         rng = seed_epoch(config.seed, number)

@@ -102,6 +102,9 @@ class DataConfig(ReadingConfig):
     drop_mentions: bool | tuple[str, ...] = False
     """Leave out user names of social media: `@name`, or `@` and the token after it. A list leaves them out of the
     corpora it names only, where one corpus marks them as persons and the others do not."""
+    titles_outside: bool = False
+    """Take a title off the persons of the corpora that are learnt from, as most corpora do: `Mr. [Ito]`,
+    `President [Ito]`. Corpora that decide or are reported on keep what they have."""
 
     def leaves_out_mentions(self, corpus: str) -> bool:
         """Whether user names are left out of a corpus, by its name in the job."""
@@ -142,6 +145,36 @@ class ReferenceConfig:
     keeps all."""
     lists: str = "none"
     """`none`, a fetched set (`names`, `names-ru`), or a file of `kind<TAB>name` lines."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class AugmentationConfig:
+    """Names in other contexts: what is learnt from besides the corpora. Each field is a switch; 0 or empty is off."""
+
+    renamed: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Copies of each sentence with an entity, on average, in which most names are others of the same label."""
+    fragments: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """The same of which only a name and a few words around it are left, as in a list or a chat."""
+    headlines: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """The same in the manner of a headline: without articles, forms of to be, and the stop; half of them capitalised.
+    For English."""
+    contexts: Whole = 0
+    """Short texts that are made of contexts_file."""
+    contexts_file: str = ""
+    """Patterns of short texts, such as `configs/contexts/english.txt`; `training/data/contexts.py` describes them."""
+    small: Fraction = 0.0
+    """Share of all these that are written in small letters."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of all these that each epoch uses, drawn anew for each."""
+    names: tuple[str, ...] = ()
+    """Corpora labelled by machine whose names are used besides those of data.train and of reference.lists, if they
+    come four times or more and nearly always with the same label; nothing else is learnt from them."""
+    listed: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the names that come from reference.lists, where it has some of their label."""
+
+    def __post_init__(self) -> None:
+        if bool(self.contexts) != bool(self.contexts_file):
+            raise ConfigError("augmentation.contexts: expected together with augmentation.contexts_file")
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -243,6 +276,7 @@ class RunConfig:
     model: ModelConfig
     vectors: VectorsConfig = field(default_factory=VectorsConfig)
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     """Same seed, machine, thread count and torch: same weights."""
@@ -303,8 +337,9 @@ class RunConfig:
 
 
 _ADAPTER = TypeAdapter(RunConfig)
-_CORPORA = ("train", "dev", "test", "unlabelled", "drop_mentions")
-"""Fields of DataConfig that name corpora."""
+_CORPORA = {("data", field) for field in ("train", "dev", "test", "unlabelled", "drop_mentions")}
+_CORPORA |= {("augmentation", "names")}
+"""Fields that name corpora."""
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -402,6 +437,8 @@ def write_config(config: RunConfig, folder: Path) -> str:
     if file := _file_of(config.vectors.source):
         kind, path = file
         values["vectors"]["source"] = f"{kind}{os.path.join('.', os.path.relpath(path, folder))}"  # noqa: PTH118
+    if contexts := config.augmentation.contexts_file:
+        values["augmentation"]["contexts_file"] = os.path.relpath(contexts, folder)
     return tomli_w.dumps(values, multiline_strings=True)
 
 
@@ -416,6 +453,7 @@ def publishable_config(config: RunConfig) -> dict[str, Any]:
     dumped["training"]["teachers"] = [Path(folder).name for folder in config.training.teachers]
     for work in ("clusters", "lists"):
         dumped["reference"][work] = publishable_source(dumped["reference"][work])
+    dumped["augmentation"]["contexts_file"] = Path(config.augmentation.contexts_file).name
     return dumped
 
 
@@ -456,6 +494,9 @@ def _anchor(values: dict[str, Any], folder: Path) -> None:
     if isinstance(reference, dict):
         for work in {"clusters", "lists"} & set(reference):
             reference[work] = anchored_source(reference[work], folder)
+    augmentation = values.get("augmentation")
+    if isinstance(augmentation, dict) and augmentation.get("contexts_file"):
+        augmentation["contexts_file"] = os.path.normpath(folder / str(augmentation["contexts_file"]))
 
 
 def anchored_source(source: object, folder: Path) -> object:
@@ -490,7 +531,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise ConfigError(f"{dotted}: {section} is not a section")
-    if sections == ["data"] and key in _CORPORA and not isinstance(value, bool):
+    if (*sections, key) in _CORPORA and not isinstance(value, bool):
         value = [_from_here(name) for name in ([value] if isinstance(value, str) else value)]
     values[key] = value
 

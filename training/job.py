@@ -1,9 +1,10 @@
 """One training job from a configuration to a checkpoint, in the order in which things happen."""
 
 import gc
+import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,16 +24,29 @@ from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import ConfigError, InputError, TrainingDiverged
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import OUTSIDE
+from fenestra.model.text.canonical import canonical
 from fenestra.model.text.language import language
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import RunConfig, VectorsConfig, differences, publishable_config
-from fenestra.training.data.augmentation import augmented, bare, in_foreign_text, person_label, with_initials
+from fenestra.training.data.augmentation import (
+    Change,
+    augmented,
+    bare,
+    fragment,
+    headline,
+    in_foreign_text,
+    renamed,
+    with_initials,
+)
+from fenestra.training.data.contexts import Contexts
 from fenestra.training.data.corpus import Corpus, documents_of, read_corpora, without_tags
-from fenestra.training.data.gazetteers import ReferenceWorks, load_reference
+from fenestra.training.data.gazetteers import ReferenceWorks, load_reference, read_names
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.lexicon import build_lexicon, is_contact
-from fenestra.training.data.perturbations import VARIANTS, vary
+from fenestra.training.data.names import Names, usual_label
+from fenestra.training.data.perturbations import VARIANTS, lower, vary
 from fenestra.training.data.stream import Stream
+from fenestra.training.data.titles import titles_outside
 from fenestra.training.device import resolve_device
 from fenestra.training.fit.batches import TaggedStream, varied_shares
 from fenestra.training.fit.calibrate import calibration_of, fit_calibration
@@ -82,6 +96,8 @@ class Inputs:
         """What the result depends on, as JSON; a resumed run must have the same."""
         read = {split: corpus.sha256 for split, corpus in self.corpora.items()}
         about = {"corpora": read, "vectors": self.vectors.sha256, "reference": self.reference.sha256}
+        if file := config.augmentation.contexts_file:
+            about["contexts"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
         if self.teachers:
             about["teachers"] = [teacher.version for teacher in self.teachers]
         return {"config": publishable_config(config), **about}
@@ -164,6 +180,10 @@ def read(config: RunConfig) -> dict[str, Corpus]:
         for split in ("train", "dev", "test")
         if (names := getattr(config.data, split))
     }
+    if config.data.titles_outside:
+        corpora["train"] = titles_outside(corpora["train"], config.model.labels)
+    if config.augmentation.names:
+        corpora["names"] = read_corpora(config.augmentation.names, config.data, config.model.labels).canonical()
     if config.data.unlabelled:
         corpora["unlabelled"] = without_tags(read_corpora(config.data.unlabelled, config.data, None).canonical())
     for split in ("train", "dev"):
@@ -205,15 +225,22 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     """The state before the first update, and the two corpora as the network sees them: train and dev."""
     network, training = inputs.network, config.training
     build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
-    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *augmentations(config, inputs.corpora["train"])], None
+    copies, made = augmentations(config, inputs.corpora["train"]), other_contexts(config, inputs.corpora)
+    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *documents([*copies, *made])], None
     if inputs.teachers:
         unlabelled = inputs.corpora["unlabelled"].sentences
         teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
         sentences += unlabelled
     variants = [vary(name, sentences, config.seed) for name in varied_shares(training)]
-    train = build(sentences, isolate=training.isolate_sentences > 0, variants=variants, teacher_TK=teacher_TK)
+    isolate = training.isolate_sentences > 0
+    train = build(sentences, isolate=isolate, variants=variants, teacher_TK=teacher_TK, made=len(made))
     standardise_topics(network, train.stream)
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
+
+
+def documents(sentences: Iterable[Sentence]) -> list[Sentence]:
+    """The same sentences, each a document of its own."""
+    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(sentences)]
 
 
 def augmentations(config: RunConfig, corpus: Corpus) -> list[Sentence]:
@@ -225,13 +252,38 @@ def augmentations(config: RunConfig, corpus: Corpus) -> list[Sentence]:
     training, rng = config.training, Random(config.seed)
     found = augmented(corpus.sentences, training.foreign, in_foreign_text, rng)
     if training.initials:
-        label = person_label(config.model.labels)
+        label = usual_label("person", config.model.labels)
         if label is None:
             raise ConfigError("training.initials: needs a label of persons, such as PER")
         change = with_initials(label, language(config.data.language))
         found += augmented(corpus.sentences, training.initials, change, rng)
-    found += augmented(corpus.sentences, training.bare, bare, rng)
-    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(found)]
+    return found + augmented(corpus.sentences, training.bare, bare, rng)
+
+
+def other_contexts(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sentence]:
+    """Sentences of the corpora with other names, parts of such, and short texts made of contexts and names.
+
+    Raises:
+        InputError: name lists or contexts cannot be read.
+    """
+    asked, rng = config.augmentation, Random(config.seed)
+    if not (asked.renamed or asked.fragments or asked.headlines or asked.contexts):
+        return []
+    gold, silver = corpora["train"].sentences, corpora["names"].sentences if "names" in corpora else ()
+    names = Names.collect(gold, silver, read_names(config.reference), config.model.labels, asked.listed)
+    rename = renamed(names)
+
+    def then(change: Change) -> Change:
+        return lambda sentence, rng: (copy := rename(sentence, rng)) and change(copy, rng)
+
+    found = augmented(gold, asked.renamed, rename, rng)
+    found += augmented(gold, asked.fragments, then(fragment), rng)
+    found += augmented(gold, asked.headlines, then(headline), rng)
+    if asked.contexts:
+        contexts = Contexts.read(Path(asked.contexts_file), config.model.labels)
+        found += filter(lambda made: made.words, (contexts.make(names, rng) for _ in range(asked.contexts)))
+    written = (sentence._replace(words=tuple(map(canonical, sentence.words))) for sentence in found)
+    return [lower(sentence) if rng.random() < asked.small else sentence for sentence in written]
 
 
 def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> VectorTable:

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from fenestra.model.errors import ConfigError
-from fenestra.training.config import differences, dump_config, load_config, parse_config, write_config
+from fenestra.training.config import (
+    differences,
+    dump_config,
+    load_config,
+    parse_config,
+    publishable_config,
+    write_config,
+)
 from fenestra.training.sources import available
 
 GOOD = {"data": {"train": ["a"], "dev": ["b"]}, "model": {"labels": ["PER"]}}
@@ -60,6 +67,9 @@ def with_crf(**training):
             with_("model", decoder="transitions"),
             'training.loss: expected "sentence" for .*"transitions", got "cross_ent',
         ),
+        ({**GOOD, "augmentation": {"contexts": 5}}, "augmentation.contexts: expected together with .*contexts_file"),
+        ({**GOOD, "augmentation": {"contexts_file": "a"}}, "augmentation.contexts: expected together with"),
+        ({**GOOD, "augmentation": {"renamed": -1}}, "augmentation.renamed: .*greater than or equal to 0"),
         (with_crf(loss="focal"), 'training.loss: expected "sentence" for model.decoder = "transitions", got "focal"'),
         (with_crf(label_smoothing=0.1), 'training.label_smoothing: not with training.loss = "sentence"'),
         (with_crf(class_weights="balanced"), 'training.class_weights: not with training.loss = "sentence"'),
@@ -108,6 +118,25 @@ def test_an_override_names_the_corpora_whose_user_names_are_left_out(tmp_path, m
     assert config.data.dev == (here,)
     assert config.data.drop_mentions == (True if value == "true" else (here,))
     assert parse_config(dump_config(config)) == config
+
+
+def test_files_of_augmentation_start_where_other_files_do(tmp_path, monkeypatch):
+    """Those of a file at its folder, those of an override at the current one, and they are found from anywhere else."""
+    file = tmp_path / "jobs" / "job.toml"
+    file.parent.mkdir()
+    file.write_text(
+        '[data]\ntrain = ["a"]\ndev = ["b"]\n[model]\nlabels = ["PER"]\n'
+        '[augmentation]\ncontexts = 1\ncontexts_file = "short.txt"\nnames = ["a"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    config = load_config(file)
+    assert config.augmentation.contexts_file == str(tmp_path / "jobs/short.txt")
+    assert publishable_config(config)["augmentation"]["contexts_file"] == "short.txt"
+    assert load_config(file, ["augmentation.names=c.conll"]).augmentation.names == (str(tmp_path / "c.conll"),)
+    moved = tmp_path / "runs"
+    moved.mkdir()
+    (moved / "best.toml").write_text(write_config(config, moved))
+    assert load_config(moved / "best.toml").augmentation == config.augmentation
 
 
 def test_an_override_wins_and_is_read_as_toml(tmp_path):

@@ -23,9 +23,10 @@ from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import ConfigError, InputError, StorageError, TrainingDiverged
 from fenestra.model.tagger import Tagger
 from fenestra.training.config import load_config, publishable_config
+from fenestra.training.fit.batches import Sampling
 from fenestra.training.fit.calibrate import fit_calibration
 from fenestra.training.fit.resume import STATE
-from fenestra.training.job import begin, prepare, read, train, words_of
+from fenestra.training.job import begin, other_contexts, prepare, read, train, words_of
 from fenestra.training.vectors.vectors import load_vectors
 from tests.conftest import ROOT, SAMPLE
 
@@ -198,6 +199,83 @@ def test_a_job_with_topics_serves_what_it_evaluated(tmp_path):
     assert report["epochs"][report["best_epoch"] - 1]["dev_f1"] == pytest.approx(
         report["scores"]["dev"]["scores"]["micro"]["f1"]
     )
+
+
+AUGMENTED = ["augmentation.renamed=0.5", "augmentation.fragments=0.2", "augmentation.headlines=0.2",
+             "augmentation.contexts=40", "augmentation.listed=0", "augmentation.small=0.5"]  # fmt: skip
+
+
+@pytest.fixture
+def with_contexts(tmp_path):
+    file = tmp_path / "contexts.txt"
+    file.write_text("At [LOC]\n[PER] again\n", encoding="utf-8")
+    return [*AUGMENTED, f"augmentation.contexts_file={file}"]
+
+
+def test_every_part_of_augmentation_has_a_switch_and_all_are_off_at_first(with_contexts):
+    corpora = read(load_config(SAMPLE))
+    assert other_contexts(load_config(SAMPLE), corpora) == []
+    whole = len(corpora["train"].sentences)
+    for switch, least in ((with_contexts[0], whole / 4), (with_contexts[1], 5), (with_contexts[2], 5)):
+        assert len(other_contexts(load_config(SAMPLE, [switch, "augmentation.listed=0"]), corpora)) > least
+    made = other_contexts(load_config(SAMPLE, [*with_contexts[3:5], with_contexts[6]]), corpora)
+    assert len(made) == 40
+    assert {made_one.words[0] for made_one in made if made_one.tags[0] == "O"} == {"At"}
+
+
+def test_augmentation_depends_on_the_seed_alone(with_contexts):
+    config = load_config(SAMPLE, with_contexts)
+    corpora = read(config)
+    made = other_contexts(config, corpora)
+    assert made == other_contexts(config, corpora)
+    assert made != other_contexts(replace(config, seed=2), corpora)
+    small = [" ".join(sentence.words).islower() for sentence in made]
+    assert 0.3 < sum(small) / len(small) < 0.7
+
+
+def test_an_epoch_draws_its_share_of_what_is_made_and_all_of_the_corpora(with_contexts):
+    made_of = [*with_contexts[3:5], with_contexts[6], "augmentation.share=0.5", "training.foreign=0.1"]
+    config = load_config(SAMPLE, ["model.hidden=[8]", *made_of])
+    corpora = read(config)
+    inputs = prepare(config, corpora, load_vectors(config.vectors, words_of(corpora)))
+    _, stream, _ = begin(config, inputs, torch.device("cpu"))
+    assert stream.made == 40
+    assert len(set(stream.stream.document_T.tolist())) >= 40
+    drawn = [{s for run in stream.shuffled(random.Random(seed), Sampling(made=0.5)) for s in run} for seed in (1, 2)]
+    first = stream.sentences - stream.made
+    for sentences in drawn:
+        assert sentences >= set(range(first))
+        assert 10 <= len(sentences) - first <= 30
+    assert drawn[0] != drawn[1]
+
+
+def test_what_augmentation_reads_is_part_of_what_a_checkpoint_was_made_of(with_contexts, quick_job):
+    corpora = read(quick_job)
+    inputs = prepare(quick_job, corpora, load_vectors(quick_job.vectors, words_of(corpora)))
+    assert "contexts" not in inputs.fingerprint(quick_job)
+    with_file = replace(quick_job, augmentation=load_config(SAMPLE, with_contexts).augmentation)
+    assert len(inputs.fingerprint(with_file)["contexts"]) == 64
+
+
+def test_of_corpora_for_names_only_the_names_are_used(tmp_path):
+    (tmp_path / "a.conll").write_text("Zyx\tB-ORG\nquux\tO\n\n" * 4, encoding="utf-8")
+    config = load_config(
+        SAMPLE, ["augmentation.renamed=1", "augmentation.listed=0", f"augmentation.names={tmp_path}/a.conll"]
+    )
+    corpora = read(config)
+    words = {word for sentence in other_contexts(config, corpora) for word in sentence.words}
+    assert "Zyx" in words
+    assert "quux" not in words
+    assert "Zyx" not in words_of(corpora)
+
+
+def test_titles_are_taken_off_what_is_learnt_from_alone(tmp_path):
+    (tmp_path / "a.conll").write_text("Mr.\tB-PER\nIto\tI-PER\nleft\tO\n", encoding="utf-8")
+    files = [f"data.{split}={tmp_path / 'a.conll'}" for split in ("train", "dev")]
+    for outside, tags in ((False, ("B-PER", "I-PER", "O")), (True, ("O", "B-PER", "O"))):
+        corpora = read(load_config(SAMPLE, [*files, "data.test=[]", f"data.titles_outside={str(outside).lower()}"]))
+        assert corpora["train"].sentences[0].tags == tags
+        assert corpora["dev"].sentences[0].tags == ("B-PER", "I-PER", "O")
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])

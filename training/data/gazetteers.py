@@ -61,6 +61,21 @@ def load_reference(config: ReferenceConfig, features: FeatureConfig, first: Coll
     return ReferenceWorks(Gazetteers(clusters, lists), sha256, tuple(filter(None, licences)))
 
 
+def read_names(config: ReferenceConfig) -> dict[str, list[str]]:
+    """The names of the lists by kind, words parted by spaces, in the order of the file; none without lists.
+
+    Raises:
+        ConfigError, InputError, DataError: as :func:`load_reference`.
+    """
+    if config.lists == "none":
+        return {}
+    path, _ = _find("lists", config.lists, "lexicon", "phrases.tsv")
+    names: dict[str, list[str]] = {}
+    for _, kind, name in _cells(path):
+        names.setdefault(kind, []).append(name)
+    return names
+
+
 def _find(field: str, source: str, kind: Kind, name: str) -> tuple[Path, str]:
     """The file of a source, and its licence if that is known."""
     known = sources.available(kind)

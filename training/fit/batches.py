@@ -53,6 +53,8 @@ class Sampling(NamedTuple):
     """Share of the sentences that is taken from each variant of the corpus."""
     unlabelled: float = 1.0
     """Share of the sentences without tags that is drawn."""
+    made: float = 1.0
+    """Share of the sentences that augmentation made that is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class TaggedStream:
     """Teacher probabilities of the tokens of the sentences without tags."""
     sequence: int | None
     """Tokens with which a sequence of sentences is full that is read in one go; None for a window network."""
+    made: int
+    """How many of the annotated sentences, the last of them, augmentation made."""
 
     @classmethod
     def build(
@@ -91,6 +95,7 @@ class TaggedStream:
         isolate: bool = False,
         variants: Sequence[Sequence[Sentence]] = (),
         teacher_TK: Tensor | None = None,
+        made: int = 0,
     ) -> "TaggedStream":
         """Number the words and tags of a corpus.
 
@@ -102,6 +107,7 @@ class TaggedStream:
             isolate: whether some sentences will be isolated from their document.
             variants: the same sentences in other letters, each with as many words and the same tags.
             teacher_TK: teacher probabilities for the tokens of the last sentences, whose own tags are ignored.
+            made: how many of the sentences before those augmentation made.
         """
         written = (sentences, *variants)
         column = {tag: number for number, tag in enumerate(tag_set(config.labels, config.scheme))}
@@ -125,6 +131,7 @@ class TaggedStream:
             labelled,
             teacher_TK,
             config.recurrent.sequence if config.kind == "recurrent" else None,
+            made,
         )
 
     @property
@@ -245,6 +252,8 @@ class TaggedStream:
         """How often a run comes in this epoch: the whole part always, the fraction at random."""
         if run[-1] >= self.labelled:
             return int(rng.random() < sampling.unlabelled)
+        if run[-1] >= self.labelled - self.made and sampling.made < 1:
+            return int(rng.random() < sampling.made)
         oversample = sampling.oversample
         if oversample == 1.0 or not any(self.spans[sentence] for sentence in run):
             return 1

@@ -137,7 +137,9 @@ def fit(
     loss = make_loss(options, counts_K, progress.network.crf)
     progress.network.prepare(options, device)
     varied = tuple(varied_shares(options).values())
-    sampling = Sampling(options.oversample, options.join_sentences, varied, options.unlabelled_sentences)
+    sampling = Sampling(
+        options.oversample, options.join_sentences, varied, options.unlabelled_sentences, config.augmentation.share
+    )
     while not progress.finished(options):
         number = len(progress.epochs) + 1
         rng = seed_epoch(config.seed, number)

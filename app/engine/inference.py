@@ -93,7 +93,7 @@ class Inference:
         """
         job, answer = self._awaited(tagger, items, render, is_disconnected, trace)
         self._check_room(job)
-        self._submit(job)
+        self._submit_awaited(job, answer)
         return await answer
 
     def begin(
@@ -129,7 +129,7 @@ class Inference:
             The response, or the error that :meth:`run` raises. Cancelling it takes the job out of the queue.
         """
         job, answer = self._awaited(tagger, items, render, is_disconnected, None)
-        self._submit(job)
+        self._submit_awaited(job, answer)
         return answer
 
     def make_room(self) -> bool:
@@ -177,12 +177,17 @@ class Inference:
         is_disconnected: Callable[[], bool],
         trace: Trace | None,
     ) -> "tuple[Job, asyncio.Future[Pieces]]":
-        """A job and its answer, to be awaited; cancelling that takes the job out of the queue."""
+        """A job and its answer, to be awaited."""
         answer: asyncio.Future[Pieces] = self._loop.create_future()
         done = partial(_settle, answer)
         job = Job(tagger, items, render, lambda: answer.cancelled() or is_disconnected(), done, trace, time.monotonic())
-        answer.add_done_callback(lambda _: self.cancel(job))
         return job, answer
+
+    def _submit_awaited(self, job: Job, answer: "asyncio.Future[Pieces]") -> None:
+        """Add a job to the queue; cancelling its answer takes it out."""
+        # Not before there is room: what was refused would be in a cycle, and be kept with its texts.
+        answer.add_done_callback(lambda _: self.cancel(job))
+        self._submit(job)
 
     def _submit(self, job: Job) -> None:
         """Add a job to the queue, until it is answered or nobody waits for it any more."""
@@ -248,17 +253,19 @@ class Inference:
 
     def _expire_oldest(self) -> None:
         """Expire the jobs whose deadline has passed; one timer, always that of the oldest job, is enough for all."""
-        self._expiry = None
         now = time.monotonic()
         for job in tuple(self._jobs):
-            if (left := job.arrived + self._deadline - now) > 0:
-                self._expiry = self._loop.call_later(left, self._expire_oldest)
-                return
-            self._expire(job)
+            if job.arrived + self._deadline > now:
+                break
+            self._expire(job)  # the next request of its connection may begin meanwhile, and join the queue
+        oldest = next(iter(self._jobs), None)
+        left = 0.0 if oldest is None else max(oldest.arrived + self._deadline - now, 0.0)
+        self._expiry = None if oldest is None else self._loop.call_later(left, self._expire_oldest)
 
     def _expire(self, job: Job) -> None:
-        self._metrics.refused("timeout")
-        self._answer(job, Problem("timeout", f"no answer within {self._deadline:g} seconds; send less at once"))
+        if not job.is_done:
+            self._metrics.refused("timeout")
+            self._answer(job, Problem("timeout", f"no answer within {self._deadline:g} seconds; send less at once"))
 
     def _deliver_soon(self, answers: Answers) -> None:
         """On the worker thread: pass results to the event loop, which may be closed after a forced shutdown."""

@@ -105,7 +105,7 @@ def _log(probability: float) -> float:
 def _native(kernel: Kernel, model: checkpoint.Checkpoint) -> Tagger:
     library.load = lambda: kernel  # type: ignore[assignment]
     options: dict[str, Any] = {"engine": "native", "threads": 1, "cache_mb": _CACHE_MB, "cache_numbers": "float32"}
-    native.WORDS = _WORDS  # type: ignore[attr-defined]
+    native.words_beside = lambda _: _WORDS  # type: ignore[assignment]
     return Tagger(model, device="cpu", **options)
 
 

@@ -20,6 +20,7 @@ _PANEL, _SUMMED = _CONSTANTS["PANEL"], _CONSTANTS["SUMMED"]
 _LARGEST = 2**15 - 1
 _LARGEST_SUM = (2**31 - 1) / _CONSTANTS["LARGEST_PAIRED"] - _SUMMED  # of |w|; each of them may be rounded up by a half
 _COMMON = 1000  # vectors, of which the first are those of common words
+_LEAST_REACH = 1 / 256  # of the largest of all components: in vectors that are not among these, one may be large
 
 
 class Paired(NamedTuple):
@@ -59,5 +60,7 @@ def paired(p: Parameters, hidden: int) -> Paired:
 def _reach(p: Parameters) -> Floats:
     """How large each input of e(w) gets, about."""
     common = np.arange(min(_COMMON, len(p.vectors.codes_VD)))
-    tables = [p.vectors.look_up(common), *p.fields.values(), p.ngrams]
-    return np.concatenate([np.abs(table).max(axis=0, initial=0) for table in tables]).astype(np.float32)
+    vector_D = np.abs(p.vectors.look_up(common)).max(axis=0, initial=0)
+    vector_D = np.maximum(vector_D, vector_D.max(initial=0) * np.float32(_LEAST_REACH))
+    tables = [np.abs(table).max(axis=0, initial=0) for table in (*p.fields.values(), p.ngrams)]
+    return np.concatenate([vector_D, *tables]).astype(np.float32)

@@ -1,8 +1,10 @@
 """The inference queue: its bounds, its deadline, its batches."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -220,6 +222,80 @@ def test_jobs_expire_in_the_order_in_which_they_came(scene, tagger):
         assert inference.depth == 0
 
     scene(act, deadline_seconds=0.4)
+
+
+def test_what_joins_the_queue_while_others_expire_is_expired_by_the_same_timer(scene, tagger):
+    answers, timers = [], []
+
+    async def act(inference):
+        def submit(name, left):
+            def done(answer):
+                answers.append((name, type(answer)))
+                if left:
+                    submit(name, left - 1)
+
+            inference.begin(tagger, (name,), render, lambda: False, done)
+
+        call_later = inference._loop.call_later
+
+        def counted(seconds, function, *arguments):
+            if function == inference._expire_oldest:
+                timers.append(seconds)
+            return call_later(seconds, function, *arguments)
+
+        inference._loop.call_later = counted
+        submit("a", 3)
+        await asyncio.sleep(0.05)  # so that it is in the queue when "a" expires
+        submit("b", 3)
+        await until(lambda: len(answers) == 8)
+
+    scene(act, deadline_seconds=0.15)
+    assert sorted(answers, key=str) == [("a", Problem)] * 4 + [("b", Problem)] * 4
+    assert len(timers) <= 8
+
+
+def test_a_job_that_is_answered_while_another_expires_does_not_time_out_too(scene, tagger):
+    answers = []
+
+    async def act(inference):
+        is_gone = False
+
+        def expired(answer):
+            nonlocal is_gone
+            answers.append(answer)
+            is_gone = True
+            inference.make_room()
+
+        inference.begin(tagger, ("a",), render, lambda: False, expired)
+        inference.begin(tagger, ("b",), render, lambda: is_gone, answers.append)
+        await until(lambda: len(answers) == 2)
+        assert isinstance(answers[1], ClientGone)
+        assert inference._metrics.registry.get_sample_value("fenestra_refused_total", {"reason": "timeout"}) == 1
+
+    scene(act, deadline_seconds=0.05)
+
+
+def test_a_refused_request_leaves_nothing_for_the_garbage_collector(scene, tagger):
+    class Text(str):
+        __slots__ = ("__weakref__",)
+
+    async def act(inference):
+        first = ask(inference, tagger, "a")
+        await until(lambda: tagger.asked)
+        gc.disable()
+        try:
+            text = Text("b")
+            kept = weakref.ref(text)
+            with pytest.raises(Problem, match="too many"):
+                await inference.run(tagger, (text,), render)
+            del text
+            assert kept() is None
+        finally:
+            gc.enable()
+        tagger.gate.set()
+        await first
+
+    scene(act, max_waiting=1)
 
 
 def test_a_waiting_request_of_a_disconnected_client_is_never_computed(scene, tagger):

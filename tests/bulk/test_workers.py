@@ -54,6 +54,17 @@ def store_slowly(unit, between, *, at, once):
     return store
 
 
+def store_much(unit, between):
+    """As :func:`echo`, with more to say of each unit than a pipe holds; storing takes longer than the work."""
+    done = echo(unit, between)
+
+    def store():
+        time.sleep(0.05)
+        return UnitDone(done.pieces, done.written[:8] + bytes(1 << 20))
+
+    return store
+
+
 def fail(unit, _between):
     if unit.number == 3:
         raise StorageError(f"unit {unit.number}")
@@ -120,6 +131,22 @@ def test_what_a_worker_that_dies_had_not_stored_yet_is_done_again(tmp_path):
     with Pool(partial(store_slowly, at=5, once=tmp_path / "once"), 2, window=9, method="fork") as pool:
         assert [found.written for _, found in pool.run(units(9))] == [b"%d" % number for number in range(9)]
     assert (tmp_path / "once").exists()
+
+
+def work_at_large_units():
+    """Do units whose data and results are larger than a pipe holds; run in a process of its own."""
+    large = (
+        WorkUnit(number, (Piece(0, Chunk("text", b"%08d" % number + bytes(1 << 20))),), final=number == 11)
+        for number in range(12)
+    )
+    with Pool(store_much, 2, window=12, method="fork") as pool:
+        assert [found.written[:8] for _, found in pool.run(large)] == [b"%08d" % number for number in range(12)]
+
+
+@forks
+def test_large_units_and_large_results_do_not_wait_for_each_other():
+    command = [sys.executable, "-c", "from tests.bulk import test_workers; test_workers.work_at_large_units()"]
+    subprocess.run(command, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("work", [die, pytest.param(store_slowly, marks=forks)])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fenestra.model.engine import library
+from fenestra.model.engine import paired as paired_module
 from fenestra.model.engine.library import DECLARED
 from fenestra.model.engine.paired import paired
 from fenestra.model.engine.weights import Weights
@@ -77,6 +78,25 @@ def test_rows_by_integers_are_those_by_floats(build, kind, hidden):
         some.project(entry_UE, of_class, np.arange(count)[::-1].copy(), table, scale)
         found = (table * (scale[..., None] if numbers == "int16" else 1))[::-1]
         assert (np.abs(found - exact) / size).max() < {"float32": 1e-6, "int16": 1e-4}[numbers]
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.name)
+@pytest.mark.parametrize("small", [0, 1e-12, 1e-4])
+def test_what_is_large_in_rare_words_only_costs_little(build, small, monkeypatch):
+    monkeypatch.setattr(paired_module, "_COMMON", 4)
+    model = small_model(context=1, hidden=(48,), storage="float32")
+    vectors = model.parameters.vectors
+    code_VD = vectors.codes_VD.copy()
+    code_VD[1:4, 0] = small
+    parameters = replace(model.parameters, vectors=replace(vectors, codes_VD=code_VD))
+    weights = Weights(build, replace(model, parameters=parameters), "int16")
+    entry_UE = weights.encode(["ada", "lovelace", "met", "siemens", "in", "munich"])
+    count = len(entry_UE)
+    exact = np.einsum("ue,whe->uwh", entry_UE.astype(np.float64), parameters.first_WHE.astype(np.float64))
+    table, scale = np.zeros((count, weights.window, 48), np.int16), np.ones((count, weights.window), np.float32)
+    weights.project(entry_UE, np.zeros(count, np.int64), np.arange(count), table, scale)
+    error = np.abs(table * scale[..., None] - exact) / np.abs(exact).max(axis=2, keepdims=True)
+    assert error.max() < 1e-3
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.name)

@@ -34,6 +34,7 @@ Method = Literal["fork", "spawn"]
 MOST_TRIES = 3
 """Of a unit whose workers die."""
 _MOST_AHEAD = 16  # units that are read and wait for a worker
+_MOST_STORING = 2  # units of a worker whose results are on their way
 _STOP_SECONDS = 5.0
 
 
@@ -317,15 +318,20 @@ def _serve(connection: Connection, work: Work, parent: int, others: list[Connect
 
 
 class _Answers:
-    """Stores and sends, in order, what was done, in a thread: a disk that is slow delays no work."""
+    """Stores and sends, in order, what was done, in a thread: a disk that is slow delays no work.
+
+    Who was told that the next unit may come sends it, and reads nothing meanwhile: so nothing is waited for in between.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection, self._lock = connection, threading.Lock()
-        self._waiting: queue.Queue[Done | Exception] = queue.Queue(1)
+        self._waiting: queue.SimpleQueue[Done | Exception] = queue.SimpleQueue()
+        self._room = threading.Semaphore(_MOST_STORING)
         threading.Thread(target=self._run, daemon=True).start()
 
     def give(self, found: Done | Exception) -> None:
-        """Tell that the next unit may come, and later what became of this one."""
+        """Wait for room, tell that the next unit may come, and later what became of this one."""
+        self._room.acquire()
         self._send(None)
         self._waiting.put(found)
 
@@ -336,6 +342,7 @@ class _Answers:
                 self._send(found if isinstance(found, Exception) else _stored(found))
             except Exception as error:
                 self._send(_sendable(error))
+            self._room.release()
 
     def _send(self, found: UnitDone | Exception | None) -> None:
         with self._lock, suppress(OSError):  # nobody waits for it any more

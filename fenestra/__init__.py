@@ -2,7 +2,7 @@
 
 >>> import fenestra
 >>> tagger = fenestra.load("english")
->>> tagger("Ada Lovelace moved from London to join Microsoft in Munich.")[0].text
+>>> tagger("Ada Lovelace moved from London to join Siemens in Munich.")[0].text
 'Ada Lovelace'
 
 ``load`` opens a bundled model or a checkpoint folder, ``train`` makes one. Nothing is imported before it is asked for.

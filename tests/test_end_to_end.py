@@ -18,7 +18,7 @@ from fenestra.training.data.lexicon import is_contact
 from fenestra.training.report.report import render_card
 from tests.conftest import ROOT
 
-SENTENCE = "Ada Lovelace moved from London to join Microsoft in Munich."
+SENTENCE = "Ada Lovelace moved from London to join Siemens in Munich."
 LAUNCH = "import sys; from fenestra.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -54,7 +54,7 @@ def test_the_first_request_of_the_readme_finds_the_four_entities(service):
     found = [(e["start"], e["end"], e["label"], e["text"]) for e in answer["results"][0]["entities"]]
     assert found == [
         (0, 12, "PER", "Ada Lovelace"), (24, 30, "LOC", "London"),
-        (39, 48, "ORG", "Microsoft"), (52, 58, "LOC", "Munich"),
+        (39, 46, "ORG", "Siemens"), (50, 56, "LOC", "Munich"),
     ]  # fmt: skip
     shown = re.search(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     shown = json.loads(shown.group(1))

@@ -2,8 +2,8 @@
 
 Every word of a list, one a line, is put with a capital letter into a few short contexts of which none says what it is.
 A word that natasha takes for a person, a place or an organisation in most of them becomes a name of that kind:
-``said_PER<TAB>Word``, a line each, as ``reference.lists`` reads them. So a table that costs nothing to look up knows what
-a larger model knows of 200,000 words in all their cases; it is what type vectors are made of (Ghaddar & Langlais 2018).
+``said_PER<TAB>Word``, a line each, as ``reference.lists`` reads them. So a table that costs nothing to look up knows
+what a larger model knows of many words in all their cases, as type vectors do (Ghaddar & Langlais, COLING 2018).
 The lines of the other files are written first, as they are.
 
 Needs nothing of this project; runs where ``benchmarks/natasha_peer.py`` does, some minutes.
@@ -39,8 +39,8 @@ def main(words: str, *lists: str) -> None:
     for path in lists:
         sys.stdout.write(Path(path).read_text(encoding="utf-8"))
     infer = NewsNERTagger(NewsEmbedding()).infer
-    asked = (line.strip() for line in Path(words).open(encoding="utf-8"))
-    known = (word.title() for word in asked if len(word) > 2 and _WORD.fullmatch(word))
+    asked = Path(words).read_text(encoding="utf-8").splitlines()
+    known = iter([word.title() for word in asked if len(word) > 2 and _WORD.fullmatch(word)])
     while some := list(islice(known, _AT_ONCE)):
         for word, kind in zip(some, kinds(infer, some), strict=True):
             if kind:

@@ -10,7 +10,6 @@ The peer needs ``NATASHA_PYTHON``, an environment with natasha:
 import argparse
 import json
 import os
-import re
 import subprocess
 import tomllib
 from collections.abc import Callable, Collection, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import fenestra
+from benchmarks.probe import marked
 
 FILE = Path(__file__).with_name("everyday.ru.toml")
 PEER = "NATASHA_PYTHON"
@@ -25,7 +25,6 @@ Span = tuple[int, int, str]
 Case = tuple[str, str, set[Span]]
 """Kind of text, text, and its names."""
 
-_MARKED = re.compile(r"\[(\w+) ([^]]+)\]")
 _OUTER = '«»"“”„'
 _NATASHA = """
 import json, sys
@@ -82,12 +81,8 @@ def unmarked(text: str) -> tuple[str, set[Span]]:
     >>> unmarked("Из [LOC Тулы].")
     ('Из Тулы.', {(3, 7, 'LOC')})
     """
-    spans, plain, end = set(), "", 0
-    for mark in _MARKED.finditer(text):
-        plain += text[end : mark.start()]
-        spans.add((len(plain), len(plain) + len(mark[2]), mark[1]))
-        plain, end = plain + mark[2], mark.end()
-    return plain + text[end:], spans
+    case = marked(text)
+    return case.text, case.gold
 
 
 def bare(text: str, spans: Collection[Span]) -> set[Span]:

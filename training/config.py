@@ -6,7 +6,7 @@ The configuration is stored in the checkpoint it made.
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import field
 from pathlib import Path
@@ -143,8 +143,15 @@ class ReferenceConfig:
     limit: Whole = 0
     """Keep the clusters of this many words: those of the training corpus first, then in the order of the source; 0
     keeps all."""
-    lists: str = "none"
-    """`none`, a fetched set (`names`, `names-ru`), or a file of `kind<TAB>name` lines."""
+    lists: str | tuple[str, ...] = "none"
+    """`none`, a fetched set (`names`, `names-ru`, `brands`, `brands-ru`), or a file of `kind<TAB>name` lines; or a list
+    of such."""
+
+    @property
+    def all_lists(self) -> tuple[str, ...]:
+        """The sources of name lists; none of them is `none`."""
+        given = (self.lists,) if isinstance(self.lists, str) else self.lists
+        return tuple(source for source in given if source != "none")
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -318,11 +325,11 @@ class RunConfig:
         if training.teachers and training.loss != "cross_entropy":
             raise ConfigError(f'training.teachers: not with training.loss = "{training.loss}"')
         self._check_kind()
-        for name, width, source in (
-            ("clusters", self.model.features.cluster, self.reference.clusters),
-            ("lists", self.model.features.lists, self.reference.lists),
+        for name, width, given in (
+            ("clusters", self.model.features.cluster, self.reference.clusters != "none"),
+            ("lists", self.model.features.lists, self.reference.all_lists),
         ):
-            if width and source == "none":
+            if width and not given:
                 raise ConfigError(f"reference.{name}: expected a source, as the features of the model ask for {name}")
 
     def _check_kind(self) -> None:
@@ -452,7 +459,7 @@ def publishable_config(config: RunConfig) -> dict[str, Any]:
     dumped["vectors"]["source"] = publishable_source(config.vectors.source)
     dumped["training"]["teachers"] = [Path(folder).name for folder in config.training.teachers]
     for work in ("clusters", "lists"):
-        dumped["reference"][work] = publishable_source(dumped["reference"][work])
+        dumped["reference"][work] = _each(publishable_source, dumped["reference"][work])
     dumped["augmentation"]["contexts_file"] = Path(config.augmentation.contexts_file).name
     return dumped
 
@@ -493,10 +500,15 @@ def _anchor(values: dict[str, Any], folder: Path) -> None:
     reference = values.get("reference")
     if isinstance(reference, dict):
         for work in {"clusters", "lists"} & set(reference):
-            reference[work] = anchored_source(reference[work], folder)
+            reference[work] = _each(lambda source: anchored_source(source, folder), reference[work])
     augmentation = values.get("augmentation")
     if isinstance(augmentation, dict) and augmentation.get("contexts_file"):
         augmentation["contexts_file"] = os.path.normpath(folder / str(augmentation["contexts_file"]))
+
+
+def _each(change: Callable[[Any], object], sources: object) -> object:
+    """What a change makes of a source, or of each of a list of sources."""
+    return [change(source) for source in sources] if isinstance(sources, list) else change(sources)
 
 
 def anchored_source(source: object, folder: Path) -> object:

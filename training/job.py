@@ -280,7 +280,7 @@ def other_contexts(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sen
     found += augmented(gold, asked.fragments, then(fragment), rng)
     found += augmented(gold, asked.headlines, then(headline), rng)
     if asked.contexts:
-        contexts = Contexts.read(Path(asked.contexts_file), config.model.labels)
+        contexts = Contexts.read(Path(asked.contexts_file), config.model.labels, names.lists)
         found += filter(lambda made: made.words, (contexts.make(names, rng) for _ in range(asked.contexts)))
     written = (sentence._replace(words=tuple(map(canonical, sentence.words))) for sentence in found)
     return [lower(sentence) if rng.random() < asked.small else sentence for sentence in written]

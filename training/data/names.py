@@ -25,7 +25,7 @@ _LABELS = {
     "organisation": ("org", "organisation", "organization", "corporation", "company"),
 }
 """The usual names of a label, in small letters."""
-_KINDS = {"place": ("city", "country", "region"), "organisation": ("company",)}
+_KINDS = {"place": ("city", "country", "region"), "organisation": ("company", "brand")}
 _BEST_KNOWN_FIRST = ("city", "first", "last")
 _CITIES = 3_000  # places that most readers know: the first of the cities, all countries and regions
 _ALIKE = 0.2  # share of the persons of lists with a first or a last name that is also one of these
@@ -97,24 +97,25 @@ class Names:
         """A name with this label; None if there is none."""
         mentions, kinds = self.mentions.get(label, ()), self.kinds.get(label, ())
         if (kinds or label == self.person) and (not mentions or rng.random() < self.listed):
-            return self._person(rng) if label == self.person else self._of(rng.choice(kinds), rng)
+            return self._person(rng) if label == self.person else self.of(rng.choice(kinds), rng)
         return rng.choice(mentions) if mentions else None
 
     def _person(self, rng: Random) -> Name:
         draw = rng.random()
         if draw < _ALONE:
-            return self._of("last" if draw < _ALONE / 2 else "first", rng)
+            return self.of("last" if draw < _ALONE / 2 else "first", rng)
         alike = rng.choice(("first", "last")) if rng.random() < _ALIKE else ""
         return tuple(
             word
             for kind in ("first", "last")
             for word in (
-                _best_known(self.alike[kind], rng) if kind == alike and self.alike[kind] else self._of(kind, rng)
+                _best_known(self.alike[kind], rng) if kind == alike and self.alike[kind] else self.of(kind, rng)
             )
         )
 
-    def _of(self, kind: str, rng: Random) -> Name:
-        names, short = self.lists[kind], self.short[kind]
+    def of(self, kind: str, rng: Random) -> Name:
+        """A name of a kind of the lists; without words if there is none."""
+        names, short = self.lists.get(kind, ((),)), self.short.get(kind, ())
         if kind in _BEST_KNOWN_FIRST:
             return _best_known(names, rng)
         return rng.choice(short if short and rng.random() < _SHORT else names)

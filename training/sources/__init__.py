@@ -7,7 +7,7 @@ by sha256; a set counts as present only when all of it has been written.
     <cache>/glove/      words.txt vectors.npy               source.json     also glove50, navec
     <cache>/spacy-md/   words.txt vectors.npy rows.npy      source.json
     <cache>/brown/      clusters.tsv                        source.json     also brown-es, brown-de
-    <cache>/names/      phrases.tsv                         source.json
+    <cache>/names/      phrases.tsv                         source.json     also names-ru, brands, brands-ru
 
 The cache is ``$FENESTRA_CACHE``, or ``~/.cache/fenestra``. The module that makes a set describes its contents.
 """

@@ -3,6 +3,7 @@
 from typing import get_args
 
 from fenestra.model.errors import ConfigError
+from fenestra.training.sources.brands import BRANDS, BRANDS_RU
 from fenestra.training.sources.brown import BROWN, BROWN_DE, BROWN_ES
 from fenestra.training.sources.conll2003 import CONLL2003
 from fenestra.training.sources.glove import GLOVE, GLOVE50
@@ -14,7 +15,20 @@ from fenestra.training.sources.spacy_md import SPACY_MD
 
 SOURCES: dict[str, Source] = {
     source.name: source
-    for source in (CONLL2003, GLOVE, GLOVE50, NAVEC, SPACY_MD, BROWN, BROWN_ES, BROWN_DE, NAMES, NAMES_RU)
+    for source in (
+        CONLL2003,
+        GLOVE,
+        GLOVE50,
+        NAVEC,
+        SPACY_MD,
+        BROWN,
+        BROWN_ES,
+        BROWN_DE,
+        NAMES,
+        NAMES_RU,
+        BRANDS,
+        BRANDS_RU,
+    )
 }
 
 

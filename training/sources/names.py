@@ -76,14 +76,19 @@ def _build(files: Sequence[Path], folder: Path) -> None:
         "company": _read_companies(tickers, legal_forms),
         "legal_form": [cased(form) for form in sorted(legal_forms) for cased in (str, capwords, str.upper)],
     }
-    lines = [f"{kind}\t{phrase}\n" for kind, listed in names.items() for phrase in _phrases(listed)]
+    lines = [f"{kind}\t{phrase}\n" for kind, listed in names.items() for phrase in phrases(listed)]
     (folder / PHRASES).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-def _phrases(names: Iterable[str]) -> Iterator[str]:
+def phrases(names: Iterable[str]) -> Iterator[str]:
     """Each name once as tokens, then in plain letters if it has others."""
-    tokenised = (" ".join(token.text for token in tokenize(form)) for name in names for form in (name, _plain(name)))
+    tokenised = (tokens_of(form) for name in names for form in (name, _plain(name)))
     yield from filter(None, dict.fromkeys(tokenised))
+
+
+def tokens_of(name: str) -> str:
+    """A name as the tagger tokenises text, with single spaces between the tokens."""
+    return " ".join(token.text for token in tokenize(name))
 
 
 def _plain(text: str) -> str:

@@ -25,7 +25,7 @@ from pathlib import Path
 from fenestra.training.sources.names import PHRASES
 from fenestra.training.sources.source import Package, Source
 
-_DICTIONARY = Package(
+DICTIONARY = Package(
     "pip",
     "pymorphy3-dicts-ru",
     "2.4.417150.4580142",
@@ -78,7 +78,7 @@ NAMES_RU = Source(
     "lexicon",
     "Russian names in all their cases: the dictionary of OpenCorpora as pymorphy has it",
     "CC BY-SA 3.0 (OpenCorpora contributors)",
-    (_DICTIONARY,),
+    (DICTIONARY,),
     _build,
     7,
 )

@@ -190,6 +190,9 @@ class TrainingConfig:
 
     epochs: Count = 20
     """Passes over the training corpus at most."""
+    members: Annotated[int, Field(ge=1, le=16)] = 1
+    """Networks that are trained one after another, with other random numbers, and averaged: together they are one
+    network as many times as wide. More accurate, and as many times as slow. For window models."""
     patience: Whole = 0
     """Stop after this many epochs without a better dev F1; 0 never stops early."""
     batch_tokens: Count = 300
@@ -338,7 +341,11 @@ class RunConfig:
         if self.model.kind == "window":
             wrong = {"word_dropout": training.word_dropout > 0}
         else:
-            wrong = {"precision": training.precision != "float32", "join_sentences": training.join_sentences > 0}
+            wrong = {
+                "precision": training.precision != "float32",
+                "join_sentences": training.join_sentences > 0,
+                "members": training.members > 1,
+            }
         if found := [name for name, given in wrong.items() if given]:
             raise ConfigError(f'training.{found[0]}: not with model.kind = "{self.model.kind}"')
 

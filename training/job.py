@@ -56,6 +56,7 @@ from fenestra.training.fit.loop import Progress, fit
 from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
 from fenestra.training.fit.resume import STATE, restore_state, save_state
 from fenestra.training.fit.score import Scores, score
+from fenestra.training.network.ensemble import merged, widened
 from fenestra.training.network.export import recurrent_arrays, to_checkpoint
 from fenestra.training.network.recurrent_tagger import RecurrentTagger
 from fenestra.training.network.window_tagger import WindowTagger
@@ -145,16 +146,44 @@ def train(
             (work / STATE).unlink(missing_ok=True)  # of a run that was stopped after it had finished
             return output
         progress, train_stream, dev_stream = begin(config, inputs, device)
-        if resume:
-            restore_state(progress, fingerprint, work)
-        with observe(work, len(progress.epochs)) as watch:
-            for epoch in fit(progress, train_stream, dev_stream, config, device):
-                save_state(progress, fingerprint, work)
-                watch(epoch)
-        before = sum(epoch.seconds for epoch in progress.epochs)
-        publish(config, inputs, progress, draft_folder(work), seconds=max(before, time.perf_counter() - begun))
+        done = [progress, *(more(config, inputs, number, device) for number in range(1, config.training.members))]
+        for number, one in enumerate(done):
+            folder = member_folder(work, number)
+            if resume:
+                restore_state(one, fingerprint, folder)
+            if number and remark:
+                remark(f"network {number + 1} of {len(done)}")
+            with observe(folder, len(one.epochs)) as watch:
+                for epoch in fit(one, train_stream, dev_stream, member(config, number), device):
+                    save_state(one, fingerprint, folder)
+                    watch(epoch)
+        before = sum(epoch.seconds for one in done for epoch in one.epochs)
+        publish(config, inputs, done, draft_folder(work), seconds=max(before, time.perf_counter() - begun))
         put_in_place(work, output, overwrite=overwrite)
     return output
+
+
+def member(config: RunConfig, number: int) -> RunConfig:
+    """The job of one of several networks: that of the first is as without the others."""
+    digest = hashlib.sha256(f"{config.seed} member {number}".encode()).digest()
+    return replace(config, seed=int.from_bytes(digest[:4], "big") // 2) if number else config
+
+
+def member_folder(work: Path, number: int) -> Path:
+    """Where one of several networks keeps its state; made unless it is there."""
+    folder = work / f"network-{number + 1}" if number else work
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def more(config: RunConfig, inputs: Inputs, number: int, device: torch.device) -> Progress:
+    """The state before the first update of a network that is not the first; it has the vectors of the first."""
+    first = inputs.network
+    torch.manual_seed(member(config, number).seed)
+    network = WindowTagger(config.model, inputs.lexicon, first.vectors)
+    network.topic_mean.copy_(first.topic_mean)
+    network.topic_scale.copy_(first.topic_scale)
+    return Progress.begin(network.to(device), config.training)
 
 
 @contextmanager
@@ -303,10 +332,14 @@ def standardise_topics(network: WordEncoder, stream: Stream) -> None:
         network.topic_scale.copy_(1 / stream.topic_PD.std(0, correction=0).clamp_min(_LEAST_DEVIATION))
 
 
-def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path, *, seconds: float) -> None:
+def publish(config: RunConfig, inputs: Inputs, done: Sequence[Progress], folder: Path, *, seconds: float) -> None:
     """Calibrate and evaluate the weights that were kept, and write them with report and model card to a new folder."""
+    for progress in done:
+        progress.network.load_state_dict({**progress.network.state_dict(), **progress.best})
     network = inputs.network
-    network.load_state_dict({**network.state_dict(), **progress.best})
+    if len(done) > 1:
+        networks = [one.network.cpu() for one in done if isinstance(one.network, WindowTagger)]
+        network = merged(networks, config.model, inputs.lexicon)
     round_weights(network, config.model.weights)
     model, tagger = calibrated(config, inputs, network)
     evaluations: dict[str, Evaluation] = {}
@@ -332,7 +365,7 @@ def publish(config: RunConfig, inputs: Inputs, progress: Progress, folder: Path,
         vectors=inputs.vectors,
         reference=inputs.reference.licences,
         coverage=inputs.coverage,
-        epochs=progress.epochs,
+        epochs=done[0].epochs,
         evaluations=evaluations,
         baselines=baselines,
         by_corpus=by_corpus,
@@ -359,7 +392,8 @@ def calibrated(
     """Make the model of a trained network, calibrated on dev, and what tags with it."""
     dev = inputs.corpora["dev"].sentences
     if isinstance(network, WindowTagger):
-        model = to_checkpoint(config.model, inputs.lexicon, network, Calibration())
+        whole = widened(config.model, config.training.members)
+        model = to_checkpoint(whole, inputs.lexicon, network, Calibration())
         calibration = fit_calibration(Tagger(model, device=config.device), dev, crf=network.crf)
         final = replace(model, calibration=calibration)
         return final, Tagger(final, device=config.device)

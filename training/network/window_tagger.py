@@ -86,6 +86,14 @@ class WindowTagger(WordEncoder):
         """Set what only training has."""
         super().prepare(options, device)
         self.linear = linear_function(options.precision, device)
+        if options.members > 1:
+            self.pad.register_hook(self._keep_vector)  # type: ignore[no-untyped-call]
+
+    def _keep_vector(self, gradient: Tensor) -> Tensor:
+        """Leave the vector of PAD at 0: networks that are to be one share the vectors of words, PAD among them."""
+        return torch.cat(
+            [torch.zeros_like(gradient[:, : self.vectors.width]), gradient[:, self.vectors.width :]], dim=1
+        )
 
     def initialise(self, activation: Activation) -> None:
         """Draw the weights: He's rule for the ReLU family, Xavier's otherwise; biases start at 0."""

@@ -359,17 +359,48 @@ _CORPORA |= {("augmentation", "names")}
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a TOML file, apply overrides, and validate.
 
+    ``extends = "other.toml"`` at its top takes over what another file says and this one does not, field by field; so
+    corpora are looked for where those of the other file are.
     Relative corpus and vector files start at the folder of the configuration file, or at ``data.root``;
     those of an override start at the current folder.
 
     Raises:
         ConfigError: names the file and line, or the dotted field, and what was expected.
     """
-    values = read_toml(path)
-    _anchor(values, path.parent)
+    values = _read_extended(path)
     for override in overrides:
         _apply(values, override)
     return parse_config(values)
+
+
+def _read_extended(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The values of a file over those of the file that it extends, if it does.
+
+    Args:
+        path: of the file.
+        below: the files that extend this one.
+    """
+    values = read_toml(path)
+    base, data = values.pop("extends", None), values.get("data")
+    takes_root = base is not None and isinstance(data, dict) and "root" not in data
+    _anchor(values, path.parent)
+    if base is None:
+        return values
+    if takes_root:
+        del values["data"]["root"]
+    other = path.parent / str(base)
+    if not isinstance(base, str) or other.resolve() in (resolved := (*below, path.resolve())):
+        raise ConfigError(f"{path}: extends: expected the name of another file, got {base!r}")
+    return _over(values, _read_extended(other, resolved))
+
+
+def _over(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """What both say, field by field; the first where they differ."""
+    both = {
+        name: _over(value, base[name]) if isinstance(value, Mapping) and isinstance(base.get(name), Mapping) else value
+        for name, value in values.items()
+    }
+    return {**base, **both}
 
 
 def any_config(config: Path | str | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:

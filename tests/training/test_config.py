@@ -96,10 +96,10 @@ def test_shipped_configurations_are_valid_and_survive_a_round_trip(path):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_configurations_begin_with_the_commands_that_run_them(path):
     """What they need is fetched there first; where the files of a corpus lie is said on the command line."""
-    head = path.read_text(encoding="utf-8").partition("\nname = ")[0]
+    head = re.split(r"\n(?:name|extends) = ", path.read_text(encoding="utf-8"))[0]
     config = load_config(path)
     names = [*config.data.train, *config.data.dev, *config.data.test]
-    needed = {config.vectors.source, config.reference.clusters, config.reference.lists}
+    needed = {config.vectors.source, config.reference.clusters, *config.reference.all_lists}
     needed |= {name.partition(":")[0] for name in names}
     fetched = set(re.findall(r"fenestra data fetch ([\w-]+)", head))
     assert fetched == needed & set(available())
@@ -118,6 +118,58 @@ def test_an_override_names_the_corpora_whose_user_names_are_left_out(tmp_path, m
     assert config.data.dev == (here,)
     assert config.data.drop_mentions == (True if value == "true" else (here,))
     assert parse_config(dump_config(config)) == config
+
+
+def written(folder, **texts):
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.toml").write_text(text)
+    return folder
+
+
+BASE = """
+seed = 7
+[data]
+train = ["a"]
+dev = ["b"]
+[model]
+labels = ["PER"]
+[model.features]
+word = 5
+case = 6
+[reference]
+lists = ["names", "mine.tsv"]
+"""
+
+
+def test_a_file_may_extend_another_field_by_field(tmp_path):
+    base = written(tmp_path / "base", base=BASE, middle='extends = "base.toml"\n[model]\ncontext = 3\n')
+    text = 'extends = "../base/middle.toml"\nname = "x"\n[data]\ndev = ["c"]\n[model.features]\nword = 9\n'
+    config = load_config(written(tmp_path / "own", job=text) / "job.toml")
+    assert (config.seed, config.name, config.model.context) == (7, "x", 3)
+    assert (config.model.features.word, config.model.features.case) == (9, 6)
+    assert config.data.dev == ("c",)
+    assert config.reference.lists == ("names", str(base / "mine.tsv"))
+    assert config.data.root == str(base)
+
+
+@pytest.mark.parametrize(("base", "message"), [
+    ("self", "expected the name of another file, got 'self.toml'"),
+    ("first", "second.toml: extends: expected the name of another file, got 'first.toml'"),
+    ("none", "none.toml: cannot be read"),
+])  # fmt: skip
+def test_a_file_that_extends_itself_or_nothing_is_refused(tmp_path, base, message):
+    files = {
+        name: f'extends = "{of}.toml"\n' for name, of in (("self", "self"), ("first", "second"), ("second", "first"))
+    }
+    written(tmp_path, **files, job=f'extends = "{base}.toml"\n' + BASE)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / ("job.toml" if base != "self" else "self.toml"))
+
+
+def test_what_extends_is_a_name(tmp_path):
+    with pytest.raises(ConfigError, match="expected the name of another file, got 5"):
+        load_config(written(tmp_path, job="extends = 5\n" + BASE) / "job.toml")
 
 
 def test_files_of_augmentation_start_where_other_files_do(tmp_path, monkeypatch):

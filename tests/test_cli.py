@@ -565,7 +565,7 @@ class TestEvaluate:
 
     @pytest.mark.parametrize(
         ("asked", "names"),
-        [("all", ["lower", "upper", "typos", "unpunctuated"]), ("typos,lower,typos", ["typos", "lower"])],
+        [("all", ["lower", "upper", "typos", "unpunctuated", "alone"]), ("typos,lower,typos", ["typos", "lower"])],
     )
     def test_variants_are_a_table_of_their_own(self, fenestra, folder, tmp_path, monkeypatch, asked, names):
         monkeypatch.chdir(ROOT)
@@ -575,12 +575,14 @@ class TestEvaluate:
         stored = json.loads((tmp_path / "out.json").read_text())
         start = out.index(next(line for line in out if line.startswith("variant")))
         rows = [line.split() for line in out[start + 1 :]]
-        assert rows[0][-1] == "100.00%"
+        error = stored["reliability"]["expected_calibration_error"]
+        assert rows[0][-2:] == ["100.00%", f"{error:.4f}"]
         assert [row[0] for row in rows[1:]] == list(stored["variants"]) == names
         for row in rows[1:]:
             found = stored["variants"][row[0]]
             shares = [found["scores"][key] for key in ("precision", "recall", "f1")]
-            assert row[1:] == [f"{share:.2%}" for share in (*shares, found["share_of_f1"])]
+            printed = [f"{share:.2%}" for share in (*shares, found["share_of_f1"])]
+            assert row[1:] == [*printed, f"{found['calibration_error']:.4f}"]
             assert found["scores"]["support"] == stored["scores"]["micro"]["support"]
         assert fenestra(*words)[1] == out  # the same typing errors again
 

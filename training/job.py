@@ -4,7 +4,7 @@ import gc
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -44,12 +44,12 @@ from fenestra.training.data.gazetteers import ReferenceWorks, load_reference, re
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.lexicon import build_lexicon, is_contact
 from fenestra.training.data.names import Names, usual_label
-from fenestra.training.data.perturbations import VARIANTS, lower, vary
+from fenestra.training.data.perturbations import VARIANTS, isolated, lower, vary
 from fenestra.training.data.stream import Stream
 from fenestra.training.data.titles import titles_outside
 from fenestra.training.device import resolve_device
 from fenestra.training.fit.batches import TaggedStream, varied_shares
-from fenestra.training.fit.calibrate import calibration_of, fit_calibration
+from fenestra.training.fit.calibrate import Output, calibration_of, fit_calibration
 from fenestra.training.fit.distillation import Teacher, load_teachers, teacher_probabilities
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import Progress, fit
@@ -255,7 +255,7 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     network, training = inputs.network, config.training
     build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
     copies, made = augmentations(config, inputs.corpora["train"]), other_contexts(config, inputs.corpora)
-    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *documents([*copies, *made])], None
+    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *isolated([*copies, *made])], None
     if inputs.teachers:
         unlabelled = inputs.corpora["unlabelled"].sentences
         teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
@@ -265,11 +265,6 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     train = build(sentences, isolate=isolate, variants=variants, teacher_TK=teacher_TK, made=len(made))
     standardise_topics(network, train.stream)
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
-
-
-def documents(sentences: Iterable[Sentence]) -> list[Sentence]:
-    """The same sentences, each a document of its own."""
-    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(sentences)]
 
 
 def augmentations(config: RunConfig, corpus: Corpus) -> list[Sentence]:
@@ -394,12 +389,13 @@ def calibrated(
     if isinstance(network, WindowTagger):
         whole = widened(config.model, config.training.members)
         model = to_checkpoint(whole, inputs.lexicon, network, Calibration())
-        calibration = fit_calibration(Tagger(model, device=config.device), dev, crf=network.crf)
+        small = config.training.lower_sentences > 0
+        calibration = fit_calibration(Tagger(model, device=config.device), dev, crf=network.crf, small=small)
         final = replace(model, calibration=calibration)
         return final, Tagger(final, device=config.device)
     arrays = recurrent_arrays(config.model, inputs.lexicon, network, Calibration())
     logits_TK = RecurrentTeacher(arrays, network, config.device).logits(documents_of(dev)).numpy()
-    calibration = calibration_of(logits_TK, [s.tags for s in dev], config.model, crf=network.crf)
+    calibration = calibration_of(Output(logits_TK, [s.tags for s in dev]), config.model, crf=network.crf)
     taught = replace(arrays, calibration=calibration)
     return taught, RecurrentTeacher(taught, network, config.device)
 

@@ -157,7 +157,7 @@ def _add_evaluate(verbs: Verbs) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--variants", metavar="A,B,…", type=_variants, default=(),
-        help="score the same text written otherwise: lower, upper, typos, unpunctuated, or all of them",
+        help="score the same text written otherwise: lower, upper, typos, unpunctuated, alone, or all of them",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
@@ -407,7 +407,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     variants = measure_variants(tagger, gold.sentences, options.variants, found.scores.micro)
     say(_evaluation_text(found))
     if variants:
-        say(f"\n{_variants_text(found.scores.micro, variants)}")
+        say(f"\n{_variants_text(found, variants)}")
     if options.json:
         about = {"model": str(options.model), "version": tagger.version, "corpus": gold.name, "sha256": gold.sha256}
         measured = {**about, **found.as_dict(), "variants": {name: asdict(v) for name, v in variants.items()}}
@@ -487,9 +487,14 @@ def _evaluation_text(found: "Evaluation") -> str:
     )
 
 
-def _variants_text(as_it_is: "LabelScore", variants: "dict[str, Variant]") -> str:
-    table = [["variant", "precision", "recall", "F1", "share of F1"], ["as it is", *_shares(as_it_is), f"{1:.2%}"]]
-    table += [[name, *_shares(found.scores), f"{found.share_of_f1:.2%}"] for name, found in variants.items()]
+def _variants_text(whole: "Evaluation", variants: "dict[str, Variant]") -> str:
+    head = ["variant", "precision", "recall", "F1", "share of F1", "calibration error"]
+    error = whole.reliability.expected_calibration_error
+    table = [head, ["as it is", *_shares(whole.scores.micro), f"{1:.2%}", f"{error:.4f}"]]
+    table += [
+        [name, *_shares(found.scores), f"{found.share_of_f1:.2%}", f"{found.calibration_error:.4f}"]
+        for name, found in variants.items()
+    ]
     return _aligned(table)
 
 

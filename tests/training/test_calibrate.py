@@ -1,5 +1,7 @@
 """Calibration, on data whose true probabilities are known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,11 @@ from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.label_consistency import Evidence, Repeats, apply, evidence, find_repeats
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
+from fenestra.training.data.corpus import read_corpus
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import convert, spans
 from fenestra.training.fit.calibrate import (
+    Output,
     calibration_of,
     fit_calibration,
     fit_label_consistency,
@@ -23,6 +27,8 @@ from fenestra.training.fit.decoded import decode
 from fenestra.training.fit.losses import sentence_loss
 from fenestra.training.network.crf import LinearChainCRF
 from tests.training.networks import small_network
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 RNG = np.random.default_rng(7)
 
@@ -196,14 +202,49 @@ def test_the_whole_fit_reads_the_columns_of_every_scheme(scheme):
     tags = tag_set(config.labels, scheme)
     gold = [("B-PER", "I-PER", "O"), ("O", "B-LOC"), ("B-PER", "O", "O")] * 20
     columns = [tags.index(tag) for sentence in gold for tag in convert(sentence, scheme)]
-    found = calibration_of(np.eye(len(tags), dtype=np.float32)[columns], gold, config)
+    found = calibration_of(Output(np.eye(len(tags), dtype=np.float32)[columns], gold), config)
     assert found.temperature == pytest.approx(0.1)
     assert found.offset > 0
 
 
+def test_scores_are_fitted_on_the_same_text_written_otherwise_too():
+    """Of the others half are wrong: scores of all are lower, and tags and temperature are as they were."""
+    config = ModelConfig(labels=("PER",), scheme="IO")
+    logits_TK = np.tile(np.array([0, 3], np.float32), (400, 1))
+    right = Output(logits_TK, [["B-PER"]] * 400)
+    other = Output(logits_TK, [["B-PER"], ["O"]] * 200)
+    alone, both = calibration_of(right, config), calibration_of(right, config, others=[other])
+    assert (both.temperature, both.label_consistency) == (alone.temperature, alone.label_consistency)
+    log_M = np.full(1, -np.log1p(np.exp(-3 / both.temperature)), np.float32)
+    assert both.entity_scores(log_M, ones(1), zeros(1)) == pytest.approx([0.75], abs=0.02)
+
+
+def test_a_tagger_is_fitted_in_documents_alone_and_in_small_letters_if_it_learnt_them(sample_model):
+    tagger = Tagger.load(sample_model)
+    sentences = read_corpus(SAMPLE / "dev.conll").sentences
+    seen = []
+
+    class Watched:
+        config, calibration = tagger.config, tagger.calibration
+
+        def log_probabilities(self, documents):
+            words = " ".join(word for document in documents for words in document for word in words)
+            seen.append((len(documents), words == words.lower()))
+            return tagger.log_probabilities(documents)
+
+        is_oov = staticmethod(tagger.is_oov)
+
+    whole = len({sentence.document for sentence in sentences})
+    assert whole < len(sentences)
+    fit_calibration(Watched(), sentences, crf=None)
+    fit_calibration(Watched(), sentences, crf=None, small=True)
+    alone = (len(sentences), False)
+    assert seen == [(whole, False), alone, (whole, False), alone, (len(sentences), True)]
+
+
 def test_no_sentence_leaves_the_scores_as_they_are():
     config = ModelConfig(labels=("PER",))
-    assert calibration_of(np.zeros((0, 3), np.float32), [], config) == Calibration()
+    assert calibration_of(Output(np.zeros((0, 3), np.float32), []), config) == Calibration()
 
 
 # ── label consistency ──
@@ -285,10 +326,10 @@ def test_out_of_vocabulary_names_are_scored_by_how_often_they_are_right():
     logits_TK = np.tile(np.array([0, 2], np.float32), (400, 1))
     oov_T = np.arange(400) % 4 == 0
     gold = [["O" if is_oov and n % 8 else "B-PER"] for n, is_oov in enumerate(oov_T)]
-    found = calibration_of(logits_TK, gold, config, oov_T=oov_T)
+    found = calibration_of(Output(logits_TK, gold, oov_T=oov_T), config)
     log_M = np.full(2, -np.log1p(np.exp(-2 / found.temperature)), np.float32)
     assert found.entity_scores(log_M, ones(2), np.array([0, 1], np.float32)) == pytest.approx([1, 0.5], abs=0.06)
-    assert calibration_of(logits_TK, gold, config).oov == 0
+    assert calibration_of(Output(logits_TK, gold), config).oov == 0
 
 
 def test_a_weight_that_would_be_negative_is_0_and_the_other_the_best_beside_it(repeated):
@@ -329,8 +370,8 @@ def test_without_a_repeated_word_the_weights_are_0(repeated):
     config, *_, logits_TK = repeated
     nobody = Repeats(*(np.zeros(0, np.int64) for _ in range(3)))
     gold = [("B-PER", "O", "O")] * (len(logits_TK) // 3)
-    found = calibration_of(logits_TK, gold, config, repeats=nobody)
-    assert found == calibration_of(logits_TK, gold, config)
+    found = calibration_of(Output(logits_TK, gold, nobody), config)
+    assert found == calibration_of(Output(logits_TK, gold), config)
     assert found.label_consistency == (0, 0)
 
 
@@ -341,7 +382,10 @@ def test_the_scores_of_entities_are_fitted_to_what_came_out(repeated):
     tags = tag_set(config.labels, config.scheme)
     gold_T = draw(np.exp(raised(log_TK, repeats, (1.5, 3.0), label_K)))
     gold = [[("O" if tags[k] == "O" else f"B-{tags[k][2:]}")] for k in gold_T]
-    found, without = calibration_of(logits_TK, gold, config, repeats=repeats), calibration_of(logits_TK, gold, config)
+    found, without = (
+        calibration_of(Output(logits_TK, gold, repeats), config),
+        calibration_of(Output(logits_TK, gold), config),
+    )
     consistent_TK = np.log(softmax(logits_TK / found.temperature)).astype(np.float32)
     apply(consistent_TK, repeats, label_K, found.label_consistency)
     decoded = list(decode(consistent_TK, [1] * len(gold), tags, config.scheme))
@@ -419,7 +463,7 @@ def test_the_whole_fit_takes_the_transitions_into_account(scheme):
     with torch.no_grad():
         crf.start[columns[0]] = crf.end[columns[2]] = 3.0
         crf.transitions[columns[0], columns[1]] = crf.transitions[columns[1], columns[2]] = 3.0
-    found = calibration_of(np.zeros((60, len(tags)), np.float32), gold, config, crf=crf)
+    found = calibration_of(Output(np.zeros((60, len(tags)), np.float32), gold), config, crf=crf)
     assert 0.1 <= found.temperature < 0.2  # below, float64 sees no more loss
     assert found.offset > 0
 
@@ -427,4 +471,4 @@ def test_the_whole_fit_takes_the_transitions_into_account(scheme):
 def test_no_sentence_leaves_the_scores_of_paths_as_they_are():
     crf, tags = random_crf()
     config = ModelConfig(labels=("PER",), scheme="BIOES", decoder="transitions")
-    assert calibration_of(np.zeros((0, len(tags)), np.float32), [], config, crf=crf) == Calibration()
+    assert calibration_of(Output(np.zeros((0, len(tags)), np.float32), []), config, crf=crf) == Calibration()

@@ -177,6 +177,8 @@ def test_variants_are_scored_against_the_same_entities():
     assert found["unpunctuated"].sentences == 1
     assert (found["unpunctuated"].scores, found["unpunctuated"].share_of_f1) == (plain, 1)
     assert (found["lower"].sentences, found["lower"].scores.support, found["lower"].share_of_f1) == (2, 2, 0)
+    assert found["unpunctuated"].calibration_error == pytest.approx(0.05)  # Ada at 0.95, and right
+    assert found["lower"].calibration_error == 0
 
 
 def test_a_share_of_nothing_is_nothing():

@@ -92,12 +92,15 @@ def test_the_report_holds_every_variant_of_dev_and_test(sample_model):
 
     report = json.loads((sample_model / "report.json").read_text())
     assert list(report["variants"]) == ["dev", "test"]
-    assert {tuple(found) for found in report["variants"].values()} == {("lower", "upper", "typos", "unpunctuated")}
+    assert {tuple(found) for found in report["variants"].values()} == {
+        ("lower", "upper", "typos", "unpunctuated", "alone")
+    }
     gold = read_corpus(ROOT / "data" / "sample" / "test.conll").sentences
     for name, found in report["variants"]["test"].items():
         again = measure(Tagger.load(sample_model), vary(name, gold), frozenset())
         assert found["scores"] == pytest.approx(again.as_dict()["scores"]["micro"])
         assert found["sentences"] == again.sentences
+        assert found["calibration_error"] == pytest.approx(again.reliability.expected_calibration_error)
         assert found["share_of_f1"] == pytest.approx(
             again.scores.micro.f1 / report["scores"]["test"]["scores"]["micro"]["f1"]
         )

@@ -136,6 +136,13 @@ class TestVary:
         assert found != vary("typos", many, seed=2)
         assert len(set(found)) > 10
 
+    def test_sentences_alone_are_documents_of_their_own(self):
+        twice = [ADA, ADA._replace(line=9)]
+        assert {one.document for one in twice} == {ADA.document}
+        alone = vary("alone", twice)
+        assert [one._replace(document=ADA.document) for one in alone] == twice
+        assert len({one.document for one in alone}) == 2
+
     @pytest.mark.parametrize("name", VARIANTS)
     @given(st.lists(SENTENCES, max_size=3))
     def test_entities_keep_their_labels_and_sizes_and_no_word_is_empty(self, name, sentences):

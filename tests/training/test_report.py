@@ -66,7 +66,9 @@ def make_report(*, epochs=None, test=True, name="A <small> model", width=2, root
         }
     )
     baseline = score([s.tags for s in sentences], [["O"] * 4])
-    variants = {name: Variant(1, from_counts(number, 4, 4), number / 2) for number, name in enumerate(VARIANTS)}
+    variants = {
+        name: Variant(1, from_counts(number, 4, 4), number / 2, number / 100) for number, name in enumerate(VARIANTS)
+    }
     return build_report(
         config=config,
         device="cpu",
@@ -120,7 +122,7 @@ class TestReport:
         assert report["created"] == "2026-01-02T03:04:05+00:00"
         assert report["corpora"]["train"]["entities"] == {"LOC": 1, "PER": 1}
         assert report["epochs"][0] == asdict(epoch(1))
-        assert list(report["variants"]["dev"]) == ["lower", "upper", "typos", "unpunctuated"]
+        assert list(report["variants"]["dev"]) == ["lower", "upper", "typos", "unpunctuated", "alone"]
         assert report["scores"]["test"]["thresholds"][-1]["threshold"] == 0.99
 
     def test_the_best_epoch_is_the_last_whose_weights_were_kept(self):
@@ -180,9 +182,9 @@ class TestPage:
         assert ["all", "2", "50.00%", "50.00%", "50.00%"] in cells
         assert ["0.70", "1", "100.00%", "50.00%", "66.67%"] in cells
         assert ["0.99", "0", "0.00%", "0.00%", "0.00%"] in cells
-        assert ["original", "50.00%", "50.00%", "50.00%", "100.0%"] in cells
-        assert ["typos", "50.00%", "50.00%", "50.00%", "100.0%"] in cells
-        assert ["lower", "0.00%", "0.00%", "0.00%", "0.0%"] in cells
+        assert ["original", "50.00%", "50.00%", "50.00%", "100.0%", "32.50%"] in cells
+        assert ["typos", "50.00%", "50.00%", "50.00%", "100.0%", "2.00%"] in cells
+        assert ["lower", "0.00%", "0.00%", "0.00%", "0.0%", "0.00%"] in cells
         assert "Brier score 0.1812" in page  # (0.6² + 0.05²) / 2
 
     def test_one_epoch_no_test_corpus_and_no_vectors_are_enough(self):
@@ -212,7 +214,7 @@ class TestCard:
         assert "kept, test gives:" in card
         assert "| all | 50.00 | 50.00 | 50.00 | 2 |" in card
         assert "| 0.70 | 100.00 | 50.00 | 66.67 | 1 |" in card
-        assert "| split | as it is | lower | upper | typos | unpunctuated |" in card
+        assert "| split | as it is | lower | upper | typos | unpunctuated | alone |" in card
         assert "| dev | 50.00 | 0.00 (0.0%) | 25.00 (50.0%) | 50.00 (100.0%) | 75.00 (150.0%) |" in card
         assert "`fenestra evaluate --variants all`" in card
         assert "kept, dev gives:" in render_card(make_report(test=False))
@@ -234,7 +236,7 @@ class TestCard:
     def test_a_label_cannot_break_the_table(self):
         card = render_card(make_report(labels=["PER", "LOC", "A|B"]))
         rows = [line for line in card.splitlines() if line.startswith("|")]
-        assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} <= {6, 7}
+        assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} <= {6, 7, 8}
 
     def test_each_corpus_of_several_has_its_figures(self):
         rows = [line for line in render_card(make_report()).splitlines() if "news.conll |" in line]

@@ -5,6 +5,7 @@
     upper           ADA   LOVELACE   MET   SIEMENS   ,   IN   BERLIN   .
     typos           Ada   Lovelaec   met   Siemens   ,   in   Berlin   .
     unpunctuated    Ada   Lovelace   met   Siemens       in   Berlin
+    alone           as it is, without the rest of its document
 
 Each is a function of a sentence that keeps its entities and their labels. A measurement applies one to a corpus
 (:func:`vary`); training may apply them to a share of the sentences.
@@ -21,10 +22,11 @@ SEED = 1
 """Seed of the typing errors in measurements, so that all models are measured on the same text."""
 TYPO_SHARE = 0.1
 """Share of the words that are long enough that get a typing error."""
+ALONE = "alone"
 DESCRIPTION = (
     "In lower all words are in small letters, in upper in capitals; typos has one typing error in each of "
     f"{TYPO_SHARE:.0%} of the words of four letters or more; unpunctuated lacks the tokens outside of entities that "
-    "have no letter or digit."
+    "have no letter or digit; alone is every sentence by itself, as if it were posted so."
 )
 """What the variants are, for readers of their figures."""
 
@@ -108,7 +110,13 @@ def vary(name: str, sentences: Iterable[Sentence], seed: int = SEED) -> list[Sen
         KeyError: there is no such variant.
     """
     change, rng = VARIANTS[name], Random(seed)
-    return [varied for sentence in sentences if (varied := change(sentence, rng)) is not None]
+    found = [varied for sentence in sentences if (varied := change(sentence, rng)) is not None]
+    return isolated(found) if name == ALONE else found
+
+
+def isolated(sentences: Iterable[Sentence]) -> list[Sentence]:
+    """The same sentences, each a document of its own."""
+    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(sentences)]
 
 
 VARIANTS: Mapping[str, Callable[[Sentence, Random], Sentence | None]] = MappingProxyType(
@@ -117,6 +125,7 @@ VARIANTS: Mapping[str, Callable[[Sentence, Random], Sentence | None]] = MappingP
         "upper": lambda sentence, _rng: upper(sentence),
         "typos": typos,
         "unpunctuated": lambda sentence, _rng: unpunctuated(sentence),
+        ALONE: lambda sentence, _rng: sentence,
     }
 )
 """All perturbations by name."""

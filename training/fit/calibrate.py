@@ -5,7 +5,8 @@ They are fitted in the order in which the tagger applies them:
 1. The temperature calibrates the probabilities of tokens, or of whole paths for a model with a CRF.
 2. The two weights of label consistency, for a model that has it. They weigh the calibrated probabilities of a word's
    other tokens. Most tokens have no such evidence, so the temperature of step 1 is best for them.
-3. The four numbers of entity scores, from the entities that are found after steps 1 and 2.
+3. The four numbers of entity scores, from the entities that are found after steps 1 and 2: in documents, in the same
+   sentences by themselves, and, where training had such text, in these in small letters, as all these are posted.
 
 Only label consistency can change a tag.
 
@@ -18,6 +19,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from itertools import accumulate, chain
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +35,7 @@ from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
 from fenestra.training.data.corpus import documents_of
 from fenestra.training.data.inspection import Sentence
+from fenestra.training.data.perturbations import isolated, lower
 from fenestra.training.data.spans import convert, spans
 from fenestra.training.fit.decoded import decode
 from fenestra.training.fit.losses import sentence_loss
@@ -49,51 +52,56 @@ _LEAST_SLOPE = 0.05  # the score must rise with the product whatever the data sa
 _PRIOR = 1.0  # weight of the prior "no correction" beside the data, in entities or tokens
 
 
-def fit_calibration(tagger: Tagger, sentences: Sequence[Sentence], *, crf: LinearChainCRF | None) -> Calibration:
+def fit_calibration(
+    tagger: Tagger, sentences: Sequence[Sentence], *, crf: LinearChainCRF | None, small: bool = False
+) -> Calibration:
     """Fit all numbers for a tagger; the result does not depend on the calibration it already has.
 
     Args:
         tagger: its labels must include those of the sentences.
         sentences: development data, not seen in training.
         crf: of the network that the tagger was made from, if it has one.
+        small: whether small letters are among what it learnt, so that its scores are to hold for these, too.
     """
+    ways = [sentences, isolated(sentences), *([isolated(map(lower, sentences))] if small else [])]
+    first, *others = (_output(tagger, written) for written in ways)
+    return calibration_of(first, tagger.config, crf=crf, others=others)
+
+
+class Output(NamedTuple):
+    """What the network says of sentences, end to end."""
+
+    logits_TK: NDArray[np.float32]
+    """Unnormalised; adding a constant to all logits of a token changes nothing."""
+    gold: Sequence[Sequence[str]]
+    """IOB2 tags of each sentence."""
+    repeats: Repeats | None = None
+    """The tokens that label consistency applies to, for a model that has it."""
+    oov_T: NDArray[np.bool_] | None = None
+    """Whether each token is out of vocabulary; None where no token is."""
+
+
+def _output(tagger: Tagger, sentences: Sequence[Sentence]) -> Output:
     documents = documents_of(sentences)
     logits_TK = tagger.log_probabilities(documents) * np.float32(tagger.calibration.temperature)
     repeats = (
         find_repeats(list(chain.from_iterable(document)) for document in documents) if tagger.config.agreement else None
     )
-    gold = [sentence.tags for sentence in sentences]
-    return calibration_of(
-        logits_TK,
-        gold,
-        tagger.config,
-        crf=crf,
-        repeats=repeats,
-        oov_T=tagger.is_oov(documents),
-    )
+    return Output(logits_TK, [sentence.tags for sentence in sentences], repeats, tagger.is_oov(documents))
 
 
 def calibration_of(
-    logits_TK: NDArray[np.float32],
-    gold: Sequence[Sequence[str]],
-    config: ModelConfig,
-    *,
-    crf: LinearChainCRF | None = None,
-    repeats: Repeats | None = None,
-    oov_T: NDArray[np.bool_] | None = None,
+    output: Output, config: ModelConfig, *, crf: LinearChainCRF | None = None, others: Sequence[Output] = ()
 ) -> Calibration:
-    """Fit all numbers to the network's output for sentences end to end.
+    """Fit all numbers.
 
     Args:
-        logits_TK: unnormalised; adding a constant to all logits of a token changes nothing.
-        gold: IOB2 tags of each sentence.
+        output: of the network for the development data.
         config: of the model; decides what the K columns mean.
         crf: of the network, if it has one.
-        repeats: the tokens that label consistency applies to, for a model that has it.
-        oov_T: whether each token is out of vocabulary; no token is, when omitted.
+        others: of the same text as people post it otherwise; entity scores are fitted on these, too.
     """
-    if oov_T is None:
-        oov_T = np.zeros(len(logits_TK), np.bool_)
+    logits_TK, gold, repeats, _ = output
     tags = tag_set(config.labels, config.scheme)
     column = {tag: number for number, tag in enumerate(tags)}
     gold_T = np.array([column[tag] for sentence in gold for tag in convert(sentence, config.scheme)], dtype=np.int64)
@@ -101,16 +109,16 @@ def calibration_of(
         temperature = fit_temperature(logits_TK, gold_T)
     else:
         temperature = fit_path_temperature(logits_TK, gold_T, [len(sentence) for sentence in gold], crf)
-    log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
     weights = 0.0, 0.0
     if repeats is not None:
-        label_K = tag_tables(tags, config.scheme).label_K
-        found = evidence(log_probability_TK, repeats, label_K)
+        log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
+        found = evidence(log_probability_TK, repeats, tag_tables(tags, config.scheme).label_K)
         weights = fit_label_consistency(log_probability_TK[repeats.token_N], gold_T[repeats.token_N], found)
-        apply(log_probability_TK, repeats, label_K, weights)
-    entities = _entities(log_probability_TK, oov_T, gold, config, transition_scores(crf, temperature))
+    transitions = transition_scores(crf, temperature)
+    entities = (_entities(one, config, temperature, weights, transitions) for one in (output, *others))
+    platt = fit_platt(*(np.concatenate(parts) for parts in zip(*entities, strict=True)))
     same_tag, same_label = weights
-    return replace(fit_platt(*entities), temperature=temperature, same_tag=same_tag, same_label=same_label)
+    return replace(platt, temperature=temperature, same_tag=same_tag, same_label=same_label)
 
 
 def fit_temperature(logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64]) -> float:
@@ -270,7 +278,7 @@ def _logistic(inputs_MP: Floats, target_M: Floats, prior_P: Floats, fixed_M: Flo
 
     def derivatives(weights_P: Floats) -> tuple[float, Floats, Floats]:
         z_M = inputs_MP @ weights_P + fixed_M
-        p_M = 1 / (1 + np.exp(-z_M))
+        p_M = np.exp(-np.logaddexp(0, -z_M))  # 1 / (1 + exp(−z)), which overflows
         misfit = np.logaddexp(0, z_M) - target_M * z_M
         return (
             float(misfit.sum() + _PRIOR / 2 * ((weights_P - prior_P) ** 2).sum()),
@@ -296,14 +304,20 @@ def _newton(derivatives: Derivatives, start_P: Floats) -> Floats:
 
 
 def _entities(
-    log_probability_TK: NDArray[np.float32],
-    oov_T: NDArray[np.bool_],
-    gold: Sequence[Sequence[str]],
+    output: Output,
     config: ModelConfig,
+    temperature: float,
+    weights: tuple[float, float],
     transitions: Transitions | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Decode as the tagger does; returns the arguments of :func:`fit_platt`."""
+    logits_TK, gold, repeats, oov_T = output
     tags, lengths = tag_set(config.labels, config.scheme), [len(sentence) for sentence in gold]
+    log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
+    if repeats is not None:
+        apply(log_probability_TK, repeats, tag_tables(tags, config.scheme).label_K, weights)
+    if oov_T is None:
+        oov_T = np.zeros(len(logits_TK), np.bool_)
     decoded = list(decode(log_probability_TK, lengths, tags, config.scheme, transitions))
     right = [span in spans(true) for true, guess in zip(gold, decoded, strict=True) for span in guess.spans]
     begins = accumulate(lengths, initial=0)

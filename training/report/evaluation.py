@@ -123,6 +123,8 @@ class Variant:
     scores: LabelScore
     share_of_f1: float
     """F1 divided by that of the original text; 0 where that is 0."""
+    calibration_error: float
+    """The expected one, of the scores of the entities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +219,10 @@ def measure_variants(
     for name in names:
         varied = vary(name, gold)
         answers = chain.from_iterable(predict(tagger, documents_of(varied)))
-        scores = f1_of_spans((spans(sentence.tags) for sentence in varied), (answer.spans for answer in answers))
-        found[name] = Variant(len(varied), scores, scores.f1 / original.f1 if original.f1 else 0.0)
+        pairs = [Pair(sentence, spans(sentence.tags), answer) for sentence, answer in zip(varied, answers, strict=True)]
+        scores = f1_of_spans((pair.gold for pair in pairs), (pair.answer.spans for pair in pairs))
+        share = scores.f1 / original.f1 if original.f1 else 0.0
+        found[name] = Variant(len(varied), scores, share, _reliability(pairs).expected_calibration_error)
     return found
 
 

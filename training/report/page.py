@@ -187,14 +187,15 @@ def _thresholds_table(thresholds: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _variants_table(evaluation: Mapping[str, Any], variants: Mapping[str, Any]) -> str:
-    rows = [("sum", ["original", *_shares(evaluation["scores"]["micro"]), f"{1:.1%}"])]
-    rows += [
-        ("", [escape(name), *_shares(found["scores"]), f"{found['share_of_f1']:.1%}"])
-        for name, found in variants.items()
-    ]
+    error = evaluation["reliability"]["expected_calibration_error"]
+    rows = [("sum", ["original", *_shares(evaluation["scores"]["micro"]), f"{1:.1%}", f"{error:.2%}"])]
+    for name, found in variants.items():
+        shares = f"{found['share_of_f1']:.1%}", f"{found['calibration_error']:.2%}"
+        rows.append(("", [escape(name), *_shares(found["scores"]), *shares]))
     return (
-        table(("variant", "precision", "recall", "F1", "of F1"), rows, numbers=4)
-        + f'<p class="note">{escape(DESCRIPTION)} The last column is the share of the F1 of the original text.</p>'
+        table(("variant", "precision", "recall", "F1", "of F1", "calibration"), rows, numbers=5)
+        + f'<p class="note">{escape(DESCRIPTION)} Of F1 is the share of the F1 of the original text, calibration the '
+        "expected calibration error of the scores.</p>"
     )
 
 

@@ -55,6 +55,7 @@ def space(tmp_path, text, job=JOB, **options):
         ("seed = {low = 1, high = 4}", "seed: cannot be searched"),
         ('data.train = {choices = [["a"], ["b"]]}', r"data\.train: cannot be searched"),
         ('model.labels = {choices = [["PER"]]}', r"model\.labels: cannot be searched"),
+        ('training.members = {low = 1, high = 3}', r"training\.members: cannot be searched"),
         ("vectors.limit = {low = 10, high = 20}", r"vectors\.limit: cannot be searched"),
         ("[study]\ntrials = 3", "expected fields to search, such as"),
         ("study = 3", "study: expected a section"),

@@ -44,7 +44,7 @@ Values = dict[str, Any]
 
 SOURCE = "vectors.source"
 _SEARCHED = ("model.", "training.", SOURCE, "vectors.standardise")
-_FIXED = ("model.labels",)
+_FIXED = ("model.labels", "training.members")
 _DIGITS = 6  # of a sampled number, so that the number shown is exactly the one used
 
 
@@ -259,7 +259,7 @@ def _current(dotted: str, config: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a
         raise ConfigError(f"{dotted}: is a section, expected a field of it")
     if dotted in _FIXED or not dotted.startswith(_SEARCHED):
         raise ConfigError(
-            f"{dotted}: cannot be searched; expected a field of training or model but its labels, "
+            f"{dotted}: cannot be searched; expected a field of training or model but labels and members, "
             "vectors.source or vectors.standardise"
         )
     return place

@@ -1,6 +1,6 @@
 """What a model is: features, window, network, tags. Frozen, plain, stored in the checkpoint as JSON."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self, get_args
 
 from fenestra.model.errors import ConfigError
@@ -19,6 +19,7 @@ _MOST_LABELS = 256
 _LONGEST_LABEL = 200
 _MOST_BUCKETS = 1 << 31
 _MOST_SEQUENCE = 10_000
+_WIDTHS = ("word", "case", "shape", "affix", "cluster", "lists", "ngram")
 _JOINERS = {0x200C: None, 0x200D: None}  # not printable to Python, but letters of Persian and Hindi words need them
 
 
@@ -156,7 +157,7 @@ class ModelConfig:
         }
         for name, (value, kind) in choices.items():
             rules[name] = (value in get_args(kind), f"one of {', '.join(get_args(kind))}")
-        for name in ("word", "case", "shape", "affix", "cluster", "lists", "ngram"):
+        for name in _WIDTHS:
             rules[f"features.{name}"] = (_whole(getattr(features, name)), f"a width from 0 to {_MOST_UNITS}")
         for name in ("vectors", "elsewhere", "topic"):
             if not isinstance(getattr(features, name), bool):
@@ -178,6 +179,16 @@ class ModelConfig:
         for name, (holds, expected) in rules.items():
             if not holds:
                 raise ConfigError(f"model.{name}: expected {expected}")
+
+    def widened(self, members: int) -> Self:
+        """The network that as many window networks are together: their rows and hidden units side by side.
+
+        Raises:
+            ConfigError: it would be wider than a network may be.
+        """
+        widths = {name: members * getattr(self.features, name) for name in _WIDTHS}
+        hidden = tuple(members * units for units in self.hidden)
+        return replace(self, hidden=hidden, features=replace(self.features, **widths))
 
     def to_json(self) -> dict[str, object]:
         """As plain values for ``config.json``; those of a window model as they were before there was another kind."""

@@ -348,6 +348,10 @@ class RunConfig:
             }
         if found := [name for name, given in wrong.items() if given]:
             raise ConfigError(f'training.{found[0]}: not with model.kind = "{self.model.kind}"')
+        try:
+            self.model.widened(training.members)
+        except ConfigError as error:
+            raise ConfigError(f"training.members: {training.members} networks are too wide as one: {error}") from None
 
 
 _ADAPTER = TypeAdapter(RunConfig)
@@ -359,8 +363,8 @@ _CORPORA |= {("augmentation", "names")}
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a TOML file, apply overrides, and validate.
 
-    ``extends = "other.toml"`` at its top takes over what another file says and this one does not, field by field; so
-    corpora are looked for where those of the other file are.
+    ``extends = "other.toml"`` at its top takes over what another file says and this one does not, field by field, also
+    in tables such as ``data.rename``; so corpora are looked for where those of the other file are.
     Relative corpus and vector files start at the folder of the configuration file, or at ``data.root``;
     those of an override start at the current folder.
 
@@ -382,16 +386,19 @@ def _read_extended(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     """
     values = read_toml(path)
     base, data = values.pop("extends", None), values.get("data")
-    takes_root = base is not None and isinstance(data, dict) and "root" not in data
-    _anchor(values, path.parent)
     if base is None:
+        _anchor(values, path.parent)
         return values
-    if takes_root:
-        del values["data"]["root"]
     other = path.parent / str(base)
     if not isinstance(base, str) or other.resolve() in (resolved := (*below, path.resolve())):
         raise ConfigError(f"{path}: extends: expected the name of another file, got {base!r}")
-    return _over(values, _read_extended(other, resolved))
+    inherited = _read_extended(other, resolved)
+    has_root = isinstance(inherited.get("data"), dict)
+    takes_root = isinstance(data, dict) and "root" not in data and has_root
+    _anchor(values, path.parent)
+    if takes_root:
+        del values["data"]["root"]
+    return _over(values, inherited)
 
 
 def _over(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
@@ -479,9 +486,16 @@ def write_config(config: RunConfig, folder: Path) -> str:
     """
     values = dump_config(config)
     values["data"]["root"] = os.path.relpath(config.data.root or ".", folder)
-    if file := _file_of(config.vectors.source):
-        kind, path = file
-        values["vectors"]["source"] = f"{kind}{os.path.join('.', os.path.relpath(path, folder))}"  # noqa: PTH118
+
+    def moved(source: Any) -> Any:  # noqa: ANN401 - as in JSON
+        if isinstance(source, str) and (file := _file_of(source)):
+            return f"{file[0]}{os.path.join('.', os.path.relpath(file[1], folder))}"  # noqa: PTH118
+        return source
+
+    values["vectors"]["source"] = moved(config.vectors.source)
+    for work in ("clusters", "lists"):
+        values["reference"][work] = _each(moved, values["reference"][work])
+    values["training"]["teachers"] = [os.path.relpath(teacher, folder) for teacher in config.training.teachers]
     if contexts := config.augmentation.contexts_file:
         values["augmentation"]["contexts_file"] = os.path.relpath(contexts, folder)
     return tomli_w.dumps(values, multiline_strings=True)

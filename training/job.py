@@ -56,7 +56,7 @@ from fenestra.training.fit.loop import Progress, fit
 from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
 from fenestra.training.fit.resume import STATE, restore_state, save_state
 from fenestra.training.fit.score import Scores, score
-from fenestra.training.network.ensemble import merged, widened
+from fenestra.training.network.ensemble import merged
 from fenestra.training.network.export import recurrent_arrays, to_checkpoint
 from fenestra.training.network.recurrent_tagger import RecurrentTagger
 from fenestra.training.network.window_tagger import WindowTagger
@@ -327,14 +327,19 @@ def standardise_topics(network: WordEncoder, stream: Stream) -> None:
         network.topic_scale.copy_(1 / stream.topic_PD.std(0, correction=0).clamp_min(_LEAST_DEVIATION))
 
 
+def window(network: WordEncoder) -> WindowTagger:
+    """A network that is one of several: only window networks are."""
+    assert isinstance(network, WindowTagger)
+    return network
+
+
 def publish(config: RunConfig, inputs: Inputs, done: Sequence[Progress], folder: Path, *, seconds: float) -> None:
     """Calibrate and evaluate the weights that were kept, and write them with report and model card to a new folder."""
     for progress in done:
         progress.network.load_state_dict({**progress.network.state_dict(), **progress.best})
     network = inputs.network
     if len(done) > 1:
-        networks = [one.network.cpu() for one in done if isinstance(one.network, WindowTagger)]
-        network = merged(networks, config.model, inputs.lexicon)
+        network = merged([window(one.network).cpu() for one in done], config.model, inputs.lexicon)
     round_weights(network, config.model.weights)
     model, tagger = calibrated(config, inputs, network)
     evaluations: dict[str, Evaluation] = {}
@@ -387,9 +392,9 @@ def calibrated(
     """Make the model of a trained network, calibrated on dev, and what tags with it."""
     dev = inputs.corpora["dev"].sentences
     if isinstance(network, WindowTagger):
-        whole = widened(config.model, config.training.members)
+        whole = config.model.widened(config.training.members)
         model = to_checkpoint(whole, inputs.lexicon, network, Calibration())
-        small = config.training.lower_sentences > 0
+        small = bool(config.training.lower_sentences or config.augmentation.small)
         calibration = fit_calibration(Tagger(model, device=config.device), dev, crf=network.crf, small=small)
         final = replace(model, calibration=calibration)
         return final, Tagger(final, device=config.device)

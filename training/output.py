@@ -4,6 +4,7 @@ OUTPUT/                      appears when all is done, complete
 OUTPUT.partial/lock          locked while a trainer works
                state…        what a stopped run is resumed from
                tensorboard/  events for TensorBoard
+               network-2/    the same of the second of several networks, and so on
                checkpoint/   the new model, complete, a moment before it becomes OUTPUT
                replaced/     the old one, a moment until the new one is in its place
 """
@@ -121,6 +122,8 @@ def put_in_place(work: Path, output: Path, *, overwrite: bool) -> None:
     try:
         if (work / EVENTS).exists():
             (work / EVENTS).rename(work / _NEW / EVENTS)
+            for events in work.glob(f"network-*/{EVENTS}"):
+                events.rename(work / _NEW / EVENTS / events.parent.name)
         if _holds_files(output):
             output.rename(work / _OLD)
         (work / _NEW).rename(output)

@@ -167,6 +167,23 @@ def test_a_file_that_extends_itself_or_nothing_is_refused(tmp_path, base, messag
         load_config(tmp_path / ("job.toml" if base != "self" else "self.toml"))
 
 
+def test_corpora_of_a_file_that_extends_one_without_corpora_start_at_its_own_folder(tmp_path):
+    written(tmp_path / "base", model='[model]\nlabels = ["PER"]\n')
+    text = 'extends = "../base/model.toml"\n[data]\ntrain = ["a"]\ndev = ["b"]\n'
+    assert load_config(written(tmp_path / "own", job=text) / "job.toml").data.root == str(tmp_path / "own")
+
+
+def test_a_file_written_elsewhere_finds_lists_clusters_and_teachers_again(tmp_path):
+    text = BASE + 'clusters = "my.txt"\n[training]\nteachers = ["runs/t"]\n'
+    text = text.replace('dev = ["b"]', 'dev = ["b"]\nunlabelled = ["c"]')
+    config = load_config(written(tmp_path / "own", job=text) / "job.toml")
+    written(tmp_path / "study", best=write_config(config, tmp_path / "study"))
+    again = load_config(tmp_path / "study" / "best.toml")
+    assert again.reference == config.reference
+    assert again.reference.clusters == str(tmp_path / "own" / "my.txt")
+    assert again.training.teachers == config.training.teachers == (str(tmp_path / "own" / "runs" / "t"),)
+
+
 def test_what_extends_is_a_name(tmp_path):
     with pytest.raises(ConfigError, match="expected the name of another file, got 5"):
         load_config(written(tmp_path, job="extends = 5\n" + BASE) / "job.toml")

@@ -50,6 +50,17 @@ def test_any_is_a_name_of_any_label(read):
     assert found == set(LABELS)
 
 
+def test_labels_may_have_any_sign(read):
+    contexts = read("[creative-work] = [last] 's Song\n<creative-work [city] > 2\n", ("creative-work",))
+    assert {tuple(named(one)) for one in made(contexts)} == {(("creative-work", ("New", "Rome")),)}
+
+
+def test_patterns_for_other_labels_are_refused():
+    """Names would be learnt as none."""
+    with pytest.raises(DataError, match=r"\[ORG\] is no label, expected one of person, location"):
+        Contexts.read(ENGLISH, ("person", "location"), KINDS)
+
+
 def test_what_is_marked_as_a_name_is_one(read):
     contexts = read("<ORG Bank of [city] > and [ORG] , 3 > 2\n")
     (one,) = {(one.words, one.tags) for one in made(contexts)}
@@ -62,14 +73,10 @@ def test_a_slot_of_a_label_between_the_marks_is_a_part_of_the_name(read):
 
 
 def test_a_fifth_of_the_names_with_a_label_are_made_where_the_file_says_how(read):
-    contexts = read("trade = Foods | Steel\nORG = [last] [trade]\n[ORG] again\n")
+    contexts = read("trade = Foods | Steel\n[ORG] = [last] [trade]\n[ORG] again\n")
     found = [name for one in made(contexts, 1000) for _, name in named(one)]
     assert set(found) == {("Initech",), ("Mensah", "Foods"), ("Mensah", "Steel")}
     assert 150 < sum(name != ("Initech",) for name in found) < 250
-
-
-def test_a_kind_without_names_leaves_its_slot_empty(read):
-    assert {one.words for one in made(read("<ORG [brand] Foods >"))} == {("Foods",)}
 
 
 def test_every_pattern_comes_up(read):
@@ -87,8 +94,12 @@ def test_a_slot_without_a_name_stays_empty(read):
     [
         ("[ORG] again\n[role] again\n", r"contexts.txt:2: unknown slot \[role\], expected one of ANY, LOC, ORG, PER"),
         ("# nothing\nrole = nurse\n", "contexts.txt: holds no pattern"),
-        ("ORG = [lost] Foods\nhi\n", r"contexts.txt: ORG = \[lost\] Foods: unknown slot \[lost\]"),
-        ("role = [role] nurse\nhi\n", r"contexts.txt: role = \[role\] nurse: unknown slot \[role\]"),
+        ("hi\n[ORG] = [lost] Foods\n", r"contexts.txt:2: unknown slot \[lost\]"),
+        ("role = [role] nurse\nhi\n", r"contexts.txt:1: unknown slot \[role\]"),
+        ("a = [b]\nb = [a]\nhi\n", r"contexts.txt:1: unknown slot \[b\]"),
+        ("[BANK] = [city]\nhi\n", r"contexts.txt:1: \[BANK\] is no label, expected one of LOC, ORG, PER"),
+        ("x = <ORG Foo >\nhi\n", "contexts.txt:1: names are marked in patterns only"),
+        ("[creative-work]\n", r"contexts.txt:1: unknown slot \[creative-work\]"),
         ("<ORG [city] again\n", "contexts.txt:1: <ORG is not closed by >"),
         ("hi\n<ORG a <PER b > >\n", "contexts.txt:2: <PER cannot begin a name"),
         ("<BANK a >\n", "contexts.txt:1: <BANK cannot begin a name, expected one of LOC, ORG, PER"),

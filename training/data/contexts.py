@@ -3,11 +3,12 @@
     role = nurse | lawyer               what may stand for [role]
     [ORG] is looking for a [role] .     a pattern: its tokens with single spaces between them
     [ANY] again                         [ANY] is a name of any label
-    ORG = [last] & Sons                 names of a label are made so, too: one in five
+    [ORG] = [last] & Sons               names of a label are made so, too: one in five
     <ORG Bank of [country] > again      what is between <LABEL and > is one name with that label
 
 ``[LABEL]`` is a name with that label; ``[kind]`` is one of that kind of the name lists, and only a part of a name.
-What may stand for a slot may have slots itself. Lines that begin with # and empty ones are passed over.
+What may stand for a slot may have slots itself, of kinds and of what is listed above it. Lines that begin with # and
+empty ones are passed over.
 """
 
 import re
@@ -25,10 +26,13 @@ from fenestra.training.data.spans import Span, write_tags
 
 ANY = "ANY"
 
-_CHOICE = re.compile(r"(\w+) = (.+)")
-_SLOT = re.compile(r"\[(\w+)\]")
-_OPEN, _CLOSE = re.compile(r"<(\w+)"), ">"
+_CHOICE = re.compile(r"(\w+|\[\S+\]) = (.+)")
+_SLOT = re.compile(r"\[(\S+)\]")
+_OPEN, _CLOSE = re.compile(r"<(\S+)"), ">"
 _MADE = 0.2  # share of the names with a label that are made, where the file says how
+
+Ways = Mapping[str, Sequence[Sequence[str]]]
+"""Name of a slot → what may stand in it, as tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,10 @@ class Contexts:
 
     patterns: Sequence[Sequence[str]]
     """Tokens; ``[X]`` is a slot."""
-    choices: Mapping[str, Sequence[Sequence[str]]]
-    """What may stand in a slot that is not a name, as tokens."""
+    choices: Ways
+    """Of slots that are not a name."""
+    made: Ways
+    """Of labels: how names with it are made."""
     labels: Sequence[str]
 
     @classmethod
@@ -58,49 +64,60 @@ class Contexts:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: cannot be read ({error})") from error
-        patterns: dict[int, list[str]] = {}
+        patterns: list[list[str]] = []
         choices: dict[str, list[list[str]]] = {}
+        made: dict[str, list[list[str]]] = {}
+        parts = set(kinds)
         for number, line in enumerate(lines, start=1):
+            place = f"{path}:{number}"
             if found := _CHOICE.fullmatch(line):
-                choices.setdefault(found[1], []).extend(choice.split() for choice in found[2].split("|"))
+                label = _SLOT.fullmatch(found[1])
+                if label and label[1] not in labels:
+                    raise DataError(f"{place}: {found[1]} is no label, expected one of {', '.join(labels)}")
+                ways = [way.split() for way in found[2].split("|")]
+                for way in ways:
+                    _check_slots(way, parts, place)
+                    if any(_OPEN.fullmatch(token) or token == _CLOSE for token in way):
+                        raise DataError(f"{place}: names are marked in patterns only")
+                if label:
+                    made.setdefault(label[1], []).extend(ways)
+                else:
+                    choices.setdefault(found[1], []).extend(ways)
+                    parts.add(found[1])
             elif line.strip() and not line.startswith("#"):
-                patterns[number] = line.split()
+                pattern = line.split()
+                _check_slots(pattern, {*parts, *labels, ANY}, place)
+                _check_names(pattern, labels, place)
+                patterns.append(pattern)
         if not patterns:
             raise DataError(f"{path}: holds no pattern")
-        parts = {*choices, *kinds}
-        for number, pattern in patterns.items():
-            _check_slots(pattern, {*parts, *labels, ANY}, f"{path}:{number}")
-            _check_names(pattern, labels, f"{path}:{number}")
-        for name, ways in choices.items():
-            for way in ways:
-                _check_slots(way, parts - {name, *labels}, f"{path}: {name} = {' '.join(way)}")
-        return cls(list(patterns.values()), choices, labels)
+        return cls(patterns, choices, made, labels)
 
     def make(self, names: Names, rng: Random) -> Sentence:
         """A text of one of the patterns, with names in it; a slot is left empty where there is no such name."""
         words: list[str] = []
         found: list[Span] = []
-        opened = 0, ""
+        begin, label = 0, ""
         for token in rng.choice(self.patterns):
             start, slot = len(words), _SLOT.fullmatch(token)
-            if name := _OPEN.fullmatch(token):
-                opened = start, name[1]
-            elif token == _CLOSE and opened[1]:
-                if start > opened[0]:
-                    found.append(Span(opened[0], start, opened[1]))
-                opened = 0, ""
-            elif slot and slot[1] in {*self.labels, ANY}:
-                label = rng.choice(self.labels) if slot[1] == ANY else slot[1]
-                words += self._name(label, names, rng)
-                if len(words) > start and not opened[1]:
-                    found.append(Span(start, len(words), label))
+            if opened := _OPEN.fullmatch(token):
+                begin, label = start, opened[1]
+            elif token == _CLOSE and label:
+                if start > begin:
+                    found.append(Span(begin, start, label))
+                label = ""
+            elif slot and (slot[1] in self.labels or slot[1] == ANY):
+                of = rng.choice(self.labels) if slot[1] == ANY else slot[1]
+                words += self._name(of, names, rng)
+                if len(words) > start and not label:
+                    found.append(Span(start, len(words), of))
             else:
                 words += self._fill(token, names, rng)
         return Sentence(tuple(words), tuple(write_tags(found, len(words))), document=0, line=0)
 
     def _name(self, label: str, names: Names, rng: Random) -> Sequence[str]:
-        if label in self.choices and rng.random() < _MADE:
-            return [word for token in rng.choice(self.choices[label]) for word in self._fill(token, names, rng)]
+        if label in self.made and rng.random() < _MADE:
+            return [word for token in rng.choice(self.made[label]) for word in self._fill(token, names, rng)]
         return names.draw(label, rng) or ()
 
     def _fill(self, token: str, names: Names, rng: Random) -> Sequence[str]:

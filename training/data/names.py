@@ -114,8 +114,8 @@ class Names:
         )
 
     def of(self, kind: str, rng: Random) -> Name:
-        """A name of a kind of the lists; without words if there is none."""
-        names, short = self.lists.get(kind, ((),)), self.short.get(kind, ())
+        """A name of a kind of the lists."""
+        names, short = self.lists[kind], self.short[kind]
         if kind in _BEST_KNOWN_FIRST:
             return _best_known(names, rng)
         return rng.choice(short if short and rng.random() < _SHORT else names)

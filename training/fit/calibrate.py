@@ -63,7 +63,11 @@ def fit_calibration(
         crf: of the network that the tagger was made from, if it has one.
         small: whether small letters are among what it learnt, so that its scores are to hold for these, too.
     """
-    ways = [sentences, isolated(sentences), *([isolated(map(lower, sentences))] if small else [])]
+    ways: list[Sequence[Sentence]] = [sentences]
+    if len({sentence.document for sentence in sentences}) < len(sentences):
+        ways.append(isolated(sentences))
+    if small:
+        ways.append(isolated(map(lower, sentences)))
     first, *others = (_output(tagger, written) for written in ways)
     return calibration_of(first, tagger.config, crf=crf, others=others)
 

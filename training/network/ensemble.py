@@ -10,7 +10,6 @@ models are served: their rows stand side by side, their hidden units too, and
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +17,6 @@ from torch import Tensor, nn
 from fenestra.model.config import ModelConfig
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.network.window_tagger import WindowTagger
-
-_WIDTHS = ("word", "case", "shape", "affix", "cluster", "lists", "ngram")
-
-
-def widened(config: ModelConfig, members: int) -> ModelConfig:
-    """The configuration of the network that as many networks are together."""
-    widths = {name: members * getattr(config.features, name) for name in _WIDTHS}
-    hidden = tuple(members * units for units in config.hidden)
-    return replace(config, hidden=hidden, features=replace(config.features, **widths))
 
 
 @torch.no_grad()
@@ -45,7 +35,7 @@ def merged(networks: Sequence[WindowTagger], config: ModelConfig, lexicon: Lexic
     first = networks[0]
     if any(network.pad[:, : network.vectors.width].any() for network in networks):
         raise ValueError("the vector of PAD is not 0 in a network that is to be one of several")
-    whole = WindowTagger(widened(config, len(networks)), lexicon, first.vectors)
+    whole = WindowTagger(config.widened(len(networks)), lexicon, first.vectors)
     for name, table in whole.fields.items():
         _weight(table).copy_(torch.cat([_weight(network.fields[name]) for network in networks], dim=1))
     whole.ngrams.weight.copy_(torch.cat([network.ngrams.weight for network in networks], dim=1))

@@ -54,6 +54,8 @@ def _architecture(report: Mapping[str, Any]) -> str:
         else f"A window network: a word and {model['context']} on each side of it, {layers} hidden units "
         f"({model['activation']})"
     )
+    members = report["config"]["training"].get("members", 1)
+    several = f" The mean of {members} such networks, written as one {members} times as wide." if members > 1 else ""
     crf = (
         " and learned scores of the transitions between them (a linear-chain CRF)"
         if model.get("decoder") == "transitions"
@@ -63,7 +65,7 @@ def _architecture(report: Mapping[str, Any]) -> str:
     return (
         "## What it is\n\n"
         f"{network}, a softmax over {model['scheme']} tags{crf}, and the most probable legal "
-        f"sequence of them{consistency}. "
+        f"sequence of them{consistency}.{several} "
         f"What it knows of a word: {_features(model['features'], report['vectors'], report.get('reference', ()))}. "
         "The configuration of the whole job is in `job.json`, every figure of it in `report.json` and `report.html`."
     )

@@ -20,7 +20,7 @@ def render_html(report: Mapping[str, Any]) -> str:
     body = [
         f'<section class="tiles">{_tiles(report)}</section>',
         _verdict(report["verdict"]),
-        f'<h2>Curves</h2>\n<section class="pair">{_curves(report["epochs"], best)}</section>',
+        f'<h2>Curves{_of_first(report)}</h2>\n<section class="pair">{_curves(report["epochs"], best)}</section>',
         "".join(_split(report, split, open_=number == 0) for number, split in enumerate(_shown(report))),
         f'<h2>Data</h2>\n<section class="card">{corpora_table(report["corpora"])}</section>',
         f'<h2>Word vectors</h2>\n<section class="card">{_vectors(report["vectors"])}</section>',
@@ -40,6 +40,12 @@ def made_of(report: Mapping[str, Any]) -> str:
         f'<h2>Configuration</h2>\n<section class="card">{pairs(flatten(report["config"]))}</section>\n'
         f'<h2>Environment</h2>\n<section class="card">{pairs(environment)}</section>'
     )
+
+
+def _of_first(report: Mapping[str, Any]) -> str:
+    """Which network the epochs are of, where the model is the mean of several."""
+    members = report["config"]["training"].get("members", 1)
+    return f" of the first of {members} networks, whose mean the model is" if members > 1 else ""
 
 
 def _verdict(verdict: Mapping[str, Any]) -> str:

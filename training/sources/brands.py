@@ -77,11 +77,12 @@ def _declined(brands: Iterable[str], dictionary: Path) -> Iterator[tuple[str, st
     from pymorphy3 import MorphAnalyzer  # only here
 
     analyzer = MorphAnalyzer(str(dictionary))
-    words = [name for name in brands if _WORD.fullmatch(name)]
+    parsed = (analyzer.parse(name) for name in brands if _WORD.fullmatch(name))
+    found = [next((of for of in readings if {"nomn", "sing"} <= of.tag.grammemes), None) for readings in parsed]
+    nominatives = [nominative for nominative in found if nominative]
     for case in _CASES:
-        for word in words:
-            nominative = next((of for of in analyzer.parse(word) if {"nomn", "sing"} <= of.tag.grammemes), None)
-            if nominative and (form := nominative.inflect({case})) and form.word != word.lower():
+        for nominative in nominatives:
+            if (form := nominative.inflect({case})) and form.word != nominative.word:
                 yield f"brand_{case}", form.word.capitalize()
 
 

@@ -9,7 +9,7 @@ peer needs ``NATASHA_PYTHON``, an environment with natasha:
 
 import argparse
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from benchmarks.everyday import PEER, Counts, Span, natasha
 from benchmarks.raw_text import gold_places
 from fenestra.training.config import DataConfig
 from fenestra.training.data.corpus import read_corpora
+from fenestra.training.data.inspection import Sentence
 
 LABELS = ("LOC", "ORG", "PER")
-WAYS = ("documents", "single sentences")
 
 
 def main() -> None:
@@ -36,51 +36,43 @@ def main() -> None:
     print("| corpus | read as | texts | names | tagger | F1 | " + " | ".join(f"{x} p / r" for x in LABELS) + " |")
     print("|---|---|---|---|---|---|---|---|---|")
     for corpus in options.corpora:
-        for way in WAYS:
-            texts, gold = read(corpus, single=way == WAYS[1])
-            if way == WAYS[0] and len(texts) == len(read(corpus, single=True)[0]):
-                continue  # it has no documents
+        for way, documents in ways(corpus):
+            texts = [" ".join(" ".join(sentence.words) for sentence in document) for document in documents]
             if options.small:
                 texts = [text.lower() for text in texts]
+            gold = [gold_places(document) for document in documents]
             answers = {tagger.version: [[(e.start, e.end, e.label) for e in found] for found in tagger.pipe(texts)]}
             if python:
                 answers["natasha"] = natasha(python, texts)
             for name, found in answers.items():
-                one = f"{Path(corpus).parent.name} | {way} | {len(texts):,} | {sum(map(len, gold)):,} | {name}"
-                print(f"| {one} | {' | '.join(row(gold, found))} |", flush=True)
+                about = "/".join(Path(corpus).parts[-2:]), way, f"{len(texts):,}", f"{sum(map(len, gold)):,}", name
+                print(f"| {' | '.join((*about, *figures(gold, found)))} |", flush=True)
 
 
-def read(corpus: str, *, single: bool) -> tuple[list[str], list[set[Span]]]:
-    """The texts of an annotated file and their names as spans of characters."""
+def ways(corpus: str) -> Iterator[tuple[str, list[list[Sentence]]]]:
+    """The documents of an annotated file, if it has any, and its sentences."""
     data = DataConfig(train=(corpus,), dev=(corpus,), rename={"MISC": "O"})
     sentences = read_corpora(data.train, data, LABELS).sentences
-    documents = (
-        [[sentence] for sentence in sentences]
-        if single
-        else [list(of) for _, of in groupby(sentences, key=lambda sentence: sentence.document)]
-    )
-    texts = [" ".join(" ".join(sentence.words) for sentence in document) for document in documents]
-    return texts, [gold_places(document) for document in documents]
+    documents = [list(of) for _, of in groupby(sentences, key=lambda sentence: sentence.document)]
+    if len(documents) < len(sentences):
+        yield "documents", documents
+    yield "single sentences", [[sentence] for sentence in sentences]
 
 
-def row(gold: Sequence[set[Span]], found: Sequence[Collection[Span]]) -> list[str]:
-    """F1 of all, then precision and recall of each label."""
-    counts = {label: count(gold, found, label) for label in LABELS}
-    return [str(total(counts)), *(f"{rate(of.right, of.found)} / {rate(of.right, of.gold)}" for of in counts.values())]
+def figures(gold: Sequence[Collection[Span]], found: Sequence[Collection[Span]]) -> list[str]:
+    """F1 of all names, then precision and recall of each label."""
+    counts = [count(gold, found, label) for label in LABELS]
+    whole = Counts(*map(sum, zip(*counts, strict=True)))
+    return [str(whole), *(f"{rate(of.right, of.found)} / {rate(of.right, of.gold)}" for of in counts)]
 
 
-def count(gold: Sequence[set[Span]], found: Sequence[Collection[Span]], label: str) -> Counts:
+def count(gold: Sequence[Collection[Span]], found: Sequence[Collection[Span]], label: str) -> Counts:
     """Names of a label."""
     right = guessed = true = 0
     for spans, answer in zip(gold, found, strict=True):
         truth, guess = ({span for span in of if span[2] == label} for of in (spans, answer))
         right, guessed, true = right + len(truth & guess), guessed + len(guess), true + len(truth)
     return Counts(right, guessed, true)
-
-
-def total(counts: Mapping[str, Counts]) -> Counts:
-    """Names of any label."""
-    return Counts(*(sum(of) for of in zip(*counts.values(), strict=True)))
 
 
 def rate(right: int, of: int) -> str:

@@ -146,13 +146,14 @@ def train(
             (work / STATE).unlink(missing_ok=True)  # of a run that was stopped after it had finished
             return output
         progress, train_stream, dev_stream = begin(config, inputs, device)
-        done = [progress, *(more(config, inputs, number, device) for number in range(1, config.training.members))]
-        for number, one in enumerate(done):
-            folder = member_folder(work, number)
+        done: list[Progress] = []
+        for number in range(config.training.members):
+            one, folder = more(config, inputs, number, device) if number else progress, member_folder(work, number)
+            done.append(one)
             if resume:
                 restore_state(one, fingerprint, folder)
             if number and remark:
-                remark(f"network {number + 1} of {len(done)}")
+                remark(f"network {number + 1} of {config.training.members}")
             with observe(folder, len(one.epochs)) as watch:
                 for epoch in fit(one, train_stream, dev_stream, member(config, number), device):
                     save_state(one, fingerprint, folder)

@@ -156,7 +156,7 @@ def panels(weight_OI: Floats, outputs: int, inputs: int) -> Floats:
     whole = np.zeros((outputs, inputs), dtype=np.float32)
     whole[: weight_OI.shape[0], : weight_OI.shape[1]] = weight_OI
     result = empty((outputs // _PANEL, inputs, _PANEL), np.float32)
-    result[:] = whole.reshape(-1, _PANEL, inputs).transpose(0, 2, 1)
+    result[:] = whole.reshape(len(result), _PANEL, inputs).transpose(0, 2, 1)
     return result
 
 

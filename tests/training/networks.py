@@ -41,12 +41,14 @@ def small_network(
     storage="float32",
     documents=False,
     tame=False,
+    width=6,
     **features,
 ) -> Untrained:
-    """Random weights over seven words with vectors of width 6.
+    """Random weights over seven words with vectors.
 
     Args:
         documents: whether the features of documents are on.
+        width: of the vectors; 0 is a model for whose language there were none.
         tame: whether sums are as large as those of a trained network, so that probabilities are not all 0 or 1.
         features: of the configuration, in place of those here.
         labels, activation, hidden, context, scheme, decoder, agreement, storage: as in the configuration.
@@ -57,10 +59,11 @@ def small_network(
         labels=labels, scheme=scheme, context=context, hidden=hidden, activation=activation,
         decoder=decoder, agreement=agreement, features=FeatureConfig(**{**parts, **features}),
     )  # fmt: skip
-    known = WORDS if config.features.vectors else []
+    width *= config.features.vectors
+    known = WORDS if width else []
     lexicon = build_lexicon(config.features, known, ["Ada", "met", "Munich", "."], 1, GAZETTEERS)
     rng = torch.Generator().manual_seed(3)
-    table = torch.randn(len(lexicon.vector_rows), 6 if config.features.vectors else 0, generator=rng)
+    table = torch.randn(len(lexicon.vector_rows), width, generator=rng)
     torch.manual_seed(5)
     network = WindowTagger(config, lexicon, VectorTable.pack(table, storage))
     with torch.no_grad():

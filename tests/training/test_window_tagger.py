@@ -90,10 +90,13 @@ def test_a_document_adds_its_rows_to_the_sum():
 
 
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
-@pytest.mark.parametrize("storage", ["float32", "int4"])
-def test_a_tagger_computes_the_logits_that_training_does(activation, storage):
-    """What is trained is what serves: log p of every token, of documents with words that training has not seen."""
-    model = small_network(activation=activation, storage=storage, hidden=(16, 8), documents=True)
+@pytest.mark.parametrize(("storage", "width"), [("float32", 6), ("int4", 6), ("int8", 0)])
+def test_a_tagger_computes_the_logits_that_training_does(activation, storage, width):
+    """What is trained is what serves: log p of every token, of documents with words that training has not seen.
+
+    Without vectors the topic of a document has a width of 0.
+    """
+    model = small_network(activation=activation, storage=storage, hidden=(16, 8), documents=True, width=width)
     documents = [[SENTENCE, ["Nemo", "met", "ADA"]], [["ada"]], [["Munich", "."] * 40]]
     stream = Stream.read(documents, model.lexicon, model.network.vectors, model.config)
     with torch.inference_mode():

@@ -53,7 +53,9 @@ def paired(p: Parameters, hidden: int) -> Paired:
         whole /= np.where(unit_WH == 0, 1, unit_WH)[..., None]
     pairs = whole.shape[2] // 2
     weight = empty((window, hidden // _PANEL, pairs, _PANEL, 2), np.int16)
-    weight[:] = np.rint(np.nan_to_num(whole)).reshape(window, hidden // _PANEL, _PANEL, pairs, 2).transpose(0, 1, 3, 2, 4)
+    weight[:] = (
+        np.rint(np.nan_to_num(whole)).reshape(window, hidden // _PANEL, _PANEL, pairs, 2).transpose(0, 1, 3, 2, 4)
+    )
     return Paired(weight, unit_WH.astype(np.float32), np.reciprocal(balance_E))
 
 

@@ -50,6 +50,13 @@ def test_any_is_a_name_of_any_label(read):
     assert found == set(LABELS)
 
 
+def test_a_kind_without_any_lists_is_refused(tmp_path):
+    path = tmp_path / "contexts.txt"
+    path.write_text("[ORG] = [last] & Sons\n[ORG] again\n")
+    with pytest.raises(DataError, match=r"contexts.txt:1: unknown slot \[last\], and no name lists are given"):
+        Contexts.read(path, LABELS)
+
+
 def test_labels_may_have_any_sign(read):
     contexts = read("[creative-work] = [last] 's Song\n<creative-work [city] > 2\n", ("creative-work",))
     assert {tuple(named(one)) for one in made(contexts)} == {(("creative-work", ("New", "Rome")),)}

@@ -133,7 +133,8 @@ class Contexts:
 def _check_slots(tokens: Sequence[str], known: Collection[str], place: str) -> None:
     for token in tokens:
         if (slot := _SLOT.fullmatch(token)) and slot[1] not in known:
-            raise DataError(f"{place}: unknown slot {token}, expected one of {', '.join(sorted(known))}")
+            expected = f"expected one of {', '.join(sorted(known))}" if known else "and no name lists are given"
+            raise DataError(f"{place}: unknown slot {token}, {expected}")
 
 
 def _check_names(pattern: Sequence[str], labels: Sequence[str], place: str) -> None:

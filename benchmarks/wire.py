@@ -5,6 +5,7 @@ with Wire(port) as wire:
     print(wire.answer().status, wire.closed())
 """
 
+import io
 import json
 import select
 import socket
@@ -13,9 +14,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from benchmarks.serving import HOST
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _MOST = 1 << 26  # bytes of an answer that are read
 
@@ -39,6 +43,32 @@ class Answer(NamedTuple):
             return ""
 
 
+class _Received(io.RawIOBase):
+    """What a socket receives; closing the socket is its owner's."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def readable(self) -> bool:
+        """As a reader has to be."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Receive some bytes; 0 at the end."""
+        return self._connection.recv_into(buffer)
+
+
+class _Answers(io.BufferedReader):
+    """What comes on a connection. It outlives each answer, as the next one may be in its buffer already."""
+
+    def makefile(self, _mode: str) -> "_Answers":
+        """Itself, where http.client asks a socket for a reader."""
+        return self
+
+    def close(self) -> None:
+        """Stay open when an answer has been read."""
+
+
 class Wire:
     """One connection; every wait on it ends after ``seconds``."""
 
@@ -46,6 +76,7 @@ class Wire:
         """Connect; ``buffer_bytes``, if given, is how much the system takes for a client that does not read."""
         self._seconds = seconds
         self.socket = socket.socket()
+        self._answers = _Answers(_Received(self.socket))
         try:
             if buffer_bytes:  # the window that is offered while connecting depends on it
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
@@ -80,7 +111,7 @@ class Wire:
             TimeoutError: nothing came in time.
             HTTPException: what came is not HTTP, or ended in the middle.
         """
-        response = HTTPResponse(self.socket, method=method)
+        response = HTTPResponse(self._answers, method=method)  # type: ignore[arg-type]
         try:
             response.begin()
             body = response.read(_MOST)

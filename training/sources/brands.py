@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fenestra.model.errors import InputError
-from fenestra.training.sources.names import PHRASES, phrases, tokens_of
+from fenestra.training.sources.names import phrases, tokens_of, write_phrases
 from fenestra.training.sources.names_ru import DICTIONARY
 from fenestra.training.sources.source import Package, Source
 
@@ -41,7 +41,7 @@ _CASES = ("gent", "datv", "ablt", "loct")
 
 
 def _build_latin(files: Sequence[Path], folder: Path) -> None:
-    _write(folder, (("brand", name) for name in phrases(filter(_LATIN.fullmatch, _read_brands(files[0])))))
+    write_phrases(folder, (("brand", name) for name in phrases(filter(_LATIN.fullmatch, _read_brands(files[0])))))
 
 
 def _build_russian(files: Sequence[Path], folder: Path) -> None:
@@ -51,7 +51,7 @@ def _build_russian(files: Sequence[Path], folder: Path) -> None:
         declined = list(_declined(brands, _dictionary(Path(unpacked))))
     named = [*(("brand", name) for name in brands), *declined]
     forms = ((kind, form) for kind, name in named for form in (name, name.replace("ё", "е")))
-    _write(folder, dict.fromkeys(forms))
+    write_phrases(folder, dict.fromkeys(forms))
 
 
 def _read_brands(tarball: Path) -> list[str]:
@@ -84,11 +84,6 @@ def _declined(brands: Iterable[str], dictionary: Path) -> Iterator[tuple[str, st
         for nominative in nominatives:
             if (form := nominative.inflect({case})) and form.word != nominative.word:
                 yield f"brand_{case}", form.word.capitalize()
-
-
-def _write(folder: Path, lines: Iterable[tuple[str, str]]) -> None:
-    text = "".join(f"{kind}\t{phrase}\n" for kind, phrase in lines)
-    (folder / PHRASES).write_text(text, encoding="utf-8", newline="\n")
 
 
 _LICENCE = "Names: OpenStreetMap's Name Suggestion Index, BSD-3-Clause"

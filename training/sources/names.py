@@ -76,8 +76,13 @@ def _build(files: Sequence[Path], folder: Path) -> None:
         "company": _read_companies(tickers, legal_forms),
         "legal_form": [cased(form) for form in sorted(legal_forms) for cased in (str, capwords, str.upper)],
     }
-    lines = [f"{kind}\t{phrase}\n" for kind, listed in names.items() for phrase in phrases(listed)]
-    (folder / PHRASES).write_text("".join(lines), encoding="utf-8", newline="\n")
+    write_phrases(folder, ((kind, phrase) for kind, listed in names.items() for phrase in phrases(listed)))
+
+
+def write_phrases(folder: Path, phrases_by_kind: Iterable[tuple[str, str]]) -> None:
+    """Write the file of a set: a line for each kind and phrase, in their order."""
+    text = "".join(f"{kind}\t{phrase}\n" for kind, phrase in phrases_by_kind)
+    (folder / PHRASES).write_text(text, encoding="utf-8", newline="\n")
 
 
 def phrases(names: Iterable[str]) -> Iterator[str]:

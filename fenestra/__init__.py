@@ -109,9 +109,12 @@ def train(
 
     Raises:
         ImportError: the extra is not installed.
-        InputError: configuration, corpora or vectors are wrong, or the folder is taken.
+        InputError: configuration, corpora or vectors are wrong, the folder is taken, or the model is a teacher, which
+            ``fenestra train`` makes.
         RunError: training diverged, or the disk refused.
     """
+    from fenestra.model.errors import InputError
+
     try:
         from fenestra.training.config import any_config
         from fenestra.training.job import train as run
@@ -121,7 +124,12 @@ def train(
         raise ImportError(
             f"training needs {error.name}, which is not installed: pip install 'fenestra-ner[train]'"
         ) from error
-    return load(run(any_config(config, overrides), Path(output), resume=resume, overwrite=overwrite).absolute())
+    job = any_config(config, overrides)
+    if job.model.kind != "window":
+        raise InputError(
+            f"model.kind: a {job.model.kind} model tags nothing, so nothing can be opened; use fenestra train"
+        )
+    return load(run(job, Path(output), resume=resume, overwrite=overwrite).absolute())
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

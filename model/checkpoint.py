@@ -28,7 +28,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from fenestra.model.config import Kind, ModelConfig
+from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import CheckpointError, ConfigError
 from fenestra.model.manifest import CONFIG, FEATURES, FORMAT_VERSION, MANIFEST, WEIGHTS, WORDS, Files, read_manifest
@@ -190,14 +190,14 @@ def load_arrays(folder: Path, check: Callable[[ModelConfig, Lexicon, Layout], No
     return Arrays(config, lexicon, arrays, calibration, files.version)
 
 
-def read_kind(folder: Path) -> Kind:
-    """Which kind of model a folder holds.
+def read_config(folder: Path) -> ModelConfig:
+    """The configuration of the model in a folder, of whichever kind, without loading it.
 
     Raises:
         CheckpointError: as :func:`load`, of the manifest and the configuration.
     """
     with _fitting(folder):
-        return _read_settings(Files(folder, _LIMITS))[0].kind
+        return _read_settings(Files(folder, _LIMITS))[0]
 
 
 def describe(folder: Path) -> dict[str, Any]:

@@ -94,7 +94,8 @@ class DataConfig(ReadingConfig):
     test: tuple[str, ...] = ()
     """Corpora that are only reported on, once, at the end."""
     unlabelled: tuple[str, ...] = ()
-    """Corpora that the teachers tag; their own tags are ignored. Needs training.teachers."""
+    """Text that the teachers tag: files of one text a line, whose names end in `.txt`, or corpora, whose tags are
+    ignored. Needs training.teachers."""
     root: str = ""
     """Folder that relative file names start from; the folder of the configuration file when empty."""
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -177,11 +178,20 @@ class AugmentationConfig:
     """Corpora labelled by machine whose names are used besides those of data.train and of reference.lists, if they
     come four times or more and nearly always with the same label; nothing else is learnt from them."""
     listed: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the names that come from reference.lists, where it has some of their label."""
+    """Share of the names that come from reference.lists, where it has some of their label: of its kinds, `first` and
+    `last` for a label of persons (PER, person), `city`, `country` and `region` for one of places (LOC, GPE,
+    location), `company` and `brand` for one of organisations (ORG, corporation). Other kinds are for contexts_file."""
 
     def __post_init__(self) -> None:
         if bool(self.contexts) != bool(self.contexts_file):
             raise ConfigError("augmentation.contexts: expected together with augmentation.contexts_file")
+        if not (self.renamed or self.fragments or self.headlines or self.contexts):
+            for name in ("small", "share", "names", "listed"):
+                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                    raise ConfigError(
+                        f"augmentation.{name}: says how what is made is written; expected together with renamed, "
+                        "fragments, headlines or contexts"
+                    )
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

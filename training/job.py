@@ -39,7 +39,7 @@ from fenestra.training.data.augmentation import (
     with_initials,
 )
 from fenestra.training.data.contexts import Contexts
-from fenestra.training.data.corpus import Corpus, documents_of, read_corpora, without_tags
+from fenestra.training.data.corpus import Corpus, documents_of, read_corpora
 from fenestra.training.data.gazetteers import ReferenceWorks, load_reference, read_names
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.lexicon import build_lexicon, is_contact
@@ -47,10 +47,11 @@ from fenestra.training.data.names import Names, usual_label
 from fenestra.training.data.perturbations import VARIANTS, isolated, lower, vary
 from fenestra.training.data.stream import Stream
 from fenestra.training.data.titles import titles_outside
+from fenestra.training.data.unlabelled import read_unlabelled
 from fenestra.training.device import resolve_device
 from fenestra.training.fit.batches import TaggedStream, varied_shares
 from fenestra.training.fit.calibrate import Output, calibration_of, fit_calibration
-from fenestra.training.fit.distillation import Teacher, load_teachers, teacher_probabilities
+from fenestra.training.fit.distillation import Teacher, check_teachers, load_teachers, teacher_probabilities
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import Progress, fit
 from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
@@ -134,6 +135,7 @@ def train(
     device = resolve_device(config.device)
     with claimed(output, resume=resume, overwrite=overwrite) as work, rare_garbage_collection():
         begun = time.perf_counter()
+        check_small_files(config)
         corpora = read(config)
         if remark:
             for note in chain.from_iterable(corpus.notes for corpus in corpora.values()):
@@ -162,6 +164,17 @@ def train(
         publish(config, inputs, done, draft_folder(work), seconds=max(before, time.perf_counter() - begun))
         put_in_place(work, output, overwrite=overwrite)
     return output
+
+
+def check_small_files(config: RunConfig) -> None:
+    """Find what is wrong with teachers, name lists and contexts before corpora and vectors are read.
+
+    Raises:
+        InputError: naming the field, or ``path:line``.
+    """
+    check_teachers(config.training.teachers, config.model)
+    if file := config.augmentation.contexts_file:
+        Contexts.read(Path(file), config.model.labels, read_names(config.reference))
 
 
 def member(config: RunConfig, number: int) -> RunConfig:
@@ -215,7 +228,7 @@ def read(config: RunConfig) -> dict[str, Corpus]:
     if config.augmentation.names:
         corpora["names"] = read_corpora(config.augmentation.names, config.data, config.model.labels).canonical()
     if config.data.unlabelled:
-        corpora["unlabelled"] = without_tags(read_corpora(config.data.unlabelled, config.data, None).canonical())
+        corpora["unlabelled"] = read_unlabelled(config.data.unlabelled, config.data)
     for split in ("train", "dev"):
         if all(tag == OUTSIDE for sentence in corpora[split].sentences for tag in sentence.tags):
             raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")

@@ -416,10 +416,10 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _load(folder: Path, device: str) -> "Tagger | RecurrentTeacher":
     """A model of either kind; torch is needed for a recurrent one only."""
-    from fenestra.model.checkpoint import read_kind
+    from fenestra.model.checkpoint import read_config
     from fenestra.model.tagger import Tagger
 
-    if read_kind(folder) == "window":
+    if read_config(folder).kind == "window":
         return Tagger.load(folder, device=device)
     need("torch")
     from fenestra.training.fit.recurrent_teacher import RecurrentTeacher

@@ -101,6 +101,11 @@ def test_a_slot_without_a_name_stays_empty(read):
     [
         ("[ORG] again\n[role] again\n", r"contexts.txt:2: unknown slot \[role\], expected one of ANY, LOC, ORG, PER"),
         ("# nothing\nrole = nurse\n", "contexts.txt: holds no pattern"),
+        ("hi\nI work at [ORG].\n", r"contexts.txt:2: '\[ORG\]\.': a slot is a token of its own"),
+        ("I work at [ORG\n", r"contexts.txt:1: '\[ORG': a slot is a token of its own"),
+        ("see [PER],[PER]\n", r"contexts.txt:1: .*a slot is a token of its own"),
+        ("role=nurse|cook\nhi\n", "contexts.txt:1: expected NAME = A | B, with a blank"),
+        ("a [later]\nlater = b\n", r"contexts.txt:1: unknown slot \[later\].*is listed above it"),
         ("hi\n[ORG] = [lost] Foods\n", r"contexts.txt:2: unknown slot \[lost\]"),
         ("role = [role] nurse\nhi\n", r"contexts.txt:1: unknown slot \[role\]"),
         ("a = [b]\nb = [a]\nhi\n", r"contexts.txt:1: unknown slot \[b\]"),
@@ -116,6 +121,10 @@ def test_a_slot_without_a_name_stays_empty(read):
 def test_a_wrong_file_is_named_with_its_line(read, text, message):
     with pytest.raises(DataError, match=message):
         read(text)
+
+
+def test_brackets_may_be_tokens_of_their_own(read):
+    assert {one.words for one in made(read("[ 2 ] [LOC] = b"))} == {("[", "2", "]", "New", "Rome", "=", "b")}
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -43,6 +43,11 @@ def test_names_of_lists_are_those_of_the_kinds_of_their_label():
     assert drawn(names, "PER").keys() == {"Kofi", "Mensah", "de Vries", "Kofi Mensah", "Kofi de Vries"}
 
 
+def test_an_organisation_that_is_called_as_a_first_name_is_not_drawn():
+    phrases = {**PHRASES, "company": ["Initech", "Kofi", "Kofi Foods"], "brand": ["Kofi"]}
+    assert drawn(collect(phrases=phrases, listed=1), "ORG").keys() == {"Initech", "Kofi Foods"}
+
+
 def test_the_best_known_names_of_a_list_come_most_often():
     names = collect(phrases={"city": [f"City{number}" for number in range(100)]}, listed=1)
     found = drawn(names, "LOC", seeds=1000)

@@ -56,3 +56,11 @@ def test_without_the_extra_the_missing_package_is_named_with_the_way_to_get_it()
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout == "training needs torch, which is not installed: pip install 'fenestra-ner[train]'\n"
+
+
+def test_a_teacher_is_refused_before_any_work_as_there_is_nothing_to_return(tmp_path):
+    values = {"data": {"train": ["a"], "dev": ["b"]}, "model": {"labels": ["PER"]}}
+    recurrent = ["model.kind=recurrent", "model.context=0"]
+    with pytest.raises(fenestra.InputError, match=r"model\.kind: a recurrent model tags nothing"):
+        fenestra.train(values, tmp_path / "model", overrides=recurrent)
+    assert not (tmp_path / "model").exists()

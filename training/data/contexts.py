@@ -27,7 +27,9 @@ from fenestra.training.data.spans import Span, write_tags
 ANY = "ANY"
 
 _CHOICE = re.compile(r"(\w+|\[\S+\]) = (.+)")
-_SLOT = re.compile(r"\[(\S+)\]")
+_SLOT = re.compile(r"\[([^][\s]+)\]")
+_TIGHT = re.compile(r"\w+=\S|\w+ =\S|\w+= ")
+_GLUED = re.compile(r"\[\w|\w\]")
 _OPEN, _CLOSE = re.compile(r"<(\S+)"), ">"
 _MADE = 0.2  # share of the names with a label that are made, where the file says how
 
@@ -67,23 +69,17 @@ class Contexts:
         patterns: list[list[str]] = []
         choices: dict[str, list[list[str]]] = {}
         made: dict[str, list[list[str]]] = {}
-        parts = set(kinds)
         for number, line in enumerate(lines, start=1):
-            place = f"{path}:{number}"
+            place, parts = f"{path}:{number}", {*kinds, *choices}
             if found := _CHOICE.fullmatch(line):
+                ways = [_checked_way(way.split(), parts, place) for way in found[2].split("|")]
                 label = _SLOT.fullmatch(found[1])
                 if label and label[1] not in labels:
                     raise DataError(f"{place}: {found[1]} is no label, expected one of {', '.join(labels)}")
-                ways = [way.split() for way in found[2].split("|")]
-                for way in ways:
-                    _check_slots(way, parts, place)
-                    if any(_OPEN.fullmatch(token) or token == _CLOSE for token in way):
-                        raise DataError(f"{place}: names are marked in patterns only")
-                if label:
-                    made.setdefault(label[1], []).extend(ways)
-                else:
-                    choices.setdefault(found[1], []).extend(ways)
-                    parts.add(found[1])
+                of, name = (made, label[1]) if label else (choices, found[1])
+                of.setdefault(name, []).extend(ways)
+            elif _TIGHT.match(line):
+                raise DataError(f"{place}: expected NAME = A | B, with a blank on each side of = and |")
             elif line.strip() and not line.startswith("#"):
                 pattern = line.split()
                 _check_slots(pattern, {*parts, *labels, ANY}, place)
@@ -130,11 +126,23 @@ class Contexts:
         return names.of(slot[1], rng)
 
 
+def _checked_way(way: list[str], known: Collection[str], place: str) -> list[str]:
+    """What may stand for a slot, if it is well written."""
+    _check_slots(way, known, place)
+    if any(_OPEN.fullmatch(token) or token == _CLOSE for token in way):
+        raise DataError(f"{place}: names are marked in patterns only")
+    return way
+
+
 def _check_slots(tokens: Sequence[str], known: Collection[str], place: str) -> None:
     for token in tokens:
-        if (slot := _SLOT.fullmatch(token)) and slot[1] not in known:
+        slot = _SLOT.fullmatch(token)
+        if slot is None and _GLUED.search(token):
+            raise DataError(f"{place}: {token!r}: a slot is a token of its own, with blanks around it")
+        if slot and slot[1] not in known:
             expected = f"expected one of {', '.join(sorted(known))}" if known else "and no name lists are given"
-            raise DataError(f"{place}: unknown slot {token}, {expected}")
+            above = "; what stands for a slot is listed above it, and a kind of name needs reference.lists that have it"
+            raise DataError(f"{place}: unknown slot {token}, {expected}{above if known else ''}")
 
 
 def _check_names(pattern: Sequence[str], labels: Sequence[str], place: str) -> None:

@@ -111,7 +111,7 @@ def read_corpus(
     if drop_mentions:
         sentences = [kept for sentence in sentences if (kept := _without_mentions(sentence)).words]
     notes = tuple(f"{path}: {note}" for note in found.notes)
-    return Corpus(str(path), tuple(sentences), _sha256(path), notes=notes)
+    return Corpus(str(path), tuple(sentences), sha256_of(path), notes=notes)
 
 
 def inspect_corpus(
@@ -306,11 +306,11 @@ def _mentions(words: Sequence[str]) -> list[bool]:
     return found
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """Of a file; of the names and digests of its files, if it is a folder."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        lines = [f"{file.relative_to(path).as_posix()} {_sha256(file)}" for file in files]
+        lines = [f"{file.relative_to(path).as_posix()} {sha256_of(file)}" for file in files]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

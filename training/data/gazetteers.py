@@ -116,6 +116,8 @@ def _cells(path: Path) -> Iterator[tuple[int, str, str]]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
+    if not any(lines):
+        raise DataError(f"{path}: is empty, expected two cells with a tab between on each line")
     for number, line in enumerate(lines, start=1):
         if not line:
             continue

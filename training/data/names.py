@@ -3,7 +3,8 @@
 A name of the corpora is drawn as often as any other, however often the corpora have it, so that the rare ones come up;
 it has to begin with a capital or a figure. Of lists, each kind is drawn as often. Where the best known come first, a
 name is the likelier the further up it stands: as likely to be among the first √n as among the others of a list of n. Of
-the other lists, half of the draws are names of one word: people say ``Siemens`` where lists say ``Siemens AG``, too.
+the other lists, half of the draws are names of one word: people say ``Siemens`` where lists say ``Siemens AG``, too. An
+organisation that is called as people are by their first name (``Elon``, ``Leon``) is not drawn.
 Persons are made of a first and a last name; some of them of one that is also a place's, as ``Paris Hilton``.
 """
 
@@ -84,6 +85,10 @@ class Names:
         for label, name in _firm(silver):
             mentions.setdefault(label, {})[name] = None
         lists = {kind: tuple(tuple(name.split(" ")) for name in names) for kind, names in phrases.items() if names}
+        first = frozenset(lists.get("first", ()))
+        for kind in _KINDS["organisation"]:
+            if others := tuple(name for name in lists.pop(kind, ()) if name not in first):
+                lists[kind] = others
         short = {kind: tuple(name for name in names if len(name) == 1) for kind, names in lists.items()}
         places = {
             name for kind in _KINDS["place"] for name in lists.get(kind, ())[: _CITIES if kind == "city" else None]

@@ -6,6 +6,7 @@ Vinyals & Dean, Distilling the Knowledge in a Neural Network, 2015; on text with
     T tokens of all sentences, end to end · K tags
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fenestra.model.checkpoint import read_kind
+from fenestra.model.checkpoint import read_config
 from fenestra.model.config import ModelConfig
-from fenestra.model.errors import ConfigError
+from fenestra.model.errors import CheckpointError, ConfigError
 from fenestra.model.tagger import Tagger
 from fenestra.training.data.corpus import documents_of
 from fenestra.training.data.inspection import Sentence
@@ -36,30 +37,48 @@ class Teacher(Protocol):
         """Natural logarithm of the probability of every tag for every token, end to end; shape (T, K)."""
 
 
-def load_teachers(folders: Sequence[str], config: ModelConfig, device: str) -> list[Teacher]:
-    """Load checkpoints that have the same tags as a model to be trained.
+def check_teachers(folders: Sequence[str], config: ModelConfig) -> None:
+    """Check that checkpoints can teach a model that is to be trained, by their configurations alone.
 
-    The decoder of a window model has to be the same, too: what it learned of transitions is no part of what it says of
-    tokens. A recurrent model with a CRF teaches the marginals, whichever decoder the model to be trained has.
+    They need its labels and scheme. The decoder of a window model has to be the same, too: what it learned of
+    transitions is no part of what it says of tokens. A recurrent model with a CRF teaches the marginals, whichever
+    decoder the model to be trained has.
 
     Raises:
-        ConfigError: one has other labels, another scheme or another decoder.
+        ConfigError: a folder is no checkpoint, comes twice, or has others of these.
+    """
+    if doubled := [folder for folder, count in Counter(folders).items() if count > 1]:
+        raise ConfigError(f"training.teachers: {doubled[0]} comes twice")
+    for folder in folders:
+        try:
+            theirs = read_config(Path(folder))
+        except CheckpointError as error:
+            raise ConfigError(f"training.teachers: {error}") from error
+        for name in ("labels", "scheme") if theirs.kind == "recurrent" else ("labels", "scheme", "decoder"):
+            its, ours = _shown(getattr(theirs, name)), _shown(getattr(config, name))
+            if its != ours:
+                raise ConfigError(f"training.teachers: {folder} has the {name} {its}, expected {ours} as the model")
+
+
+def load_teachers(folders: Sequence[str], config: ModelConfig, device: str) -> list[Teacher]:
+    """Load checkpoints that can teach a model to be trained.
+
+    Raises:
+        ConfigError: as :func:`check_teachers`.
         CheckpointError: one cannot be loaded.
     """
-    teachers: list[Teacher] = []
-    for folder in folders:
-        teacher: Tagger | RecurrentTeacher
-        if read_kind(Path(folder)) == "recurrent":
-            teacher = RecurrentTeacher.load(Path(folder), device)
-            needed: tuple[str, ...] = ("labels", "scheme")
-        else:
-            teacher = Tagger.load(Path(folder), device=device)
-            needed = ("labels", "scheme", "decoder")
-        theirs, ours = (tuple(getattr(c, name) for name in needed) for c in (teacher.config, config))
-        if theirs != ours:
-            raise ConfigError(f"training.teachers: {folder} has {theirs}, the model {ours}")
-        teachers.append(teacher)
-    return teachers
+    check_teachers(folders, config)
+    return [
+        RecurrentTeacher.load(Path(folder), device)
+        if read_config(Path(folder)).kind == "recurrent"
+        else Tagger.load(Path(folder), device=device)
+        for folder in folders
+    ]
+
+
+def _shown(value: str | Sequence[str]) -> str:
+    """A field as messages show it."""
+    return value if isinstance(value, str) else ", ".join(value)
 
 
 def teacher_probabilities(teachers: Sequence[Teacher], sentences: Sequence[Sentence]) -> Tensor:

@@ -124,7 +124,34 @@ def _data(report: Mapping[str, Any]) -> str:
         for split, corpus in report["corpora"].items()
     ]
     table = _table(("split", "corpus", "sentences", "tokens", "entities", "sha256"), rows)
-    return f"## Training data\n\n{table}\n\nDevelopment data decided which epoch was kept, and the calibration."
+    decided = "Development data decided which epoch was kept, and the calibration."
+    return "\n\n".join(filter(None, (f"## Training data\n\n{table}", _besides(report["config"]), decided)))
+
+
+def _besides(config: Mapping[str, Any]) -> str:
+    """What was learnt from that no corpus holds: the answers of teachers, and text that was made."""
+    training, augmentation = config["training"], config.get("augmentation", {})
+    found = []
+    if teachers := training.get("teachers", ()):
+        names = _listed(f"`{_plain(name)}`" for name in teachers)
+        found.append(f"The text of `unlabelled` was learnt from as {names} tag{'s' * (len(teachers) == 1)} it.")
+    made = [
+        f"{what} ({amount:g} for each sentence)"
+        for what, amount in (
+            ("other names of the same labels", augmentation.get("renamed")),
+            ("parts of sentences around a name", augmentation.get("fragments")),
+            ("headlines", augmentation.get("headlines")),
+            ("first names as initials", training.get("initials")),
+            ("words of other scripts around the names", training.get("foreign")),
+            ("names alone", training.get("bare")),
+        )
+        if amount
+    ]
+    if contexts := augmentation.get("contexts"):
+        made.append(f"{contexts:,} short texts made of the patterns in `{_plain(augmentation['contexts_file'])}`")
+    if made:
+        found.append(f"Learnt from besides, made of the training text and of lists: {_listed(made)}.")
+    return " ".join(found)
 
 
 def _scores(report: Mapping[str, Any]) -> str:

@@ -94,7 +94,10 @@ def test_teachers_are_checked_before_corpora_are_read(teachers, quick_job, tmp_p
     for folders, message in (
         ((str(tmp_path / "none"),), r"training\.teachers: .*none: not a checkpoint"),
         ((teachers[0], teachers[0]), r"training\.teachers: .*teacher0 comes twice"),
-        ((teachers[0],), r"training\.teachers: .*teacher0 has the labels .*, expected LOC, MISC, ORG, PER as the model"),
+        (
+            (teachers[0],),
+            r"training\.teachers: .*teacher0 has the labels .*, expected LOC, MISC, ORG, PER as the model",
+        ),
     ):
         with pytest.raises(ConfigError, match=message):
             train(job(*folders), tmp_path / "pupil")

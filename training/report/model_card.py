@@ -124,7 +124,12 @@ def _data(report: Mapping[str, Any]) -> str:
         for split, corpus in report["corpora"].items()
     ]
     table = _table(("split", "corpus", "sentences", "tokens", "entities", "sha256"), rows)
-    decided = "Development data decided which epoch was kept, and the calibration."
+    epoch = (
+        "the calibration; the last epoch was kept"
+        if report["config"]["training"].get("keep") == "last"
+        else ("which epoch was kept, and the calibration")
+    )
+    decided = f"Development data decided {epoch}."
     return "\n\n".join(filter(None, (f"## Training data\n\n{table}", _besides(report["config"]), decided)))
 
 

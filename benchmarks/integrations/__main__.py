@@ -17,7 +17,7 @@ _NO_CLIENT = {"__init__", "__main__", "rows"}
 
 
 def main() -> int:
-    """Return 0 if every module printed rows, and all entities are equal."""
+    """Return 0 if some module was run, each printed rows, and all entities are equal."""
     names = sorted(path.stem for path in _HERE.glob("*.py") if path.stem not in _NO_CLIENT)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all without any")
@@ -30,7 +30,7 @@ def main() -> int:
     print(table)
     if options.output:
         options.output.write_text(table + "\n", encoding="utf-8")
-    return int(not all(found.values()) or "| NO |" in table)
+    return int(not found or not all(found.values()) or "| NO |" in table)
 
 
 def installed(name: str) -> bool:

@@ -42,6 +42,21 @@ def counted(entities, text, unit):
     return [{**e, "start": place(e["start"]), "end": place(e["end"])} for e in entities]
 
 
+@pytest.mark.parametrize(
+    ("heading", "needed"),
+    [
+        ("Columns: Arrow, DuckDB, Polars, Spark, pandas, Ray", "pyarrow"),
+        ("DuckDB", "duckdb"),
+        ("Polars", "polars"),
+        ("pandas", "pandas"),
+        ("Ray, and other pools of processes", "pyarrow"),
+    ],
+)
+def test_the_page_shows_what_happens(try_section, heading, needed):
+    pytest.importorskip(needed, reason=f"{needed} is not installed")
+    try_section("arrow.md", heading)
+
+
 class TestDuckDB:
     @pytest.fixture
     def duckdb(self):

@@ -52,6 +52,11 @@ def entities_in(frame, column="entities"):
     return [None if row[column] is None else [tuple(entity) for entity in row[column]] for row in rows]
 
 
+@pytest.mark.usefixtures("spark")
+def test_the_page_shows_what_happens(try_section):
+    try_section("arrow.md", "Spark")
+
+
 def test_a_column_has_the_entities_of_the_tagger(news, expected):
     found = news.withColumn("entities", entities("english")("body"))
     assert found.schema["entities"].dataType == TYPE

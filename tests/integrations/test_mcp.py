@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +105,25 @@ READY = {"method": "notifications/initialized"}
 
 def call(number, name, **arguments):
     return {"id": number, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+
+
+# ── the page ──
+
+
+def test_the_page_shows_what_happens(try_section, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    try_section("mcp.md", "The tools")
+
+
+def test_configurations_that_the_page_shows_start_a_server():
+    page = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")
+    shown = [json.loads(block)["mcpServers"] for block in re.findall(r"^```json\n(.*?)^```", page, re.M | re.S)]
+    servers = [server for servers in shown for server in servers.values()]
+    assert len(servers) == 3
+    for server in servers:
+        if not server["args"][-1].startswith("/"):  # a folder that is not here
+            done = subprocess.run([*COMMAND[:-1], *server["args"]], input="", capture_output=True, timeout=60)
+            assert (server["command"], done.returncode, done.stdout) == ("fenestra", 0, b"")
 
 
 # ── what can be called ──

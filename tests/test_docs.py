@@ -40,7 +40,9 @@ def test_files_that_a_document_names_exist(document):
     assert beside == []
 
 
-@pytest.mark.parametrize("folder", ["app", "benchmarks", "deploy", "fenestra/cli", "model", "training"])
+@pytest.mark.parametrize(
+    "folder", ["app", "benchmarks", "deploy", "fenestra/cli", "fenestra/integrations", "model", "training"]
+)
 def test_files_that_comments_name_exist(folder):
     lost = {}
     for path in (ROOT / folder).rglob("*.*"):

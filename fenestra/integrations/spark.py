@@ -19,6 +19,7 @@ from fenestra.integrations.taggers import shared_tagger
 from fenestra.model.arrow import ENTITIES
 from fenestra.model.bundled import find_model
 from fenestra.model.columns import Unit, check_unit
+from fenestra.model.errors import InputError
 from fenestra.model.tagger import Tagger
 
 try:
@@ -46,13 +47,13 @@ def entities(model: str | Path | Tagger = "english", *, offsets: Unit = "codepoi
         offsets: what those of texts count: ``codepoint``, as ``substring`` does; ``utf8`` (bytes), ``utf16``.
 
     Raises:
-        InputError: there is no bundled model of that name.
+        InputError: there is no bundled model of that name, or the tagger was not loaded from a folder.
         ValueError: ``offsets`` is none of these units.
     """
-    _check(model, offsets)
+    named = _named(model, offsets)
 
     def entities(texts: pyarrow.Array) -> pyarrow.Array:
-        return shared_tagger(model, threads=1).tag_arrow(texts, offsets=offsets)
+        return shared_tagger(named, threads=1).tag_arrow(texts, offsets=offsets)
 
     column_function: Callable[..., Any] = arrow_udf(entities, TYPE)
     return column_function
@@ -66,8 +67,7 @@ def entities_of(
     :func:`with_entities` is the schema to go with it. Arguments and errors are as of :func:`entities`; the texts are
     in ``column``.
     """
-    _check(model, offsets)
-    return partial(_tag_batches, model, column, offsets)
+    return partial(_tag_batches, _named(model, offsets), column, offsets)
 
 
 def with_entities(schema: StructType) -> StructType:
@@ -75,16 +75,20 @@ def with_entities(schema: StructType) -> StructType:
     return StructType([*schema.fields]).add(ENTITIES, TYPE)
 
 
-def _check(model: str | Path | Tagger, offsets: Unit) -> None:
-    """Say what is wrong before a job begins."""
+def _named(model: str | Path | Tagger, offsets: Unit) -> str | Path:
+    """What a worker opens; says what is wrong before a job begins."""
     check_unit(offsets)
-    if isinstance(model, str | Path):
-        find_model(str(model))
-    elif not isinstance(model, Tagger):
+    if isinstance(model, Tagger):
+        if model.folder is None:
+            raise InputError("model: this tagger was not loaded from a folder, which workers could open")
+        return model.folder.absolute()
+    if not isinstance(model, str | Path):
         raise TypeError(f"model: expected a name, a folder or a Tagger, got {type(model).__name__}")
+    find_model(str(model))
+    return model
 
 
-def _tag_batches(model: str | Path | Tagger, column: str, offsets: Unit, batches: Batches) -> Batches:
+def _tag_batches(model: str | Path, column: str, offsets: Unit, batches: Batches) -> Batches:
     tagger = shared_tagger(model, threads=1)
     for batch in batches:
         if isinstance(batch, pyarrow.RecordBatch):

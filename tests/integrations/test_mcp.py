@@ -410,14 +410,15 @@ def test_a_request_that_is_too_large_is_refused(http_server):
     connection.close()
 
 
-def test_sigterm_ends_it_while_a_client_is_there():
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_while_a_client_is_there(number, code):
     with served() as (process, url):
 
         async def test():
             async with Client(url, mode="legacy") as client:
                 await client.call_tool("tag_entities", {"text": SECRET})
-                process.send_signal(signal.SIGTERM)
-                assert await anyio.to_thread.run_sync(process.wait, 30) == 0
+                process.send_signal(number)
+                assert await anyio.to_thread.run_sync(process.wait, 30) == code
 
         run(test)
         assert SECRET not in process.stderr.read()

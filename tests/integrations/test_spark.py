@@ -108,8 +108,8 @@ def test_a_process_opens_the_model_once(tagger, rows, expected, monkeypatch):
     batches = [pa.RecordBatch.from_pydict({"body": rows[:50]}), pa.RecordBatch.from_pydict({"body": rows[50:]})]
     opened, load = [], type(tagger).load
     monkeypatch.setattr(type(tagger), "load", lambda *given, **options: opened.append(given) or load(*given, **options))
-    tag = pickle.loads(pickle.dumps(entities_of("english", "body")))
-    for _ in range(2):
+    for model in ("english", tagger, "english"):
+        tag = pickle.loads(pickle.dumps(entities_of(model, "body")))
         found = [one for batch in tag(iter(batches)) for one in batch["entities"].to_pylist()]
         assert [one and [tuple(entity.values()) for entity in one] for one in found] == expected
     assert len(opened) <= 1
@@ -120,6 +120,7 @@ def test_a_process_opens_the_model_once(tagger, rows, expected, monkeypatch):
     [
         ({"model": "welsh"}, fenestra.InputError, "'welsh' is not a folder here"),
         ({"model": 3}, TypeError, "model: expected a name, a folder or a Tagger, got int"),
+        ({"model": fenestra.Tagger(fenestra.load().checkpoint)}, fenestra.InputError, "was not loaded from a folder"),
         ({"offsets": "words"}, ValueError, "offsets: expected codepoint, utf8, utf16, got 'words'"),
     ],
 )

@@ -56,7 +56,7 @@ def serve_http(
             max_request_body_size=max(DEFAULT_MAX_REQUEST_BODY_SIZE, _ESCAPED * max_chars + _ENVELOPE),
         )
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE)
-        signal.signal(signal.SIGTERM, _carry_on)  # uvicorn raises it again after it has ended for it
+        signal.signal(signal.SIGTERM, _end_at_once)  # uvicorn raises it again, after all has ended
         announce(f"http://{_in_url(host)}:{listener.getsockname()[1]}/mcp")
         anyio.run(lambda: uvicorn.Server(config).serve(sockets=[listener]))
 
@@ -76,7 +76,3 @@ def _in_url(host: str) -> str:
 def _end_at_once(number: int, _frame: FrameType | None) -> None:
     # A thread that waits for the next line of standard input cannot be told to stop; nothing is left to be saved.
     os._exit(0 if number == signal.SIGTERM else 128 + number)
-
-
-def _carry_on(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing, where the default is to end the process."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.contest.table import markdown
+from benchmarks.made_up import word
 from benchmarks.serving import Server
-from benchmarks.synthetic import word
 from fenestra.model.bundled import bundled_model, find_model
 
 _WORDS = 1_000  # of a text

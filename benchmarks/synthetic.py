@@ -11,6 +11,7 @@ from random import Random
 
 import torch
 
+from benchmarks.made_up import word
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import FeatureConfig, ModelConfig
 from fenestra.model.decode.calibration import Calibration
@@ -27,7 +28,6 @@ VECTORS = FeatureConfig(storage="int8", case=0)
 """One feature: the pretrained vector."""
 EVERYTHING = FeatureConfig(storage="int8", word=30, case=8, shape=16, affix=15, ngram=50, elsewhere=True, topic=True)
 """All of them, as wide as in ``training/configs/conll2003.toml``."""
-_CONSONANTS, _VOWELS, _SEVENTH = "bdfgklmnprstvz", "aeiou", 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +46,6 @@ class Shape:
     """Words that the text is drawn from."""
     tokens: int = 100_000
     """Of the text."""
-
-
-def word(number: int) -> str:
-    """A word of its own for every number; every seventh has a capital.
-
-    >>> word(0), word(1), word(6), word(70)
-    ('ba', 'be', 'De', 'baba')
-    """
-    left, syllables = number, []
-    while left >= 0:
-        left, rest = divmod(left, len(_CONSONANTS) * len(_VOWELS))
-        syllables.append(_CONSONANTS[rest // len(_VOWELS)] + _VOWELS[rest % len(_VOWELS)])
-        left -= 1
-    spelt = "".join(reversed(syllables))
-    return spelt.capitalize() if number % _SEVENTH == _SEVENTH - 1 else spelt
 
 
 def text(shape: Shape, seed: int = 1) -> str:

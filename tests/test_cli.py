@@ -116,11 +116,12 @@ class TestUsage:
     def test_it_has_the_verbs_of_the_contract(self, fenestra):
         _, out, _ = fenestra("--help")
         listed = [line.split()[0] for line in out if line.startswith("    ") and line.split()]
-        verbs = ["serve", "tag", "train", "tune", "evaluate", "data", "vectors", "bench"]
+        verbs = ["serve", "tag", "train", "tune", "evaluate", "data", "vectors", "bench", "mcp"]
         assert [word for word in listed if word in verbs] == verbs
 
     @pytest.mark.parametrize(
-        "verb", ["serve", "tag", "bench", "train", "tune", "evaluate", "data fetch", "data check", "vectors neighbours"]
+        "verb",
+        ["serve", "tag", "bench", "mcp", "train", "tune", "evaluate", "data fetch", "data check", "vectors neighbours"],
     )
     def test_every_verb_explains_itself_with_examples(self, fenestra, verb):
         code, out, _ = fenestra(*verb.split(), "--help")
@@ -148,6 +149,8 @@ class TestUsage:
             (["tag", "x", "--threads", "0"], "--threads"),
             (["tag", "x", "-o", "no/such/folder/x"], "no/such/folder"),
             (["tag", "x", "-o", "."], "is a folder"),
+            (["mcp", "--port", "70000"], "--port"),
+            (["mcp", "--transport", "sse"], "--transport"),
             (["train", "job.toml"], "--output"),
             (["tune", "job.toml", "space.toml"], "--output"),
             (["tune", "job.toml", "--output", "x"], "SPACE.toml"),
@@ -212,6 +215,12 @@ class TestUsage:
         assert (status, out) == (2, "")
         way = f"pip install 'fenestra-ner[{extra}]', or in the source folder: make {make}"
         assert err == f"fenestra: {package} is not installed; run: {way}\n"
+
+    def test_an_extra_that_no_verb_of_make_installs_is_named_as_pip_takes_it(self):
+        status, out, err = finish("mcp", code=f"import sys; sys.modules['mcp'] = None; {LAUNCH}")
+        assert (status, out) == (2, "")
+        way = "pip install 'fenestra-ner[mcp]', or in the source folder: pip install '.[mcp]'"
+        assert err == f"fenestra: mcp is not installed; run: {way}\n"
 
     def test_the_training_verbs_run_as_a_module_too(self, capsys):
         assert training_cli.main(["train", "--help"]) == 0

@@ -21,7 +21,6 @@ TUNING = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
 SPEED = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODEL = (ROOT / "model" / "README.md").read_text(encoding="utf-8")
-ARROW = (ROOT / "docs" / "arrow.md").read_text(encoding="utf-8")
 INDEX = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -41,7 +40,9 @@ def test_files_that_a_document_names_exist(document):
     assert beside == []
 
 
-@pytest.mark.parametrize("folder", ["app", "benchmarks", "deploy", "fenestra/cli", "model", "training"])
+@pytest.mark.parametrize(
+    "folder", ["app", "benchmarks", "deploy", "fenestra/cli", "fenestra/integrations", "model", "training"]
+)
 def test_files_that_comments_name_exist(folder):
     lost = {}
     for path in (ROOT / folder).rglob("*.*"):
@@ -108,17 +109,6 @@ def test_what_the_readme_types_into_python_gives_what_it_shows():
     typed = "".join(snippet for snippet in SNIPPETS if snippet.startswith(">>>"))
     session = doctest.DocTestParser().get_doctest(typed, {}, "README.md", "README.md", 0)
     assert len(session.examples) > 10
-    failed, _ = doctest.DocTestRunner(verbose=False).run(session)
-    assert failed == 0
-
-
-@pytest.mark.parametrize("section", re.split(r"^#+ ", ARROW, flags=re.MULTILINE)[1:], ids=lambda text: text.split()[0])
-def test_what_the_page_on_columns_types_into_python_gives_what_it_shows(section):
-    typed = "".join(re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
-    for needed in sorted({"duckdb", "pandas", "polars", "pyarrow"} & set(re.findall(r"\w+", typed))):
-        pytest.importorskip(needed, reason=f"{needed} is not installed")
-    session = doctest.DocTestParser().get_doctest(typed, {}, "docs/arrow.md", "docs/arrow.md", 0)
-    assert session.examples
     failed, _ = doctest.DocTestRunner(verbose=False).run(session)
     assert failed == 0
 

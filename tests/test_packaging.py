@@ -31,6 +31,13 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 TARGETS = re.search(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[1].split()
 EXTRAS = PROJECT["optional-dependencies"]
+ENVIRONMENTS = ROOT.glob("tests/integrations/environments/*.txt")
+TOOLS = {  # extras that have an environment of their own, for the tests of integrations
+    extra
+    for path in ENVIRONMENTS
+    for named in re.findall(r"^-e \.\[(.+)\]$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    for extra in named.split(",")
+} - Requirement(EXTRAS["dev"][0]).extras
 WHEELS = re.search(r"^WHEELS +\?= (.+)$", MAKEFILE, re.MULTILINE)[1].split()
 CROSS = {  # target: what the name of its wheel ends with, and how each of its libraries begins
     "linux-x86_64": ("manylinux_2_17_x86_64.manylinux2014_x86_64", b"\x7fELF\x02\x01"),
@@ -80,9 +87,9 @@ class TestInstallation:
         (pin,) = {needed for extra in EXTRAS.values() for needed in extra if Requirement(needed).name == "torch"}
         assert re.fullmatch(r"torch==[\d.]+", pin)
 
-    @pytest.mark.parametrize("extra", sorted(PROJECT["optional-dependencies"]))
+    @pytest.mark.parametrize("extra", sorted(set(EXTRAS) - TOOLS))
     def test_every_extra_is_there_in_a_development_environment(self, extra):
-        """`make install` brings all of them, in versions that pyproject.toml accepts."""
+        """`make install` brings all but the tools of integrations, in versions that pyproject.toml accepts."""
         modules = metadata.packages_distributions()
         for text in PROJECT["optional-dependencies"][extra]:
             requirement = Requirement(text)

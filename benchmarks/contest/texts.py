@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from benchmarks.synthetic import word
+from benchmarks.made_up import word
 
 DIVERSE, RUSSIAN = Path("peers", "diverse.py"), Path("corpora", "wikineural_ru")
 _SENTENCES = 20

@@ -19,9 +19,11 @@ from fenestra.cli.shell import (
     label_names,
     megabytes,
     model_folder,
+    need,
     new_parser,
     output_file,
     output_folder,
+    port_number,
     probability,
     run,
     say,
@@ -55,6 +57,7 @@ def _parser() -> CommandParser:
     _add_tag(verbs)
     add_verbs(verbs)
     _add_bench(verbs)
+    _add_mcp(verbs)
     return parser
 
 
@@ -183,6 +186,39 @@ def _add_bench(verbs: Verbs) -> None:
     _add_computing(parser)
 
 
+def _add_mcp(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs,
+        "mcp",
+        _mcp,
+        "answer a language model's tools over the Model Context Protocol: tag_entities and explain",
+        extra="mcp",
+        examples=(
+            "  fenestra mcp                                   for a client that starts it\n"
+            "  fenestra mcp --model runs/sample\n"
+            "  fenestra mcp --transport http --port 8765      at http://127.0.0.1:8765/mcp"
+        ),
+    )
+    _add_model(parser)
+    parser.add_argument(
+        "--transport", choices=("stdio", "http"), default="stdio",
+        help="standard input and output, or streamable HTTP at /mcp (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--host", metavar="H", default="127.0.0.1", help="of http: address (default: %(default)s)")
+    parser.add_argument(
+        "--port", metavar="P", type=port_number, default=8000,
+        help="of http: TCP port; 0 takes a free one (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allowed-host", metavar="NAME", action="append", default=[],
+        help="of http: a name that clients may use besides the loopback and H, each by an option of its own",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-chars", metavar="N", type=whole_number, default=100_000,
+        help="most characters of a text (default: %(default)s)",
+    )  # fmt: skip
+
+
 def _add_model(parser: CommandParser) -> None:
     parser.add_argument(
         "--model", metavar="DIR", type=model_folder,
@@ -249,6 +285,22 @@ def _tag(options: argparse.Namespace) -> int:
     if left_out and options.bad_lines:
         complain(f"{left_out:,} bad line{'s' * (left_out != 1)} left out; they are in {options.bad_lines}", code=2)
     return 2 if left_out else 0
+
+
+def _mcp(options: argparse.Namespace) -> None:
+    need("mcp")
+    from fenestra.integrations.mcp.tools import new_server
+    from fenestra.integrations.mcp.transports import serve_http, serve_stdio
+    from fenestra.model.bundled import bundled_model
+    from fenestra.model.tagger import Tagger
+
+    server = new_server(Tagger.load(options.model or bundled_model()), max_chars=options.max_chars)
+    if options.transport == "stdio":
+        return serve_stdio(server)
+    return serve_http(
+        server, options.host, options.port, allowed_hosts=options.allowed_host, max_chars=options.max_chars,
+        announce=lambda url: complain(f"Model Context Protocol at {url}", code=0),
+    )  # fmt: skip
 
 
 def _bench(options: argparse.Namespace) -> None:

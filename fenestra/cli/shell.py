@@ -31,7 +31,7 @@ Verb = Callable[[argparse.Namespace], int | None]
 
 _OURS = ("fenestra",)
 _MAKE = {"serve": "serve", "train": "install"}
-"""The extras that verbs need, and what installs each in the source folder (``make train`` would also train)."""
+"""Extras that a verb of make installs in the source folder, and which (``make train`` would also train)."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -72,7 +72,7 @@ def add_verb(
         examples: of its use, one a line.
         collect: the positional argument that takes several values; argparse stops at the first option, so what
             comes after one is put there by :func:`run`.
-        extra: what has to be installed besides the base; of ``_MAKE``.
+        extra: what has to be installed besides the base.
     """
     parser = verbs.add_parser(
         name,
@@ -120,6 +120,11 @@ def model_folder(text: str) -> Path:
 def whole_number(text: str) -> int:
     """The type of an argument that counts something."""
     return _count(text, "a whole number", 1_000_000)
+
+
+def port_number(text: str) -> int:
+    """The type of an argument that is a TCP port; 0 takes a free one."""
+    return 0 if text == "0" else _count(text, "a TCP port, or 0 for a free one,", 65_535)
 
 
 def worker_count(text: str) -> int | None:
@@ -249,8 +254,8 @@ def _explain(error: Exception, *, debug: bool, extra: str) -> int:
     missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if missing and missing not in _OURS:
         way = f"pip install 'fenestra-ner[{extra}]'" if extra else "pip install fenestra-ner"
-        verb = _MAKE.get(extra, "install")
-        return complain(f"{missing} is not installed; run: {way}, or in the source folder: make {verb}", code=2)
+        here = f"pip install '.[{extra}]'" if extra and extra not in _MAKE else f"make {_MAKE.get(extra, 'install')}"
+        return complain(f"{missing} is not installed; run: {way}, or in the source folder: {here}", code=2)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return complain(f"{where}{error.strerror}", code=1)

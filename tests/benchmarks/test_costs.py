@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from benchmarks import footprint, growth, roof, stages, synthetic
+from benchmarks import footprint, growth, made_up, roof, stages, synthetic
 from benchmarks.contest import rounds
 from benchmarks.contest.table import Spread
 from fenestra.model.config import ModelConfig
@@ -15,7 +15,7 @@ from tests.model.conftest import small_model
 SMALL = synthetic.Shape(hidden=8, width=6, known=50, distinct=40, tokens=100)
 
 
-@pytest.mark.parametrize("module", [footprint, roof, rounds, stages, synthetic])
+@pytest.mark.parametrize("module", [footprint, made_up, roof, rounds, stages])
 def test_the_examples_hold(module):
     found = doctest.testmod(module)
     assert (found.failed, found.attempted > 0) == (0, True)
@@ -43,7 +43,7 @@ class TestStages:
 
 class TestSynthetic:
     def test_no_two_words_are_the_same_however_they_are_written(self):
-        assert len({synthetic.word(number).lower() for number in range(20_000)}) == 20_000
+        assert len({made_up.word(number).lower() for number in range(20_000)}) == 20_000
 
     def test_the_tagger_sees_the_words_and_sentences_that_were_made(self):
         content = synthetic.text(SMALL)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fenestra.app.errors import STATUS
+from fenestra.app.codes import STATUS
 from fenestra.app.pages import routes
 from fenestra.app.pages.routes import ASSETS, asset
 

@@ -62,11 +62,16 @@ Tokens = Annotated[
     Discriminator(_flat_or_nested),
     WithJsonSchema({"anyOf": [_WORDS_SCHEMA, {"type": "array", "items": _WORDS_SCHEMA}]}),  # an empty list is both
 ]
-# A field that is null counts as one that is not there.
-_ONE_INPUT: list[Any] = [
-    {"required": ["text"], "properties": {"text": {"type": ["string", "array"]}, "tokens": {"type": "null"}}},
-    {"required": ["tokens"], "properties": {"tokens": {"type": "array"}, "text": {"type": "null"}}},
-]
+_GIVEN: Any = {"not": {"type": "null"}}  # a field that is null counts as one that is not there
+_ONE_INPUT: Any = {
+    "if": {"required": ["text"], "properties": {"text": _GIVEN}},
+    "then": {"properties": {"tokens": {"type": "null"}}},
+    "else": {"required": ["tokens"], "properties": {"tokens": _GIVEN}},
+}
+_ALTERNATIVES_ARE_DETAILS: Any = {
+    "if": {"required": ["alternatives"], "properties": {"alternatives": {"minimum": 1}}},
+    "then": {"required": ["details"], "properties": {"details": {"const": True}}},
+}
 
 
 class ModelRequest(BaseModel):
@@ -86,9 +91,7 @@ class TagRequest(ModelRequest):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": _ONE_INPUT,
-            "if": {"properties": {"alternatives": {"minimum": 1}}, "required": ["alternatives"]},
-            "then": {"properties": {"details": {"const": True}}, "required": ["details"]},
+            "allOf": [_ONE_INPUT, _ALTERNATIVES_ARE_DETAILS],
             "examples": [
                 {"text": "Ada Lovelace met Charles Babbage in London."},
                 {"text": ["Siemens is based in Munich.", "Paris"], "labels": ["LOC"], "min_score": 0.5},
@@ -143,7 +146,7 @@ class ExplainRequest(ModelRequest):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": _ONE_INPUT,
+            **_ONE_INPUT,
             "examples": [{"text": "Ada Lovelace met Charles Babbage in London.", "token": 6}],
         }
     )

@@ -23,6 +23,7 @@ M = TypeVar("M", bound=BaseModel)
 NDJSON = "application/x-ndjson"
 RETRIED = frozenset({429, 502, 503, 504})
 """Statuses that say: not now. Nothing has been done, or doing it again does no harm."""
+_MAX_RATIO = 50  # the service takes a stream that grows more than 100 times for an attack
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.ProxyError)
 
@@ -136,7 +137,9 @@ class Address:
         """A call with a body, compressed if that is worth it."""
         headers = {**self.headers, "Content-Type": media_type} if body else self.headers
         if self.gzip_min_bytes and len(body) >= self.gzip_min_bytes:
-            body, headers = gzip.compress(body, 1), {**headers, "Content-Encoding": "gzip"}
+            packed = gzip.compress(body, 1)
+            if len(packed) * _MAX_RATIO > len(body):
+                body, headers = packed, {**headers, "Content-Encoding": "gzip"}
         return Call("POST", self.url + path, headers, body, repeatable)
 
 

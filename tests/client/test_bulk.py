@@ -129,6 +129,11 @@ def test_a_line_that_is_refused_stops_no_other(connect):
     assert [line.error.code for line in lines if isinstance(line, LineError)] == ["invalid_request", "invalid_unicode"]
 
 
+def test_a_line_that_compresses_too_well_is_answered(connect):
+    (line,) = connect().stream(["x" * 90_000])
+    assert isinstance(line, LineResponse)
+
+
 def test_a_portion_of_a_stream_fits_into_the_buffers_of_a_connection():
     script = Script(lambda request: httpx.Response(200, content=b"".join(stream_lines(request))))
     list(script.client(gzip_min_bytes=0).stream(["x" * (number % 500) for number in range(3000)]))

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, Self, TypeVar
 from pydantic import ValidationError
 
 from fenestra.app.api.json_body import Bounds, parse
-from fenestra.app.api.schemas import ModelRequest, describe
+from fenestra.app.api.schemas import Request, describe
 from fenestra.app.errors import Problem
 from fenestra.app.settings import Settings
 
-R = TypeVar("R", bound=ModelRequest)
+R = TypeVar("R", bound=Request)
 
 
 class PlainLimits(NamedTuple):

@@ -74,10 +74,14 @@ _ALTERNATIVES_ARE_DETAILS: Any = {
 }
 
 
-class ModelRequest(BaseModel):
-    """Base of all requests: exactly one of ``text`` and ``tokens``, checked strictly."""
+class Request(BaseModel):
+    """Base of all requests, checked strictly."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class _OneInput(Request):
+    """Exactly one of ``text`` and ``tokens``."""
 
     @model_validator(mode="after")
     def _one_input(self) -> Self:
@@ -86,7 +90,7 @@ class ModelRequest(BaseModel):
         return self
 
 
-class TagRequest(ModelRequest):
+class TagRequest(_OneInput):
     """What to tag, and what of the result is wanted. Give exactly one of ``text`` and ``tokens``."""
 
     model_config = ConfigDict(
@@ -141,7 +145,7 @@ class TagRequest(ModelRequest):
         return self.sentences if texts is None else texts
 
 
-class ExplainRequest(ModelRequest):
+class ExplainRequest(_OneInput):
     """Which token's tag to explain, in a text or a sentence of words. Give exactly one of ``text`` and ``tokens``."""
 
     model_config = ConfigDict(

@@ -8,12 +8,12 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from fenestra.app.api.offsets import Unit
-from fenestra.app.api.schemas import ExplainRequest, ModelRequest, TagRequest, describe
+from fenestra.app.api.schemas import ExplainRequest, Request, TagRequest, describe
 from fenestra.client.errors import InvalidRequest
 
 Item = str | Sequence[str]
 """A raw text, or a sentence of words."""
-R = TypeVar("R", bound=ModelRequest)
+R = TypeVar("R", bound=Request)
 
 
 class TagOptions(TypedDict, total=False):

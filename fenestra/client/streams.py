@@ -53,21 +53,24 @@ def _read(reply: Reply) -> tuple[Sequence[Line], ClientError | None]:
     """The answers in a reply, as far as they go, and what keeps the others away."""
     if reply.status != 200:
         return [], reply.error()
-    whole, _, _ = reply.body.rpartition(b"\n")
     answers: list[Line] = []
-    for raw in whole.splitlines():
+    for raw in reply.body.splitlines():
         try:
             answer = _LINE.validate_json(raw)
-        except ValidationError:
-            return answers, UnexpectedAnswer("a line of the answer is none", code="unexpected_answer", status=200)
+        except ValidationError:  # the connection broke within the line, or it is none of this service
+            return answers, reply.error() or _unexpected("a line of the answer is none")
         if isinstance(answer, LineError) and STATUS.get(answer.error.code) in RETRIED:
             return answers, _error_of(answer)
         if answer.line != len(answers) + 1:
-            return answers, UnexpectedAnswer("a line is answered out of order", code="unexpected_answer", status=200)
+            return answers, _unexpected("a line is answered out of order")
         answers.append(answer)
     if answers and reply.failure is None:  # all of them, or as many as came before a line that ended the stream
         return answers, None
-    return answers, reply.error() or UnexpectedAnswer("no line is answered", code="unexpected_answer", status=200)
+    return answers, reply.error() or _unexpected("no line is answered")
+
+
+def _unexpected(message: str) -> ClientError:
+    return UnexpectedAnswer(message, code="unexpected_answer", status=200)
 
 
 def _error_of(line: LineError) -> ClientError:

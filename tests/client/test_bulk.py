@@ -229,6 +229,16 @@ def test_a_stream_gives_up_when_no_line_is_answered_for_too_long(clock):
     assert (caught.value.index, sum(clock.pauses) < 20) == (0, True)
 
 
+def test_patience_begins_anew_with_every_line_that_is_answered(clock):
+    def one(request):
+        return broken(next(stream_lines(request)))
+
+    script = Script(*[refusal(503, **{"Retry-After": "5"}), one] * 30)
+    lines = list(script.client(retries=Retries(seconds=8)).stream(map(str, range(30))))
+    assert [line.line for line in lines] == list(range(1, 31))
+    assert sum(clock.pauses) > 30 * 5
+
+
 def test_results_that_do_not_fit_the_texts_are_an_error():
     script = Script(httpx.Response(200, json={"model": MODEL, "results": []}))
     with pytest.raises(UnexpectedAnswer):
@@ -251,7 +261,7 @@ def test_leaving_early_cancels_what_is_under_way():
         begun.append(request)
         try:
             if len(begun) > 1:
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
         finally:
             ended.append(request)
         return tag(request)
@@ -264,7 +274,7 @@ def test_leaving_early_cancels_what_is_under_way():
                 async for _ in results:
                     break
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), 30))
     assert len(begun) == len(ended) == 3
 
 

@@ -14,6 +14,7 @@ from fenestra.client import (
     AsyncClient,
     BatchSize,
     ClientError,
+    ConnectionFailed,
     InvalidRequest,
     LineError,
     LineResponse,
@@ -227,6 +228,13 @@ def test_a_stream_gives_up_when_no_line_is_answered_for_too_long(clock):
     with pytest.raises(Unavailable) as caught:
         list(Script(refusal(503)).client(retries=Retries(seconds=20)).stream(["Ada"]))
     assert (caught.value.index, sum(clock.pauses) < 20) == (0, True)
+
+
+def test_a_stream_whose_connection_breaks_in_every_line_says_so(clock):
+    script = Script(lambda request: broken(b'{"line":1,'))
+    with pytest.raises(ConnectionFailed):
+        list(script.client(retries=Retries(seconds=20)).stream(["Ada"]))
+    assert len(script.requests) > 2
 
 
 def test_patience_begins_anew_with_every_line_that_is_answered(clock):

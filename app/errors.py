@@ -19,28 +19,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-log = logging.getLogger("uvicorn.error")
+from fenestra.app.codes import STATUS
 
-STATUS: dict[str, int] = {
-    "bad_json": 400,
-    "bad_request": 400,
-    "unauthorized": 401,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "reload_failed": 409,
-    "too_large": 413,
-    "unsupported_media_type": 415,
-    "invalid_request": 422,
-    "invalid_unicode": 422,
-    "unknown_or_duplicate_field": 422,
-    "rate_limited": 429,
-    "headers_too_large": 431,
-    "internal": 500,
-    "overloaded": 503,
-    "not_ready": 503,
-    "timeout": 504,
-}
-"""HTTP status of each code."""
+log = logging.getLogger("uvicorn.error")
 
 _CODE_OF_STATUS = {status: code for code, status in reversed(STATUS.items())}
 _PHRASES = {
@@ -54,7 +35,7 @@ _EXPECTED_ERROR = re.compile(r"^fenestra\.model\.errors\.\w+: (.+)$", re.MULTILI
 
 
 class Problem(Exception):
-    """A request cannot be served; ``code`` is one of :data:`STATUS`."""
+    """A request cannot be served; ``code`` is one of :data:`fenestra.app.codes.STATUS`."""
 
     def __init__(self, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)

@@ -74,6 +74,9 @@ def create_app(
         version=VERSION,
         lifespan=lifespan,
         description=_limits(service.settings),
+        contact={"name": "whoever runs this service"},
+        license_info={"name": "MIT", "identifier": "MIT"},
+        openapi_tags=routes.TAGS,
         generate_unique_id_function=lambda route: route.name,  # the operation ids of the document are names
         openapi_url=None,  # app.pages serves the document and a page of it: FastAPI's own page
         docs_url=None,  # loads its scripts from a third party

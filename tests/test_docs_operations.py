@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from fenestra.app import settings_page
-from fenestra.app.errors import STATUS
+from fenestra.app.codes import STATUS
 from fenestra.app.middleware.observe import ObserveMiddleware
 from fenestra.app.middleware.request_id import RequestIdMiddleware
 from fenestra.app.observability import logs

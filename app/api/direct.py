@@ -13,9 +13,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fenestra.app.api.json_body import is_media_type
+from fenestra.app.api.reading import PlainLimits, read_now
 from fenestra.app.api.responses import CLIENT_CLOSED_REQUEST, PIECE_BYTES, PiecewiseResponse, disconnect_check
-from fenestra.app.api.schemas import PlainLimits, TagRequest
-from fenestra.app.api.tagging import LONG_BYTES, SHORT_BYTES, begin_tagging, read_now
+from fenestra.app.api.schemas import TagRequest
+from fenestra.app.api.tagging import LONG_BYTES, SHORT_BYTES, begin_tagging
 from fenestra.app.engine.jobs import ClientGone, Job, Pieces
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem, closed_early, unexpected

@@ -5,14 +5,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from fenestra.app.api.json_body import check_headers, read_body
 from fenestra.app.api.ndjson import NDJSON, NdjsonResponse
+from fenestra.app.api.openapi import refusals, request_body
 from fenestra.app.api.responses import CLIENT_CLOSED_REQUEST, PiecewiseResponse, disconnect_check
 from fenestra.app.api.schemas import (
-    ErrorResponse,
     ExplainRequest,
     ExplainResponse,
     Health,
@@ -33,31 +32,32 @@ router = APIRouter()
 _PROBE: dict[str, Any] = {"methods": ["GET", "HEAD"], "include_in_schema": False}
 
 
-STREAM_EXAMPLE = (
-    '{"line":1,"model":{"name":"english","version":"847409028300"},"results":[{"entities":[]}]}\n'
-    '{"line":2,"error":{"code":"bad_json","message":"the body is not valid JSON …","request_id":"5f0c"}}\n'
-)
+STREAM_EXAMPLES: dict[str, Any] = {
+    "an answer": {
+        "value": {"line": 1, "model": {"name": "english", "version": "847409028300"}, "results": [{"entities": []}]}
+    },
+    "a refusal": {
+        "value": {
+            "line": 2,
+            "error": {"code": "bad_json", "message": "the body is not valid JSON …", "request_id": "5f0c"},
+        }
+    },
+}
+TAGS = [
+    {"name": "tagging", "description": "Finds named entities."},
+    {"name": "operation", "description": "For those who run the service."},
+]
+"""The groups of operations in the OpenAPI document."""
 
 _LINE = {"oneOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (LineResponse, LineError)]}
-
-
-def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error responses of a path, for the OpenAPI document; 400, 431 and 500 are possible on every path."""
-    return {status: {"model": ErrorResponse} for status in sorted({400, 431, 500, *statuses})}
-
-
-def _body(schema: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
-    """The schema of a body, for the OpenAPI document: app.api.json_body parses it, not the framework."""
-    content = {media_type: {"schema": schema.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
 
 
 @router.post(
     "/tag",
     tags=["tagging"],
     response_model=TagResponse,
-    responses=_refusals(401, 404, 413, 415, 422, 429, 503, 504),
-    openapi_extra=_body(TagRequest),
+    responses=refusals(401, 404, 413, 415, 422, 429, 503, 504),
+    openapi_extra=request_body(TagRequest),
 )
 async def tag(request: Request) -> Response:
     """Find the named entities of texts, or of sentences that are words already."""
@@ -70,8 +70,8 @@ async def tag(request: Request) -> Response:
     "/explain",
     tags=["tagging"],
     response_model=ExplainResponse,
-    responses=_refusals(401, 404, 413, 415, 422, 429, 503, 504),
-    openapi_extra=_body(ExplainRequest),
+    responses=refusals(401, 404, 413, 415, 422, 429, 503, 504),
+    openapi_extra=request_body(ExplainRequest),
 )
 async def explain(request: Request) -> Response:
     """Say what each word around a token adds to the score of its tag."""
@@ -88,11 +88,11 @@ async def explain(request: Request) -> Response:
         200: {
             "description": "A line for each line, in order; the schema is that of one line",
             "model": LineResponse | LineError,
-            "content": {NDJSON: {"schema": _LINE, "example": STREAM_EXAMPLE}},
+            "content": {NDJSON: {"schema": _LINE, "examples": STREAM_EXAMPLES}},
         },
-        **_refusals(401, 415, 429, 503),
+        **refusals(401, 415, 429, 503),
     },
-    openapi_extra=_body(TagRequest, NDJSON),
+    openapi_extra=request_body(TagRequest, NDJSON),
 )
 async def tag_stream(request: Request) -> Response:
     """Answer each line as `POST /tag` would, in order, for as long as lines come.
@@ -111,7 +111,7 @@ async def tag_stream(request: Request) -> Response:
     return NdjsonResponse(service)
 
 
-@router.get("/models", tags=["tagging"], responses=_refusals(401, 429, 503))
+@router.get("/models", tags=["tagging"], responses=refusals(401, 429, 503))
 async def models(request: Request) -> ModelsResponse:
     """List the models, with the labels that each can give; the first is the default one."""
     found = service_of(request).models
@@ -128,7 +128,7 @@ async def models(request: Request) -> ModelsResponse:
     "/models/{name}/reload",
     tags=["operation"],
     response_model=ReloadResponse,
-    responses=_refusals(401, 404, 409, 422, 429, 503),
+    responses=refusals(401, 404, 409, 422, 429, 503),
 )
 async def reload(name: str, request: Request) -> ReloadResponse | Response:
     """Read a model's folder again, and serve what is there now if it proves sound; if not, the one before serves on.
@@ -143,7 +143,7 @@ async def reload(name: str, request: Request) -> ReloadResponse | Response:
     return ReloadResponse(name=new.name, version=new.version, previous=old.version)
 
 
-@router.get("/livez", tags=["operation"], responses=_refusals(503))
+@router.get("/livez", tags=["operation"], responses=refusals(503))
 @router.api_route("/livez", **_PROBE)
 async def livez(request: Request) -> Health:
     """Say that the process can answer and its model is not stuck."""
@@ -151,7 +151,7 @@ async def livez(request: Request) -> Health:
     return Health(status="alive")
 
 
-@router.get("/readyz", tags=["operation"], responses=_refusals(503))
+@router.get("/readyz", tags=["operation"], responses=refusals(503))
 @router.api_route("/readyz", **_PROBE)
 async def readyz(request: Request) -> Health:
     """Say that a model is loaded and requests are welcome."""
@@ -163,7 +163,7 @@ async def readyz(request: Request) -> Health:
     "/metrics",
     tags=["operation"],
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, **_refusals(401)},
+    responses={200: {"content": {"text/plain": {}}}, **refusals(401)},
 )
 async def metrics(request: Request) -> Response:
     """Return the counters in Prometheus' text format."""

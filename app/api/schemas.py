@@ -1,12 +1,12 @@
-"""The schemas of requests and responses.
+"""The schemas of requests and responses: of the service, and of the client (fenestra/client).
 
 Requests are strict: no unknown field, no type conversion. An error message names known fields and positions only,
-because everything else would repeat the client's input.
+because everything else would repeat the client's input. Nothing but pydantic is needed here: what reads a body within
+the limits of the settings is app/api/reading.py.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,10 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from fenestra.app.api.json_body import Bounds
 from fenestra.app.api.offsets import Unit
-from fenestra.app.errors import STATUS, Problem
-from fenestra.app.settings import Settings
+from fenestra.app.codes import STATUS
 
 _CODES = ", ".join(f"`{code}` ({status})" for code, status in STATUS.items())
 MAX_LABELS = 1000
@@ -64,33 +62,26 @@ Tokens = Annotated[
     Discriminator(_flat_or_nested),
     WithJsonSchema({"anyOf": [_WORDS_SCHEMA, {"type": "array", "items": _WORDS_SCHEMA}]}),  # an empty list is both
 ]
-# A field that is null counts as one that is not there.
-_ONE_INPUT: list[Any] = [
-    {"required": ["text"], "properties": {"text": {"type": ["string", "array"]}, "tokens": {"type": "null"}}},
-    {"required": ["tokens"], "properties": {"tokens": {"type": "array"}, "text": {"type": "null"}}},
-]
+_GIVEN: Any = {"not": {"type": "null"}}  # a field that is null counts as one that is not there
+_ONE_INPUT: Any = {
+    "if": {"required": ["text"], "properties": {"text": _GIVEN}},
+    "then": {"properties": {"tokens": {"type": "null"}}},
+    "else": {"required": ["tokens"], "properties": {"tokens": _GIVEN}},
+}
+_ALTERNATIVES_ARE_DETAILS: Any = {
+    "if": {"required": ["alternatives"], "properties": {"alternatives": {"minimum": 1}}},
+    "then": {"required": ["details"], "properties": {"details": {"const": True}}},
+}
 
 
-class PlainLimits(NamedTuple):
-    """Within these, a request exceeds none of the limits of the settings, whatever is in it."""
-
-    size: int
-    """Of the body, in bytes."""
-    strings: int
-    """In the body, keys included."""
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Derive them: a body has no string longer than itself, and no more values, lists or fields than bytes."""
-        bounds = Bounds.of(settings)
-        size = min(bounds.values, bounds.parts, settings.max_chars)
-        return cls(size, min(settings.max_texts, settings.max_tokens))
-
-
-class _Request(BaseModel):
-    """Base of all requests: exactly one of ``text`` and ``tokens``, checked strictly."""
+class Request(BaseModel):
+    """Base of all requests, checked strictly."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class _OneInput(Request):
+    """Exactly one of ``text`` and ``tokens``."""
 
     @model_validator(mode="after")
     def _one_input(self) -> Self:
@@ -98,60 +89,13 @@ class _Request(BaseModel):
             raise ValueError("give exactly one of text and tokens")
         return self
 
-    @classmethod
-    def read_plain(cls, raw: bytes, limits: PlainLimits) -> Self | None:
-        """Parse and validate a body in one native pass, if the strict way certainly comes to the same.
 
-        The native parser is as strict as :func:`fenestra.app.api.json_body.parse`, but for three things. NaN and
-        Infinity, and integers of many digits, are within the range of no field. Of two equal keys it takes the last:
-        so the strings of the request are counted, and have to be as many as the pairs of quotes in the body.
-
-        Returns:
-            The request; None if it is not valid or not certain: then :meth:`read` decides.
-        """
-        if len(raw) > limits.size or b"\\\\" in raw:  # behind two backslashes, a quote may end a string or not
-            return None
-        try:
-            request: Self = cls.__pydantic_validator__.validate_json(raw)
-        except ValidationError:
-            return None
-        given = request.__pydantic_fields_set__
-        strings = len(given)
-        for name in given:
-            value = request.__dict__[name]
-            if isinstance(value, str):
-                strings += 1
-            elif isinstance(value, list):
-                if value and isinstance(value[0], list):  # more to count than it is worth
-                    return None
-                strings += len(value)
-        if strings > limits.strings or 2 * strings != raw.count(b'"') - raw.count(b'\\"'):
-            return None
-        return request
-
-    @classmethod
-    def read(cls, value: object, settings: Settings) -> Self:
-        """Validate a parsed body. The work is bounded by the limits of the settings, whatever is in it.
-
-        Raises:
-            Problem: ``unknown_or_duplicate_field`` or ``invalid_request``, naming place and error.
-        """
-        _check_fields(value, cls.model_fields)
-        _check_size(value, settings)
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            raise _refusal(error) from None
-
-
-class TagRequest(_Request):
+class TagRequest(_OneInput):
     """What to tag, and what of the result is wanted. Give exactly one of ``text`` and ``tokens``."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": _ONE_INPUT,
-            "if": {"properties": {"alternatives": {"minimum": 1}}, "required": ["alternatives"]},
-            "then": {"properties": {"details": {"const": True}}, "required": ["details"]},
+            "allOf": [_ONE_INPUT, _ALTERNATIVES_ARE_DETAILS],
             "examples": [
                 {"text": "Ada Lovelace met Charles Babbage in London."},
                 {"text": ["Siemens is based in Munich.", "Paris"], "labels": ["LOC"], "min_score": 0.5},
@@ -201,12 +145,12 @@ class TagRequest(_Request):
         return self.sentences if texts is None else texts
 
 
-class ExplainRequest(_Request):
+class ExplainRequest(_OneInput):
     """Which token's tag to explain, in a text or a sentence of words. Give exactly one of ``text`` and ``tokens``."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": _ONE_INPUT,
+            **_ONE_INPUT,
             "examples": [{"text": "Ada Lovelace met Charles Babbage in London.", "token": 6}],
         }
     )
@@ -234,7 +178,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class AlternativeOut(Answer):
+class Alternative(Answer):
     """What a token or an entity may be instead."""
 
     name: str
@@ -243,7 +187,7 @@ class AlternativeOut(Answer):
     """Its probability."""
 
 
-class EntityOut(Answer):
+class Entity(Answer):
     """A named thing, at ``[start, end)``."""
 
     start: int
@@ -256,11 +200,11 @@ class EntityOut(Answer):
     """The text from start to end; with `tokens`, the words with a space between them."""
     score: float
     """Calibrated probability that place and label are right."""
-    alternatives: list[AlternativeOut] | None = None
+    alternatives: list[Alternative] | None = None
     """Other labels of the same place, the likeliest first. Only there when they were asked for."""
 
 
-class TokenOut(Answer):
+class Token(Answer):
     """A token with its IOB2 tag, at ``[start, end)``."""
 
     text: str
@@ -273,20 +217,20 @@ class TokenOut(Answer):
     """`O`, or `B-` or `I-` and a label."""
     score: float
     """Probability of the tag."""
-    alternatives: list[AlternativeOut] | None = None
+    alternatives: list[Alternative] | None = None
     """Other tags of the token, the likeliest first. Only there when they were asked for."""
 
 
 class Result(Answer):
     """What was found in one text or sentence."""
 
-    entities: list[EntityOut]
+    entities: list[Entity]
     """The named things, by their start."""
-    tokens: list[TokenOut] | None = None
+    tokens: list[Token] | None = None
     """Every token. Only there when `details` was asked for."""
 
 
-class ShareOut(Answer):
+class Share(Answer):
     """What one place of the window adds to the logit."""
 
     position: int
@@ -324,7 +268,7 @@ class ExplainResponse(Answer):
 
     model: ModelName
     """The model that answered."""
-    token: TokenOut
+    token: Token
     """The token, with its tag."""
     column: str
     """The tag as the network knows it, which may tell single words and ends apart: `S-PER`, `E-PER`."""
@@ -336,7 +280,7 @@ class ExplainResponse(Answer):
     """What an empty window would score."""
     document: float
     """What the rest of the document adds, and the other tokens of the word in it."""
-    window: list[ShareOut]
+    window: list[Share]
     """One for each place of the window, from left to right."""
 
 
@@ -401,47 +345,10 @@ class LineError(ErrorResponse):
     """The number of the line, counted from 1."""
 
 
-def _check_fields(value: object, known: Mapping[str, object]) -> None:
-    """Check the names of the fields before their values.
-
-    Raises:
-        Problem: ``unknown_or_duplicate_field``.
-    """
-    if isinstance(value, dict) and not value.keys() <= known.keys():
-        names = ", ".join(known)
-        raise Problem("unknown_or_duplicate_field", f"the request has an unknown field; the known ones are {names}")
-
-
-def _check_size(value: object, settings: Settings) -> None:
-    """Check the limits of one request before it is validated. Wrong types pass: the schema reports them better.
-
-    Raises:
-        Problem: ``invalid_request``, naming the field and the limit.
-    """
-    if not isinstance(value, dict):
-        return
-    texts, tokens = _as_list(value.get("text")), _as_list(value.get("tokens"))
-    sentences = tokens if tokens and isinstance(tokens[0], list) else [tokens]
-    for name, count in (("text", len(texts)), ("tokens", len(sentences))):
-        if count > settings.max_texts:
-            raise Problem("invalid_request", f"{name}: {count} items, at most {settings.max_texts}")
-    words = [_as_list(sentence) for sentence in sentences]
-    if (total := sum(map(len, words))) > settings.max_tokens:
-        raise Problem("invalid_request", f"tokens: {total} words, at most {settings.max_tokens}")
-    for name, strings in (("text", texts), ("tokens", chain.from_iterable(words))):
-        longest = max((len(string) for string in strings if isinstance(string, str)), default=0)
-        if longest > settings.max_chars:
-            raise Problem("invalid_request", f"{name}: a string of {longest} characters, at most {settings.max_chars}")
-
-
-def _as_list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _refusal(error: ValidationError) -> Problem:
-    """Describe the errors in one line; there is at most one in each list, so they are few."""
+def describe(error: ValidationError) -> str:
+    """What is wrong with a request, in one line; there is at most one error in each list, so they are few."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return Problem("invalid_request", "; ".join(f"{_place(entry['loc'])}{_reason(entry['msg'])}" for entry in found))
+    return "; ".join(f"{_place(entry['loc'])}{_reason(entry['msg'])}" for entry in found)
 
 
 def _place(path: tuple[int | str, ...]) -> str:

@@ -3,25 +3,22 @@
 import asyncio
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
-from typing import TypeVar
 
 from starlette.types import Scope
 
-from fenestra.app.api.json_body import Bounds, parse
+from fenestra.app.api.reading import PlainLimits, R, read_now
 from fenestra.app.api.rendering import check_labels, explain_answer, tag_answer
 from fenestra.app.api.responses import disconnect_check
-from fenestra.app.api.schemas import ExplainRequest, PlainLimits, TagRequest
+from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.engine.jobs import Done, Item, Job, Pieces, TagsText, Works
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem
 from fenestra.app.observability.traces import trace_of
-from fenestra.app.settings import Settings
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation
 from fenestra.model.progress import Progress
 from fenestra.model.results import Result
 
-R = TypeVar("R", TagRequest, ExplainRequest)
 SHORT_BYTES = 1024
 """Parsed at once."""
 LONG_BYTES = 16 * 1024
@@ -44,12 +41,6 @@ async def read_request(service: Service, kind: type[R], raw: bytes, *, in_turn: 
     if len(raw) <= SHORT_BYTES and not in_turn:
         return work()
     return await (service.work.in_turn(work) if len(raw) <= LONG_BYTES else service.work.aside(work))
-
-
-def read_now(kind: type[R], raw: bytes, settings: Settings, limits: PlainLimits) -> R:
-    """As :func:`read_request`, at once; of a long body it takes too long for the event loop."""
-    request = kind.read_plain(raw, limits)
-    return kind.read(parse(raw, Bounds.of(settings)), settings) if request is None else request
 
 
 async def tag_once(service: Service, request: TagRequest, scope: Scope) -> Pieces:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from uvicorn.server import ServerState
 
-from fenestra.app.errors import STATUS, log
+from fenestra.app.codes import STATUS
+from fenestra.app.errors import log
 from fenestra.app.http.deadlines import Phase, PhaseTimer, WriteTimer
 from fenestra.app.http.direct import DirectExchange
 from fenestra.app.http.exchange import CONTINUE, Exchange, ResponseTransport

@@ -1,15 +1,14 @@
 """The web pages and their files. They load nothing from another host."""
 
-from copy import deepcopy
 from functools import cache, partial
 from importlib.resources import files
 
-from fastapi import APIRouter, FastAPI, Request
-from pydantic_core import to_json
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from fenestra.app.engine.service import service_of
 from fenestra.app.errors import Problem
+from fenestra.app.pages.document import document
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "html": "text/html"}
 ASSETS = frozenset(
@@ -55,25 +54,10 @@ async def docs() -> Response:
 
 @router.api_route("/openapi.json", methods=["GET", "HEAD"])
 async def openapi(request: Request) -> Response:
-    """The OpenAPI document, with the labels of the models that are loaded now.
-
-    It declares API keys as optional: whether one is required is up to the settings.
-    """
+    """The OpenAPI document, with the labels of the models that are loaded now."""
     service = service_of(request)
     labels = sorted({label for model in service.models for label in model.labels})
-    return Response(await service.work.aside(partial(_document, request.app, labels)), media_type="application/json")
-
-
-def _document(app: FastAPI, labels: list[str]) -> bytes:
-    """Write the OpenAPI document; the first time it takes a tenth of a second."""
-    document = deepcopy(app.openapi())
-    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    document["security"] = [{}, {"key": []}]
-    if labels:
-        for path in ("/tag", "/tag/stream"):
-            ((_, body),) = document["paths"][path]["post"]["requestBody"]["content"].items()
-            body["schema"]["properties"]["labels"]["anyOf"][0]["items"]["enum"] = labels
-    return to_json(document)
+    return Response(await service.work.aside(partial(document, request.app, labels)), media_type="application/json")
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])

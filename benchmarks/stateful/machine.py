@@ -20,7 +20,7 @@ from benchmarks.stateful.client import Client, Expected, Response
 from benchmarks.stateful.service import MAX_WAITING, NAME
 from benchmarks.stateful.world import BODIES, BROKEN, GOOD, WRONG, World
 from benchmarks.wire import chunked, post
-from fenestra.app.errors import STATUS
+from fenestra.app.codes import STATUS
 
 LEAST_CLIENTS, MOST_CLIENTS = 3, 8
 PIPELINED = 6

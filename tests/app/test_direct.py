@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from fenestra.app.api import direct
 from fenestra.app.api.json_body import parse
-from fenestra.app.api.schemas import ExplainRequest, PlainLimits, TagRequest
+from fenestra.app.api.reading import PlainLimits, read_plain, read_strictly
+from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.api.tagging import LONG_BYTES
 from fenestra.app.errors import Problem
 from fenestra.app.http.known_heads import KnownHeads
@@ -49,7 +50,7 @@ OBJECTS = st.lists(MEMBERS, max_size=4).map(lambda all_: "{" + ",".join(f'"{n}":
 def strictly(kind, raw):
     """As the strict parser and the schema read a body: the request, or the code of what is wrong."""
     try:
-        return kind.read(parse(raw), SETTINGS)
+        return read_strictly(kind, parse(raw), SETTINGS)
     except Problem as problem:
         return problem.code
 
@@ -64,7 +65,7 @@ def strictly(kind, raw):
 @example(ExplainRequest, '{"text":"a","token":0,"token":0}')
 def test_what_is_read_in_one_pass_is_what_the_strict_parser_reads(kind, text):
     raw = text.encode("utf-8", "surrogatepass")
-    found = kind.read_plain(raw, LIMITS)
+    found = read_plain(kind, raw, LIMITS)
     assert found is None or found == strictly(kind, raw)
 
 
@@ -75,12 +76,12 @@ def test_what_is_read_in_one_pass_is_what_the_strict_parser_reads(kind, text):
      '{"text":"a","details":true,"alternatives":3.0}'],
 )  # fmt: skip
 def test_usual_bodies_are_read_in_one_pass(body):
-    assert TagRequest.read_plain(body.encode(), LIMITS) == strictly(TagRequest, body.encode())
+    assert read_plain(TagRequest, body.encode(), LIMITS) == strictly(TagRequest, body.encode())
 
 
 @pytest.mark.parametrize(("raw", "status", "code"), BAD.values(), ids=BAD)
 def test_what_is_refused_is_not_read_in_one_pass(raw, status, code):
-    assert TagRequest.read_plain(raw, LIMITS) is None
+    assert read_plain(TagRequest, raw, LIMITS) is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_what_is_refused_is_not_read_in_one_pass(raw, status, code):
 )
 def test_what_may_exceed_a_limit_is_left_to_the_strict_parser(limits, body):
     raw = json.dumps(body).encode()
-    assert TagRequest.read_plain(raw, PlainLimits.of(Settings(**limits))) is None
+    assert read_plain(TagRequest, raw, PlainLimits.of(Settings(**limits))) is None
 
 
 # ── the same bytes ──

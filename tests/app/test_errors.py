@@ -5,7 +5,8 @@ import logging
 import pytest
 from starlette.responses import StreamingResponse
 
-from fenestra.app.errors import STATUS, Problem
+from fenestra.app.codes import STATUS
+from fenestra.app.errors import Problem
 
 UNKNOWN = [
     ("GET", "/nowhere", 404, "not_found"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fenestra.app.errors import STATUS
+from fenestra.app.codes import STATUS
 from fenestra.app.pages import routes
 from fenestra.app.pages.routes import ASSETS, asset
 
@@ -99,9 +99,15 @@ def document(client):
     return client.get("/openapi.json").json()
 
 
+def body_schema(document, path, media_type="application/json"):
+    """The schema of a request, which stands in the components."""
+    reference = document["paths"][path]["post"]["requestBody"]["content"][media_type]["schema"]["$ref"]
+    return document["components"]["schemas"][reference.removeprefix("#/components/schemas/")]
+
+
 def test_the_openapi_document_describes_the_request_as_it_is_checked(document):
     body = document["paths"]["/tag"]["post"]["requestBody"]
-    schema = body["content"]["application/json"]["schema"]
+    schema = body_schema(document, "/tag")
     assert body["required"] is True
     known = {"text", "tokens", "labels", "min_score", "details", "alternatives", "offsets", "model"}
     assert set(schema["properties"]) == known
@@ -110,10 +116,35 @@ def test_the_openapi_document_describes_the_request_as_it_is_checked(document):
 
 
 def test_the_examples_in_the_document_are_accepted(client, document):
-    examples = document["paths"]["/tag"]["post"]["requestBody"]["content"]["application/json"]["schema"]["examples"]
+    examples = body_schema(document, "/tag")["examples"]
     assert len(examples) == 3
     for example in examples:
         assert client.tag(example).status_code == 200
+
+
+def test_the_document_offers_the_labels_of_the_models_that_are_loaded(document):
+    for path, media_type in (("/tag", "application/json"), ("/tag/stream", "application/x-ndjson")):
+        labels = body_schema(document, path, media_type)["properties"]["labels"]["anyOf"][0]
+        assert labels["items"]["enum"] == ["LOC", "PER"]
+
+
+def test_every_request_stands_in_the_components_and_every_reference_leads_to_something(document):
+    bodies = [
+        media["schema"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for media in operation.get("requestBody", {}).get("content", {}).values()
+    ]
+    assert len(bodies) >= 3
+    assert all(schema.keys() == {"$ref"} for schema in bodies)
+    named = re.findall(r'"\$ref": "(.+?)"', json.dumps(document))
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set(named) <= known
+
+
+def test_groups_of_operations_are_described(document):
+    used = {tag for operations in document["paths"].values() for entry in operations.values() for tag in entry["tags"]}
+    assert used == {tag["name"] for tag in document["tags"] if tag["description"]}
 
 
 def test_every_path_but_the_pages_is_in_the_document_with_its_refusals(document):
@@ -142,12 +173,12 @@ def test_the_document_names_every_code_and_the_way_to_send_a_key(document):
 
 
 def test_the_stream_in_the_document_has_the_shape_of_a_real_one(client, document):
-    shown = document["paths"]["/tag/stream"]["post"]["responses"]["200"]["content"]["application/x-ndjson"]["example"]
+    shown = document["paths"]["/tag/stream"]["post"]["responses"]["200"]["content"]["application/x-ndjson"]["examples"]
     answer = client.request(
         "POST", "/tag/stream", content=b'{"text":"a"}\nnonsense\n', headers={"content-type": "application/x-ndjson"}
     )
     real = [json.loads(line) for line in answer.text.splitlines()]
-    for line, told in zip(real, map(json.loads, shown.splitlines()), strict=True):
+    for line, told in zip(real, (example["value"] for example in shown.values()), strict=True):
         assert list(line) == list(told)
         assert line["line"] == told["line"]
         assert line.get("error", {}).keys() == told.get("error", {}).keys()

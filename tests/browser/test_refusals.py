@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from fenestra.app.errors import STATUS
+from fenestra.app.codes import STATUS
 from fenestra.app.pages.routes import asset
 
 FAULTS = "See how it answers to what it cannot take"

@@ -61,10 +61,11 @@ function requestPart(api, path, body) {
 }
 
 function responsePart(api, responses) {
-  const [media, { schema, example } = {}] = contentOf(responses["200"]);
+  const [media, { schema, examples } = {}] = contentOf(responses["200"]);
   const refusals = Object.entries(responses).filter(([status]) => status !== "200");
   const parts = [make("h3", "", "Answer 200, ", make("code", "", media ?? "")), ...table(api, schema)];
-  if (example) parts.push(make("pre", "", make("code", "", example)));
+  const lines = Object.values(examples ?? {}).map(({ value }) => JSON.stringify(value));
+  if (lines.length) parts.push(make("pre", "", make("code", "", lines.join("\n"))));
   if (refusals.length) {
     const [, { schema: error } = {}] = contentOf(refusals[0][1]);
     parts.push(make("h3", "", `Otherwise ${refusals.map(([status]) => status).join(", ")}`), ...table(api, error));

@@ -1,0 +1,75 @@
+"""A typed client of the HTTP service, for threads and for asyncio. Needs the extra ``client``.
+
+    with Client("http://localhost:8000") as client:
+        for entity in client("Ada Lovelace met Charles Babbage in London."):
+            print(entity.label, entity.text)
+
+Requests and results are the schemas of the service itself (app/api/schemas.py).
+"""
+
+try:
+    from fenestra.app.api.schemas import (
+        Alternative,
+        Entity,
+        ExplainResponse,
+        LineError,
+        LineResponse,
+        ModelInfo,
+        ReloadResponse,
+        Result,
+        TagResponse,
+        Token,
+    )
+    from fenestra.client.async_client import AsyncClient
+    from fenestra.client.batches import BatchSize
+    from fenestra.client.client import Client
+    from fenestra.client.errors import (
+        ClientError,
+        ConnectionFailed,
+        InvalidRequest,
+        NotFound,
+        RateLimited,
+        ReloadFailed,
+        ServiceError,
+        ServiceFailed,
+        Unauthorized,
+        Unavailable,
+        UnexpectedAnswer,
+    )
+    from fenestra.client.requests import TagOptions
+    from fenestra.client.retries import Retries
+except ModuleNotFoundError as error:
+    if (error.name or "").startswith("fenestra"):
+        raise
+    raise ImportError(
+        f"the client needs {error.name}, which is not installed: pip install 'fenestra-ner[client]'"
+    ) from error
+
+__all__ = [
+    "Alternative",
+    "AsyncClient",
+    "BatchSize",
+    "Client",
+    "ClientError",
+    "ConnectionFailed",
+    "Entity",
+    "ExplainResponse",
+    "InvalidRequest",
+    "LineError",
+    "LineResponse",
+    "ModelInfo",
+    "NotFound",
+    "RateLimited",
+    "ReloadFailed",
+    "ReloadResponse",
+    "Result",
+    "Retries",
+    "ServiceError",
+    "ServiceFailed",
+    "TagOptions",
+    "TagResponse",
+    "Token",
+    "Unauthorized",
+    "Unavailable",
+    "UnexpectedAnswer",
+]

@@ -2,8 +2,9 @@
 
     {"error": {"code": "bad_json", "message": "…", "request_id": "…"}}
 
-The message names fields and limits and never repeats what the client sent; it is cut so that the response stays below
-8 kB.
+At the doors for clients of other tools it has theirs, ``{"error": "…"}``: they would show an object as it is, or not at
+all. The message names fields and limits and never repeats what the client sent; it is cut so that the response stays
+below 8 kB.
 """
 
 import logging
@@ -29,6 +30,9 @@ _PHRASES = {
     "method_not_allowed": "this path does not answer that method; the Allow header names those it does",
     "internal": "something went wrong here; the log has the details under this request id",
 }
+TEXT_ERRORS = ("/hf", "/analyze", "/supportedentities", "/recognizers", "/health")
+"""Paths whose errors are a text, with all below them: those of :mod:`fenestra.app.api.huggingface` and
+:mod:`fenestra.app.api.presidio`."""
 _MESSAGE_CHARACTERS = 1200  # JSON takes 6 bytes for a character at worst, as \u0001: below 8 kB with the rest
 _RETRY_SECONDS = "1"
 _EXPECTED_ERROR = re.compile(r"^fenestra\.model\.errors\.\w+: (.+)$", re.MULTILINE)
@@ -45,11 +49,25 @@ class Problem(Exception):
         if STATUS[code] == 503:
             self.headers.setdefault("Retry-After", _RETRY_SECONDS)
 
-    def response(self, request_id: str) -> Response:
-        """The error response."""
+    def response(self, request_id: str, path: str = "") -> Response:
+        """The error response, in the shape that clients of a path expect."""
         message = self.message[:_MESSAGE_CHARACTERS]
-        envelope = {"error": {"code": self.code, "message": message, "request_id": request_id}}
-        return Response(to_json(envelope), STATUS[self.code], self.headers, "application/json")
+        whole = {"code": self.code, "message": message, "request_id": request_id}
+        error = message if has_text_errors(path) else whole
+        return Response(to_json({"error": error}), STATUS[self.code], self.headers, "application/json")
+
+    def response_to(self, scope: Scope) -> Response:
+        """The error response to a request."""
+        return self.response(request_id(scope), scope["path"])
+
+
+def has_text_errors(path: str) -> bool:
+    """Whether the errors of a path are a text.
+
+    >>> has_text_errors("/hf/english"), has_text_errors("/hfs"), has_text_errors("/tag")
+    (True, False, False)
+    """
+    return any(path == door or path.startswith(f"{door}/") for door in TEXT_ERRORS)
 
 
 def request_id(scope: Scope) -> str:
@@ -70,10 +88,10 @@ def frames(error: BaseException) -> str:
     return "\n".join(parts)
 
 
-def unexpected(error: Exception, request_id: str) -> Response:
+def unexpected(error: Exception, scope: Scope) -> Response:
     """Log where an unexpected error happened, and answer 500 without any detail of it."""
-    log.error("request %s failed with %s", request_id, frames(error))
-    return Problem("internal", _PHRASES["internal"]).response(request_id)
+    log.error("request %s failed with %s", request_id(scope), frames(error))
+    return Problem("internal", _PHRASES["internal"]).response_to(scope)
 
 
 def closed_early() -> Problem:
@@ -83,24 +101,24 @@ def closed_early() -> Problem:
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return error.response(request_id(request.scope))
+    return error.response_to(request.scope)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     """Errors of the framework itself: no such path, no such method."""
     assert isinstance(error, HTTPException)
     code = _CODE_OF_STATUS.get(error.status_code, "internal" if error.status_code >= 500 else "invalid_request")
-    return Problem(code, _PHRASES.get(code, error.detail), headers=error.headers).response(request_id(request.scope))
+    return Problem(code, _PHRASES.get(code, error.detail), headers=error.headers).response_to(request.scope)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     """A path or query parameter is invalid; the framework's own message would repeat it."""
-    return Problem("invalid_request", "a parameter is not what this path expects").response(request_id(request.scope))
+    return Problem("invalid_request", "a parameter is not what this path expects").response_to(request.scope)
 
 
 async def _on_disconnect(request: Request, error: Exception) -> Response:
     """The client disconnected before its body was complete. Nobody reads this response; it avoids a traceback."""
-    return closed_early().response(request_id(request.scope))
+    return closed_early().response_to(request.scope)
 
 
 def install(app: FastAPI) -> None:

@@ -13,7 +13,7 @@ from limits.storage.base import Storage
 from starlette.routing import Route
 
 from fenestra.app import errors as problems
-from fenestra.app.api import routes
+from fenestra.app.api import huggingface, presidio, routes
 from fenestra.app.api.direct import DirectTagging
 from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.link import Link
@@ -31,6 +31,8 @@ from fenestra.app.settings import Settings
 from fenestra.model.errors import InputError
 from fenestra.model.version import VERSION
 
+ROUTERS = (routes.router, huggingface.router, presidio.router, pages.router)
+"""All routes."""
 _OTHER_SERVER = (
     "this server has no deadlines and no limits for connections; "
     "run `fenestra serve` instead, with --workers for several processes"
@@ -84,8 +86,8 @@ def create_app(
         redirect_slashes=False,  # a redirect is not part of the interface
     )
     app.state.service = service
-    app.include_router(routes.router)
-    app.include_router(pages.router)
+    for router in ROUTERS:
+        app.include_router(router)
     problems.install(app)
     _add_middleware(app, service, windows)
     return app
@@ -95,8 +97,7 @@ def _add_middleware(app: FastAPI, service: Service, windows: Storage | None) -> 
     """Add the middleware, from the innermost to the outermost; and what answers plain requests without them."""
     settings, metrics = service.settings, service.metrics
     admission = Admission(settings, metrics, windows)
-    own_routes = (*routes.router.routes, *pages.router.routes)
-    templates = [route.path for route in own_routes if isinstance(route, Route)]
+    templates = [route.path for router in ROUTERS for route in router.routes if isinstance(route, Route)]
     observer = Observer(metrics, routes=templates, tracer=open_tracer(settings.trusted_tracers))
     app.state.direct = DirectTagging(service, admission, observer)
     max_bytes = settings.max_body_bytes

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from fenestra.app.label_map import Rename, read_rename
 from fenestra.model.bundled import DEFAULT, bundled_model, find_model
 from fenestra.model.engine.cores import available_cores, usable_cores
 from fenestra.model.errors import InputError
@@ -142,6 +143,7 @@ KeyHash = Annotated[str, AfterValidator(_key_hash)]
 
 
 Folder = Annotated[NamedFolder, BeforeValidator(_named_folder)]
+OneRename = Annotated[Rename, BeforeValidator(read_rename)]
 Network = Annotated[str, AfterValidator(_network)]
 
 
@@ -169,6 +171,10 @@ class Settings(BaseSettings):
     model of requests."""
     watch_seconds: Wait = 0.0
     """How often to check whether the files of a model's manifest have changed, and reload it then; 0 never checks."""
+    label_map: Annotated[tuple[OneRename, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Other names for labels in the answers of ``/hf`` and ``/analyze``, as ``PER:PERSON,LOC:LOCATION``; ``MISC:``
+    leaves those entities out, and ``english/PER:PERSON`` is for one model alone. A label that no model has stops the
+    start, and fails a reload. If unset, ``/hf`` has the labels of the model, ``/analyze`` those of Presidio."""
     # ── computing ──
     device: Annotated[str, _form(r"auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda or cuda:N")] = "auto"
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if there is a device."""
@@ -297,6 +303,14 @@ class Settings(BaseSettings):
         if len({name for name, _ in models}) < len(models):
             raise ValueError("two models have the same name")
         return models
+
+    @field_validator("label_map")
+    @classmethod
+    def _renamed_once(cls, renames: tuple[Rename, ...]) -> tuple[Rename, ...]:
+        """A label has one name."""
+        if len({(model, label) for model, label, _ in renames}) < len(renames):
+            raise ValueError("a label is named twice")
+        return renames
 
     @model_validator(mode="after")
     def _model_or_models(self) -> Self:

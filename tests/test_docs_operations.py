@@ -103,10 +103,9 @@ class TestOperations:
         assert set(re.findall(r"\bfenestra_\w+", OPERATIONS)) <= known
 
     def test_every_path_that_is_named_is_served(self):
-        from fenestra.app.api import routes
-        from fenestra.app.pages import routes as pages
+        from fenestra.app.main import ROUTERS
 
-        served = {route.path for router in (routes.router, pages.router) for route in router.routes}
+        served = {route.path for router in ROUTERS for route in router.routes}
         named = set(re.findall(r"`(?:GET |POST )?(/[\w{}/]+)`", OPERATIONS))
         assert {"/readyz", "/livez", "/metrics", "/tag/stream"} <= named
         assert named <= served

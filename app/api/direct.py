@@ -108,7 +108,7 @@ class DirectAnswer:
         try:
             shared.admission.check(scope)
         except Problem as problem:
-            self._send_error(problem.response(self._identifier))
+            self._send_error(problem.response_to(scope))
 
     def read(self, body: bytes) -> None:
         """Take the body, and parse it: at once if it is short, else in turn with other work."""
@@ -178,7 +178,7 @@ class DirectAnswer:
     def _report(self, error: Exception) -> None:
         """Refuse a request that cannot be served."""
         if isinstance(error, Problem):
-            response = error.response(self._identifier)
+            response = error.response_to(self._scope)
             if len(response.body) >= self._shared.max_response_bytes and not self._exchange.disconnected:
                 self._hand_over(response)
             else:
@@ -187,7 +187,7 @@ class DirectAnswer:
             self._shared.service.metrics.cancelled()
             self._end(CLIENT_CLOSED_REQUEST)
         else:
-            self._send_error(unexpected(error, self._identifier))
+            self._send_error(unexpected(error, self._scope))
 
     def _send_error(self, response: Response) -> None:
         self._send(response.status_code, response.raw_headers, bytes(response.body))

@@ -273,7 +273,7 @@ def _look_at(task: "asyncio.Future[None]") -> None:
 def _refused_line(error: Exception, number: int, scope: Scope) -> bytes:
     """The answer to a line that is not served; an error that nobody expected is logged."""
     if not isinstance(error, Problem):
-        unexpected(error, request_id(scope))
+        unexpected(error, scope)
         error = Problem("internal", "something went wrong with this line")
     return _error_line(error, number, request_id(scope))
 

@@ -78,25 +78,27 @@ def read_strictly(kind: type[R], value: object, settings: Settings) -> R:
         Problem: ``unknown_or_duplicate_field`` or ``invalid_request``, naming place and error.
     """
     _check_fields(value, kind.model_fields)
-    _check_size(value, settings)
+    for name, inner in kind.inner.items():
+        _check_fields(value.get(name) if isinstance(value, dict) else None, inner.model_fields, name)
+    _check_size(value, kind.texts_field, settings)
     try:
         return kind.model_validate(value)
     except ValidationError as error:
         raise Problem("invalid_request", describe(error)) from None
 
 
-def _check_fields(value: object, known: Mapping[str, object]) -> None:
-    """Check the names of the fields before their values.
+def _check_fields(value: object, known: Mapping[str, object], place: str = "the request") -> None:
+    """Check the names of the fields of an object before their values.
 
     Raises:
         Problem: ``unknown_or_duplicate_field``.
     """
     if isinstance(value, dict) and not value.keys() <= known.keys():
         names = ", ".join(known)
-        raise Problem("unknown_or_duplicate_field", f"the request has an unknown field; the known ones are {names}")
+        raise Problem("unknown_or_duplicate_field", f"{place} has an unknown field; the known ones are {names}")
 
 
-def _check_size(value: object, settings: Settings) -> None:
+def _check_size(value: object, texts_field: str, settings: Settings) -> None:
     """Check the limits of one request before it is validated. Wrong types pass: the schema reports them better.
 
     Raises:
@@ -104,15 +106,15 @@ def _check_size(value: object, settings: Settings) -> None:
     """
     if not isinstance(value, dict):
         return
-    texts, tokens = _as_list(value.get("text")), _as_list(value.get("tokens"))
+    texts, tokens = _as_list(value.get(texts_field)), _as_list(value.get("tokens"))
     sentences = tokens if tokens and isinstance(tokens[0], list) else [tokens]
-    for name, count in (("text", len(texts)), ("tokens", len(sentences))):
+    for name, count in ((texts_field, len(texts)), ("tokens", len(sentences))):
         if count > settings.max_texts:
             raise Problem("invalid_request", f"{name}: {count} items, at most {settings.max_texts}")
     words = [_as_list(sentence) for sentence in sentences]
     if (total := sum(map(len, words))) > settings.max_tokens:
         raise Problem("invalid_request", f"tokens: {total} words, at most {settings.max_tokens}")
-    for name, strings in (("text", texts), ("tokens", chain.from_iterable(words))):
+    for name, strings in ((texts_field, texts), ("tokens", chain.from_iterable(words))):
         longest = max((len(string) for string in strings if isinstance(string, str)), default=0)
         if longest > settings.max_chars:
             raise Problem("invalid_request", f"{name}: a string of {longest} characters, at most {settings.max_chars}")

@@ -1,13 +1,14 @@
 """Sends responses in pieces, so that a slow client slows the sender down and a disconnect is noticed."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fenestra.app.engine.jobs import Pieces
-from fenestra.app.engine.service import Service
+from fenestra.app.engine.jobs import ClientGone, Pieces
+from fenestra.app.engine.service import Service, service_of
 
 CLIENT_CLOSED_REQUEST = 499
 """The status in metrics of a request whose client has disconnected; nobody receives it (the number is nginx's)."""
@@ -49,6 +50,23 @@ class PiecewiseResponse(Response):
             if self._is_disconnected():
                 self._metrics.cancelled()
                 return
+
+
+async def respond(request: Request, body: Awaitable[Pieces], headers: Mapping[str, str] | None = None) -> Response:
+    """Send a response when its body is there, unless the client has disconnected."""
+    service = service_of(request)
+    try:
+        response = PiecewiseResponse(await body, disconnect_check(request.scope), service)
+    except ClientGone:
+        return client_gone(service)
+    response.headers.update(headers or {})
+    return response
+
+
+def client_gone(service: Service) -> Response:
+    """Count a request whose client has disconnected; nobody receives the response."""
+    service.metrics.cancelled()
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 def cut(pieces: Pieces) -> Iterator[bytes]:

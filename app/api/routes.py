@@ -1,16 +1,15 @@
 """The routes of the service."""
 
-from collections.abc import Awaitable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from fenestra.app.api.json_body import check_headers, read_body
 from fenestra.app.api.ndjson import NDJSON, NdjsonResponse
 from fenestra.app.api.openapi import refusals, request_body
-from fenestra.app.api.responses import CLIENT_CLOSED_REQUEST, PiecewiseResponse, disconnect_check
+from fenestra.app.api.responses import client_gone, disconnect_check, respond
 from fenestra.app.api.schemas import (
     ExplainRequest,
     ExplainResponse,
@@ -24,8 +23,8 @@ from fenestra.app.api.schemas import (
     TagResponse,
 )
 from fenestra.app.api.tagging import explain_once, read_request, tag_once
-from fenestra.app.engine.jobs import ClientGone, Pieces
-from fenestra.app.engine.service import Service, service_of
+from fenestra.app.engine.jobs import ClientGone
+from fenestra.app.engine.service import service_of
 
 router = APIRouter()
 # Probes answer GET and HEAD by these routes; the routes that follow them are for the OpenAPI document.
@@ -46,6 +45,7 @@ STREAM_EXAMPLES: dict[str, Any] = {
 TAGS = [
     {"name": "tagging", "description": "Finds named entities."},
     {"name": "operation", "description": "For those who run the service."},
+    {"name": "other tools", "description": "The interfaces of other tools, for their clients."},
 ]
 """The groups of operations in the OpenAPI document."""
 
@@ -63,7 +63,7 @@ async def tag(request: Request) -> Response:
     """Find the named entities of texts, or of sentences that are words already."""
     service = service_of(request)
     tag_request = await read_request(service, TagRequest, await read_body(request))
-    return await _respond(request, tag_once(service, tag_request, request.scope))
+    return await respond(request, tag_once(service, tag_request, request.scope))
 
 
 @router.post(
@@ -77,7 +77,7 @@ async def explain(request: Request) -> Response:
     """Say what each word around a token adds to the score of its tag."""
     service = service_of(request)
     explain_request = await read_request(service, ExplainRequest, await read_body(request))
-    return await _respond(request, explain_once(service, explain_request, request.scope))
+    return await respond(request, explain_once(service, explain_request, request.scope))
 
 
 @router.post(
@@ -130,7 +130,9 @@ async def models(request: Request) -> ModelsResponse:
     response_model=ReloadResponse,
     responses=refusals(401, 404, 409, 422, 429, 503),
 )
-async def reload(name: str, request: Request) -> ReloadResponse | Response:
+async def reload(
+    name: Annotated[str, Path(description="Its name, one of `GET /models`.")], request: Request
+) -> ReloadResponse | Response:
     """Read a model's folder again, and serve what is there now if it proves sound; if not, the one before serves on.
 
     Requests for the same model share a reload that has not begun; if all of their clients disconnect, it is dropped.
@@ -139,7 +141,7 @@ async def reload(name: str, request: Request) -> ReloadResponse | Response:
     try:
         old, new = await service.models.reload(name, disconnect_check(request.scope))
     except ClientGone:
-        return _client_gone(service)
+        return client_gone(service)
     return ReloadResponse(name=new.name, version=new.version, previous=old.version)
 
 
@@ -168,18 +170,3 @@ async def readyz(request: Request) -> Health:
 async def metrics(request: Request) -> Response:
     """Return the counters in Prometheus' text format."""
     return Response(await service_of(request).exposition(), media_type=CONTENT_TYPE_LATEST)
-
-
-async def _respond(request: Request, body: Awaitable[Pieces]) -> Response:
-    """Send a response when its body is there, unless the client has disconnected."""
-    service = service_of(request)
-    try:
-        return PiecewiseResponse(await body, disconnect_check(request.scope), service)
-    except ClientGone:
-        return _client_gone(service)
-
-
-def _client_gone(service: Service) -> Response:
-    """Count a request whose client has disconnected; nobody receives the response."""
-    service.metrics.cancelled()
-    return Response(status_code=CLIENT_CLOSED_REQUEST)

@@ -5,8 +5,8 @@ because everything else would repeat the client's input. Nothing but pydantic is
 the limits of the settings is app/api/reading.py.
 """
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -78,6 +78,11 @@ class Request(BaseModel):
     """Base of all requests, checked strictly."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+    texts_field: ClassVar[str] = "text"
+    """The field that holds one text or several."""
+    inner: ClassVar[Mapping[str, type[BaseModel]]] = {}
+    """The fields that hold an object; the names in it are checked, too, before an error could repeat one."""
 
 
 class _OneInput(Request):

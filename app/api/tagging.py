@@ -11,6 +11,7 @@ from fenestra.app.api.rendering import check_labels, explain_answer, tag_answer
 from fenestra.app.api.responses import disconnect_check
 from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.engine.jobs import Done, Item, Job, Pieces, TagsText, Works
+from fenestra.app.engine.models import ServedModel
 from fenestra.app.engine.service import Service
 from fenestra.app.errors import Problem
 from fenestra.app.observability.traces import trace_of
@@ -86,6 +87,24 @@ def _job(
         return tag_answer(request, model.name, model.version, results, line)
 
     return (_Alternatives(model.tagger, request.alternatives) if request.alternatives else model.tagger), render
+
+
+async def tag_texts(
+    service: Service, model: ServedModel, texts: Sequence[str], write: Callable[[list[Result]], Iterator[bytes]],
+    scope: Scope,
+) -> Pieces:  # fmt: skip
+    """Tag texts for an answer of another shape than that of ``POST /tag``; ``write`` writes it, in pieces.
+
+    Raises:
+        Problem: the request cannot be served.
+        ClientGone: the client has disconnected.
+    """
+
+    def render(results: list[Result]) -> Iterator[bytes]:
+        service.metrics.tagged(results)
+        return write(results)
+
+    return await service.inference.run(model.tagger, texts, render, disconnect_check(scope), trace=trace_of(scope))
 
 
 async def explain_once(service: Service, request: ExplainRequest, scope: Scope) -> Pieces:

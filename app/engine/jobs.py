@@ -8,6 +8,7 @@ from fenestra.app.observability.traces import Trace
 from fenestra.model.explain import Explanation
 from fenestra.model.progress import Progress
 from fenestra.model.results import Result
+from fenestra.model.text.language import Language
 
 Item = str | Sequence[str]
 """A raw text, or a sentence of words."""
@@ -34,6 +35,10 @@ class TagsText(Works, Protocol):
     @property
     def version(self) -> str:
         """Which model this is, down to the weights."""
+
+    @property
+    def language(self) -> Language:
+        """The language that it reads."""
 
     def work(self, items: Sequence[Item], /, *, alternatives: int = 0) -> Generator[Progress, None, list[Result]]:
         """Tag texts and sentences; one result each, with so many runner-up tags and labels."""

@@ -18,6 +18,7 @@ from typing import TypeVar
 from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.reloads import Reloads
 from fenestra.app.errors import Problem, log
+from fenestra.app.label_map import check_setting
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import NamedFolder, Settings
 from fenestra.model import checkpoint
@@ -54,6 +55,11 @@ class ServedModel:
     def labels(self) -> tuple[str, ...]:
         """The labels that its entities can have."""
         return tuple(self.tagger.labels)
+
+    @property
+    def language(self) -> str:
+        """The language that it reads, ISO 639-1, such as ``en``."""
+        return self.tagger.language.code
 
 
 Reload = Callable[[str], Awaitable[tuple[ServedModel, ServedModel]]]
@@ -101,12 +107,13 @@ class Models:
         """Load all models that the settings name; all of them or none.
 
         Raises:
-            InputError: a folder or the device is not usable; says why.
+            InputError: a folder, the device or the label map is not usable; says why.
             RunError: a model's scores are not numbers.
         """
         loaded = {}
         for served in self._settings.served:
             loaded[served.name] = await run_in_thread(read_model, served, None, self._open_model)
+        check_label_map(self._settings, loaded)
         for model in loaded.values():
             log.info("model %s %s is ready", model.name, model.version)
         self.serve(loaded)
@@ -122,10 +129,12 @@ class Models:
         """Load a model from its folder again, without serving it.
 
         Raises:
-            FenestraError: it is not usable; says why.
+            FenestraError: it is not usable, or the start with it would fail; says why.
         """
         old = self.get(name)
-        return await run_in_thread(read_model, NamedFolder(name, old.folder), old.tagger, self._open_model)
+        new = await run_in_thread(read_model, NamedFolder(name, old.folder), old.tagger, self._open_model)
+        check_label_map(self._settings, self._served | {name: new})
+        return new
 
     async def replace(self, new: ServedModel) -> ServedModel:
         """Serve a model in the place of the one of its name, which is returned."""
@@ -202,6 +211,15 @@ def read_model(served: NamedFolder, before: TagsText | None, open_model: OpenMod
     """
     files = fingerprint(served.folder)
     return ServedModel(served.name, served.folder, open_model(served.folder, before), files)
+
+
+def check_label_map(settings: Settings, models: Mapping[str, ServedModel]) -> None:
+    """Check that the models have the labels that the settings rename.
+
+    Raises:
+        InputError: they do not.
+    """
+    check_setting(settings.label_map, {name: model.labels for name, model in models.items()})
 
 
 def reason_of(error: BaseException) -> str:

@@ -39,6 +39,7 @@ class Connection:
         registry: ConnectionRegistry,
         server_state: ServerState,
         start: Callable[[Exchange], None],
+        target: Callable[[], bytes] = bytes,
     ) -> None:
         """Join the registry.
 
@@ -48,12 +49,14 @@ class Connection:
             registry: of all connections.
             server_state: of uvicorn: the headers of every response, and the number of requests.
             start: makes the task that answers an exchange.
+            target: of the request that is being read, as far as it is known.
         """
         self._transport = transport
         self._flow = flow
         self._registry = registry
         self._server_state = server_state
         self._start = start
+        self._target = target
         self._now = asyncio.get_running_loop().time
         self.timer = PhaseTimer(registry.settings, self._now())
         self._write_timer = WriteTimer(registry.settings.write_seconds)
@@ -197,7 +200,8 @@ class Connection:
         self._registry.metrics.answered({"method": ""}, status, self._now() - self.timer.since)
         fields = {"request_id": request_id, "status": status, "reason": refusal.reason}
         log.info("%(request_id)s refused %(status)d %(reason)s", fields, extra=fields)
-        response = render_response(refusal.problem, request_id, self._server_state.default_headers)
+        path = self._target().partition(b"?")[0].decode("latin-1")
+        response = render_response(refusal.problem, request_id, self._server_state.default_headers, path)
         if self.responding:
             self._final_response = response
         else:

@@ -1,16 +1,16 @@
 """Refuses requests to an overloaded model from within the connection, without the cost of a task."""
 
-from types import SimpleNamespace
-
 from uvicorn._types import HTTPScope
 
 from fenestra.app.errors import Problem
 from fenestra.app.http.raw_responses import Header, ResponseTemplate
 from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.middleware.request_id import choose_id
+from fenestra.app.observability.route_names import RouteTemplate
 
-_ROUTES = {path: SimpleNamespace(path=path) for path in ("/tag", "/explain")}
-_OVERLOADED = ResponseTemplate(Problem("overloaded", "too many requests are waiting; try again in a moment"))
+_ROUTES = {path: RouteTemplate(path) for path in ("/tag", "/explain", "/hf", "/hf/{model}", "/analyze")}
+_OVERLOADED = Problem("overloaded", "too many requests are waiting; try again in a moment")
+_RESPONSES = {path: ResponseTemplate(_OVERLOADED, path) for path in _ROUTES}
 
 
 def shed(scope: HTTPScope, headers: list[Header], registry: ConnectionRegistry, *, close: bool) -> bytes | None:
@@ -26,10 +26,12 @@ def shed(scope: HTTPScope, headers: list[Header], registry: ConnectionRegistry, 
         The response; None if the request is to be served.
     """
     path = scope["path"]
+    if path.startswith("/hf/") and path.count("/") == 2:
+        path = "/hf/{model}"
     if path not in _ROUTES or scope["method"] != "POST" or registry.draining or not registry.overloaded():
         return None
     if any(name == b"origin" for name, _ in scope["headers"]):
         return None  # a page of another origin can only read a refusal that the middleware has marked for it
     registry.count_shed({**scope, "route": _ROUTES[path]})
     request_id = choose_id([value for name, value in scope["headers"] if name == b"x-request-id"])
-    return _OVERLOADED.render(request_id, headers, close=close)
+    return _RESPONSES[path].render(request_id, headers, close=close)

@@ -69,6 +69,7 @@ class HttpProtocol(HttpToolsProtocol):
             registry=self.registry,
             server_state=self.server_state,
             start=lambda exchange: self._start_asgi_task(exchange, self.app),
+            target=lambda: getattr(self, "url", b""),
         )
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -3,14 +3,14 @@
 from limits.storage.base import Storage
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fenestra.app.errors import Problem, request_id
+from fenestra.app.errors import Problem
 from fenestra.app.middleware.api_keys import ApiKeys
 from fenestra.app.middleware.hosts import AllowedHosts
 from fenestra.app.middleware.rate_limit import RateLimiter, client_of
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 
-_PROBES = frozenset({"/livez", "/readyz"})
+_PROBES = frozenset({"/livez", "/readyz", "/health"})
 _UNLIMITED = _PROBES | {"/metrics"}
 
 
@@ -66,7 +66,7 @@ class AdmissionMiddleware:
             try:
                 self._admission.check(scope)
             except Problem as problem:
-                await problem.response(request_id(scope))(scope, receive, send)
+                await problem.response_to(scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -10,7 +10,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fenestra.app.errors import Problem, request_id
+from fenestra.app import label_map
+from fenestra.app.errors import Problem
 
 _SECONDS = 600  # that a browser may remember what a preflight has told
 
@@ -25,7 +26,7 @@ class CrossOriginMiddleware(CORSMiddleware):
             allow_origins=sorted(self._origins),
             allow_methods=("GET", "HEAD", "POST"),
             allow_headers=("*",),
-            expose_headers=("X-Request-ID", "Retry-After"),
+            expose_headers=("X-Request-ID", "Retry-After", label_map.HEADER, label_map.TYPES_HEADER),
             allow_private_network=True,
             max_age=_SECONDS,
         )
@@ -38,7 +39,7 @@ class CrossOriginMiddleware(CORSMiddleware):
         try:
             await super().__call__(scope, receive, send)
         except Problem as problem:
-            await problem.response(request_id(scope))(scope, receive, send)
+            await problem.response_to(scope)(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """What a browser may send.

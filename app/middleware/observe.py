@@ -53,7 +53,7 @@ class Observer:
         try:
             await app(scope, receive, send_and_record)
         except Exception as error:
-            response = unexpected(error, request_id(scope))
+            response = unexpected(error, scope)
             if status:  # part of the response is sent: only closing the connection shows that it is incomplete
                 raise
             await response(scope, receive, send_and_record)

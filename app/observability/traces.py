@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROTOCOLS = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-_UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # requested every few seconds, of no interest
+_UNTRACED = frozenset({"/livez", "/readyz", "/health", "/metrics"})  # requested every few seconds, of no interest
 _HEADERS = frozenset({b"traceparent", b"tracestate"})
 _FLUSH_SECONDS = 2.0
 

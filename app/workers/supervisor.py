@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from fenestra.app.engine.heap import release_memory
-from fenestra.app.engine.models import ServedModel, freeze_objects, open_model, read_model
+from fenestra.app.engine.models import ServedModel, check_label_map, freeze_objects, open_model, read_model
 from fenestra.app.errors import frames, log
 from fenestra.app.middleware.rate_limit import MAX_WINDOWS
 from fenestra.app.observability.metrics import Metrics
@@ -69,6 +69,7 @@ class Supervisor:
         self.metrics.workers(0)
         self._open = partial(open_model, settings=settings, pause=no_pause)
         self._models = {served.name: read_model(served, None, self._open) for served in settings.served}
+        check_label_map(settings, self._models)
         for model in self._models.values():
             log.info("model %s %s is ready", model.name, model.version)
         self._windows = SharedWindowStorage(MAX_WINDOWS, locks.limits) if settings.rate_limit else None

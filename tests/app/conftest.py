@@ -15,6 +15,7 @@ from fenestra.model.explain import Explanation, Share
 from fenestra.model.progress import Progress
 from fenestra.model.results import Entity, Result, TaggedToken
 from fenestra.model.tagger import Tagger
+from fenestra.model.text.language import language
 from tests.model.conftest import small_model
 
 
@@ -22,6 +23,7 @@ class StubTagger:
     """Tags words that begin with a capital. Its scores grow with the length of the word, up to 0.99."""
 
     labels = ("PER", "LOC")
+    language = language("en")
     version = "stub-1"
 
     def work(self, items, *, alternatives=0):

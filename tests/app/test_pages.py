@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from fenestra.app.codes import STATUS
+from fenestra.app.errors import has_text_errors
 from fenestra.app.pages import routes
 from fenestra.app.pages.routes import ASSETS, asset
+from tests.app.doors import RunTagger
 
 PAGES = ["/", "/docs"]
 SCRIPTS = sorted(name for name in ASSETS if name.endswith(".js"))
@@ -94,6 +96,10 @@ def test_pages_and_probes_answer_head_like_get_without_a_body(client, path):
     assert {*client.request("DELETE", path).headers["allow"].split(", ")} == {"GET", "HEAD"}
 
 
+DOORS = {"/hf", "/hf/{model}", "/analyze", "/supportedentities", "/recognizers", "/health"}
+"""The paths for clients of other tools."""
+
+
 @pytest.fixture
 def document(client):
     return client.get("/openapi.json").json()
@@ -120,6 +126,20 @@ def test_the_examples_in_the_document_are_accepted(client, document):
     assert len(examples) == 3
     for example in examples:
         assert client.tag(example).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/hf", "/analyze"])
+def test_the_doors_for_other_tools_are_described_and_their_examples_accepted(serve, path):
+    client = serve(RunTagger())
+    schema = body_schema(client.get("/openapi.json").json(), path)
+    assert all(field["description"] for field in schema["properties"].values())
+    assert len(schema["examples"]) == 3
+    for example in schema["examples"]:
+        assert client.request("POST", path, json=example).status_code == 200
+
+
+def test_every_path_with_errors_that_are_a_text_is_one_of_the_doors(document):
+    assert {path for path in document["paths"] if has_text_errors(path)} == DOORS
 
 
 def test_the_document_offers_the_labels_of_the_models_that_are_loaded(document):
@@ -149,7 +169,7 @@ def test_groups_of_operations_are_described(document):
 
 def test_every_path_but_the_pages_is_in_the_document_with_its_refusals(document):
     assert set(document["paths"]) == {
-        "/tag", "/tag/stream", "/explain", "/models", "/models/{name}/reload", "/livez", "/readyz", "/metrics",
+        "/tag", "/tag/stream", "/explain", "/models", "/models/{name}/reload", "/livez", "/readyz", "/metrics", *DOORS,
     }  # fmt: skip
     refusals = {status for status in document["paths"]["/tag"]["post"]["responses"] if status != "200"}
     assert refusals == {"400", "401", "404", "413", "415", "422", "429", "431", "500", "503", "504"}
@@ -161,7 +181,8 @@ def test_every_refusal_in_the_document_has_the_shape_that_refusals_have(document
             refusals = {status: answer for status, answer in operation["responses"].items() if status != "200"}
             assert {"400", "431", "500"} <= set(refusals), path
             for answer in refusals.values():
-                assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse"), path
+                schema = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                assert schema == ("TextError" if path in DOORS else "ErrorResponse"), path
     assert "ValidationError" not in "".join(document["components"]["schemas"])
 
 

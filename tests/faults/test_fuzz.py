@@ -80,6 +80,12 @@ OPERATIONS = [
     ("POST", "/tag"),
     ("POST", "/explain"),
     ("POST", "/tag/stream"),
+    ("POST", "/hf"),
+    ("POST", "/hf/{model}"),
+    ("POST", "/analyze"),
+    ("GET", "/supportedentities"),
+    ("GET", "/recognizers"),
+    ("GET", "/health"),
     ("POST", "/models/{name}/reload"),
     ("GET", "/models"),
     ("GET", "/livez"),
@@ -95,7 +101,10 @@ def test_these_are_all_operations_of_the_document(document):
 
 def test_operations_have_names(document):
     names = [entry["operationId"] for item in document.raw_schema["paths"].values() for entry in item.values()]
-    assert sorted(names) == ["explain", "livez", "metrics", "models", "readyz", "reload", "tag", "tag_stream"]
+    assert sorted(names) == [
+        "analyze", "explain", "health", "huggingface", "huggingface_model", "livez", "metrics", "models", "readyz",
+        "recognizers", "reload", "supportedentities", "tag", "tag_stream",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

@@ -1,7 +1,8 @@
-"""What the tests of integrations share; needs nothing but the base install."""
+"""What the tests of integrations share; needs nothing but the base install, and ``serve`` for a service to call."""
 
 import doctest
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,16 +29,42 @@ def texts():
     return [f"😀 „{text}“ é" if place % 5 == 0 else text for place, text in enumerate(filter(None, found))]
 
 
+@pytest.fixture(scope="module")
+def start():
+    """Start services: ``start(label_map="PER:PERSON")`` gives one that ends with the module."""
+    from benchmarks.serving import Server
+
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(Server(drain_seconds=0, grace_seconds=1, **settings))
+
+
 @pytest.fixture(scope="session")
 def try_section():
     """Types into Python what a section of a page does, and fails where it gives something else than it shows."""
 
     def run(page, heading):
-        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-        (section,) = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-        typed = "".join(re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
-        session = doctest.DocTestParser().get_doctest(typed, {}, page, page, 0)
-        assert session.examples
-        assert doctest.DocTestRunner(verbose=False).run(session).failed == 0
+        (section,) = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", read(page), re.MULTILINE | re.DOTALL)
+        type_in(section, page)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def follow():
+    """The same of a whole page, with the service at a port instead of 8000."""
+
+    def run(page, port=8000):
+        type_in(read(page).replace("127.0.0.1:8000", f"127.0.0.1:{port}"), page)
+
+    return run
+
+
+def read(page):
+    return (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def type_in(text, name):
+    typed = "".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    session = doctest.DocTestParser().get_doctest(typed, {}, name, name, 0)
+    assert session.examples
+    assert doctest.DocTestRunner(verbose=False).run(session).failed == 0

@@ -152,6 +152,7 @@ class TestStarts:
                 "expected a number of processes from 1 on, or auto": {"workers": "many"},
                 "port": {"workers": 2, "port": taken.getsockname()[1]},
                 "empty": {"workers": 2, "model": tmp_path / "empty"},
+                "FENESTRA_LABEL_MAP: no model has the label 'PERS'": {"workers": 2, "label_map": "PERS:PERSON"},
             }
             (tmp_path / "empty").mkdir()
             starts = {

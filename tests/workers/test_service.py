@@ -101,6 +101,21 @@ def test_each_line_of_the_log_names_its_process(service):
     assert service.process.pid in {line["pid"] for line in lines}
 
 
+def test_labels_go_by_the_same_names_at_every_worker_and_after_a_reload():
+    hf = post(b'{"inputs":"Ada Lovelace met Charles Babbage in London."}', path="/hf")
+    with Server(workers=2, drain_seconds=0, label_map="PER:PERSON,LOC:", keep_alive_seconds=60) as server:
+        wires = [Client(server.port) for _ in range(6)]
+        try:
+            wait_for(lambda: all(connections_of(pid) for pid in workers_of(server)))
+            for _ in range(2):
+                answers = [ask(wire, hf) for wire in wires]
+                assert {answer.headers["x-fenestra-labels"] for answer in answers} == {"LOC=, PER=PERSON"}
+                assert {answer.body.count(b'"PERSON"') for answer in answers} == {2}
+                assert server.request("POST", "/models/english/reload")[0] == 200
+        finally:
+            close(wires)
+
+
 def test_a_rate_limit_holds_for_all_workers_together():
     with Server(workers=2, drain_seconds=0, rate_limit="12/hour", keep_alive_seconds=60) as server:
         wires = [Client(server.port) for _ in range(6)]

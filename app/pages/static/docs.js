@@ -25,20 +25,28 @@ function type(api, given) {
   return (schema.type ?? "any") + range;
 }
 
-/** A table with one row for each field; fields of objects inside follow, with their path. */
-function fields(api, given, prefix = "") {
+/** The objects of a schema, behind its options and in its lists; each once. */
+function objects(api, given) {
   const schema = resolve(api, given);
-  return Object.entries(schema.properties ?? {}).flatMap(([key, field]) => {
+  if (schema.properties) return [schema];
+  const inner = [...(schema.anyOf ?? schema.oneOf ?? []), ...(schema.items ? [schema.items] : [])];
+  return [...new Set(inner.flatMap((one) => objects(api, one)))];
+}
+
+/** Rows of a table, one for each field; fields of objects inside follow, with their path. */
+function fields(api, given, prefix = "") {
+  const properties = objects(api, given).flatMap((schema) => Object.entries(schema.properties));
+  return properties.flatMap(([key, field]) => {
     const inner = resolve(api, field);
     const item = inner.items ?? inner.anyOf?.find((option) => option.items)?.items;
-    const path = `${prefix}${key}${item && resolve(api, item).properties ? "[]" : ""}`;
+    const path = `${prefix}${key}${item && objects(api, item).length ? "[]" : ""}`;
     const note = "default" in field ? ` Default: \`${JSON.stringify(field.default)}\`.` : "";
     const row = make("tr", "",
       make("td", "", make("code", "", path)),
       make("td", "", type(api, field)),
       make("td", "", ...prose((field.description ?? "") + note)),
     );
-    return [row, ...fields(api, item ?? inner, `${path}.`)];
+    return [row, ...fields(api, field, `${path}.`)];
   });
 }
 
@@ -50,6 +58,12 @@ function table(api, schema) {
 }
 
 const contentOf = (part) => Object.entries(part?.content ?? {})[0] ?? [];
+
+function parametersPart(api, parameters) {
+  const properties = Object.fromEntries((parameters ?? []).map((one) => [one.name, { ...one.schema, description: one.description }]));
+  const rows = table(api, { properties });
+  return rows.length ? [make("h3", "", "In the address"), ...rows] : [];
+}
 
 function requestPart(api, path, body) {
   const [media, { schema } = {}] = contentOf(body);
@@ -77,6 +91,7 @@ function operation(api, path, method, details) {
   const title = make("h2", "", make("span", "method", method.toUpperCase()), make("code", "", path));
   const section = make("section", "card operation", title,
     ...(details.description ?? "").split("\n\n").map((paragraph) => make("p", "", ...prose(paragraph))),
+    ...parametersPart(api, details.parameters),
     ...requestPart(api, path, details.requestBody),
     ...responsePart(api, details.responses),
   );

@@ -48,7 +48,7 @@ class Files:
         """
         self._folder, self._limits, self._known, self._pause = folder, limits, known or {}, pause
         manifest, self.manifest = read_manifest(folder)
-        self.version = hashlib.sha256(self.manifest).hexdigest()[:12]
+        self.version = version_of(self.manifest)
         self._listed: Mapping[str, Mapping[str, Any]] = manifest["files"]
         self.sums = {name: entry["sha256"] for name, entry in self._listed.items()}
         """The sha256 that the manifest lists of each file."""
@@ -201,6 +201,11 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], bytes]:
         if type(size) is not int or size < 0:
             raise CheckpointError(f"{path}: {name}: bytes {size!r}, expected a whole number")
     return manifest, raw
+
+
+def version_of(manifest: bytes) -> str:
+    """The version of a checkpoint: twelve hex digits of the sha256 of its manifest."""
+    return hashlib.sha256(manifest).hexdigest()[:12]
 
 
 def check_name(where: Path, name: str) -> None:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from benchmarks.synthetic import word
-
 DIVERSE, RUSSIAN = Path("peers", "diverse.py"), Path("corpora", "wikineural_ru")
 _SENTENCES = 20
 """Of a Russian document; the corpus does not say where its documents end."""
@@ -77,6 +75,8 @@ def made_up(count: int) -> Collection:
     >>> made_up(3).documents
     [[['ba', 'be', 'bi']]]
     """
+    from benchmarks.synthetic import word  # needs torch, which the environments of clients do not have
+
     words = [word(number) + "." * (number % _SENTENCE == _SENTENCE - 1) for number in range(count)]
     return Collection("made-up words", "english", [[words]])
 

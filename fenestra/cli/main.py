@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from fenestra.cli.export import add_export
 from fenestra.cli.shell import (
     CommandParser,
     Verbs,
@@ -55,6 +56,7 @@ def _parser() -> CommandParser:
     _add_tag(verbs)
     add_verbs(verbs)
     _add_bench(verbs)
+    add_export(verbs)
     return parser
 
 

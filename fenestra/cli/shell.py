@@ -30,8 +30,8 @@ Verb = Callable[[argparse.Namespace], int | None]
 """Does the work of a verb; returns its exit code, or None for 0."""
 
 _OURS = ("fenestra",)
-_MAKE = {"serve": "serve", "train": "install"}
-"""The extras that verbs need, and what installs each in the source folder (``make train`` would also train)."""
+_MAKE = {"serve": "make serve", "train": "make install"}
+"""What installs an extra that verbs need in the source folder, but for ``pip`` (``make train`` would also train)."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -72,7 +72,7 @@ def add_verb(
         examples: of its use, one a line.
         collect: the positional argument that takes several values; argparse stops at the first option, so what
             comes after one is put there by :func:`run`.
-        extra: what has to be installed besides the base; of ``_MAKE``.
+        extra: what has to be installed besides the base.
     """
     parser = verbs.add_parser(
         name,
@@ -168,6 +168,14 @@ def label_names(text: str) -> frozenset[str]:
     return labels
 
 
+def renaming(text: str) -> tuple[str, str]:
+    """The type of an argument that gives a label another name."""
+    label, equals, target = text.partition("=")
+    if not (label and equals and target):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected LABEL=LABEL")
+    return label, target
+
+
 def entities_key(text: str) -> str:
     """The type of an argument that names the key of an object that entities go to."""
     if text in ("", "text", "tokens"):
@@ -249,8 +257,8 @@ def _explain(error: Exception, *, debug: bool, extra: str) -> int:
     missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if missing and missing not in _OURS:
         way = f"pip install 'fenestra-ner[{extra}]'" if extra else "pip install fenestra-ner"
-        verb = _MAKE.get(extra, "install")
-        return complain(f"{missing} is not installed; run: {way}, or in the source folder: make {verb}", code=2)
+        here = _MAKE.get(extra, f"pip install -e '.[{extra}]'" if extra else "make install")
+        return complain(f"{missing} is not installed; run: {way}, or in the source folder: {here}", code=2)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return complain(f"{where}{error.strerror}", code=1)

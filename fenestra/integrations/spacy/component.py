@@ -13,7 +13,7 @@ from spacy.tokens import Doc, Span
 from spacy.util import minibatch
 
 from fenestra.integrations.labels import check_labels, name_labels
-from fenestra.integrations.spacy.source import Source
+from fenestra.integrations.spacy.source import Files, Source
 from fenestra.model.errors import CheckpointError, InputError
 from fenestra.model.results import Result
 
@@ -112,8 +112,7 @@ class EntityPipe:
             CheckpointError: there is none.
         """
         if _MODEL not in exclude:
-            self._use(self._source.at(Path(path) / _MODEL))
-            self._label_names()
+            self.use(Path(path) / _MODEL)
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -127,12 +126,18 @@ class EntityPipe:
             content = srsly.msgpack_loads(data)
             if _MODEL not in content:
                 raise CheckpointError(f"{self.name}: the bytes hold no model")
-            self._use(self._source.at(content[_MODEL]))
-            self._label_names()
+            self.use(content[_MODEL])
         return self
 
-    def _use(self, source: Source) -> None:
-        self._source, self._names = source, None
+    def use(self, where: Path | Files) -> None:
+        """Take another model, a checkpoint folder or what :func:`fenestra.model.checkpoint.pack` gave.
+
+        Raises:
+            InputError: it has not the labels that were named.
+            CheckpointError: it is damaged.
+        """
+        self._source, self._names = self._source.at(where), None
+        self._label_names()
 
     def _label_names(self) -> Mapping[str, str]:
         """The name of each label of the model that is kept."""
@@ -144,20 +149,22 @@ class EntityPipe:
 
     def _annotate(self, doc: Doc, found: Result, names: Mapping[str, str]) -> None:
         to = self._annotation
-        spans = _spans(doc, ((e.start, e.end, names[e.label], e.score) for e in found if e.label in names), to.min_score)
+        spans = _spans(doc, found, names, to.min_score)
         if to.spans_key:
             doc.spans[to.spans_key] = spans
         if to.annotate_ents:
             before = () if to.overwrite else doc.ents
-            doc.set_ents(prioritize_existing_ents_filter(before, spans), default="outside")
+            if len(before) + len(spans) > 1:  # they may overlap
+                spans = prioritize_existing_ents_filter(before, spans)
+            doc.set_ents(spans or before, default="outside")
 
 
-def _spans(doc: Doc, entities: Iterable[tuple[int, int, str, float]], min_score: float) -> list[Span]:
+def _spans(doc: Doc, found: Result, names: Mapping[str, str], min_score: float) -> list[Span]:
     """Entities as spans of tokens; of two on the same tokens, the one with the higher score."""
     spans: dict[tuple[int, int], tuple[Span, float]] = {}
-    for start, end, label, score in entities:
-        if score >= min_score:
-            span = doc.char_span(start, end, label, alignment_mode="expand")
+    for start, end, label, _, score in found:
+        if score >= min_score and label in names:
+            span = doc.char_span(start, end, names[label], alignment_mode="expand")
             at = span.start, span.end
             if at not in spans or spans[at][1] < score:
                 spans[at] = span, score

@@ -38,7 +38,9 @@ class FenestraNlpEngine(NlpEngine):  # type: ignore[misc]
     engine_name = "fenestra"
     is_available = True
 
-    def __init__(self, models: Sequence[dict[str, str]] | None = None, **_: Any) -> None:  # noqa: ANN401 - of Presidio
+    def __init__(
+        self, models: Sequence[dict[str, str]] | None = None, ner_model_configuration: object = None  # noqa: ARG002
+    ) -> None:  # fmt: skip
         """Name the models; nothing is opened before :meth:`load`.
 
         Args:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import spacy
+from packaging.version import InvalidVersion, Version
 from spacy.cli.package import package
 from spacy.language import Language
 
@@ -70,14 +71,21 @@ def export(
     nlp = spacy.blank(_json(files, _TEXT).get("code", "en"))
     nlp.add_pipe("fenestra", config={"label_map": label_map})
     nlp.get_pipe("fenestra").use(files)
-    code = version_of(files[MANIFEST])
-    nlp.meta |= _meta(files, name_labels(labels, label_map), name, version or f"{VERSION}+c{code}")
+    full_version = _checked(version or f"{VERSION}+c{version_of(files[MANIFEST])}")
+    nlp.meta |= _meta(files, name_labels(labels, label_map), name, full_version)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch:
             return _write(nlp, files, Path(scratch), output)
     except OSError as error:
         raise storage_error(output, 3 * sum(map(len, files.values())), error) from error
+
+
+def _checked(version: str) -> str:
+    try:
+        return str(Version(version))
+    except InvalidVersion:
+        raise InputError(f"version {version!r}: expected a version of a Python package, such as 1.0.0") from None
 
 
 def _write(nlp: Language, files: Files, scratch: Path, output: Path) -> Package:

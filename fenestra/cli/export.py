@@ -36,9 +36,7 @@ def _add_spacy(targets: Verbs) -> None:
     parser.add_argument(
         "--name", default="fenestra", help="of the pipeline, behind the code of its language (default: %(default)s)"
     )
-    parser.add_argument(
-        "--version", help="of the package (default: Fenestra's, + c and the version of the checkpoint)"
-    )
+    parser.add_argument("--version", help="of the package (default: Fenestra's, + c and the version of the checkpoint)")
     parser.add_argument(
         "--rename", metavar="LABEL=LABEL", type=renaming, action="append", default=[],
         help="give a label of the model another name in spaCy; O leaves it out",

@@ -153,7 +153,7 @@ def test_a_label_that_the_model_does_not_have_is_refused(config):
 
 
 def test_entities_below_a_score_are_dropped(nlp):
-    lowest, *others = sorted(exact(nlp(TEXT)), key=lambda entity: entity[3])
+    _, *others = sorted(exact(nlp(TEXT)), key=lambda entity: entity[3])
     assert sorted(exact(pipeline(min_score=others[0][3])(TEXT)), key=lambda entity: entity[3]) == others
     with pytest.raises(InputError, match=r"^min_score 2.0: expected a number from 0 to 1$"):
         pipeline(min_score=2.0)
@@ -442,3 +442,7 @@ def test_the_extension_of_scores_is_there_when_a_pipeline_is_loaded(package):
     code = f"import spacy; spacy.load({str(package.pipeline)!r}); print(spacy.tokens.Span.has_extension('score'))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
     assert Span.has_extension("score")
+
+
+def test_what_the_page_types_gives_what_it_shows(try_section):
+    try_section("spacy.md", "As a component")

@@ -17,7 +17,7 @@ OPTIONS = {"device": "cpu", "threads": 1}
 """Of :meth:`Tagger.load`; the engine and the recognisers of a process share what is loaded."""
 
 
-class TaggedArtifacts(NlpArtifacts):  # type: ignore[misc]
+class TaggedArtifacts(NlpArtifacts):
     """The tokens of a text, and what the tagger found in it; the latter is no part of what Presidio logs."""
 
     __slots__ = ("found", "tagger")
@@ -28,7 +28,7 @@ class TaggedArtifacts(NlpArtifacts):  # type: ignore[misc]
         self.tagger, self.found = tagger, found
 
 
-class FenestraNlpEngine(NlpEngine):  # type: ignore[misc]
+class FenestraNlpEngine(NlpEngine):
     """Splits texts into words for the context of Presidio's recognisers, and tags them for ours, many at a time.
 
     A blank tokenizer knows no lemmas: a context word counts as it is written, whatever its case. It reports no
@@ -38,14 +38,14 @@ class FenestraNlpEngine(NlpEngine):  # type: ignore[misc]
     engine_name = "fenestra"
     is_available = True
 
-    def __init__(
-        self, models: Sequence[dict[str, str]] | None = None, ner_model_configuration: object = None  # noqa: ARG002
-    ) -> None:  # fmt: skip
+    def __init__(self, models: Sequence[dict[str, str]] | None = None, ner_model_configuration: object = None) -> None:
         """Name the models; nothing is opened before :meth:`load`.
 
         Args:
             models: ``[{"lang_code": "en", "model_name": "english"}, …]``: a bundled model or a checkpoint folder for
                 each language; English unless given.
+            ner_model_configuration: what Presidio's provider gives to any engine; of no use here, where the recognisers
+                name entities.
         """
         self._models = list(models or [{"lang_code": "en", "model_name": model_of("en")}])
         self.nlp: dict[str, Language] = {}
@@ -83,7 +83,7 @@ class FenestraNlpEngine(NlpEngine):  # type: ignore[misc]
         texts: Iterable[Any],
         language: str,
         batch_size: int = 1,
-        n_process: int = 1,  # noqa: ARG002
+        n_process: int = 1,
         as_tuples: bool = False,
         **_: Any,  # noqa: ANN401 - of Presidio
     ) -> Iterator[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ LABEL_MAP = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORGANIZATION"}
 """Presidio's names of what the bundled models find."""
 
 
-class FenestraRecognizer(LocalRecognizer):  # type: ignore[misc]
+class FenestraRecognizer(LocalRecognizer):
     """Reports what :meth:`Tagger.tag` finds in a text, with the same offsets and scores, under Presidio's names.
 
     Texts of any length are tagged whole. Behind a :class:`FenestraNlpEngine` with the same model the text was tagged
@@ -50,12 +50,13 @@ class FenestraRecognizer(LocalRecognizer):  # type: ignore[misc]
             CheckpointError: it is damaged.
         """
         self.model = model or model_of(supported_language)
+        self.supported_entities = list(supported_entities or ())
         self._label_map = LABEL_MAP if label_map is None else dict(label_map)
         self._strict = label_map is not None
         self._tagger: Tagger
         self._names: dict[str, str] = {}
         super().__init__(
-            supported_entities=list(supported_entities or ()), name=name, supported_language=supported_language,
+            supported_entities=self.supported_entities, name=name, supported_language=supported_language,
             version="", context=context,
         )  # fmt: skip
 
@@ -84,10 +85,13 @@ class FenestraRecognizer(LocalRecognizer):  # type: ignore[misc]
             entities: Presidio's names of what to report; all if there are none.
             nlp_artifacts: what an NLP engine made of the text, if there is one.
         """
-        tagged = isinstance(nlp_artifacts, TaggedArtifacts) and nlp_artifacts.tagger is self._tagger
+        if isinstance(nlp_artifacts, TaggedArtifacts) and nlp_artifacts.tagger is self._tagger:
+            everything = nlp_artifacts.found
+        else:
+            everything = self._tagger(text)
         return [
             self._result(start, end, label, score)
-            for start, end, label, _, score in (nlp_artifacts.found if tagged else self._tagger(text))
+            for start, end, label, _, score in everything
             if label in self._names and (not entities or self._names[label] in entities)
         ]
 
@@ -99,7 +103,7 @@ class FenestraRecognizer(LocalRecognizer):  # type: ignore[misc]
         return RecognizerResult(self._names[label], start, end, score, why)
 
 
-class FenestraRecognizerConfig(PredefinedRecognizerConfig):  # type: ignore[misc]
+class FenestraRecognizerConfig(PredefinedRecognizerConfig):
     """The entry of a recogniser in a configuration file; without it, Presidio drops settings that it does not know."""
 
     model_config = ConfigDict(extra="forbid")

@@ -84,7 +84,8 @@ class EntityPipe:
 
     def score(self, examples: Iterable[Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - spaCy's
         """Precision, recall and F1 of ``doc.ents`` (``ents_f`` …), and of ``doc.spans`` if they are asked for."""
-        examples, key, scores = list(examples), self._annotation.spans_key, {}
+        examples, key = list(examples), self._annotation.spans_key
+        scores: dict[str, Any] = {}
         if self._annotation.annotate_ents:
             scores |= get_ner_prf(examples)
         if key:
@@ -229,4 +230,3 @@ def make_entity_pipe(
     )  # fmt: skip
     options = {"device": device, "threads": threads, "cache_mb": cache_mb}
     return EntityPipe(name, Source(model, nlp.lang, options), annotation)
-

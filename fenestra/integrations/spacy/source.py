@@ -54,10 +54,10 @@ class Source:
             CheckpointError: it is damaged.
         """
         if self._tagger is None:
-            in_memory = isinstance(self.where, Mapping)
-            self._tagger = (
-                packed_tagger(self.where, **self.options) if in_memory else shared_tagger(self.folder(), **self.options)
-            )
+            if isinstance(self.where, Mapping):
+                self._tagger = packed_tagger(self.where, **self.options)
+            else:
+                self._tagger = shared_tagger(self.folder(), **self.options)
         return self._tagger
 
     def labels(self) -> tuple[str, ...]:
@@ -82,4 +82,3 @@ class Source:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_tagger": None}
-

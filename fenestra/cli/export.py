@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fenestra.cli.shell import CommandParser, Verbs, add_verb, model_folder, renaming, say
+from fenestra.cli.shell import CommandParser, Verbs, add_verb, model_folder, need, renaming, say
 
 
 def add_export(verbs: Verbs) -> None:
@@ -44,6 +44,7 @@ def _add_spacy(targets: Verbs) -> None:
 
 
 def _spacy(options: argparse.Namespace) -> None:
+    need("spacy", "setuptools")
     from fenestra.integrations.spacy.package import export
     from fenestra.model.bundled import bundled_model
     from fenestra.model.tags import OUTSIDE

@@ -63,6 +63,11 @@ class Columns(NamedTuple):
             labels,
         )
 
+    def only(self, kept_M: NDArray[np.bool_]) -> Self:
+        """Those that are kept."""
+        arrays = (self.item_M, self.start_M, self.end_M, self.label_M, self.score_M)
+        return type(self)(*(array[kept_M] for array in arrays), self.labels)
+
     def until(self, items: int) -> NDArray[np.int64]:
         """How many entities there are up to the end of each of so many items."""
         return np.bincount(self.item_M, minlength=items).cumsum()

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import srsly
 from spacy.language import Language
 from spacy.pipeline.span_ruler import prioritize_existing_ents_filter
@@ -14,10 +16,12 @@ from spacy.util import minibatch
 
 from fenestra.integrations.labels import check_labels, name_labels
 from fenestra.integrations.spacy.source import Files, Source
+from fenestra.model.columns import Columns
 from fenestra.model.errors import CheckpointError, InputError
-from fenestra.model.results import Result
 
 _MODEL = "model"  # the checkpoint inside of a saved component
+Entity = tuple[int, int, str, float]
+"""Start and end in the text, label and score."""
 
 if not Span.has_extension("score"):
     Span.set_extension("score", default=None)
@@ -77,9 +81,9 @@ class EntityPipe:
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 1000) -> Iterator[Doc]:
         """Find the entities of a stream of documents, so many at a time; raises as :meth:`__call__`."""
         for batch in minibatch(stream, batch_size):
-            names = self._label_names()
-            for doc, found in zip(batch, self._source.tagger().tag([doc.text for doc in batch]), strict=True):
-                self._annotate(doc, found, names)
+            found = self._source.tagger().columns([doc.text for doc in batch])  # no object for an entity, as `tag` has
+            for doc, entities in zip(batch, self._by_document(found, len(batch)), strict=True):
+                self._annotate(doc, entities)
                 yield doc
 
     def score(self, examples: Iterable[Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - spaCy's
@@ -148,9 +152,20 @@ class EntityPipe:
             self._names = name_labels(known, given.label_map, given.labels)
         return self._names
 
-    def _annotate(self, doc: Doc, found: Result, names: Mapping[str, str]) -> None:
-        to = self._annotation
-        spans = _spans(doc, found, names, to.min_score)
+    def _by_document(self, found: Columns, documents: int) -> Iterator[list[Entity]]:
+        """The entities of each document that are kept."""
+        names = self._label_names()
+        kept = np.isin(found.label_M, [n for n, label in enumerate(found.labels) if label in names])
+        kept &= found.score_M >= self._annotation.min_score
+        found = found.only(kept)
+        labels = [names.get(label, "") for label in found.labels]
+        its = (labels[label] for label in found.label_M.tolist())
+        rows = zip(found.start_M.tolist(), found.end_M.tolist(), its, found.score_M.tolist(), strict=True)
+        for count in np.bincount(found.item_M, minlength=documents).tolist():
+            yield list(islice(rows, count))
+
+    def _annotate(self, doc: Doc, entities: Sequence[Entity]) -> None:
+        to, spans = self._annotation, _spans(doc, entities)
         if to.spans_key:
             doc.spans[to.spans_key] = spans
         if to.annotate_ents:
@@ -160,15 +175,14 @@ class EntityPipe:
             doc.set_ents(spans or before, default="outside")
 
 
-def _spans(doc: Doc, found: Result, names: Mapping[str, str], min_score: float) -> list[Span]:
+def _spans(doc: Doc, entities: Sequence[Entity]) -> list[Span]:
     """Entities as spans of tokens; of two on the same tokens, the one with the higher score."""
     spans: dict[tuple[int, int], tuple[Span, float]] = {}
-    for start, end, label, _, score in found:
-        if score >= min_score and label in names:
-            span = doc.char_span(start, end, names[label], alignment_mode="expand")
-            at = span.start, span.end
-            if at not in spans or spans[at][1] < score:
-                spans[at] = span, score
+    for start, end, label, score in entities:
+        span = doc.char_span(start, end, label, alignment_mode="expand")
+        at = span.start, span.end
+        if at not in spans or spans[at][1] < score:
+            spans[at] = span, score
     for span, score in spans.values():
         span._.score = score
     return [span for span, _ in spans.values()]

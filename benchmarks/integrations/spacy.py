@@ -1,58 +1,44 @@
 """spaCy: what the component costs beside a blank pipeline and the tagger alone, and what comes back on other ways.
 
-``python -m benchmarks.integrations.spacy`` prints rows. CPU time is that of one pass over texts that do not repeat, in a
-process of its own whose model has just been opened; the median of five rounds, in which the three take turns.
+``python -m benchmarks.integrations.spacy`` prints rows. CPU time is that of one pass over texts that do not repeat, by
+a pipeline and a model that were just made and know no word yet. The three take turns; what is shown are medians of the
+rounds, and the overhead is that within a round.
 """
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import spacy
 from spacy.language import Language
 
 import fenestra
 from benchmarks.integrations.rows import Row, lines_of, some_texts
+from fenestra.integrations import taggers
 
 OURS = ("fenestra/integrations/spacy", "fenestra/integrations/labels.py", "fenestra/integrations/taggers.py")
-_ROUNDS = 5
+_ROUNDS = 9
 _BATCH = 1000
 
 Entity = tuple[int, int, str, float]
 
 
 def main() -> None:
-    """Print the rows; or, for a part, the seconds that it takes."""
+    """Print the rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--texts", type=int, default=10_000, metavar="N")
-    parser.add_argument("--part", choices=["blank", "tagger", "both"], help="of the measurement; reads --file")
-    parser.add_argument("--file", type=Path, help="texts, as a list in JSON")
-    options = parser.parse_args()
-    if options.part:
-        print(seconds(options.part, json.loads(options.file.read_text(encoding="utf-8"))))
-        return
-    texts = some_texts(10**6)[::12][: options.texts]
-    with tempfile.TemporaryDirectory() as scratch:
-        report(texts, Path(scratch))
-
-
-def report(texts: list[str], scratch: Path) -> None:
-    """Measure, compare, and print."""
-    (scratch / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
-    nlp = pipeline()
+    texts = some_texts(10**6)[::12][: parser.parse_args().texts]
+    nlp = pipeline(spans_key="all")
     expected, widened = in_tokens(nlp, texts)
-    cost = overhead(scratch / "texts.json")
-    show(f"`nlp.pipe`; {widened} of {sum(map(len, expected)):,} spans widened to tokens", nlp, texts, expected, cost)
-    nlp.to_disk(scratch / "saved")
-    saved = spacy.load(scratch / "saved")
-    show("`nlp.to_disk`, `spacy.load`, `nlp.pipe`", saved, texts, expected)
-    show("`nlp.pipe(n_process=2)`", saved, texts, expected, processes=2)
+    called = f"`nlp.pipe`; {widened} of {sum(map(len, expected)):,} spans widened to tokens"
+    show(called, nlp, texts, expected, overhead(texts))
+    with tempfile.TemporaryDirectory() as scratch:
+        nlp.to_disk(scratch)
+        saved = spacy.load(scratch)
+        show("`nlp.to_disk`, `spacy.load`, `nlp.pipe`", saved, texts, expected)
+        show("`nlp.pipe(n_process=2)`", saved, texts, expected, processes=2)
 
 
 def show(
@@ -82,39 +68,38 @@ def of_doc(doc: Iterable) -> list[Entity]:
     return [(span.start_char, span.end_char, span.label_, span._.score) for span in doc.spans["all"]]
 
 
-def pipeline() -> Language:
-    """A blank pipeline with the component."""
+def pipeline(**config: object) -> Language:
+    """A blank pipeline with the component, whose model is opened anew and knows no word yet."""
+    taggers._open.cache_clear()
     nlp = spacy.blank("en")
-    nlp.add_pipe("fenestra", config={"spans_key": "all"})
+    nlp.add_pipe("fenestra", config=config)
+    nlp("")
     return nlp
 
 
-def overhead(file: Path) -> str:
+def overhead(texts: list[str]) -> str:
     """CPU time of the pipeline beside that of its two parts."""
-    command = [sys.executable, "-m", "benchmarks.integrations.spacy", "--file", str(file), "--part"]
-    took = {part: [] for part in ("blank", "tagger", "both")}
-    for _ in range(_ROUNDS):
-        for part, its in took.items():
-            its.append(float(subprocess.check_output([*command, part])))
-    middle = {part: statistics.median(its) for part, its in took.items()}
-    extra = middle["both"] / (middle["blank"] + middle["tagger"]) - 1
-    return "{both:.2f} CPU-s; tokenizer {blank:.2f} + tagger {tagger:.2f}: ".format(**middle) + f"{extra:+.1%}"
+    rounds = [(blank(texts), tagger(texts), seconds(pipeline().pipe(texts))) for _ in range(_ROUNDS)]
+    alone, ours, both = map(statistics.median, zip(*rounds, strict=True))
+    parts = f"{both:.2f} CPU-s beside tokenizer {alone:.2f} + tagger {ours:.2f}"
+    return f"{parts}: {statistics.median(both / (one + other) - 1 for one, other, both in rounds):+.1%}"
 
 
-def seconds(part: str, texts: list[str]) -> float:
-    """CPU time of one pass in this process."""
-    if part == "tagger":
-        tagger = fenestra.load("english", device="cpu", threads=1)
-        begin = time.process_time()
-        for first in range(0, len(texts), _BATCH):
-            tagger.tag(texts[first : first + _BATCH])
-        return time.process_time() - begin
-    nlp = spacy.blank("en")
-    if part == "both":
-        nlp.add_pipe("fenestra")
-    nlp("")  # opens the model
+def blank(texts: list[str]) -> float:
+    """CPU time of spaCy's tokenizer alone."""
+    return seconds(spacy.blank("en").pipe(texts))
+
+
+def tagger(texts: list[str]) -> float:
+    """CPU time of the tagger alone."""
+    opened = fenestra.load("english", device="cpu", threads=1)
+    return seconds(opened.tag(texts[first : first + _BATCH]) for first in range(0, len(texts), _BATCH))
+
+
+def seconds(stream: Iterable[object]) -> float:
+    """CPU time of reading a stream to its end."""
     begin = time.process_time()
-    for _ in nlp.pipe(texts, batch_size=_BATCH):
+    for _ in stream:
         pass
     return time.process_time() - begin
 

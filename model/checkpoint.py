@@ -31,7 +31,17 @@ from numpy.typing import NDArray
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import CheckpointError, ConfigError
-from fenestra.model.manifest import CONFIG, FEATURES, FORMAT_VERSION, MANIFEST, WEIGHTS, WORDS, Files, read_manifest
+from fenestra.model.manifest import (
+    CONFIG,
+    FEATURES,
+    FORMAT_VERSION,
+    MANIFEST,
+    WEIGHTS,
+    WORDS,
+    Files,
+    check_name,
+    read_manifest,
+)
 from fenestra.model.network.array_file import ArrayFile, Layout
 from fenestra.model.network.parameters import Parameters, check_finite, check_layout
 from fenestra.model.progress import Pause, no_pause, split_in_pieces
@@ -110,20 +120,48 @@ def save_arrays(model: Arrays, folder: Path, extra: Mapping[str, str | bytes] | 
 
 
 def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write files and their manifest into a folder beside the goal, force them to disk, then rename.
+    """Write files and their manifest to a folder, as :func:`save` does.
 
     Raises:
         StorageError: as :func:`save`.
     """
     listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
     manifest = _json({"format": "fenestra checkpoint", "format_version": FORMAT_VERSION, "files": listed})
-    needed = len(manifest) + sum(map(len, files.values()))
+    _write_whole({**files, MANIFEST: manifest}, folder)
+
+
+def pack(folder: Path) -> dict[str, bytes]:
+    """All files of a checkpoint folder by name, checked against the manifest, which comes last.
+
+    Raises:
+        CheckpointError: as :func:`load`, of the manifest and of every file.
+    """
+    files = Files(folder, _LIMITS)
+    return {name: bytes(files.read(name)) for name in files.sums} | {MANIFEST: files.manifest}
+
+
+def unpack(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write what :func:`pack` gave to a folder that does not exist or is empty: all of it, or nothing.
+
+    Its content is not looked at before it is loaded.
+
+    Raises:
+        CheckpointError: a name is not that of a plain file.
+        StorageError: the disk refused; names the path, the bytes needed and the bytes free.
+    """
+    for name in files:
+        check_name(folder, name)
+    _write_whole(files, folder)
+
+
+def _write_whole(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files in their order into a folder beside the goal, force them to disk, then rename."""
     draft: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         draft.chmod(0o755)
-        for name, data in (*files.items(), (MANIFEST, manifest)):
+        for name, data in files.items():
             write_durably(draft / name, data)
         sync_folder(draft)
         draft.rename(folder)
@@ -131,7 +169,7 @@ def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
     except OSError as error:
         if draft:
             shutil.rmtree(draft, ignore_errors=True)
-        raise storage_error(folder, needed, error) from error
+        raise storage_error(folder, sum(map(len, files.values())), error) from error
 
 
 def load(folder: Path, pause: Pause = no_pause, before: Checkpoint | None = None) -> Checkpoint:

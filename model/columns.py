@@ -63,6 +63,13 @@ class Columns(NamedTuple):
             labels,
         )
 
+    def only(self, kept_M: NDArray[np.bool_]) -> Self:
+        """Those that are kept."""
+        return self._replace(
+            item_M=self.item_M[kept_M], start_M=self.start_M[kept_M], end_M=self.end_M[kept_M],
+            label_M=self.label_M[kept_M], score_M=self.score_M[kept_M],
+        )  # fmt: skip
+
     def until(self, items: int) -> NDArray[np.int64]:
         """How many entities there are up to the end of each of so many items."""
         return np.bincount(self.item_M, minlength=items).cumsum()

@@ -47,7 +47,8 @@ class Files:
             CheckpointError: there is no manifest, it is malformed, or a file is not as large as it says.
         """
         self._folder, self._limits, self._known, self._pause = folder, limits, known or {}, pause
-        manifest, self.version = read_manifest(folder)
+        manifest, self.manifest = read_manifest(folder)
+        self.version = version_of(self.manifest)
         self._listed: Mapping[str, Mapping[str, Any]] = manifest["files"]
         self.sums = {name: entry["sha256"] for name, entry in self._listed.items()}
         """The sha256 that the manifest lists of each file."""
@@ -171,8 +172,8 @@ class Files:
             raise CheckpointError(f"{self._folder / name}: sha256 {found[:12]}…, expected {str(expected)[:12]}…")
 
 
-def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
-    """The manifest of a folder, and the version that follows from it: twelve hex digits of its sha256.
+def read_manifest(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """The manifest of a folder, read and as it is written there.
 
     Raises:
         CheckpointError: there is none, or it is malformed or of another format.
@@ -194,10 +195,20 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
     if missing := [name for name in NEEDED if name not in names]:
         raise CheckpointError(f"{path}: does not list {', '.join(missing)}")
     for name, (digest, size) in names.items():
-        if name in ("", "..") or Path(name).name != name or not name.isprintable():
-            raise CheckpointError(f"{path}: {name!r} is not a plain file name")
+        check_name(path, name)
         if not isinstance(digest, str):
             raise CheckpointError(f"{path}: {name}: sha256 {digest!r}, expected a string")
         if type(size) is not int or size < 0:
             raise CheckpointError(f"{path}: {name}: bytes {size!r}, expected a whole number")
-    return manifest, hashlib.sha256(raw).hexdigest()[:12]
+    return manifest, raw
+
+
+def version_of(manifest: bytes) -> str:
+    """The version of a checkpoint: twelve hex digits of the sha256 of its manifest."""
+    return hashlib.sha256(manifest).hexdigest()[:12]
+
+
+def check_name(where: Path, name: str) -> None:
+    """Refuse the name of a file of a checkpoint that leads out of its folder; raises CheckpointError."""
+    if name in ("", "..") or Path(name).name != name or not name.isprintable():
+        raise CheckpointError(f"{where}: {name!r} is not a plain file name")

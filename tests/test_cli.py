@@ -222,6 +222,12 @@ class TestUsage:
         way = "pip install 'fenestra-ner[mcp]', or in the source folder: pip install '.[mcp]'"
         assert err == f"fenestra: mcp is not installed; run: {way}\n"
 
+    def test_a_missing_tool_is_named_with_the_way_to_get_it(self, tmp_path):
+        code = f"import sys; sys.modules['spacy'] = None; {LAUNCH}"
+        status, out, err = finish("export", "spacy", tmp_path / "new", code=code)
+        way = "pip install 'fenestra-ner[spacy]', or in the source folder: pip install '.[spacy]'"
+        assert (status, out, err) == (2, "", f"fenestra: spacy is not installed; run: {way}\n")
+
     def test_the_training_verbs_run_as_a_module_too(self, capsys):
         assert training_cli.main(["train", "--help"]) == 0
         assert "python -m fenestra train" in capsys.readouterr().out

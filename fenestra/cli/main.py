@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from fenestra.cli.export import add_export
 from fenestra.cli.shell import (
     CommandParser,
     Verbs,
@@ -58,6 +59,7 @@ def _parser() -> CommandParser:
     add_verbs(verbs)
     _add_bench(verbs)
     _add_mcp(verbs)
+    add_export(verbs)
     return parser
 
 

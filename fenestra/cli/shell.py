@@ -173,6 +173,14 @@ def label_names(text: str) -> frozenset[str]:
     return labels
 
 
+def renaming(text: str) -> tuple[str, str]:
+    """The type of an argument that gives a label another name."""
+    label, equals, target = text.partition("=")
+    if not (label and equals and target):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected LABEL=LABEL")
+    return label, target
+
+
 def entities_key(text: str) -> str:
     """The type of an argument that names the key of an object that entities go to."""
     if text in ("", "text", "tokens"):

@@ -22,6 +22,7 @@ from fenestra.cli.shell import (
     need,
     new_parser,
     output_file,
+    renaming,
     run,
     say,
     whole_number,
@@ -138,7 +139,7 @@ def _add_evaluate(verbs: Verbs) -> None:
         "--json", metavar="OUT", type=output_file, help="also write everything that was measured, as JSON"
     )
     parser.add_argument(
-        "--rename", metavar="LABEL=LABEL", type=_renaming, action="append", default=[],
+        "--rename", metavar="LABEL=LABEL", type=renaming, action="append", default=[],
         help="read a label of the file as one of the model's; O leaves it out",
     )  # fmt: skip
     _add_reading(parser, "--format")
@@ -570,13 +571,6 @@ def _size(text: str) -> "Size":
         raise argparse.ArgumentTypeError(
             f"expected a number such as 110 or a share such as 80%, got {text!r}"
         ) from None
-
-
-def _renaming(text: str) -> tuple[str, str]:
-    label, equals, target = text.partition("=")
-    if not (label and equals and target):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected LABEL=LABEL")
-    return label, target
 
 
 def _variants(text: str) -> tuple[str, ...]:

@@ -183,6 +183,32 @@ def test_a_disk_that_refuses_leaves_nothing_behind_and_is_named(fault, model, tm
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_packed_is_unpacked_byte_for_byte(folder, tmp_path):
+    files = checkpoint.pack(folder)
+    assert list(files)[-1] == "manifest.json"
+    checkpoint.unpack(files, tmp_path / "copy")
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "copy").iterdir())
+    assert all((folder / name).read_bytes() == (tmp_path / "copy" / name).read_bytes() for name in names)
+    assert checkpoint.load(tmp_path / "copy").version == checkpoint.load(folder).version
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "README.md"])
+def test_a_damaged_file_is_not_packed(name, folder):
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{name}: sha256 "):
+        checkpoint.pack(folder)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/b", "", ".."])
+def test_a_name_that_leads_out_of_the_folder_is_not_unpacked(name, folder, tmp_path):
+    with pytest.raises(CheckpointError, match="is not a plain file name"):
+        checkpoint.unpack(checkpoint.pack(folder) | {name: b"no"}, tmp_path / "copy")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["saved"]
+
+
 def test_a_flipped_bit_is_found(folder):
     path = folder / "weights.safetensors"
     data = bytearray(path.read_bytes())

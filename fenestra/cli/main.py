@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from fenestra.cli.label_studio import add_label_studio
 from fenestra.cli.shell import (
     CommandParser,
     Verbs,
@@ -55,6 +56,7 @@ def _parser() -> CommandParser:
     _add_tag(verbs)
     add_verbs(verbs)
     _add_bench(verbs)
+    add_label_studio(verbs)
     return parser
 
 

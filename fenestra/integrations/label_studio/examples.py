@@ -1,0 +1,127 @@
+"""From the store to what a model learns from: annotated texts, and others that keep it from forgetting.
+
+Training on a few texts alone makes a model forget much of the rest. So it also learns from texts of the project that
+nobody has annotated, labelled by the model that serves (rehearsal: Robins, Connection Science 7, 1995; here with the
+model's own labels, as in Li & Hoiem, Learning without Forgetting, 2016). Texts with a word whose label an annotator has
+corrected are left out, for there the model would teach its own mistake.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fenestra.integrations.label_studio.label_config import Control
+from fenestra.integrations.label_studio.labels import LabelMap
+from fenestra.model.tagger import Tagger
+from fenestra.model.tags import split_tag
+from fenestra.training.data.formats.offsets import add_span
+from fenestra.training.data.inspection import Annotation, Inspection, Text
+
+Row = tuple[str, Mapping[str, str], Sequence[Mapping[str, Any]]]
+"""Task, its texts by field, and what an annotator marked."""
+
+_MOST_REHEARSED = 200_000  # characters, so that a training takes seconds
+_HELD_OUT = 5  # every fifth text that nobody annotated tells whether the model has forgotten anything
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What one training sees of a project."""
+
+    annotated: list[Text]
+    rehearsed: list[Text]
+    held_out: list[Text]
+    skipped: int
+    """Spans that are not in their text, or have no label."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that annotators gave."""
+        return sorted({span.label for text in self.annotated for span in text.annotations})
+
+    @property
+    def copies(self) -> int:
+        """How often each annotated text counts: about as much as all others together, 5 to 20 times."""
+        size, others = (sum(len(text.text) for text in texts) for texts in (self.annotated, self.rehearsed))
+        return min(max(others // max(size, 1), 5), 20)
+
+
+def collect(
+    rows: Iterable[Row], texts: Iterable[str], controls: Sequence[Control], maps: Sequence[LabelMap], tagger: Tagger
+) -> Examples:
+    """Make examples of annotations and of other texts.
+
+    Args:
+        rows: the annotations.
+        texts: of tasks, annotated or not.
+        controls: of the project.
+        maps: the labels of each control.
+        tagger: labels what nobody has.
+    """
+    scratch = Inspection(Path("annotations"), "label-studio")
+    annotated = [text for row in rows for text in _annotated(row, controls, maps, scratch)]
+    contested: set[str] = set()
+    for text in annotated:
+        contested |= _contested(text, tagger)
+        _fill_in(text, tagger, controls, maps)
+    known = {text.text for text in annotated}
+    others = list(_labelled(_first(t for t in texts if t not in known), tagger, contested))
+    held_out = others[::_HELD_OUT]
+    return Examples(annotated, [t for n, t in enumerate(others) if n % _HELD_OUT], held_out, len(scratch.problems))
+
+
+def _annotated(
+    row: Row, controls: Sequence[Control], maps: Sequence[LabelMap], scratch: Inspection
+) -> Iterator[Text]:  # fmt: skip
+    """The texts of a task with what was marked in each, under the model's labels."""
+    _, data, regions = row
+    for field, content in data.items():
+        text = Text(content, [], 0)
+        labels = {(c.name, c.text): m for c, m in zip(controls, maps, strict=True) if c.field == field}
+        for region in regions:
+            names = labels.get((region["from_name"], region["to_name"]))
+            value = region["value"]
+            given = value.get("labels")
+            if names and isinstance(given, list):
+                known = [names.to_model[name] for name in given if isinstance(name, str) and name in names.to_model]
+                add_span(scratch, text, {**value, "labels": known[:1]})
+        if labels:
+            yield text
+
+
+def _fill_in(text: Text, tagger: Tagger, controls: Sequence[Control], maps: Sequence[LabelMap]) -> None:
+    """Add the entities whose labels the project does not have: annotators said nothing about them."""
+    asked = {label for names in maps for label in names.to_model.values()}
+    for entity in tagger(text.text):
+        free = all(entity.end <= span.start or span.end <= entity.start for span in text.annotations)
+        if entity.label not in asked and free:
+            text.annotations.append(Annotation(entity.start, entity.end, entity.label))
+
+
+def _contested(text: Text, tagger: Tagger) -> set[str]:
+    """The words of a text to which the model gives another label than the annotator; those in small letters apart."""
+    found = set()
+    for token in tagger(text.text).tokens:
+        given = next((s.label for s in text.annotations if s.start < token.end and token.start < s.end), "")
+        if split_tag(token.tag)[1] != given and token.text != token.text.lower():
+            found.add(token.text)
+    return found
+
+
+def _labelled(texts: Sequence[str], tagger: Tagger, contested: set[str]) -> Iterator[Text]:
+    """Texts with the entities that the model sees, without those that have a contested word."""
+    for content, result in zip(texts, tagger.tag(texts), strict=True):
+        if contested.isdisjoint(token.text for token in result.tokens):
+            yield Text(content, [Annotation(entity.start, entity.end, entity.label) for entity in result], 0)
+
+
+def _first(texts: Iterable[str]) -> list[str]:
+    """The first texts, as many as are rehearsed."""
+    kept, characters = [], 0
+    for text in texts:
+        characters += len(text)
+        if characters > _MOST_REHEARSED:
+            break
+        kept.append(text)
+    return kept

@@ -39,7 +39,7 @@ def add_label_studio(verbs: Verbs) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--retrain-after", metavar="N", type=count, default=5,
-        help="changed annotations that start a training; 0 trains only when Label Studio says so (default: %(default)s)",
+        help="changed annotations that start a training; 0 trains only when Label Studio asks (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--keep-texts", metavar="N", type=count, default=2_000,

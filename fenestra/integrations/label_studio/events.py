@@ -38,7 +38,8 @@ def apply(store: Store, project: str, controls: Iterable[Control], event: Mappin
     if action in _ANNOTATED:
         tasks = {_key(task): task for task in _objects(event.get("task"))}
         annotations = [(a, tasks.get(_key(a, "task"), {})) for a in _objects(event.get("annotation"))]
-        return any([_annotated(store, project, controls, *pair) for pair in annotations])
+        changes = [_annotated(store, project, controls, *pair) for pair in annotations]
+        return any(changes)
     if action in _DELETED:
         gone = (*_objects(event.get("annotations")), *_objects(event.get("annotation")))
         return store.remove(project, filter(None, map(_key, gone)))
@@ -76,18 +77,13 @@ def _annotated(
     return store.put(project, Annotation(key, of, updated if isinstance(updated, str) else "", texts, spans))
 
 
-def _spans(result: Iterable[object]) -> Iterator[dict[str, Any]]:
+def _spans(result: Iterable[Any]) -> Iterator[dict[str, Any]]:
     """The labelled spans of an annotation, with what is learnt of them and no more."""
     for region in result:
         match region:
-            case {
-                "from_name": str() as control,
-                "to_name": str() as text,
-                "type": "labels",
-                "value": Mapping() as value,
-            }:
+            case {"from_name": str(), "to_name": str(), "type": "labels", "value": Mapping() as value}:
                 kept = {key: value[key] for key in _SPAN if key in value}
-                yield {"from_name": control, "to_name": text, "value": kept}
+                yield {"from_name": region["from_name"], "to_name": region["to_name"], "value": kept}
 
 
 def _objects(value: object) -> list[Mapping[str, Any]]:

@@ -138,7 +138,8 @@ class Projects:
         controls, folder = controls_of(label_config), self.folder(key)
         work = folder / "training"
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        work.mkdir()
         try:
             maps = self.maps(key, self.base, controls)
             examples = collect(self.store.annotations(key), self.store.texts(key), controls, maps, self.base)

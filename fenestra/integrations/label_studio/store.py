@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fenestra.model.errors import StorageError
+from fenestra.model.storage import storage_error
 
 MOST_ANNOTATIONS = 20_000
 """Of a project; the oldest go first."""
@@ -61,6 +62,10 @@ class Store:
             StorageError: the file cannot be opened, or is no such store.
         """
         self._path, self._most_texts, self._lock = path, most_texts, threading.Lock()
+        try:
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise storage_error(path, 0, error) from error
         with self._work() as database:
             database.executescript("PRAGMA journal_mode = WAL;" + _SCHEMA)
 

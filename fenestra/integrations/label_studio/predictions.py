@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fenestra.app.api.offsets import convert
 from fenestra.integrations.label_studio.label_config import Control
 from fenestra.integrations.label_studio.labels import LabelMap
 from fenestra.model.results import Result
@@ -59,19 +58,21 @@ def predict(
 
 
 def _regions(control: Control, labels: LabelMap, result: Result) -> Iterator[dict[str, Any]]:
-    """The entities of one text whose labels the project has; a browser counts UTF-16 units."""
-    kept = [entity for entity in result if entity.label in labels.to_project]
-    text = str(result.source)
-    units = convert(text, [place for entity in kept for place in (entity.start, entity.end)], "utf16")
-    for entity in kept:
-        start, end, label = units[entity.start], units[entity.end], labels.to_project[entity.label]
+    """The entities of one text whose labels the project has; offsets count code points.
+
+    So does Label Studio's interface, of 1.23 at least, though it is JavaScript: tests/integrations/test_label_studio.py
+    looks at what it highlights.
+    """
+    for start, end, label, quoted, score in result:
+        if label not in labels.to_project:
+            continue
         yield {
             "id": f"{control.name}-{control.text}-{start}-{end}",
             "from_name": control.name,
             "to_name": control.text,
             "type": "labels",
-            "score": entity.score,
-            "value": {"start": start, "end": end, "text": entity.text, "labels": [label]},
+            "score": score,
+            "value": {"start": start, "end": end, "text": quoted, "labels": [labels.to_project[label]]},
         }
 
 

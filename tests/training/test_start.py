@@ -116,10 +116,13 @@ def test_the_folder_of_the_start_counts_from_the_configuration_file(start, tmp_p
     assert publishable_config(config)["training"]["start"] == "checkpoint:m"
 
 
+RECURRENT = {"labels": ["PER"], "kind": "recurrent", "context": 0}
+
+
 @pytest.mark.parametrize(
     ("field", "change"),
     [("training.members", {"training": {"start": "bundled", "members": 2}}),
-     ("training.start", {"training": {"start": "bundled"}, "model": {"labels": ["PER"], "kind": "recurrent", "context": 0}})],
+     ("training.start", {"training": {"start": "bundled"}, "model": RECURRENT})],
 )  # fmt: skip
 def test_what_cannot_begin_with_other_weights_is_refused(field, change):
     base = {"data": {"train": ["a"], "dev": ["b"]}, "model": {"labels": ["PER"]}}

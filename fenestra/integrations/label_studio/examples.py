@@ -2,8 +2,8 @@
 
 Training on a few texts alone makes a model forget much of the rest. So it also learns from texts of the project that
 nobody has annotated, labelled by the model that serves (rehearsal: Robins, Connection Science 7, 1995; here with the
-model's own labels, as in Li & Hoiem, Learning without Forgetting, 2016). Texts with a word whose label an annotator has
-corrected are left out, for there the model would teach its own mistake.
+model's own labels, as in Li & Hoiem, Learning without Forgetting, 2016). Texts in which it gives a word a label that no
+annotator gave it are left out, for there it would teach its own mistake.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -61,12 +61,12 @@ def collect(
     """
     scratch = Inspection(Path("annotations"), "label-studio")
     annotated = [text for row in rows for text in _annotated(row, controls, maps, scratch)]
-    contested: set[str] = set()
+    given: dict[str, set[str]] = {}
     for text in annotated:
-        contested |= _contested(text, tagger)
         _fill_in(text, tagger, controls, maps)
+        _note_words(text, tagger, given)
     known = {text.text for text in annotated}
-    others = list(_labelled(_first(t for t in texts if t not in known), tagger, contested))
+    others = list(_labelled(_first(t for t in texts if t not in known), tagger, given))
     held_out = others[::_HELD_OUT]
     return Examples(annotated, [t for n, t in enumerate(others) if n % _HELD_OUT], held_out, len(scratch.problems))
 
@@ -99,20 +99,19 @@ def _fill_in(text: Text, tagger: Tagger, controls: Sequence[Control], maps: Sequ
             text.annotations.append(Annotation(entity.start, entity.end, entity.label))
 
 
-def _contested(text: Text, tagger: Tagger) -> set[str]:
-    """The words of a text to which the model gives another label than the annotator; those in small letters apart."""
-    found = set()
+def _note_words(text: Text, tagger: Tagger, given: dict[str, set[str]]) -> None:
+    """Note under which labels the words of an annotated text stand ("" is none), those in small letters apart."""
     for token in tagger(text.text).tokens:
-        given = next((s.label for s in text.annotations if s.start < token.end and token.start < s.end), "")
-        if split_tag(token.tag)[1] != given and token.text != token.text.lower():
-            found.add(token.text)
-    return found
+        if token.text != token.text.lower():
+            spans = (span.label for span in text.annotations if span.start < token.end and token.start < span.end)
+            given.setdefault(token.text, set()).add(next(spans, ""))
 
 
-def _labelled(texts: Sequence[str], tagger: Tagger, contested: set[str]) -> Iterator[Text]:
-    """Texts with the entities that the model sees, without those that have a contested word."""
+def _labelled(texts: Sequence[str], tagger: Tagger, given: Mapping[str, set[str]]) -> Iterator[Text]:
+    """Texts with the entities that the model sees, without those in which it contradicts the annotators."""
     for content, result in zip(texts, tagger.tag(texts), strict=True):
-        if contested.isdisjoint(token.text for token in result.tokens):
+        labels = ((token.text, split_tag(token.tag)[1]) for token in result.tokens)
+        if all(word not in given or label in given[word] for word, label in labels):
             yield Text(content, [Annotation(entity.start, entity.end, entity.label) for entity in result], 0)
 
 

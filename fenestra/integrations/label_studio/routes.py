@@ -10,6 +10,7 @@ POST /train          a training is asked for, with all annotations
 GET /metrics         nothing
 """
 
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ log = logging.getLogger("fenestra.label_studio")
 MOST_BYTES = 50_000_000
 """Largest body of a request."""
 _P = TypeVar("_P", bound=Payload)
+_T = TypeVar("_T")
 _UP = {"status": "UP", "model_class": "Fenestra"}
 
 
@@ -147,7 +149,7 @@ def create_app(projects: Projects, credentials: Credentials | None = None) -> St
     ]  # fmt: skip
     handlers: Mapping[Any, Any] = {
         _Refused: _on_refused, LabelConfigError: _on_label_config, HTTPException: _on_http_exception,
-        ClientDisconnect: _on_disconnect, Exception: _on_error,
+        ClientDisconnect: _on_disconnect,
     }  # fmt: skip
     middleware = [Middleware(BasicAuthMiddleware, credentials)] if credentials else []
     return Starlette(routes=routes, exception_handlers=handlers, middleware=middleware, lifespan=lifespan)
@@ -158,7 +160,7 @@ def _post(path: str, kind: type[_P], work: Callable[[_P], dict[str, Any]], statu
 
     async def endpoint(request: Request) -> Response:
         sent = _validated(kind, await _body(request))
-        return JSONResponse(await run_in_threadpool(work, sent), status)
+        return JSONResponse(await run_in_threadpool(_safely, work, sent), status)
 
     return Route(path, endpoint, methods=["POST"])
 
@@ -178,7 +180,7 @@ async def _versions(backend: Backend, request: Request) -> Response:
         given = _validated(Setup, await _body(request)).project
     if given is None:
         return JSONResponse({"versions": [backend.projects.base.version]})
-    return JSONResponse(await run_in_threadpool(backend.versions, _project(given)))
+    return JSONResponse(await run_in_threadpool(_safely, backend.versions, _project(given)))
 
 
 async def _body(request: Request) -> bytes:
@@ -195,11 +197,11 @@ async def _body(request: Request) -> bytes:
 def _validated(kind: type[_P], body: bytes) -> _P:
     """What was sent; the message of the refusal names fields and nothing of what they held."""
     try:
-        return kind.model_validate_json(body)
+        return kind.model_validate(json.loads(body))
+    except (RecursionError, UnicodeDecodeError, json.JSONDecodeError):
+        raise _Refused(400, "the body is no JSON") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        if first["type"] == "json_invalid":
-            raise _Refused(400, "the body is no JSON") from None
         names = kind.model_fields
         where = next((str(part) for part in first["loc"] if part in names or part == "schema"), "body")
         raise _Refused(422, f"{where}: not as expected ({first['type']})") from None
@@ -229,6 +231,12 @@ async def _on_disconnect(_: Request, __: ClientDisconnect) -> Response:
     return refusal(400, "the connection closed before the body was complete")
 
 
-async def _on_error(_: Request, error: Exception) -> Response:
-    log.error("a request failed with %s", frames(error))
-    return refusal(500, "something went wrong here; the log says where")
+def _safely(work: Callable[[_T], dict[str, Any]], sent: _T) -> dict[str, Any]:
+    """Do the work; of an error that nobody foresaw, log where it was and not its message, which may quote a text."""
+    try:
+        return work(sent)
+    except (_Refused, LabelConfigError):
+        raise
+    except Exception as error:
+        log.error("a request failed with %s", frames(error))
+        raise _Refused(500, "something went wrong here; the log says where") from None

@@ -18,7 +18,7 @@ _Found = Sequence[Entity | TaggedToken]
 
 _MOST_NAMES = 50
 _PIECE = 1000  # entities and tokens that are written at once
-_DIGITS = 6  # of a score, after the point: more than any calibration can mean, and half the length of all there are
+DIGITS = 6  # of a score, after the point: more than any calibration can mean, and half the length of all there are
 
 
 def check_labels(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
@@ -140,11 +140,11 @@ def _plain(found: _Found) -> _Rows:
     """Entities or tokens as they go into the JSON."""
     if found and isinstance(found[0], Entity):
         return [
-            {"start": start, "end": end, "label": label, "text": text, "score": round(score, _DIGITS)}
+            {"start": start, "end": end, "label": label, "text": text, "score": round(score, DIGITS)}
             for start, end, label, text, score in found
         ]
     return [
-        {"text": text, "start": start, "end": end, "tag": tag, "score": round(score, _DIGITS)}
+        {"text": text, "start": start, "end": end, "tag": tag, "score": round(score, DIGITS)}
         for text, start, end, tag, score in found
     ]
 
@@ -154,7 +154,7 @@ def _with_alternatives(found: _Found) -> _Rows:
     rows = _plain(found)
     for row, one in zip(rows, found, strict=True):
         if vars(one):
-            row["alternatives"] = [{"name": name, "score": round(score, _DIGITS)} for name, score in one.alternatives]
+            row["alternatives"] = [{"name": name, "score": round(score, DIGITS)} for name, score in one.alternatives]
     return rows
 
 

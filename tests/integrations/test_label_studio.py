@@ -58,8 +58,11 @@ def call(url, body=None, *, method=None, authorization=f"Token {TOKEN}"):
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", "Authorization": authorization}
     request = urllib.request.Request(url, data, headers, method=method or ("GET" if data is None else "POST"))
-    with urllib.request.urlopen(request, timeout=LONG) as answer:
-        return json.load(answer)
+    try:
+        with urllib.request.urlopen(request, timeout=LONG) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{error.code}: {error.read()[-3000:]!r}") from None
 
 
 def eventually(check):

@@ -17,7 +17,7 @@ import uvicorn
 from fenestra.app.server import bind
 from fenestra.integrations.label_studio import access, projects, routes
 from fenestra.integrations.label_studio.access import Credentials
-from fenestra.integrations.label_studio.examples import collect
+from fenestra.integrations.label_studio.examples import Examples, collect
 from fenestra.integrations.label_studio.label_config import LabelConfigError, ProjectLabel, read_label_config
 from fenestra.integrations.label_studio.labels import LabelMap
 from fenestra.integrations.label_studio.projects import Options, Projects
@@ -29,6 +29,7 @@ from fenestra.model.bundled import bundled_model
 from fenestra.model.errors import InputError, StorageError
 from fenestra.model.tagger import Tagger
 from fenestra.training.config import load_config
+from fenestra.training.data.inspection import Text
 
 TEXT = "👩‍🚀🚀 Ada Lovelace met Angela Merkel in Paris."
 TOKEN = "0123456789abcdef-user-token"
@@ -156,7 +157,7 @@ def test_as_many_results_as_tasks_each_as_the_tagger_says(backend, english):
     first = found[0]
     expected = [(e.start, e.end, e.text, {"PER": "Person", "LOC": "Place"}[e.label]) for e in english(TEXT)]
     assert spans(first) == expected
-    assert [region["score"] for region in first["result"]] == [entity.score for entity in english(TEXT)]
+    assert [region["score"] for region in first["result"]] == [round(entity.score, 6) for entity in english(TEXT)]
     region = first["result"][0]
     assert {key: region[key] for key in ("from_name", "to_name", "type")} == {
         "from_name": "label", "to_name": "text", "type": "labels",
@@ -171,7 +172,7 @@ def test_as_many_results_as_tasks_each_as_the_tagger_says(backend, english):
 def test_a_task_without_entities_scores_as_its_least_certain_token(backend, english):
     text = "She drives a Model T to the shop."
     assert list(english(text)) == []
-    assert predict(backend, text)[0]["score"] == min(token.score for token in english(text).tokens)
+    assert predict(backend, text)[0]["score"] == round(min(token.score for token in english(text).tokens), 6)
 
 
 def test_several_texts_and_controls(backend):
@@ -432,6 +433,26 @@ def test_of_several_annotations_of_a_task_the_newest_counts(tmp_path):
     assert [row[1] for row in store.annotations("7")] == [{"text": "10"}]
 
 
+def test_texts_of_new_tasks_are_kept(backend, tmp_path):
+    tasks = [
+        {"id": 1, "data": {"text": "Ada"}},
+        {"id": 2, "data": {"other": "x", "more": "y"}},
+        {"id": 3, "data": None},
+    ]
+    tell(backend, {"action": "TASKS_CREATED", "tasks": tasks, "project": SEVEN})
+    assert Store(tmp_path / "annotations.sqlite3", most_texts=9).texts("7") == ["Ada"]
+
+
+def test_few_texts_are_repeated():
+    def times(annotated, rehearsed):
+        texts = [[Text("x" * size, [], 0)] if size else [] for size in (annotated, rehearsed)]
+        return Examples(*texts, [], 0).copies
+
+    assert [times(100, 0), times(100, 400), times(5_000, 100_000), times(90_000, 10_000)] == [
+        (20, 10), (20, 5), (4, 1), (2, 10),
+    ]  # fmt: skip
+
+
 def test_a_store_that_is_none_is_refused(tmp_path):
     (tmp_path / "a.sqlite3").write_bytes(b"no database" * 100)
     with pytest.raises(StorageError, match=r"a\.sqlite3: DatabaseError"):
@@ -498,7 +519,7 @@ def test_the_job_of_an_operator_is_extended(english, tmp_path):
     found = examples(english, [row(TEXT, ("Ada Lovelace", "Hero"))], (), config("Hero"))
     config_ = load_config(write_job(work, english, found, job))
     assert config_.model.labels == ("LOC", "ORG", "PER", "Hero")
-    assert config_.data.train == ("a.conll", *[str(work / "annotated.jsonl")] * 5)
+    assert config_.data.train == ("a.conll", *[str(work / "annotated.jsonl")] * 20)
     assert (config_.data.dev, config_.training.epochs, config_.data.root) == (("b.conll",), 3, str(tmp_path))
 
 

@@ -18,8 +18,6 @@ from fenestra.model.tags import tag_set
 from fenestra.training.network.export import from_checkpoint
 from fenestra.training.network.window_tagger import WindowTagger
 
-_NEW_TAG = -4.0  # added to the lowest bias: a tag that nobody has been shown is unlikely at first
-
 
 def load_start(source: str, config: ModelConfig) -> Checkpoint:
     """Load the model that a job begins with: ``bundled``, ``bundled:NAME`` or ``checkpoint:FOLDER``.
@@ -55,7 +53,7 @@ def begun(start: Checkpoint, config: ModelConfig) -> WindowTagger:
     wider = WindowTagger(config, start.lexicon, network.vectors)
     place_K = torch.tensor([after.index(tag) for tag in before])
     old = network.state_dict()
-    fill = {"output.bias": float(old["output.bias"].min()) + _NEW_TAG}
+    fill = {"output.bias": float(old["output.bias"].min())}  # nobody has been shown such a tag yet
     new = {name: _placed(old[name], like, place_K, fill.get(name, 0.0)) for name, like in wider.state_dict().items()}
     wider.load_state_dict(new)
     return wider

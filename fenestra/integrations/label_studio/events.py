@@ -3,7 +3,7 @@
     ANNOTATION_CREATED, ANNOTATION_UPDATED    {"annotation": {…}, "task": {…}, "project": {…}}
     ANNOTATIONS_CREATED                       {"annotation": [{…}], "task": [{…}], "project": {…}}
     ANNOTATIONS_DELETED                       {"annotations": [{"id": 7}], "project": {…}}
-    TASKS_DELETED                             {"tasks": [{"id": 3}], "project": {…}}
+    TASKS_CREATED, TASKS_DELETED              {"tasks": [{"id": 3}], "project": {…}}
     PROJECT_UPDATED, PROJECT_DELETED          {"project": {…}}
     START_TRAINING                            {"project": {…}}
 
@@ -46,6 +46,13 @@ def apply(store: Store, project: str, controls: Iterable[Control], event: Mappin
     if action == "TASKS_DELETED":
         return store.remove(project, filter(None, map(_key, _objects(event.get("tasks")))), of="task")
     return False
+
+
+def texts_of(controls: Iterable[Control], event: Mapping[str, Any]) -> list[str]:
+    """The texts of new tasks."""
+    tasks = _objects(event.get("tasks")) if event.get("action") == "TASKS_CREATED" else []
+    data = [task["data"] for task in tasks if isinstance(task.get("data"), Mapping)]
+    return [text for one in data for control in controls if (text := text_of(one, control.field))]
 
 
 def apply_export(store: Store, project: str, controls: Iterable[Control], tasks: object) -> bool:

@@ -22,6 +22,7 @@ Row = tuple[str, Mapping[str, str], Sequence[Mapping[str, Any]]]
 """Task, its texts by field, and what an annotator marked."""
 
 _MOST_REHEARSED = 200_000  # characters, so that a training takes seconds
+_REPEATED = 20_000  # characters of annotated text in an epoch, if there is less
 _HELD_OUT = 5  # every fifth text that nobody annotated tells whether the model has forgotten anything
 
 
@@ -41,10 +42,14 @@ class Examples:
         return sorted({span.label for text in self.annotated for span in text.annotations})
 
     @property
-    def copies(self) -> int:
-        """How often each annotated text counts: about as much as all others together, 5 to 20 times."""
-        size, others = (sum(len(text.text) for text in texts) for texts in (self.annotated, self.rehearsed))
-        return min(max(others // max(size, 1), 5), 20)
+    def copies(self) -> tuple[int, int]:
+        """How often an epoch has each annotated text, 2 to 20 times, and each that is rehearsed, 1 to 10 times.
+
+        Few texts are repeated so that there are enough updates; the others are then about as many as the annotated.
+        """
+        size, others = (max(sum(len(text.text) for text in texts), 1) for texts in (self.annotated, self.rehearsed))
+        times = min(max(_REPEATED // size, 2), 20)
+        return times, min(max(times * size // others, 1), 10)
 
 
 def collect(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fenestra.app.api.rendering import DIGITS
 from fenestra.integrations.label_studio.label_config import Control
 from fenestra.integrations.label_studio.labels import LabelMap
 from fenestra.model.results import Result
@@ -71,7 +72,7 @@ def _regions(control: Control, labels: LabelMap, result: Result) -> Iterator[dic
             "from_name": control.name,
             "to_name": control.text,
             "type": "labels",
-            "score": score,
+            "score": round(score, DIGITS),
             "value": {"start": start, "end": end, "text": quoted, "labels": [labels.to_project[label]]},
         }
 
@@ -83,7 +84,7 @@ def _certainty(regions: Sequence[Mapping[str, Any]], results: Sequence[Result]) 
     """
     if regions:
         return float(min(region["score"] for region in regions))
-    return float(min((token.score for result in results for token in result.tokens), default=1.0))
+    return round(min((token.score for result in results for token in result.tokens), default=1.0), DIGITS)
 
 
 def _is_unicode(text: str) -> bool:

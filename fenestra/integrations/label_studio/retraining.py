@@ -31,14 +31,15 @@ MOST_SECONDS = 3600.0
 _FINE_TUNING: dict[str, Any] = {
     "epochs": 4,
     "keep": "last",
-    "learning_rate": 1e-3,
+    "learning_rate": 5e-4,
     "schedule": "constant",
     "warmup_steps": 0,
     "average": 0.0,
     "weight_decay": 0.0,
     "batch_tokens": 300,
-    "input_dropout": 0.1,
-    "hidden_dropout": 0.2,
+    "input_dropout": 0.2,
+    "field_dropout": 0.2,
+    "hidden_dropout": 0.3,
 }
 _TAUGHT, _REHEARSED, _HELD_OUT = "annotated.jsonl", "rehearsed.jsonl", "held-out.jsonl"
 _POLL = 0.1
@@ -71,7 +72,8 @@ def _fine_tuning(folder: Path, base: Tagger, examples: Examples) -> dict[str, An
     """The job that goes on from the weights of a model."""
     assert base.folder is not None
     model = base.config.to_json() | {"labels": _with_new(base.labels, examples)}
-    train = [_TAUGHT] * examples.copies + [_REHEARSED] * bool(examples.rehearsed)
+    taught, rehearsed = examples.copies
+    train = [_TAUGHT] * taught + [_REHEARSED] * (rehearsed if examples.rehearsed else 0)
     dev = _HELD_OUT if any(text.annotations for text in examples.held_out) else _TAUGHT
     start = f"checkpoint:{base.folder.absolute()}"
     return {
@@ -87,7 +89,7 @@ def _fine_tuning(folder: Path, base: Tagger, examples: Examples) -> dict[str, An
 def _extended(folder: Path, examples: Examples, job: Path) -> dict[str, Any]:
     """The operator's job, with the annotated texts and their labels besides."""
     config = load_config(job)
-    taught = [str(folder / _TAUGHT)] * examples.copies
+    taught = [str(folder / _TAUGHT)] * examples.copies[0]
     return {
         "extends": str(job.absolute()),
         "data": {"train": [*config.data.train, *taught]},

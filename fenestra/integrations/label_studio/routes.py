@@ -92,7 +92,9 @@ class Backend:
         if not label_config:
             return {}
         controls = self._configure(key, label_config)
-        changed = events.apply(self.projects.store, key, controls, sent.model_dump())
+        event = sent.model_dump()
+        self.projects.store.see(key, events.texts_of(controls, event))
+        changed = events.apply(self.projects.store, key, controls, event)
         after = self.projects.options.after
         enough = changed and after and self.projects.store.pending(key) >= after
         if enough or sent.action == "START_TRAINING":

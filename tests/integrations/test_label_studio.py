@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 USER, PASSWORD, TOKEN = "ada@example.org", "engine-1843", "0123456789abcdef0123456789abcdef01234567"
-BACKEND_USER, BACKEND_PASSWORD = "fenestra", "a pass:word 🔑"
+BACKEND_USER, BACKEND_PASSWORD = "fenestra", "a pass:word/1843"
 BASIC = "Basic " + base64.b64encode(f"{BACKEND_USER}:{BACKEND_PASSWORD}".encode()).decode()
 QUIET = {
     "COLLECT_ANALYTICS": "false", "SENTRY_DSN": "", "FRONTEND_SENTRY_DSN": "", "LATEST_VERSION_CHECK": "false",

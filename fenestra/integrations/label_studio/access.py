@@ -37,13 +37,16 @@ def from_environment() -> Credentials | None:
     """The credentials to ask for; None if neither variable is set.
 
     Raises:
-        InputError: only one is, or the name has a colon.
+        InputError: only one is, the name has a colon, or one is not ASCII: Label Studio sends other letters in Latin-1,
+            browsers in UTF-8, so that they would be right for one of them only.
     """
     user, password = os.environ.get(USER, ""), os.environ.get(PASSWORD, "")
     if bool(user) != bool(password):
         raise InputError(f"{USER} and {PASSWORD}: expected both or neither")
     if ":" in user:
         raise InputError(f"{USER}: expected a name without a colon")
+    if not (user + password).isascii():
+        raise InputError(f"{USER} and {PASSWORD}: expected ASCII; Label Studio cannot send everything else")
     return Credentials.of(f"{user}:{password}".encode()) if user else None
 
 

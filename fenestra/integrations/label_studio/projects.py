@@ -8,6 +8,7 @@ OUTPUT/annotations.sqlite3      what annotators said (`store`)
 """
 
 import logging
+import os
 import shutil
 import threading
 import time
@@ -108,7 +109,7 @@ class Projects:
             key: of the project.
             stop: ends the training when it is set.
         """
-        begun, changes = time.monotonic(), self.store.pending(key)
+        begun, cpu, changes = time.monotonic(), _cpu_of_children(), self.store.pending(key)
         try:
             new = self._retrain(key, stop)
             outcome: dict[str, Any] = {"state": "done", "model_version": new.version}
@@ -118,6 +119,7 @@ class Projects:
             log.error("project %s: training failed with %s", key, frames(error))
             outcome = {"state": "failed", "reason": type(error).__name__}
         outcome["seconds"] = round(time.monotonic() - begun, 1)
+        outcome["cpu_seconds"] = round(_cpu_of_children() - cpu, 1)
         self.last[key] = outcome
         if not stop.is_set():
             self.store.learnt(key, changes)
@@ -169,3 +171,9 @@ class Projects:
         while len(self._loaded) > _MOST_LOADED:
             self._loaded.popitem(last=False)
         return tagger
+
+
+def _cpu_of_children() -> float:
+    """Processor seconds of all processes of ours that have ended; there is one training at a time."""
+    times = os.times()
+    return times.children_user + times.children_system

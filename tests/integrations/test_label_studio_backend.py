@@ -223,6 +223,9 @@ def test_versions(backend, english):
     ("path", "body", "status", "message"),
     [
         ("/predict", b"{secret", 400, "the body is no JSON"),
+        ("/predict", b'{"tasks": ' + b"9" * 5000 + b"}", 400, "the body is no JSON"),
+        ("/predict", b"[" * 100_000, 400, "the body is no JSON"),
+        ("/predict", b'"\xff secret"', 400, "the body is no JSON"),
         ("/predict", b'{"tasks": "secret"}', 422, "tasks: not as expected (list_type)"),
         ("/predict", b'{"tasks": [{"data": "secret"}], "project": "7.1"}', 422, "tasks: not as expected (dict_type)"),
         ("/predict", b'{"tasks": []}', 422, "project: expected an id"),

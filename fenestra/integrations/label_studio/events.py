@@ -20,6 +20,7 @@ from fenestra.integrations.label_studio.store import MOST_CHARACTERS, Annotation
 
 _PROJECT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TIME = re.compile(r"[0-9TZ:.+-]{1,40}")
 _SPAN = ("start", "end", "text", "labels")
 _ANNOTATED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED"})
 _DELETED = frozenset({"ANNOTATION_DELETED", "ANNOTATIONS_DELETED"})
@@ -79,9 +80,9 @@ def _annotated(
     texts = {control.field: text for control in controls if (text := text_of(data, control.field))}
     if not texts or sum(map(len, texts.values())) > MOST_CHARACTERS:
         return False
-    updated = annotation.get("updated_at")
-    spans = list(_spans(result))
-    return store.put(project, Annotation(key, of, updated if isinstance(updated, str) else "", texts, spans))
+    updated = str(annotation.get("updated_at"))
+    time = updated if _TIME.fullmatch(updated) else ""
+    return store.put(project, Annotation(key, of, time, texts, list(_spans(result))))
 
 
 def _spans(result: Iterable[Any]) -> Iterator[dict[str, Any]]:

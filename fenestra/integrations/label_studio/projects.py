@@ -30,6 +30,7 @@ from fenestra.model.tagger import Tagger
 
 log = logging.getLogger("fenestra.label_studio")
 
+_MOST_REMARKS = 1_000  # of labels without a counterpart, in the life of the process
 _MOST_LOADED = 8  # models in memory, besides the one that all begin with
 
 controls_of = lru_cache(maxsize=64)(read_label_config)
@@ -97,7 +98,7 @@ class Projects:
         found = [LabelMap.of(tagger.labels, control.labels, self.options.label_map) for control in controls]
         known = {name for labels in found for name in labels.to_project}
         unknown = tuple(label for label in tagger.labels if label not in known)
-        if unknown and (key, *unknown) not in self._said:
+        if unknown and (key, *unknown) not in self._said and len(self._said) < _MOST_REMARKS:
             self._said.add((key, *unknown))
             log.warning("project %s: no label for %s of the model, so these are not shown", key, ", ".join(unknown))
         return found
@@ -157,13 +158,12 @@ class Projects:
     def _put_in_place(self, key: str, made: Path) -> Tagger:
         """Serve a new model; the one before is kept beside it."""
         model, previous = self.folder(key) / "model", self.folder(key) / "previous"
-        shutil.rmtree(previous, ignore_errors=True)
-        if model.exists():
-            model.rename(previous)
-        made.rename(model)
-        new = Tagger.load(model, **self.options.tagger)
-        with self._lock:
-            return self._keep(key, new)
+        with self._lock:  # who looks for the model meanwhile would put the one before back
+            shutil.rmtree(previous, ignore_errors=True)
+            if model.exists():
+                model.rename(previous)
+            made.rename(model)
+            return self._keep(key, Tagger.load(model, **self.options.tagger))
 
     def _keep(self, key: str, tagger: Tagger) -> Tagger:
         self._loaded[key] = tagger

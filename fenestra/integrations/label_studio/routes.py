@@ -199,9 +199,11 @@ async def _body(request: Request) -> bytes:
 def _validated(kind: type[_P], body: bytes) -> _P:
     """What was sent; the message of the refusal names fields and nothing of what they held."""
     try:
-        return kind.model_validate(json.loads(body))
-    except (RecursionError, UnicodeDecodeError, json.JSONDecodeError):
+        sent = json.loads(body)
+    except (RecursionError, ValueError):  # of too many brackets; of anything else, too many digits among them
         raise _Refused(400, "the body is no JSON") from None
+    try:
+        return kind.model_validate(sent)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         names = kind.model_fields

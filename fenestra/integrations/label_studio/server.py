@@ -21,6 +21,7 @@ from fenestra.training.config import load_config
 log = logging.getLogger("fenestra.label_studio")
 
 _DRAIN = 10  # seconds that requests have when the program ends
+_CONNECTIONS = 100  # at once; further ones get 503
 
 
 def serve(
@@ -54,7 +55,14 @@ def serve(
     app = create_app(Projects(options), credentials)
     with bind(settings.host, settings.port) as listener:
         _say(listener, protected=credentials is not None)
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_DRAIN, ws="none")
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=_DRAIN,
+            limit_concurrency=_CONNECTIONS,
+        )
         server = uvicorn.Server(config)
         with suppress(SystemExit):
             server.run(sockets=[listener])

@@ -14,7 +14,10 @@ import httpx
 import pytest
 import uvicorn
 
+from benchmarks.serving import Server
 from fenestra.app.server import bind
+from fenestra.cli.label_studio import label_map
+from fenestra.cli.main import main
 from fenestra.integrations.label_studio import access, projects, routes
 from fenestra.integrations.label_studio.access import Credentials
 from fenestra.integrations.label_studio.examples import Examples, collect
@@ -667,3 +670,38 @@ def test_the_server_imports_neither_torch_nor_gensim():
         "sys.exit(bool({'torch', 'gensim'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_the_program_answers_and_ends_with_0(tmp_path):
+    command = (sys.executable, "-m", "fenestra", "label-studio", "--output", str(tmp_path / "out"), "--port", "{port}")
+    with Server(command, ready="/health") as server:
+        assert json.loads(server.get("/versions")[1]) == {"versions": [Tagger.load(bundled_model()).version]}
+        server.terminate()
+        assert server.process.wait(60) == 0
+        assert f"http://127.0.0.1:{server.port} is what to connect in Label Studio" in server.logged()
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--label-map", "PER"], "argument --label-map: 'PER', expected pairs such as PER:Person,LOC:Place"),
+        (["--label-map", "PER:a,PER:b"], "argument --label-map"),
+        (["--retrain-after", "-1"], "argument --retrain-after"),
+        (["--job", "nowhere.toml"], "nowhere.toml: cannot be read"),
+        (["--model", "nowhere"], "argument --model"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(["label-studio", *arguments])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pairs_of_labels():
+    assert label_map("PER:Person, LOC:Place of birth") == {"PER": "Person", "LOC": "Place of birth"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from fenestra.app.observability import logs
-from fenestra.app.server import bind
+from fenestra.app.server import bind, signals, url_of
 from fenestra.app.settings import Settings
 from fenestra.integrations.label_studio import access
 from fenestra.integrations.label_studio.projects import Options, Projects
@@ -53,7 +53,7 @@ def serve(
     model = settings.model or bundled_model()
     options = Options(output.absolute(), model, job, label_map, after, most_texts, chosen)
     app = create_app(Projects(options), credentials)
-    with bind(settings.host, settings.port) as listener:
+    with bind(settings.host, settings.port) as listener, signals():
         _say(listener, protected=credentials is not None)
         config = uvicorn.Config(
             app,
@@ -71,7 +71,6 @@ def serve(
 
 def _say(listener: socket.socket, *, protected: bool) -> None:
     """Log where the backend listens, and that anybody may use it, if so."""
-    host, port = listener.getsockname()[:2]
-    log.info("http://%s:%s is what to connect in Label Studio", f"[{host}]" if ":" in host else host, port)
-    if not protected and not ipaddress.ip_address(host).is_loopback:
+    log.info("%s is what to connect in Label Studio", url_of(listener))
+    if not protected and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
         log.warning("anybody who reaches this port may train the model: set %s and %s", access.USER, access.PASSWORD)

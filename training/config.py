@@ -198,7 +198,7 @@ class AugmentationConfig:
 class TrainingConfig:
     """How the weights are found."""
 
-    start: str = "none"
+    start: Annotated[str, Field(pattern=r"^(none|bundled(:.+)?|checkpoint:.+)$")] = "none"
     """What the weights are at first: drawn at random (`none`), or those of a trained model: `bundled`,
     `bundled:russian` or `checkpoint:FOLDER`. `model` then has to be that of its config.json, but may name further
     labels. Its words, vectors and calibration stay; `vectors` and `reference` are not looked at."""

@@ -266,6 +266,17 @@ def test_an_error_of_ours_says_nothing_of_the_text(tmp_path, monkeypatch, caplog
     assert "Lovelace" not in caplog.text
 
 
+def test_a_disk_that_is_full_keeps_no_prediction_back(backend, monkeypatch, caplog):
+    predict(backend, "Nothing here.")
+
+    def full(*_):
+        raise StorageError("annotations.sqlite3: OperationalError")
+
+    monkeypatch.setattr(Store, "see", full)
+    assert len(predict(backend, TEXT)[0]["result"]) == 3
+    assert "project 7: texts are not kept: annotations.sqlite3: OperationalError" in caplog.text
+
+
 # authentication
 
 

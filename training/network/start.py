@@ -13,23 +13,25 @@ from fenestra.model import checkpoint
 from fenestra.model.bundled import DEFAULT, bundled_model
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import ModelConfig
-from fenestra.model.errors import ConfigError, InputError
+from fenestra.model.errors import ConfigError
 from fenestra.model.tags import tag_set
 from fenestra.training.network.export import from_checkpoint
 from fenestra.training.network.window_tagger import WindowTagger
 
 
 def load_start(source: str, config: ModelConfig) -> Checkpoint:
-    """Load the model that a job begins with: ``bundled``, ``bundled:NAME`` or ``checkpoint:FOLDER``.
+    """Load the model that a job begins with.
+
+    Args:
+        source: ``bundled``, ``bundled:NAME`` or ``checkpoint:FOLDER``.
+        config: of the model to be trained.
 
     Raises:
         ConfigError: it differs from the model to be trained in more than that it has fewer labels.
-        InputError: the source names no model.
+        InputError: no model of that name is bundled.
         CheckpointError: it cannot be loaded.
     """
     kind, _, rest = source.partition(":")
-    if kind not in ("bundled", "checkpoint") or (kind == "checkpoint" and not rest):
-        raise InputError(f"training.start: {source!r}, expected none, bundled, bundled:NAME or checkpoint:FOLDER")
     start = checkpoint.load(bundled_model(rest or DEFAULT) if kind == "bundled" else Path(rest))
     if replace(config, labels=start.config.labels) != start.config:
         raise ConfigError("model: expected as in config.json of training.start, but for labels")

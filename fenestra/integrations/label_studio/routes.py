@@ -35,6 +35,7 @@ from fenestra.integrations.label_studio.payloads import Event, Payload, Predict,
 from fenestra.integrations.label_studio.predictions import predict, text_of
 from fenestra.integrations.label_studio.projects import Projects, controls_of
 from fenestra.integrations.label_studio.trainer import Trainer
+from fenestra.model.errors import StorageError
 
 log = logging.getLogger("fenestra.label_studio")
 
@@ -63,7 +64,10 @@ class Backend:
         controls = self._configure(key, sent.label_config)
         tagger, tasks = self.projects.tagger(key), [task.data for task in sent.tasks]
         results = predict(tagger, controls, self.projects.maps(key, tagger, controls), tasks)
-        self.projects.store.see(key, (text for t in tasks for c in controls if (text := text_of(t, c.field))))
+        try:
+            self.projects.store.see(key, (text for t in tasks for c in controls if (text := text_of(t, c.field))))
+        except StorageError as error:  # no reason to keep predictions back
+            log.error("project %s: texts are not kept: %s", key, error)
         return {"results": results, "model_version": tagger.version}
 
     def validate(self, sent: Validate) -> dict[str, Any]:

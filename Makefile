@@ -147,8 +147,14 @@ $(VENV)/.dev: $(INSTALL)
 	$(PIP) -e '.[dev]'
 	@touch $(VENV)/.base $(VENV)/.serve $(VENV)/.train $@
 
-# One environment for each tool: their requirements need not agree with each other, nor with ours for development.
+# One environment for each tool: their requirements need not agree with each other, nor with ours for development. A tool
+# that is a program of its own and does not agree with ours either has one inside of it, server/.
 $(VENV)-%/.ready: tests/integrations/environments/%.txt $(INSTALL)
 	$(BIN)/python -m venv $(VENV)-$*
 	$(VENV)-$*/bin/python -m pip install --disable-pip-version-check -r $<
+	@if [ -f tests/integrations/environments/servers/$*.txt ]; then \
+	    $(BIN)/python -m venv $(VENV)-$*/server && \
+	    $(VENV)-$*/server/bin/python -m pip install --disable-pip-version-check \
+	        -r tests/integrations/environments/servers/$*.txt; \
+	fi
 	@touch $@

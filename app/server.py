@@ -64,12 +64,12 @@ def serve(settings: Settings) -> int:
     lines = logs.configure(settings)
     if settings.workers > 1:
         return _supervise(settings, lines)
-    with bind(settings.host, settings.port) as listener, _signals():
+    with bind(settings.host, settings.port) as listener, signals():
         app = create_app(settings)
         lines.on_drop = app.state.service.metrics.log_line_dropped
         app.state.direct.observer.lines = lines
         server = new_server(app, settings)
-        log.info("%s answers as soon as the start is complete", _url_of(listener))
+        log.info("%s answers as soon as the start is complete", url_of(listener))
         with suppress(SystemExit):  # after SIGTERM, and when the start failed
             server.run(sockets=[listener])
         service: Service = app.state.service
@@ -83,10 +83,10 @@ def _supervise(settings: Settings, lines: logs.Lines) -> int:
     locks = Locks()
     lines.turn = locks.log
     lines.name_process(os.getpid())
-    with bind(settings.host, settings.port) as listener, _signals():
+    with bind(settings.host, settings.port) as listener, signals():
         supervisor = Supervisor(settings, listener, locks)
         lines.on_drop = supervisor.metrics.log_line_dropped
-        log.info("%s answers as soon as the start is complete", _url_of(listener))
+        log.info("%s answers as soon as the start is complete", url_of(listener))
         return supervisor.run(partial(_work, settings, lines))
 
 
@@ -206,7 +206,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
+def signals() -> Iterator[None]:
     """Handle signals while the server does not: SIGTERM ends the process with code 0, others are ignored.
 
     SIGHUP is, too: before the start no model is loaded that could be loaded again.
@@ -227,6 +227,7 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
+    """Where a socket listens."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

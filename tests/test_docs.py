@@ -143,14 +143,14 @@ def test_the_answer_that_the_readme_shows_is_the_answer():
 def test_the_readme_tells_of_every_extra():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (table,) = re.findall(r"^\| extra \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(project["optional-dependencies"])
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(project["optional-dependencies"])
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_verbs_that_a_document_shows_exist(document):
     """Of the command and of make, where a line of a document is a command."""
     text = document.read_text(encoding="utf-8")
-    shown = set(re.findall(r"^(?:    |\$ (?:.*\| )?|`)fenestra (\w+)", text, re.MULTILINE))
+    shown = set(re.findall(r"^(?:    |\$ (?:.*\| )?|`)fenestra (\w[\w-]*)", text, re.MULTILINE))
     assert [verb for verb in shown if main([verb, "--help"]) != 0] == []
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     made = set(re.findall(r"^(?:    |\$ (?:\w+=\S+ )*)make ([\w-]+)", text, re.MULTILINE))

@@ -198,6 +198,10 @@ class AugmentationConfig:
 class TrainingConfig:
     """How the weights are found."""
 
+    start: Annotated[str, Field(pattern=r"^(none|bundled(:.+)?|checkpoint:.+)$")] = "none"
+    """What the weights are at first: drawn at random (`none`), or those of a trained model: `bundled`,
+    `bundled:russian` or `checkpoint:FOLDER`. `model` then has to be that of its config.json, but may name further
+    labels. Its words, vectors and calibration stay; `vectors` and `reference` are not looked at."""
     epochs: Count = 20
     """Passes over the training corpus at most."""
     members: Annotated[int, Field(ge=1, le=16)] = 1
@@ -342,7 +346,7 @@ class RunConfig:
             ("clusters", self.model.features.cluster, self.reference.clusters != "none"),
             ("lists", self.model.features.lists, self.reference.all_lists),
         ):
-            if width and not given:
+            if width and not given and self.training.start == "none":
                 raise ConfigError(f"reference.{name}: expected a source, as the features of the model ask for {name}")
 
     def _check_kind(self) -> None:
@@ -355,7 +359,10 @@ class RunConfig:
                 "precision": training.precision != "float32",
                 "join_sentences": training.join_sentences > 0,
                 "members": training.members > 1,
+                "start": training.start != "none",
             }
+        if training.members > 1 and training.start != "none":
+            raise ConfigError("training.members: expected 1 with training.start")
         if found := [name for name, given in wrong.items() if given]:
             raise ConfigError(f'training.{found[0]}: not with model.kind = "{self.model.kind}"')
         try:
@@ -505,6 +512,7 @@ def write_config(config: RunConfig, folder: Path) -> str:
     values["vectors"]["source"] = moved(config.vectors.source)
     for work in ("clusters", "lists"):
         values["reference"][work] = _each(moved, values["reference"][work])
+    values["training"]["start"] = moved(config.training.start)
     values["training"]["teachers"] = [os.path.relpath(teacher, folder) for teacher in config.training.teachers]
     if contexts := config.augmentation.contexts_file:
         values["augmentation"]["contexts_file"] = os.path.relpath(contexts, folder)
@@ -519,6 +527,7 @@ def publishable_config(config: RunConfig) -> dict[str, Any]:
     dumped = dump_config(config)
     dumped["data"]["root"] = ""
     dumped["vectors"]["source"] = publishable_source(config.vectors.source)
+    dumped["training"]["start"] = publishable_source(config.training.start)
     dumped["training"]["teachers"] = [Path(folder).name for folder in config.training.teachers]
     for work in ("clusters", "lists"):
         dumped["reference"][work] = _each(publishable_source, dumped["reference"][work])
@@ -557,6 +566,8 @@ def _anchor(values: dict[str, Any], folder: Path) -> None:
     if isinstance(vectors, dict) and "source" in vectors:
         vectors["source"] = anchored_source(vectors["source"], folder)
     training = values.get("training")
+    if isinstance(training, dict) and "start" in training:
+        training["start"] = anchored_source(training["start"], folder)
     if isinstance(training, dict) and isinstance(training.get("teachers"), list):
         training["teachers"] = [os.path.normpath(folder / str(teacher)) for teacher in training["teachers"]]
     reference = values.get("reference")

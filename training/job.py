@@ -60,6 +60,7 @@ from fenestra.training.fit.score import Scores, score
 from fenestra.training.network.ensemble import merged
 from fenestra.training.network.export import recurrent_arrays, to_checkpoint
 from fenestra.training.network.recurrent_tagger import RecurrentTagger
+from fenestra.training.network.start import begun, load_start
 from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.network.word_encoder import WordEncoder
 from fenestra.training.output import claimed, draft_folder, holds_checkpoint, put_in_place
@@ -93,6 +94,8 @@ class Inputs:
     lexicon: Lexicon
     network: WindowTagger | RecurrentTagger
     teachers: tuple[Teacher, ...] = ()
+    start: Checkpoint | None = None
+    """The trained model whose weights the network has at first."""
 
     def fingerprint(self, config: RunConfig) -> dict[str, Any]:
         """What the result depends on, as JSON; a resumed run must have the same."""
@@ -102,6 +105,8 @@ class Inputs:
             about["contexts"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
         if self.teachers:
             about["teachers"] = [teacher.version for teacher in self.teachers]
+        if self.start:
+            about["start"] = self.start.version
         return {"config": publishable_config(config), **about}
 
 
@@ -241,13 +246,21 @@ def words_of(corpora: dict[str, Corpus]) -> set[str]:
 
 
 def used_vectors(config: RunConfig) -> VectorsConfig:
-    """The vectors of a job: none if its model does not use them."""
-    return config.vectors if config.model.features.vectors else replace(config.vectors, source="none")
+    """The vectors of a job: none if its model does not use them; those of the model that it starts from."""
+    if not config.model.features.vectors:
+        return replace(config.vectors, source="none")
+    return config.vectors if config.training.start == "none" else VectorsConfig(source=config.training.start)
 
 
 def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors) -> Inputs:
-    """Number words and feature values, and draw the initial weights."""
+    """Number words and feature values, and draw the initial weights, or take them from a trained model."""
     words = list(corpora["train"].words())
+    teachers = tuple(load_teachers(config.training.teachers, config.model, config.device))
+    if config.training.start != "none":
+        start = load_start(config.training.start, config.model)
+        lexicon, reference = start.lexicon, ReferenceWorks(start.lexicon.gazetteers, {}, ())
+        known, weights = coverage(lexicon, words), begun(start, config.model)
+        return Inputs(corpora, vectors, reference, known, lexicon, weights, teachers, start)
     tokens = [*words, *corpora["unlabelled"].words()] if "unlabelled" in corpora else words
     distinct = words_of(corpora)
     features = config.model.features
@@ -260,8 +273,7 @@ def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors)
     torch.manual_seed(config.seed)
     kind = RecurrentTagger if config.model.kind == "recurrent" else WindowTagger
     network = kind(config.model, lexicon, table)
-    teachers = load_teachers(config.training.teachers, config.model, config.device)
-    return Inputs(corpora, vectors, reference, coverage(lexicon, words), lexicon, network, tuple(teachers))
+    return Inputs(corpora, vectors, reference, coverage(lexicon, words), lexicon, network, teachers)
 
 
 def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Progress, TaggedStream, TaggedStream]:
@@ -277,7 +289,8 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     variants = [vary(name, sentences, config.seed) for name in varied_shares(training)]
     isolate = training.isolate_sentences > 0
     train = build(sentences, isolate=isolate, variants=variants, teacher_TK=teacher_TK, made=len(made))
-    standardise_topics(network, train.stream)
+    if inputs.start is None:
+        standardise_topics(network, train.stream)
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
 
 
@@ -408,6 +421,9 @@ def calibrated(
     if isinstance(network, WindowTagger):
         whole = config.model.widened(config.training.members)
         model = to_checkpoint(whole, inputs.lexicon, network, Calibration())
+        if inputs.start:  # the few sentences of such a job say little of how sure the model may be
+            final = replace(model, calibration=inputs.start.calibration)
+            return final, Tagger(final, device=config.device)
         small = bool(config.training.lower_sentences or config.augmentation.small)
         calibration = fit_calibration(Tagger(model, device=config.device), dev, crf=network.crf, small=small)
         final = replace(model, calibration=calibration)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fenestra.cli.export import add_export
+from fenestra.cli.label_studio import add_label_studio
 from fenestra.cli.shell import (
     CommandParser,
     Verbs,
@@ -60,6 +61,7 @@ def _parser() -> CommandParser:
     _add_bench(verbs)
     _add_mcp(verbs)
     add_export(verbs)
+    add_label_studio(verbs)
     return parser
 
 

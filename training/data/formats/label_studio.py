@@ -3,8 +3,8 @@
     {"data": {"text": "Ada met …"}, "annotations": [{"result": [{"type": "labels", "from_name": "label",
      "to_name": "text", "value": {"start": 0, "end": 3, "text": "Ada", "labels": ["PER"]}}]}]}
 
-The short export (JSON-MIN) is read too. Its editor counts UTF-16 units, its Python tools code points: the text of each
-span decides which a file has.
+The short export (JSON-MIN) is read too. Its interface, of 1.23 at least, and its Python tools count code points; others
+who write such files count UTF-16 units, as a browser does: the text of each span decides which a file has.
 """
 
 from collections import Counter

@@ -33,6 +33,6 @@ def post(connection: http.client.HTTPConnection, path: str, body: dict[str, Any]
     connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
     answer = connection.getresponse()
     raw = answer.read()
-    if answer.status != 200:
+    if answer.status not in (200, 201):
         raise SystemExit(f"{path}: {answer.status}, {len(raw)} bytes")
     return json.loads(raw)

@@ -7,18 +7,16 @@ the new version, with the time in which torch is imported. The real Label Studio
 """
 
 import http.client
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from benchmarks.integrations.costs import post
+from benchmarks.integrations.rows import Row, lines_of, some_texts
 from benchmarks.serving import HOST, Server
 
-ROOT = Path(__file__).parents[2]
-DIVERSE = ROOT.parent / "shared" / "corpora"
 TEXTS, AT_ONCE = 1_000, 50
 CONFIG = (
     '<View><Labels name="label" toName="text"><Label value="PER"/><Label value="LOC"/><Label value="ORG"/></Labels>'
@@ -33,7 +31,7 @@ SENTENCES = (
 
 def main() -> None:
     """Print the rows."""
-    texts = list(some_texts())
+    texts = some_texts(TEXTS)
     with tempfile.TemporaryDirectory() as folder, Server(log_level="warning") as service:
         command = (
             sys.executable, "-m", "fenestra", "label-studio", "--output", folder, "--port", "{port}",
@@ -66,24 +64,8 @@ def main() -> None:
 
 def print_row(called: str, texts: int, equal: bool, what: str) -> None:
     """Print a row of the table of integrations."""
-    lines = sum(
-        len(path.read_text().splitlines()) for path in (ROOT / "fenestra/integrations/label_studio").glob("*.py")
-    )
-    print(f"| Label Studio 1.23, its requests | {called} | {texts:,} | {'yes' if equal else 'NO'} | {what} | {lines} |")
-
-
-def some_texts() -> Iterator[str]:
-    """Sentences that do not repeat, of corpora beside the repository; of the sample where there are none."""
-    files = sorted(DIVERSE.glob("crossner/*.conll")) or [ROOT / "data" / "sample" / "train.conll"]
-    if not files[0].is_relative_to(DIVERSE):
-        print("no corpora beside the repository, so the sample's texts", file=sys.stderr)
-    seen = set()
-    for file in files:
-        for sentence in file.read_text(encoding="utf-8").split("\n\n"):
-            text = " ".join(line.split("\t")[0] for line in sentence.splitlines() if line)
-            if text and text not in seen and len(seen) < TEXTS:
-                seen.add(text)
-                yield text
+    lines = lines_of("fenestra/integrations/label_studio")
+    print(Row("Label Studio", "1.23, its requests", called, texts, equal, what, lines))
 
 
 def batches(texts: list[str]) -> Iterator[list[str]]:
@@ -101,16 +83,6 @@ def timed(server: Server, path: str, bodies: list[Any]) -> tuple[list[Any], floa
         seconds = server.usage().cpu - began
     connection.close()
     return answers, seconds
-
-
-def post(connection: http.client.HTTPConnection, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON
-    """The answer to one request."""
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    content = json.load(answer)
-    if answer.status >= 300:
-        raise RuntimeError(f"{path}: {answer.status} {content}")
-    return content
 
 
 def spans(entity: dict[str, Any]) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing("spacy", error) from error
 
-from fenestra.integrations.spacy.component import EntityPipe, make_entity_pipe
+from fenestra.integrations.spacy.component import EntityPipe
+from fenestra.integrations.spacy.factory import make_entity_pipe
 
 __all__ = ["EntityPipe", "make_entity_pipe"]

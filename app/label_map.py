@@ -10,8 +10,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from fenestra.model.errors import InputError
+from fenestra.model.label_names import Names, Renames
 
-HEADER = "X-Fenestra-Labels"
+LABELS_HEADER = "X-Fenestra-Labels"
 """Says what was renamed or dropped in an answer, as ``PER=PERSON, MISC=``; not there if nothing was."""
 TYPES_HEADER = "X-Fenestra-Entities"
 """Says which types Presidio's ``/analyze`` looked for: a request may name others, which no model here finds."""
@@ -20,11 +21,6 @@ LONGEST_NAME = 200
 _RENAME = re.compile(r"(?:(?P<model>[^/:]+)/)?(?P<label>[^/:][^:]*):(?P<name>.*)")
 _HEADER_CHARACTERS = 4000
 _MOST_NAMES = 20
-
-Renames = Mapping[str, str | None]
-"""The new name of each label that has one; None drops what has that label."""
-Names = Mapping[str, str]
-"""The name of each label of a model, by its own; those that are not there are dropped."""
 
 
 class Rename(NamedTuple):
@@ -86,28 +82,17 @@ def of_model(renames: Iterable[Rename], model: str) -> Renames:
     return {label: name for one, label, name in ordered if one in (None, model)}
 
 
-def name_labels(labels: Iterable[str], *renames: Renames) -> Names:
-    """Name the labels of a model by one map over the other, the last one the strongest.
-
-    >>> name_labels(["PER", "LOC", "MISC"], {"PER": "PERSON", "MISC": "OTHER"}, {"MISC": None})
-    {'PER': 'PERSON', 'LOC': 'LOC'}
-    """
-    merged = {label: name for map_ in renames for label, name in map_.items()}
-    named = {label: merged.get(label, label) for label in labels}
-    return {label: name for label, name in named.items() if name is not None}
-
-
-def header(labels: Iterable[str], names: Names) -> dict[str, str]:
+def labels_header(labels: Iterable[str], names: Names) -> dict[str, str]:
     """The header of an answer in which labels have these names; none if all have their own.
 
     Names are percent-encoded where a header asks for it, and a list that is too long for one ends in dots.
 
-    >>> header(["PER", "LOC", "MISC"], {"PER": "PERSON", "LOC": "LOC"})
+    >>> labels_header(["PER", "LOC", "MISC"], {"PER": "PERSON", "LOC": "LOC"})
     {'X-Fenestra-Labels': 'PER=PERSON, MISC='}
     """
     changed = [label for label in labels if names.get(label) != label]
     value = _joined(f"{quote(label)}={quote(names.get(label, ''))}" for label in changed)
-    return {HEADER: value} if value else {}
+    return {LABELS_HEADER: value} if value else {}
 
 
 def types_header(types: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from fenestra.app.api.schemas import MAX_LABELS, Answer
 from fenestra.app.engine.models import ServedModel
 from fenestra.app.errors import Problem
 from fenestra.app.settings import Settings
+from fenestra.model.label_names import Names, Renames, name_labels
 
 _MOST_NAMES = 50
 
@@ -49,9 +50,9 @@ LabelMap = Annotated[
 ]
 
 
-def name_labels(
-    model: ServedModel, settings: Settings, asked: label_map.Renames | None, usual: label_map.Renames | None = None
-) -> label_map.Names:
+def names_in_answer(
+    model: ServedModel, settings: Settings, asked: Renames | None, usual: Renames | None = None
+) -> Names:
     """Name the labels of a model as the request says, and else as the settings say.
 
     Args:
@@ -67,11 +68,11 @@ def name_labels(
     if not asked.keys() <= set(model.labels):
         known = ", ".join(model.labels[:_MOST_NAMES])
         raise Problem("invalid_request", f"label_map: a label is unknown to this model; it knows {known}")
-    return label_map.name_labels(model.labels, usual or {}, label_map.of_model(settings.label_map, model.name), asked)
+    return name_labels(model.labels, usual or {}, label_map.of_model(settings.label_map, model.name), asked)
 
 
 text_refusals = partial(refusals, kind=TextError)
 """The error responses of a path, for the OpenAPI document."""
-LABELS_HEADER = answer_header(
-    label_map.HEADER, "What was renamed or dropped, as `PER=PERSON, MISC=`; not there if nothing was."
+SAYS_LABELS = answer_header(
+    label_map.LABELS_HEADER, "What was renamed or dropped, as `PER=PERSON, MISC=`; not there if nothing was."
 )

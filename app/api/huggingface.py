@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from fenestra.app import label_map
-from fenestra.app.api.doors import LABELS_HEADER, name_labels, text_refusals
+from fenestra.app.api.doors import SAYS_LABELS, names_in_answer, text_refusals
 from fenestra.app.api.huggingface_rows import entities, entities_and_others, tokens
 from fenestra.app.api.huggingface_schemas import FoundEntity, FoundToken, HuggingFaceParameters, HuggingFaceRequest
 from fenestra.app.api.json_body import read_body
@@ -36,7 +36,7 @@ Found = list[FoundEntity] | list[FoundToken] | list[list[FoundEntity] | list[Fou
 _DOCUMENT: dict[str, Any] = {
     "tags": ["other tools"],
     "response_model": Found,
-    "responses": {200: {"headers": LABELS_HEADER}, **text_refusals(*_STATUSES)},
+    "responses": {200: {"headers": SAYS_LABELS}, **text_refusals(*_STATUSES)},
     "openapi_extra": request_body(HuggingFaceRequest),
 }
 
@@ -57,7 +57,7 @@ async def _classify(request: Request, name: str | None) -> Response:
     service = service_of(request)
     asked = await read_request(service, HuggingFaceRequest, await read_body(request))
     model, wanted = service.models.get(name), asked.parameters or HuggingFaceParameters()
-    names = name_labels(model, service.settings, wanted.label_map)
+    names = names_in_answer(model, service.settings, wanted.label_map)
     ignored = frozenset(_IGNORED if wanted.ignore_labels is None else wanted.ignore_labels)
     texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
 
@@ -70,4 +70,4 @@ async def _classify(request: Request, name: str | None) -> Response:
 
     write = partial(write_lists, parts_of=rows, many=not isinstance(asked.inputs, str))
     body = tag_texts(service, model, texts, write, request.scope)
-    return await respond(request, body, label_map.header(model.labels, names))
+    return await respond(request, body, label_map.labels_header(model.labels, names))

@@ -5,7 +5,7 @@ from typing import Any
 
 from fenestra.app.api.rendering import DIGITS
 from fenestra.app.api.row_lists import PART, Part, Rows
-from fenestra.app.label_map import Names
+from fenestra.model.label_names import Names
 from fenestra.model.progress import parts
 from fenestra.model.results import Entity, Result
 from fenestra.model.tags import OUTSIDE

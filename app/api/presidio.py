@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
 from fenestra.app import label_map
-from fenestra.app.api.doors import LABELS_HEADER, name_labels, text_refusals
+from fenestra.app.api.doors import SAYS_LABELS, names_in_answer, text_refusals
 from fenestra.app.api.json_body import read_body
 from fenestra.app.api.openapi import answer_header, request_body
 from fenestra.app.api.presidio_rows import Filter, found_entities
@@ -22,12 +22,13 @@ from fenestra.app.api.tagging import read_request, tag_texts
 from fenestra.app.engine.models import ServedModel
 from fenestra.app.engine.service import Service, service_of
 from fenestra.app.errors import Problem
+from fenestra.model.label_names import PRESIDIO, Renames
 
 router = APIRouter()
 
-TYPES_HEADER = answer_header(label_map.TYPES_HEADER, "The types that were looked for, as `LOCATION, PERSON`.")
-USUAL_NAMES = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORGANIZATION", "MISC": None}
-"""What Presidio calls what the labels mean. It has nothing for MISC, which is everything else that has a name."""
+SAYS_TYPES = answer_header(label_map.TYPES_HEADER, "The types that were looked for, as `LOCATION, PERSON`.")
+USUAL_NAMES: Renames = {**PRESIDIO, "MISC": None}
+"""Of labels, where neither the settings nor the request says another."""
 RECOGNIZER = "FenestraRecognizer"
 """By this name the recognizer goes, in process and here."""
 _MOST = 50  # types that an error names
@@ -39,7 +40,7 @@ _STATUSES = (401, 413, 415, 422, 429, 503, 504)
     "/analyze",
     tags=["other tools"],
     response_model=list[Recognized] | list[list[Recognized]],
-    responses={200: {"headers": LABELS_HEADER | TYPES_HEADER}, **text_refusals(*_STATUSES)},
+    responses={200: {"headers": SAYS_LABELS | SAYS_TYPES}, **text_refusals(*_STATUSES)},
     openapi_extra=request_body(AnalyzeRequest),
 )
 async def analyze(request: Request) -> Response:
@@ -47,7 +48,7 @@ async def analyze(request: Request) -> Response:
     service = service_of(request)
     asked = await read_request(service, AnalyzeRequest, await read_body(request))
     model = _models_of(service, asked.language)[0]
-    names = name_labels(model, service.settings, asked.label_map, USUAL_NAMES)
+    names = names_in_answer(model, service.settings, asked.label_map, USUAL_NAMES)
     types = _types(names.values(), asked.entities)
     wanted = Filter(names, types, asked.score_threshold or 0.0, _allowed(asked))
     explainer = (RECOGNIZER, f"{model.name} {model.version}") if asked.return_decision_process else None
@@ -55,14 +56,14 @@ async def analyze(request: Request) -> Response:
     many = not isinstance(asked.text, str)
     texts = [asked.text] if isinstance(asked.text, str) else asked.text
     body = tag_texts(service, model, texts, partial(write_lists, parts_of=rows, many=many), request.scope)
-    return await respond(request, body, label_map.header(model.labels, names) | label_map.types_header(types))
+    return await respond(request, body, label_map.labels_header(model.labels, names) | label_map.types_header(types))
 
 
 @router.get("/supportedentities", tags=["other tools"], responses=text_refusals(401, 422, 429, 503))
 async def supportedentities(request: Request, language: Language = None) -> list[str]:
     """List the types of entities that a language's model finds; without a language, those of all models."""
     service = service_of(request)
-    names = [name_labels(model, service.settings, None, USUAL_NAMES) for model in _models_of(service, language)]
+    names = [names_in_answer(model, service.settings, None, USUAL_NAMES) for model in _models_of(service, language)]
     return sorted({name for those in names for name in those.values()})
 
 

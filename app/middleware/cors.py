@@ -26,7 +26,7 @@ class CrossOriginMiddleware(CORSMiddleware):
             allow_origins=sorted(self._origins),
             allow_methods=("GET", "HEAD", "POST"),
             allow_headers=("*",),
-            expose_headers=("X-Request-ID", "Retry-After", label_map.HEADER, label_map.TYPES_HEADER),
+            expose_headers=("X-Request-ID", "Retry-After", label_map.LABELS_HEADER, label_map.TYPES_HEADER),
             allow_private_network=True,
             max_age=_SECONDS,
         )

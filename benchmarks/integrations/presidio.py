@@ -20,9 +20,9 @@ from presidio_anonymizer import BatchAnonymizerEngine
 import fenestra
 from benchmarks.integrations.rows import Row, lines_of, some_texts
 from fenestra.integrations.presidio import analyzer_engine
-from fenestra.integrations.presidio.recognizer import LABEL_MAP
+from fenestra.model.label_names import PRESIDIO
 
-OURS = ("fenestra/integrations/presidio", "fenestra/integrations/labels.py", "fenestra/integrations/taggers.py")
+OURS = ("fenestra/integrations/presidio", "model/label_names.py", "fenestra/integrations/taggers.py")
 _BATCH = 100
 Results = list[list[RecognizerResult]]
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=1000, metavar="N")
     texts = some_texts(10**6)[::120][: parser.parse_args().texts]
     tagger = fenestra.load("english", device="cpu", threads=1)
-    expected = [sorted((e.start, e.end, LABEL_MAP[e.label], e.score) for e in found) for found in tagger.tag(texts)]
+    expected = [sorted((e.start, e.end, PRESIDIO[e.label], e.score) for e in found) for found in tagger.tag(texts)]
     analyzer, bare = analyzer_engine(["en"]), others()
     for one in (analyzer, bare):
         batch(one, texts[:1])  # what Presidio opens when it is first used
@@ -62,7 +62,7 @@ def others() -> AnalyzerEngine:
 
 def show(called: str, texts: list[str], found: Results, expected: list, cost: str = "-") -> None:
     """Print the row of a call."""
-    ours = [sorted((r.start, r.end, r.entity_type, r.score) for r in its if r.entity_type in LABEL_MAP.values())
+    ours = [sorted((r.start, r.end, r.entity_type, r.score) for r in its if r.entity_type in PRESIDIO.values())
             for its in found]  # fmt: skip
     client = version("presidio-analyzer")
     print(Row("Presidio", client, called, len(texts), ours == expected, cost, lines_of(*OURS)), flush=True)

@@ -16,9 +16,9 @@ from presidio_anonymizer import AnonymizerEngine
 from benchmarks.integrations.costs import measure, post
 from benchmarks.integrations.rows import Row, lines_of, some_texts
 from benchmarks.serving import HOST, Server
+from fenestra.model.label_names import PRESIDIO
 
 _COUNT = 1000
-_TYPES = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORGANIZATION"}
 _FILES = (
     "app/api/presidio.py", "app/api/presidio_schemas.py", "app/api/presidio_rows.py", "app/api/row_lists.py",
     "app/api/doors.py",
@@ -30,7 +30,7 @@ class _Remote(RemoteRecognizer):
 
     def __init__(self, url: str) -> None:
         self._url, self._session = url, requests.Session()
-        super().__init__(list(_TYPES.values()), "FenestraRecognizer", "en", "1")
+        super().__init__(list(PRESIDIO.values()), "FenestraRecognizer", "en", "1")
 
     def get_supported_entities(self) -> list[str]:
         """The types of the service."""
@@ -65,7 +65,7 @@ def main() -> None:
         plain.close()
         remote.close()
     expected = [
-        [(_TYPES[e["label"]], e["start"], e["end"], e["score"]) for e in one["results"][0]["entities"]]
+        [(PRESIDIO[e["label"]], e["start"], e["end"], e["score"]) for e in one["results"][0]["entities"]]
         for one in answers
     ]
     got = [[(r.entity_type, r.start, r.end, r.score) for r in results] for results in found]

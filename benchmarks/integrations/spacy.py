@@ -18,7 +18,7 @@ import fenestra
 from benchmarks.integrations.rows import Row, lines_of, some_texts
 from fenestra.integrations import taggers
 
-OURS = ("fenestra/integrations/spacy", "fenestra/integrations/labels.py", "fenestra/integrations/taggers.py")
+OURS = ("fenestra/integrations/spacy", "model/label_names.py", "fenestra/integrations/taggers.py")
 _ROUNDS = 9
 _BATCH = 1000
 

@@ -11,6 +11,7 @@ from fenestra.app.engine.models import ServedModel
 from fenestra.app.label_map import Rename
 from fenestra.app.settings import Settings
 from fenestra.model.errors import InputError
+from fenestra.model.label_names import name_labels
 from tests.app.doors import RunTagger, assert_text_error, post
 
 TEXT = "Paul met Maria in Lima with Ada."
@@ -43,7 +44,7 @@ def ask(client, labels=None, path="/hf", **body):
 def test_without_a_map_the_labels_are_the_models_own_and_no_header_says_otherwise(serve_runs):
     answer = ask(serve_runs())
     assert groups(answer) == ["PER", "MISC", "LOC", "ORG"]
-    assert label_map.HEADER not in answer.headers
+    assert label_map.LABELS_HEADER not in answer.headers
 
 
 def test_the_setting_renames_and_drops_and_a_header_says_so(serve_runs):
@@ -86,7 +87,7 @@ def test_tag_has_the_models_own_labels_whatever_the_map_says(serve_runs, serve):
     plain = serve(RunTagger()).tag({"text": TEXT, "details": True})
     mapped = serve_runs("PER:PERSON,MISC:").tag({"text": TEXT, "details": True})
     assert mapped.content == plain.content
-    assert label_map.HEADER not in mapped.headers
+    assert label_map.LABELS_HEADER not in mapped.headers
 
 
 FORMS = ["PER", "PER=PERSON", ":PERSON", "PER:A\x07", "/PER:A", "PER:" + "a" * 201, "PER:A,PER:B", "x/PER:A,x/PER:"]
@@ -157,7 +158,7 @@ class Other(RunTagger):
 @given(names=st.dictionaries(st.sampled_from(LABELS), NAMES), dropped=st.sets(st.sampled_from(LABELS)))
 def test_the_header_is_ascii_and_says_what_changed(names, dropped):
     wanted = {**names, **dict.fromkeys(dropped)}
-    value = label_map.header(LABELS, label_map.name_labels(LABELS, wanted)).get(label_map.HEADER, "")
+    value = label_map.labels_header(LABELS, name_labels(LABELS, wanted)).get(label_map.LABELS_HEADER, "")
     value.encode("ascii")
     assert value.isprintable()
     changed = {label for label in wanted if wanted[label] != label}
@@ -166,7 +167,7 @@ def test_the_header_is_ascii_and_says_what_changed(names, dropped):
 
 def test_a_long_header_is_cut_between_two_labels():
     labels = [f"{number:03}" for number in range(250)]
-    (value,) = label_map.header(labels, dict.fromkeys(labels, "é" * 100)).values()
+    (value,) = label_map.labels_header(labels, dict.fromkeys(labels, "é" * 100)).values()
     *parts, last = value.split(", ")
     assert len(value) <= 4010
     assert last == "..."

@@ -7,13 +7,14 @@ from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from fenestra.integrations.presidio.nlp_engine import FenestraNlpEngine
 from fenestra.integrations.presidio.recognizer import FenestraRecognizer
 from fenestra.integrations.taggers import model_of
+from fenestra.model.label_names import Renames
 
 
 def analyzer_engine(
     languages: Iterable[str] = ("en",),
     *,
     models: Mapping[str, str] | None = None,
-    label_map: Mapping[str, str | None] | None = None,
+    label_map: Renames | None = None,
 ) -> AnalyzerEngine:
     """An analyzer with the predefined recognisers of Presidio, but for spaCy's, and Fenestra's for each language.
 

@@ -1,6 +1,6 @@
 """A recogniser of Presidio, and what its configuration files may say of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from presidio_analyzer import AnalysisExplanation, LocalRecognizer, RecognizerResult
@@ -8,14 +8,11 @@ from presidio_analyzer.input_validation.yaml_recognizer_models import CONFIG_MOD
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from pydantic import ConfigDict
 
-from fenestra.integrations.labels import check_labels, name_labels
 from fenestra.integrations.presidio.nlp_engine import OPTIONS, TaggedArtifacts
 from fenestra.integrations.taggers import model_of, shared_tagger
 from fenestra.model.errors import InputError
+from fenestra.model.label_names import PRESIDIO, Names, Renames, check_labels, name_labels
 from fenestra.model.tagger import Tagger
-
-LABEL_MAP = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORGANIZATION"}
-"""Presidio's names of what the bundled models find."""
 
 
 class FenestraRecognizer(LocalRecognizer):
@@ -32,7 +29,7 @@ class FenestraRecognizer(LocalRecognizer):
         name: str = "FenestraRecognizer",
         context: list[str] | None = None,
         model: str | Path | None = None,
-        label_map: Mapping[str, str | None] | None = None,
+        label_map: Renames | None = None,
     ) -> None:
         """Open a model.
 
@@ -51,10 +48,10 @@ class FenestraRecognizer(LocalRecognizer):
         """
         self.model = model or model_of(supported_language)
         self.supported_entities = list(supported_entities or ())
-        self._label_map = LABEL_MAP if label_map is None else dict(label_map)
+        self._label_map: Renames = PRESIDIO if label_map is None else dict(label_map)
         self._strict = label_map is not None
         self._tagger: Tagger
-        self._names: dict[str, str] = {}
+        self._names: Names = {}
         super().__init__(
             supported_entities=self.supported_entities, name=name, supported_language=supported_language,
             version="", context=context,
@@ -66,7 +63,7 @@ class FenestraRecognizer(LocalRecognizer):
         self.version, known = self._tagger.version, self._tagger.labels
         if self._strict:
             check_labels(known, label_map=self._label_map)
-        names = name_labels(known, self._label_map, self._label_map.keys())
+        names = name_labels([label for label in known if label in self._label_map], self._label_map)
         found, wanted = list(dict.fromkeys(names.values())), self.supported_entities
         if strange := [entity for entity in wanted if entity not in found]:
             raise InputError(f"supported_entities: {strange[0]!r} is not what label_map names: {', '.join(found)}")

@@ -1,6 +1,6 @@
 """The component ``fenestra`` of spaCy: it gives the tagger the text of a document, and the document its entities."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,10 +13,10 @@ from spacy.scorer import Scorer, get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.util import minibatch
 
-from fenestra.integrations.labels import check_labels, name_labels
 from fenestra.integrations.spacy.source import Files, Source
 from fenestra.model.columns import Columns
 from fenestra.model.errors import CheckpointError, InputError
+from fenestra.model.label_names import Names, Renames, check_labels, name_labels
 
 _MODEL = "model"  # the checkpoint inside of a saved component
 Entity = tuple[int, int, str, float]
@@ -32,7 +32,7 @@ class Annotation:
 
     labels: Sequence[str] | None = None
     """The model's labels to keep; None for all."""
-    label_map: Mapping[str, str | None]
+    label_map: Renames
     """New names of labels; None drops what has that label."""
     min_score: float = 0.0
     """Entities below are dropped."""
@@ -49,6 +49,11 @@ class Annotation:
         if not self.annotate_ents and not self.spans_key:
             raise InputError("annotate_ents is false and there is no spans_key: entities would go nowhere")
 
+    def names_of(self, known: Sequence[str]) -> Names:
+        """The name of each label of a model that is kept."""
+        kept = known if self.labels is None else [label for label in known if label in self.labels]
+        return name_labels(kept, self.label_map)
+
 
 class EntityPipe:
     """Finds entities in the text of documents, with the probability of each in ``span._.score``.
@@ -60,13 +65,13 @@ class EntityPipe:
     def __init__(self, name: str, source: Source, annotation: Annotation) -> None:
         """Keep where the model is and what becomes of its entities; nothing is opened."""
         self.name, self._source, self._annotation = name, source, annotation
-        self._names: Mapping[str, str] | None = None
+        self._names: Names | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that documents get; none before there is a model."""
-        known, given = self._source.labels() if self._source.is_there() else (), self._annotation
-        return tuple(dict.fromkeys(name_labels(known, given.label_map, given.labels).values()))
+        known = self._source.labels() if self._source.is_there() else ()
+        return tuple(dict.fromkeys(self._annotation.names_of(known).values()))
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the entities of a document; of many at once, :meth:`pipe` is several times as fast.
@@ -143,12 +148,12 @@ class EntityPipe:
         self._source, self._names = self._source.at(where), None
         self._label_names()
 
-    def _label_names(self) -> Mapping[str, str]:
+    def _label_names(self) -> Names:
         """The name of each label of the model that is kept."""
         if self._names is None:
             known, given = self._source.labels(), self._annotation
             check_labels(known, label_map=given.label_map, labels=given.labels or ())
-            self._names = name_labels(known, given.label_map, given.labels)
+            self._names = given.names_of(known)
         return self._names
 
     def _by_document(self, found: Columns, documents: int) -> Iterator[list[Entity]]:

@@ -15,10 +15,10 @@ from packaging.version import InvalidVersion, Version
 from spacy.cli.package import package
 from spacy.language import Language
 
-from fenestra.integrations.labels import check_labels, name_labels
 from fenestra.integrations.spacy.source import Files
 from fenestra.model import checkpoint
 from fenestra.model.errors import InputError, RunError
+from fenestra.model.label_names import Names, Renames, check_labels, name_labels
 from fenestra.model.manifest import MANIFEST, version_of
 from fenestra.model.storage import storage_error
 from fenestra.model.version import VERSION
@@ -44,7 +44,7 @@ def export(
     *,
     name: str = "fenestra",
     version: str | None = None,
-    label_map: Mapping[str, str | None] | None = None,
+    label_map: Renames | None = None,
 ) -> Package:
     """Write a pipeline that holds a model, and a wheel of it, to a new folder: all of it, or nothing.
 
@@ -110,7 +110,7 @@ def _write(nlp: Language, files: Files, scratch: Path, output: Path) -> Package:
     return Package(output / full_name, output / wheels[0].name)
 
 
-def _meta(files: Files, names: Mapping[str, str], name: str, version: str) -> dict[str, Any]:
+def _meta(files: Files, names: Names, name: str, version: str) -> dict[str, Any]:
     """What the package says of itself, from the model's report and card."""
     report = _json(files, _REPORT)
     about = report.get("config", {}).get("description", "").partition("\n\n")[0]
@@ -125,7 +125,7 @@ def _meta(files: Files, names: Mapping[str, str], name: str, version: str) -> di
     }
 
 
-def _performance(report: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _performance(report: Mapping[str, Any], names: Names) -> dict[str, Any]:
     """The scores on the test corpus, or else on the development corpus, as spaCy writes them.
 
     There are none where labels were dropped or joined: the report does not say how those that are left score.

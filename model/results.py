@@ -15,6 +15,9 @@ from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.decoding import Paths
 from fenestra.model.drawing import draw, joined
 
+DIGITS = 6
+"""Of a score that is written, after the point: more than any calibration can mean, and half as long as all of them."""
+
 
 class Alternative(NamedTuple):
     """What a token or an entity may be instead: a tag or a label, and its probability."""

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fenestra.app.api.rendering import DIGITS
 from fenestra.app.api.row_lists import PART, Part, Rows
 from fenestra.model.label_names import Names
 from fenestra.model.progress import parts
-from fenestra.model.results import Entity, Result
+from fenestra.model.results import DIGITS, Entity, Result
 from fenestra.model.tags import OUTSIDE
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
-from fenestra.app.api.rendering import DIGITS
 from fenestra.app.api.row_lists import PART, Part
 from fenestra.model.label_names import Names
 from fenestra.model.progress import parts
-from fenestra.model.results import Entity, Result
+from fenestra.model.results import DIGITS, Entity, Result
 
 _OF_PATTERNS = {
     "pattern_name": None,

@@ -11,14 +11,13 @@ from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.errors import Problem
 from fenestra.model.explain import Explanation
 from fenestra.model.progress import parts
-from fenestra.model.results import Entity, Result, TaggedToken
+from fenestra.model.results import DIGITS, Entity, Result, TaggedToken
 
 _Rows = list[dict[str, Any]]
 _Found = Sequence[Entity | TaggedToken]
 
 _MOST_NAMES = 50
 _PIECE = 1000  # entities and tokens that are written at once
-DIGITS = 6  # of a score, after the point: more than any calibration can mean, and half the length of all there are
 
 
 def check_labels(wanted: Sequence[str] | None, known: Sequence[str]) -> None:

@@ -19,8 +19,7 @@ from mcp.client.stdio import stdio_client
 
 import fenestra
 from benchmarks.integrations.rows import Row, lines_of, some_texts
-
-_DIGITS = 6  # of scores, in answers
+from fenestra.model.results import DIGITS
 
 
 async def calls(texts: list[str]) -> list[tuple[float, list[dict[str, Any]]]]:
@@ -52,7 +51,7 @@ def main() -> None:
     texts = some_texts(parser.parse_args().texts)
     called, expected = anyio.run(calls, texts), plain(texts)
     equal = [found for _, found in called] == [
-        [{**entity, "score": round(entity["score"], _DIGITS)} for entity in found] for _, found in expected
+        [{**entity, "score": round(entity["score"], DIGITS)} for entity in found] for _, found in expected
     ]
     cost = 1000 * (median(took for took, _ in called) - median(took for took, _ in expected))
     what, lines = "`call_tool(\"tag_entities\")`, stdio", lines_of("fenestra/integrations/mcp")  # fmt: skip

@@ -24,11 +24,11 @@ from mcp.client.stdio import stdio_client
 
 from fenestra.integrations.mcp.tools import Tools, new_server
 from fenestra.integrations.mcp.transports import security
+from fenestra.model.results import DIGITS
 
 LOVELACE = "Ada Lovelace met Charles Babbage in London 😀, not in Paris."
 SECRET = "Xanthippe"
 COMMAND = [sys.executable, "-m", "fenestra", "mcp"]
-DIGITS = 6
 
 
 def entities(found):

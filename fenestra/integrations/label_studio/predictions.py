@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fenestra.app.api.rendering import DIGITS
 from fenestra.integrations.label_studio.label_config import Control
 from fenestra.integrations.label_studio.labels import LabelMap
-from fenestra.model.results import Result
+from fenestra.model.results import DIGITS, Result
 from fenestra.model.tagger import Tagger
 
 _PLAIN = "$undefined$"

@@ -1,24 +1,20 @@
 """What the tools answer. A language model reads the docstring below a field as its description."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, Self
+from functools import partial
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from fenestra.model import explain, results
 
-_DIGITS = 6  # of a number, after the point; as of POST /tag
+Number = Annotated[float, AfterValidator(partial(round, ndigits=results.DIGITS))]
 
 
 class Answer(BaseModel):
-    """Base of all parts of answers."""
+    """Base of all parts of answers; they are made of what the tagger gives, field by field."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-def _short(fields: dict[str, Any]) -> dict[str, Any]:
-    """Fields with numbers as short as they can be read."""
-    return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in fields.items()}
+    model_config = ConfigDict(use_attribute_docstrings=True, from_attributes=True)
 
 
 class Entity(Answer):
@@ -32,13 +28,8 @@ class Entity(Answer):
     """What kind of thing it is."""
     text: str
     """The name as it stands in the text."""
-    score: float
+    score: Number
     """Calibrated probability, 0 to 1, that place and label are right."""
-
-    @classmethod
-    def of(cls, found: results.Entity) -> Self:
-        """As the tagger gives it."""
-        return cls(**_short(found._asdict()))
 
 
 class Entities(Answer):
@@ -52,7 +43,7 @@ class Entities(Answer):
         """Those with the labels and scores that were asked for."""
         wanted = None if labels is None else frozenset(labels)
         kept = (e for e in found if e.score >= min_score and (wanted is None or e.label in wanted))
-        return cls(entities=[Entity.of(entity) for entity in kept])
+        return cls(entities=[Entity.model_validate(entity) for entity in kept])
 
 
 class Token(Answer):
@@ -66,13 +57,8 @@ class Token(Answer):
     """Index of the character behind its last one."""
     tag: str
     """`O` outside of names; `B-` and a label where a name begins, `I-` and a label where it goes on."""
-    score: float
+    score: Number
     """Probability of the tag."""
-
-    @classmethod
-    def of(cls, found: results.TaggedToken) -> Self:
-        """As the tagger gives it."""
-        return cls(**_short(found._asdict()))
 
 
 class Share(Answer):
@@ -86,7 +72,7 @@ class Share(Answer):
     """Index of its first character in the text."""
     end: int | None
     """Index of the character behind its last one."""
-    share: float
+    share: Number
     """What it adds; below 0, it speaks against the tag."""
 
 
@@ -99,11 +85,11 @@ class Explanation(Answer):
     """The tag as the network knows it, which may tell single words and ends apart: `S-PER`, `E-PER`."""
     method: Literal["exact", "rescale"]
     """Whether the shares are exact, or by the rescale rule, which keeps the sum."""
-    logit: float
+    logit: Number
     """The network's score of the tag, before the softmax."""
-    bias: float
+    bias: Number
     """What an empty window would score."""
-    document: float
+    document: Number
     """What the rest of the text adds."""
     window: list[Share]
     """One for each place of the window, from left to right."""
@@ -111,5 +97,4 @@ class Explanation(Answer):
     @classmethod
     def of(cls, found: explain.Explanation) -> Self:
         """As the tagger gives it."""
-        window = [Share(**_short(share._asdict())) for share in found.shares]
-        return cls(**{**_short(found._asdict()), "token": Token.of(found.token)}, window=window)
+        return cls.model_validate({**found._asdict(), "window": found.shares})

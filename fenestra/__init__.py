@@ -113,17 +113,14 @@ def train(
             ``fenestra train`` makes.
         RunError: training diverged, or the disk refused.
     """
+    from fenestra.extras import missing
     from fenestra.model.errors import InputError
 
     try:
         from fenestra.training.config import any_config
         from fenestra.training.job import train as run
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("fenestra"):
-            raise
-        raise ImportError(
-            f"training needs {error.name}, which is not installed: pip install 'fenestra-ner[train]'"
-        ) from error
+        raise missing("train", error) from error
     job = any_config(config, overrides)
     if job.model.kind != "window":
         raise InputError(

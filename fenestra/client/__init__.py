@@ -7,6 +7,8 @@
 Requests and results are the schemas of the service itself (app/api/schemas.py).
 """
 
+from fenestra.extras import missing
+
 try:
     from fenestra.app.api.schemas import (
         Alternative,
@@ -39,11 +41,7 @@ try:
     from fenestra.client.requests import TagOptions
     from fenestra.client.retries import Retries
 except ModuleNotFoundError as error:
-    if (error.name or "").startswith("fenestra"):
-        raise
-    raise ImportError(
-        f"the client needs {error.name}, which is not installed: pip install 'fenestra-ner[client]'"
-    ) from error
+    raise missing("client", error) from error
 
 __all__ = [
     "Alternative",

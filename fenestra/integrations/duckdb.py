@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fenestra.integrations.extras import missing
+from fenestra.extras import missing
 from fenestra.integrations.taggers import shared_tagger
 from fenestra.model.columns import Unit, check_unit
 from fenestra.model.errors import InputError

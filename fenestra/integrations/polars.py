@@ -12,7 +12,7 @@ When this module is imported, every expression has the same as a method: ``polar
 from functools import partial
 from pathlib import Path
 
-from fenestra.integrations.extras import missing
+from fenestra.extras import missing
 from fenestra.integrations.taggers import shared_tagger
 from fenestra.model.columns import Unit, check_unit
 from fenestra.model.tagger import Tagger

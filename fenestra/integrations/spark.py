@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fenestra.integrations.extras import missing
+from fenestra.extras import missing
 from fenestra.integrations.taggers import shared_tagger
 from fenestra.model.arrow import ENTITIES
 from fenestra.model.bundled import find_model

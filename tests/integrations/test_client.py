@@ -192,4 +192,4 @@ def test_the_client_loads_neither_the_service_nor_the_model():
 @pytest.mark.parametrize("absent", ["httpx", "pydantic"])
 def test_without_its_extra_the_client_says_how_to_install_it(absent):
     done = run_without(absent)
-    assert f"the client needs {absent}, which is not installed: pip install 'fenestra-ner[client]'" in done.stderr
+    assert f"{absent} is not installed: pip install 'fenestra-ner[client]'" in done.stderr

@@ -55,7 +55,7 @@ def test_without_the_extra_the_missing_package_is_named_with_the_way_to_get_it()
         "except ImportError as error: print(error)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert found.stdout == "training needs torch, which is not installed: pip install 'fenestra-ner[train]'\n"
+    assert found.stdout.startswith("torch is not installed: pip install 'fenestra-ner[train]', or ")
 
 
 def test_a_teacher_is_refused_before_any_work_as_there_is_nothing_to_return(tmp_path):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import anyio
 from pydantic import Field, ValidationError
 
-from fenestra.integrations.extras import missing
+from fenestra.extras import missing
 from fenestra.integrations.mcp.answers import Answer, Entities, Explanation
 from fenestra.model.engine.cores import usable_cores
 from fenestra.model.errors import InputError

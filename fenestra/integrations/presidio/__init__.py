@@ -9,7 +9,7 @@ No model of spaCy is needed, and nothing is fetched. A configuration file of Pre
 any process that has imported this package.
 """
 
-from fenestra.integrations.extras import missing
+from fenestra.extras import missing
 
 try:
     import presidio_analyzer  # noqa: F401 - to say what is missing

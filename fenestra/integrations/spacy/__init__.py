@@ -9,7 +9,7 @@
 spaCy finds ``fenestra`` by the entry point ``spacy_factories``; nothing of Fenestra has to be imported.
 """
 
-from fenestra.integrations.extras import missing
+from fenestra.extras import missing
 
 try:
     import spacy  # noqa: F401 - to say what is missing

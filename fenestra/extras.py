@@ -1,4 +1,4 @@
-"""What is said where the tool of an integration is not installed."""
+"""What is said where what an extra brings is not installed."""
 
 
 def missing(extra: str, error: ModuleNotFoundError) -> ImportError:

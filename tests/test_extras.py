@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fenestra.integrations.extras import missing
+from fenestra.extras import missing
 
 
 @pytest.mark.parametrize(

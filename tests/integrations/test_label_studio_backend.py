@@ -645,6 +645,7 @@ def test_annotations_change_the_next_prediction_and_a_new_label_is_learnt(tmp_pa
             tell(client, annotation(number, text, marked, label_config=only))
         while training(client)["state"] != "idle":
             assert predict(client, TEXT, label_config=only)[0]["result"]
+            time.sleep(0.2)  # the training needs the processor
         assert training(client)["last"]["state"] == "done", training(client)
         late, car, old = predict(client, "Quibberly is late again.", "The Model T is old.", TEXT, label_config=only)
         assert [span[2:] for span in spans(late)] == [("Quibberly", "Organization")]

@@ -25,6 +25,7 @@ from fenestra.integrations.label_studio.label_config import Control, read_label_
 from fenestra.integrations.label_studio.labels import LabelMap
 from fenestra.integrations.label_studio.retraining import NotRetrained, checked, run, write_job
 from fenestra.integrations.label_studio.store import Store
+from fenestra.integrations.taggers import shared_tagger
 from fenestra.model.errors import FenestraError
 from fenestra.model.tagger import Tagger
 
@@ -63,7 +64,7 @@ class Projects:
             FenestraError: it is not usable, or the output folder is not.
         """
         self.options = options
-        self.base = Tagger.load(options.model, **options.tagger)
+        self.base = shared_tagger(options.model, **options.tagger)
         self.base.self_test()
         self.store = Store(options.output / "annotations.sqlite3", most_texts=options.most_texts)
         self._loaded: OrderedDict[str, Tagger] = OrderedDict()

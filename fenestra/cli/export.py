@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fenestra.cli.shell import CommandParser, Verbs, add_verb, model_folder, need, renaming, say
+from fenestra.cli.shell import CommandParser, Verbs, add_model, add_verb, need, renaming, say
 
 
 def add_export(verbs: Verbs) -> None:
@@ -29,10 +29,7 @@ def _add_spacy(targets: Verbs) -> None:
         ),
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="a new folder for both")
-    parser.add_argument(
-        "--model", metavar="DIR", type=model_folder,
-        help="checkpoint folder, or the name of a bundled model (default: the bundled English model)",
-    )  # fmt: skip
+    add_model(parser)
     parser.add_argument(
         "--name", default="fenestra", help="of the pipeline, behind the code of its language (default: %(default)s)"
     )

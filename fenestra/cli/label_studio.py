@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fenestra.cli.shell import Verbs, add_verb, model_folder, output_folder
+from fenestra.cli.shell import Verbs, add_verb, count, model_folder, output_folder
 
 
 def add_label_studio(verbs: Verbs) -> None:
@@ -63,13 +63,6 @@ def label_map(text: str) -> dict[str, str]:
     if not all((*found, *found.values())) or len(found) != len(pairs):
         raise argparse.ArgumentTypeError(f"{text!r}, expected pairs such as PER:Person,LOC:Place")
     return found
-
-
-def count(text: str) -> int:
-    """The type of an argument that is a whole number from 0 on."""
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 0 on")
-    return int(text)
 
 
 def _label_studio(options: argparse.Namespace) -> int:

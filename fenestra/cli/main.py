@@ -14,13 +14,13 @@ from fenestra.cli.label_studio import add_label_studio
 from fenestra.cli.shell import (
     CommandParser,
     Verbs,
+    add_model,
     add_verb,
     byte_count,
     complain,
     entities_key,
     label_names,
     megabytes,
-    model_folder,
     need,
     new_parser,
     output_file,
@@ -80,7 +80,7 @@ def _add_serve(verbs: Verbs) -> None:
             "  FENESTRA_MAX_BODY_BYTES=65536 fenestra serve"
         ),
     )
-    _add_model(parser)
+    add_model(parser)
     parser.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", metavar="P", help="TCP port to listen on; 0 takes a free one (default: 8000)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
@@ -111,7 +111,7 @@ def _add_tag(verbs: Verbs) -> None:
         help="what to tag: files, folders with all in them, and - for standard input; each may be compressed by gzip, "
         "bzip2, xz or zstd, a file also a zip archive of one",
     )  # fmt: skip
-    _add_model(parser)
+    add_model(parser)
     parser.add_argument(
         "--input-format", choices=["text", "conll", "jsonl", "parquet"],
         help="text, one token a line, one JSON object a line, or rows of Parquet; by the file's name unless given",
@@ -182,7 +182,7 @@ def _add_bench(verbs: Verbs) -> None:
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="sentences: one token a line (.conll), or one text a line"
     )
-    _add_model(parser)
+    add_model(parser)
     parser.add_argument(
         "--repeats", metavar="N", type=whole_number, default=5, help="passes over the file (default: %(default)s)"
     )
@@ -203,7 +203,7 @@ def _add_mcp(verbs: Verbs) -> None:
             "  fenestra mcp --transport http --port 8765      at http://127.0.0.1:8765/mcp"
         ),
     )
-    _add_model(parser)
+    add_model(parser)
     parser.add_argument(
         "--transport", choices=("stdio", "http"), default="stdio",
         help="standard input and output, or streamable HTTP at /mcp (default: %(default)s)",
@@ -220,13 +220,6 @@ def _add_mcp(verbs: Verbs) -> None:
     parser.add_argument(
         "--max-chars", metavar="N", type=whole_number, default=100_000,
         help="most characters of a text (default: %(default)s)",
-    )  # fmt: skip
-
-
-def _add_model(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--model", metavar="DIR", type=model_folder,
-        help="checkpoint folder, or the name of a bundled model (default: the bundled English model)",
     )  # fmt: skip
 
 

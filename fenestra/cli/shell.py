@@ -117,14 +117,27 @@ def model_folder(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def add_model(parser: CommandParser) -> None:
+    """Add the option that names a model."""
+    parser.add_argument(
+        "--model", metavar="DIR", type=model_folder,
+        help="checkpoint folder, or the name of a bundled model (default: the bundled English model)",
+    )  # fmt: skip
+
+
 def whole_number(text: str) -> int:
     """The type of an argument that counts something."""
     return _count(text, "a whole number", 1_000_000)
 
 
+def count(text: str) -> int:
+    """The type of an argument that counts something, of which there may be none."""
+    return _count(text, "a whole number", 1_000_000, least=0)
+
+
 def port_number(text: str) -> int:
     """The type of an argument that is a TCP port; 0 takes a free one."""
-    return 0 if text == "0" else _count(text, "a TCP port, or 0 for a free one,", 65_535)
+    return _count(text, "a TCP port", 65_535, least=0)
 
 
 def worker_count(text: str) -> int | None:
@@ -137,10 +150,10 @@ def byte_count(text: str) -> int:
     return _count(text, "a whole number of bytes", 10**12)
 
 
-def _count(text: str, what: str, most: int) -> int:
-    if not text.isascii() or not text.isdecimal() or not 1 <= (count := int(text[:20])) <= most:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected {what} from 1 to {most}")
-    return count
+def _count(text: str, what: str, most: int, *, least: int = 1) -> int:
+    if not text.isascii() or not text.isdecimal() or not least <= (found := int(text[:20])) <= most:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected {what} from {least} to {most}")
+    return found
 
 
 def megabytes(text: str) -> float:

@@ -1,7 +1,6 @@
 """What the documents say is there is there, and what they show is what happens."""
 
 import ast
-import doctest
 import inspect
 import json
 import re
@@ -12,6 +11,7 @@ import pytest
 import fenestra
 from fenestra.cli.main import main
 from tests.conftest import ROOT
+from tests.pages import type_in
 
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "model" / "README.md", ROOT / "data" / "README.md"]
@@ -106,11 +106,7 @@ def test_the_page_on_tuning_tells_of_every_field_of_the_study_with_its_default()
 
 
 def test_what_the_readme_types_into_python_gives_what_it_shows():
-    typed = "".join(snippet for snippet in SNIPPETS if snippet.startswith(">>>"))
-    session = doctest.DocTestParser().get_doctest(typed, {}, "README.md", "README.md", 0)
-    assert len(session.examples) > 10
-    failed, _ = doctest.DocTestRunner(verbose=False).run(session)
-    assert failed == 0
+    type_in(README, "README.md")
 
 
 def test_programs_of_the_readme_call_what_exists_with_arguments_that_it_takes():

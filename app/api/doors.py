@@ -7,13 +7,11 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 
 from fenestra.app import label_map
 from fenestra.app.api.openapi import answer_header, refusals
+from fenestra.app.api.rendering import check_labels
 from fenestra.app.api.schemas import MAX_LABELS, Answer
 from fenestra.app.engine.models import ServedModel
-from fenestra.app.errors import Problem
 from fenestra.app.settings import Settings
 from fenestra.model.label_names import Names, Renames, name_labels
-
-_MOST_NAMES = 50
 
 
 class TextError(Answer):
@@ -65,9 +63,7 @@ def names_in_answer(
         Problem: ``invalid_request``: the request names a label that the model does not have.
     """
     asked = asked or {}
-    if not asked.keys() <= set(model.labels):
-        known = ", ".join(model.labels[:_MOST_NAMES])
-        raise Problem("invalid_request", f"label_map: a label is unknown to this model; it knows {known}")
+    check_labels(asked, model.labels, "label_map")
     return name_labels(model.labels, usual or {}, label_map.of_model(settings.label_map, model.name), asked)
 
 

@@ -1,6 +1,6 @@
 """From what the model found to what the client asked for: filters, units, JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,15 +20,15 @@ _MOST_NAMES = 50
 _PIECE = 1000  # entities and tokens that are written at once
 
 
-def check_labels(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
+def check_labels(wanted: Iterable[str] | None, known: Sequence[str], field: str = "labels") -> None:
     """Refuse a label that the model does not have: an empty result would look like an answer.
 
     Raises:
-        Problem: ``invalid_request``, naming the labels that there are.
+        Problem: ``invalid_request``, naming the field of the request and the labels that there are.
     """
     if wanted is not None and not set(wanted) <= set(known):
         names = ", ".join(known[:_MOST_NAMES])
-        raise Problem("invalid_request", f"labels: a label is unknown to this model; it knows {names}")
+        raise Problem("invalid_request", f"{field}: a label is unknown to this model; it knows {names}")
 
 
 def tag_answer(

@@ -1,12 +1,10 @@
 """The page on the client: what it types into Python gives what it shows."""
 
-import doctest
-import re
-
 import pytest
 
 from benchmarks.serving import Server
 from tests.conftest import ROOT
+from tests.pages import type_in
 
 PAGE = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
 
@@ -18,12 +16,7 @@ def server():
 
 
 def test_what_the_page_types_into_python_gives_what_it_shows(server):
-    typed = "".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
-    there = typed.replace("localhost:8000", f"127.0.0.1:{server.port}")
-    session = doctest.DocTestParser().get_doctest(there, {}, "docs/client.md", "docs/client.md", 0)
-    assert len(session.examples) > 10
-    failed, _ = doctest.DocTestRunner(verbose=False).run(session)
-    assert failed == 0
+    type_in(PAGE.replace("localhost:8000", f"127.0.0.1:{server.port}"), "docs/client.md")
 
 
 def test_the_page_names_every_error_and_every_option():

@@ -1,6 +1,5 @@
 """What the tests of integrations share; needs nothing but the base install, and ``serve`` for a service to call."""
 
-import doctest
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import fenestra
+from tests.pages import type_in
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data" / "sample"
@@ -61,10 +61,3 @@ def follow():
 
 def read(page):
     return (ROOT / "docs" / page).read_text(encoding="utf-8")
-
-
-def type_in(text, name):
-    typed = "".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    session = doctest.DocTestParser().get_doctest(typed, {}, name, name, 0)
-    assert session.examples
-    assert doctest.DocTestRunner(verbose=False).run(session).failed == 0

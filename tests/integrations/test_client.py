@@ -140,26 +140,15 @@ client.tag_many(5)
 """
 
 
-class TestTypes:
-    @pytest.fixture
-    def mypy(self, tmp_path):
-        pytest.importorskip("mypy", reason="mypy is not installed")
-
-        def check(program):
-            (tmp_path / "program.py").write_text(program, encoding="utf-8")
-            command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "program.py"]
-            return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-
-        return check
-
-    def test_a_program_that_uses_the_client_passes_strict_mypy(self, mypy):
-        done = mypy(PROGRAM)
-        assert done.stdout == "Success: no issues found in 1 source file\n"
-
-    def test_mistakes_are_found(self, mypy):
-        done = mypy(MISTAKES)
-        lines = [int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error: " in line]
-        assert lines == [5, 6, 7, 8]
+def test_a_program_that_uses_the_client_passes_strict_mypy_and_mistakes_are_found(tmp_path):
+    pytest.importorskip("mypy", reason="mypy is not installed")
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    (tmp_path / "mistakes.py").write_text(MISTAKES, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "program.py", "mistakes.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    errors = [line.split(":")[:2] for line in done.stdout.splitlines() if ": error: " in line]
+    assert errors == [["mistakes.py", line] for line in ("5", "6", "7", "8")], done.stdout
+    assert done.stdout.endswith("(checked 2 source files)\n")
 
 
 BARE = """

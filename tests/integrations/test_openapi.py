@@ -11,16 +11,13 @@ import pytest
 pytest.importorskip("openapi_python_client", reason="openapi-python-client is not installed")
 pytest.importorskip("fastapi", reason="the service is not installed: fenestra-ner[serve]")
 
-from benchmarks.serving import Server
-
 SPECTRAL = "@stoplight/spectral-cli@6.16.3"
 TEXTS = ["Ada Lovelace met Charles Babbage in London.", "Siemens is based in Munich.", ""]
 
 
 @pytest.fixture(scope="module")
-def server():
-    with Server(log_level="warning") as server:
-        yield server
+def server(start):
+    return start()
 
 
 @pytest.fixture(scope="module")

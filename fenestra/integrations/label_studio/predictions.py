@@ -7,6 +7,7 @@ from fenestra.integrations.label_studio.label_config import Control
 from fenestra.integrations.label_studio.labels import LabelMap
 from fenestra.model.results import DIGITS, Result
 from fenestra.model.tagger import Tagger
+from fenestra.training.data.formats.offsets import is_unicode
 
 _PLAIN = "$undefined$"
 """The field of tasks that were imported as plain text."""
@@ -21,9 +22,7 @@ def text_of(data: Mapping[str, Any], field: str) -> str | None:
             value = value.get(name) if isinstance(value, Mapping) else None
     if value is None and len(data) == 1:
         value = data.get(_PLAIN)
-    if not isinstance(value, str):
-        return None
-    return value if _is_unicode(value) else None
+    return value if isinstance(value, str) and is_unicode(value) else None
 
 
 def predict(
@@ -84,11 +83,3 @@ def _certainty(regions: Sequence[Mapping[str, Any]], results: Sequence[Result]) 
     if regions:
         return float(min(region["score"] for region in regions))
     return round(min((token.score for result in results for token in result.tokens), default=1.0), DIGITS)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

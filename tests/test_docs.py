@@ -1,6 +1,7 @@
 """What the documents say is there is there, and what they show is what happens."""
 
 import ast
+import doctest
 import inspect
 import json
 import re
@@ -100,6 +101,23 @@ def test_the_page_on_tuning_tells_of_every_field_of_the_study_with_its_default()
     assert set(told) == set(defaults)
     shown = {name: str(value).removesuffix(".0") for name, value in defaults.items() if name != "seeds"}
     assert {name: told[name].strip('"') for name in shown} == shown
+
+
+# ── examples ──
+
+
+def modules_with_examples():
+    for folder in ("app", "fenestra", "model", "training"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if re.search(r"^ *>>> ", path.read_text(encoding="utf-8"), re.MULTILINE):
+                parts = path.relative_to(ROOT).with_suffix("").parts
+                yield ".".join(("fenestra", *parts)).replace("fenestra.fenestra", "fenestra").removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("name", [*modules_with_examples()])
+def test_the_examples_in_docstrings_hold(name):
+    module = pytest.importorskip(name, exc_type=ImportError)  # of a tool that is not installed
+    assert doctest.testmod(module).failed == 0
 
 
 # ── the front page ──

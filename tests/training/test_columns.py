@@ -1,6 +1,5 @@
 """Files of one token a line as others write them: columns, comments, line ends, byte order marks, schemes, CoNLL-U."""
 
-import doctest
 import io
 import re
 from pathlib import Path
@@ -377,10 +376,6 @@ def test_what_is_written_in_a_scheme_holds_its_spans(parts, scheme):
 
 def test_spans_that_io_would_join_are_counted():
     assert touching([Span(0, 1, PER), Span(1, 2, PER), Span(2, 3, LOC), Span(4, 5, LOC)]) == [Span(1, 2, PER)]
-
-
-def test_the_examples_in_the_docstrings_hold():
-    assert doctest.testmod(schemes).failed == 0
 
 
 # ── CoNLL-U ──

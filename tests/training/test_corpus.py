@@ -14,7 +14,6 @@ from seqeval.metrics.sequence_labeling import get_entities
 from fenestra.model.errors import ConfigError, DataError
 from fenestra.training import sources
 from fenestra.training.config import DataConfig
-from fenestra.training.data import corpus as corpora
 from fenestra.training.data.conll import write_conll
 from fenestra.training.data.corpus import (
     detect_scheme,
@@ -398,9 +397,3 @@ def test_a_corpus_does_not_change(tmp_path):
     found = read(tmp_path, "a O\n")
     with pytest.raises(AttributeError):
         found.name = "other"
-
-
-def test_the_module_examples_hold():
-    import doctest
-
-    assert doctest.testmod(corpora).failed == 0

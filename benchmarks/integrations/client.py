@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.integrations.costs import timed
 from benchmarks.integrations.rows import Row, lines_of, some_texts
 from benchmarks.refusing_proxy import RefusingProxy
 from benchmarks.serving import HOST, Server
@@ -46,9 +47,8 @@ def main() -> None:
         equal = dict.fromkeys(ways, True)
         for _ in range(ROUNDS):
             for name, way in ways.items():
-                began = time.process_time()
-                found = way()
-                seconds[name].append(time.process_time() - began)
+                took, found = timed(way)
+                seconds[name].append(took)
                 equal[name] &= found == expected
     cost = {name: statistics.median(each) / len(texts) * 1e6 for name, each in seconds.items()}
     for name in itertools.islice(ways, 1, None):

@@ -23,9 +23,16 @@ class Cost(NamedTuple):
 
 def measure(server: Server, work: Callable[[], T]) -> tuple[Cost, T]:
     """What some work costs, and what comes of it. Processor time: other work on the machine hardly changes it."""
-    service, client = server.usage().cpu, time.process_time()
+    before = server.usage().cpu
+    client, result = timed(work)
+    return Cost(server.usage().cpu - before, client), result
+
+
+def timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Processor seconds of this process for some work, and what comes of it."""
+    before = time.process_time()
     result = work()
-    return Cost(server.usage().cpu - service, time.process_time() - client), result
+    return time.process_time() - before, result
 
 
 def post(connection: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON

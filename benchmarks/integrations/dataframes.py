@@ -7,7 +7,6 @@ just been opened; the least of some passes. What each way gives is compared with
 
 import argparse
 import math
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ import polars
 import pyarrow as pa
 
 import fenestra
+from benchmarks.integrations.costs import timed
 from benchmarks.integrations.rows import Row, lines_of, some_texts
 from fenestra.integrations.duckdb import register
 from fenestra.integrations.polars import entities
@@ -55,9 +55,7 @@ WAYS: dict[str, Way] = {
 def seconds(way: Way, texts: pa.Array) -> tuple[float, Any]:
     """CPU time of one call, and what it gives."""
     tagger = fenestra.load("english", threads=1)
-    began = time.process_time()
-    found = way(tagger, texts)
-    return time.process_time() - began, found
+    return timed(lambda: way(tagger, texts))
 
 
 def main() -> None:

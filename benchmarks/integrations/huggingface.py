@@ -10,7 +10,7 @@ from typing import Any
 import huggingface_hub
 
 from benchmarks.integrations.costs import measure, post
-from benchmarks.integrations.rows import Row, lines_of, some_texts
+from benchmarks.integrations.rows import Row, in_batches, lines_of, some_texts
 from benchmarks.serving import HOST, Server
 
 _COUNT = 1000
@@ -27,7 +27,7 @@ def main() -> None:
     with Server(drain_seconds=0, keep_alive_seconds=600) as server:
         plain = http.client.HTTPConnection(HOST, server.port, timeout=60)
         client = huggingface_hub.InferenceClient(model=f"http://{HOST}:{server.port}/hf")
-        batches = [texts[at : at + _AT_ONCE] for at in range(0, len(texts), _AT_ONCE)]
+        batches = in_batches(texts, _AT_ONCE)
         for batch in batches:  # every word has been seen once
             post(plain, "/tag", {"text": batch})
         tag_cost, tagged = measure(server, lambda: [_tag(plain, [text])[0] for text in texts])

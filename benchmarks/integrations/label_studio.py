@@ -10,11 +10,10 @@ import http.client
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.integrations.costs import post
-from benchmarks.integrations.rows import Row, lines_of, some_texts
+from benchmarks.integrations.rows import Row, in_batches, lines_of, some_texts
 from benchmarks.serving import HOST, Server
 
 TEXTS, AT_ONCE = 1_000, 50
@@ -38,11 +37,11 @@ def main() -> None:
             "--retrain-after", "20",
         )  # fmt: skip
         with Server(command, ready="/health") as backend:
-            tagged, plain = timed(service, "/tag", [{"text": batch} for batch in batches(texts)])
+            tagged, plain = timed(service, "/tag", [{"text": batch} for batch in in_batches(texts, AT_ONCE)])
             asked = [
                 {"tasks": [{"id": n, "data": {"text": text}} for n, text in enumerate(batch)], "project": "1.0",
                  "label_config": CONFIG, "params": {}}
-                for batch in batches(texts)
+                for batch in in_batches(texts, AT_ONCE)
             ]  # fmt: skip
             predicted, ours = timed(backend, "/predict", asked)
             wanted = [[spans(e) for e in item["entities"]] for answer in tagged for item in answer["results"]]
@@ -66,12 +65,6 @@ def print_row(called: str, texts: int, equal: bool, what: str) -> None:
     """Print a row of the table of integrations."""
     lines = lines_of("fenestra/integrations/label_studio")
     print(Row("Label Studio", "1.23, its requests", called, texts, equal, what, lines))
-
-
-def batches(texts: list[str]) -> Iterator[list[str]]:
-    """The texts, some at once."""
-    for begin in range(0, len(texts), AT_ONCE):
-        yield texts[begin : begin + AT_ONCE]
 
 
 def timed(server: Server, path: str, bodies: list[Any]) -> tuple[list[Any], float]:

@@ -9,8 +9,6 @@ import os
 os.environ["TLDEXTRACT_PUBLIC_SUFFIX_LIST_URLS"] = ""  # else tldextract asks the network once
 
 import argparse
-import time
-from collections.abc import Callable
 from importlib.metadata import version
 
 from presidio_analyzer import AnalyzerEngine, BatchAnalyzerEngine, RecognizerResult
@@ -18,6 +16,7 @@ from presidio_analyzer.nlp_engine import NoOpNlpEngine
 from presidio_anonymizer import BatchAnonymizerEngine
 
 import fenestra
+from benchmarks.integrations.costs import timed
 from benchmarks.integrations.rows import Row, lines_of, some_texts
 from fenestra.integrations.presidio import analyzer_engine
 from fenestra.model.label_names import PRESIDIO
@@ -71,13 +70,6 @@ def show(called: str, texts: list[str], found: Results, expected: list, cost: st
 def batch(analyzer: AnalyzerEngine, texts: list[str]) -> Results:
     """Analyze texts, some at a time."""
     return BatchAnalyzerEngine(analyzer).analyze_iterator(texts, "en", batch_size=_BATCH)
-
-
-def timed(work: Callable[[], Results]) -> tuple[float, Results]:
-    """CPU time, and what came of it."""
-    begin = time.process_time()
-    found = work()
-    return time.process_time() - begin, found
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from presidio_analyzer import RecognizerResult, RemoteRecognizer
 from presidio_anonymizer import AnonymizerEngine
 
 from benchmarks.integrations.costs import measure, post
-from benchmarks.integrations.rows import Row, lines_of, some_texts
+from benchmarks.integrations.rows import Row, in_batches, lines_of, some_texts
 from benchmarks.serving import HOST, Server
 from fenestra.model.label_names import PRESIDIO
 
@@ -55,8 +55,8 @@ def main() -> None:
     with Server(drain_seconds=0, keep_alive_seconds=600) as server:
         plain = http.client.HTTPConnection(HOST, server.port, timeout=60)
         remote = _Remote(f"http://{HOST}:{server.port}")
-        for at in range(0, len(texts), 50):  # so that every word has been seen once
-            post(plain, "/tag", {"text": texts[at : at + 50]})
+        for batch in in_batches(texts, 50):  # so that every word has been seen once
+            post(plain, "/tag", {"text": batch})
         tag_cost, answers = measure(server, lambda: [post(plain, "/tag", {"text": text}) for text in texts])
         cost, found = measure(server, lambda: [remote.analyze(text, [], None) for text in texts])
         hide_cost, hidden = measure(

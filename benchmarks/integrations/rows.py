@@ -61,6 +61,11 @@ def some_texts(count: int, words: int = 20) -> list[str]:
     return _cut(found.documents, words)[:count]
 
 
+def in_batches(texts: list[str], size: int) -> list[list[str]]:
+    """The texts, so many at once."""
+    return [texts[begin : begin + size] for begin in range(0, len(texts), size)]
+
+
 def _sample_words() -> list[str]:
     lines = _SAMPLE.read_text(encoding="utf-8").splitlines()
     return [line.split("\t")[0] for line in lines if line and not line.startswith("-DOCSTART-")]
@@ -71,5 +76,5 @@ def _cut(documents: Iterable[list[list[str]]], words: int) -> list[str]:
     texts = []
     for sentences in documents:
         flat = [word for sentence in sentences for word in sentence]
-        texts += [" ".join(flat[begin : begin + words]) for begin in range(0, len(flat), words)]
+        texts += map(" ".join, in_batches(flat, words))
     return texts

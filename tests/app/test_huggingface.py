@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fenestra.app.errors import STATUS, Problem
+from fenestra.app.codes import STATUS
+from fenestra.app.errors import Problem
 from tests.app.doors import RunTagger, assert_text_error, post
 from tests.app.live import Gate, LiveServer, wait_for
 

@@ -42,7 +42,8 @@ except ModuleNotFoundError as error:
     if (error.name or "").startswith("fenestra"):
         raise
     raise ImportError(
-        f"the client needs {error.name}, which is not installed: pip install 'fenestra-ner[client]'"
+        f"the client needs {error.name}, which is not installed: pip install 'fenestra-ner[client]', or in the source "
+        "folder: pip install '.[client]'"
     ) from error
 
 __all__ = [

@@ -271,3 +271,5 @@ def test_the_interface_says_what_is_required_and_which_headers_come(visit, real)
     assert required.all_inner_texts() == ["text", "language"]
     assert analyze.get_by_role("cell", name="X-Fenestra-Labels").count() == 1
     assert page.locator("#post-tag").get_by_text("Required.").count() == 0
+    examples = page.locator(r"#post-hf\/\{model\} pre").all_inner_texts()
+    assert [f"{real}hf/english " in example for example in examples] == [True] * 3

@@ -67,6 +67,10 @@ function parametersPart(api, parameters) {
   return rows.length ? [make("h3", "", "In the address"), ...rows] : [];
 }
 
+/** An address to try: a part in braces is its first example, where there is one. */
+const tried = (path, parameters) =>
+  (parameters ?? []).reduce((known, one) => known.replace(`{${one.name}}`, one.schema.examples?.[0] ?? `{${one.name}}`), path);
+
 function requestPart(api, path, body) {
   const [media, { schema } = {}] = contentOf(body);
   if (!schema) return [];
@@ -101,7 +105,7 @@ function operation(api, path, method, details) {
   const section = make("section", "card operation", title,
     ...(details.description ?? "").split("\n\n").map((paragraph) => make("p", "", ...prose(paragraph))),
     ...parametersPart(api, details.parameters),
-    ...requestPart(api, path, details.requestBody),
+    ...requestPart(api, tried(path, details.parameters), details.requestBody),
     ...responsePart(api, details.responses),
   );
   section.id = `${method}-${path.slice(1)}`;

@@ -125,7 +125,8 @@ def check(kind: Any) -> None:  # noqa: ANN401
     inner = inner.value_type if _is_list(inner) else inner
     inner = inner.value_type if pa.types.is_dictionary(inner) else inner
     if not (any(test(inner) for test in _IS_TEXT) or pa.types.is_null(inner)):
-        raise TypeError(f"expected texts or lists of words, got an Arrow array of {kind}")
+        of_table = "; of a table, name the column" * pa.types.is_struct(kind)
+        raise TypeError(f"expected texts or lists of words, got an Arrow array of {kind}{of_table}")
 
 
 def to_arrow(found: Columns, rows: int, row_Y: NDArray[np.int64] | None = None) -> Array:

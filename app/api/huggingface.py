@@ -48,7 +48,9 @@ async def huggingface(request: Request) -> Response:
 
 
 @router.post("/hf/{model}", **_DOCUMENT)
-async def huggingface_model(model: Annotated[str, Path(description=_MODEL)], request: Request) -> Response:
+async def huggingface_model(
+    model: Annotated[str, Path(description=_MODEL, examples=["english"])], request: Request
+) -> Response:
     """As `POST /hf`, with the model of that name."""
     return await _classify(request, model)
 

@@ -357,9 +357,11 @@ def describe(error: ValidationError) -> str:
 
 
 def _place(path: tuple[int | str, ...]) -> str:
-    """Write a path as ``tokens[0][3]: ``, without the names that only exist inside the schema."""
-    names = "".join(f"[{part}]" if isinstance(part, int) else part for part in path if part not in ("one", "many"))
-    return f"{names}: " if names else ""
+    """Write a path as ``tokens[0][3]: `` or ``parameters.stride: ``, without names that are only the schema's."""
+    names = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part not in ("one", "many")
+    )
+    return f"{names.removeprefix('.')}: " if names else ""
 
 
 def _reason(message: str) -> str:

@@ -15,7 +15,7 @@ from fenestra.client import operations
 from fenestra.client.batches import Batch, BatchSize, abatches, tag_batch
 from fenestra.client.calls import Address, Call, Reply, Steps
 from fenestra.client.client import LIMITS, TIMEOUT
-from fenestra.client.requests import Item, TagOptions, check_options
+from fenestra.client.requests import Item, TagOptions, check_items, check_options, check_text
 from fenestra.client.retries import Retries
 from fenestra.client.streams import PORTION, Line, tag_lines
 
@@ -42,6 +42,7 @@ class AsyncClient:
 
     async def __call__(self, text: str) -> list[Entity]:
         """The entities of a text."""
+        check_text(text)
         return (await self.tag(text)).results[0].entities
 
     async def tag(
@@ -67,6 +68,7 @@ class AsyncClient:
         Results come in order, whichever batch is answered first. Leaving the loop early cancels what is under way when
         the generator is closed: ``async with contextlib.aclosing(…)`` does so at once.
         """
+        check_items(items)
         check_options(options)
         if concurrency < 1:
             raise ValueError("at least one batch has to be under way")
@@ -97,6 +99,7 @@ class AsyncClient:
         self, items: Iterable[Item] | AsyncIterable[Item], **options: Unpack[TagOptions]
     ) -> AsyncGenerator[Line]:
         """As :meth:`fenestra.client.Client.stream`."""
+        check_items(items)
         check_options(options)
         return self._stream(items, options)
 

@@ -1,6 +1,6 @@
 """Divides what is to be tagged into requests, and puts the results together again: in order, none lost, none twice."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -74,7 +74,7 @@ class Collector:
 def _bytes_of(item: Item) -> int:
     if isinstance(item, str):
         return len(item.encode("utf-8", "replace")) + 3  # two quotes and a comma
-    return sum(map(_bytes_of, item)) + 3
+    return sum(map(_bytes_of, item)) + 3 if isinstance(item, Sequence) else 3  # what is neither is refused later
 
 
 def batches(items: Iterable[Item], size: BatchSize) -> Iterator[Batch]:

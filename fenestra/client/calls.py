@@ -64,7 +64,7 @@ class Reply:
     def error(self) -> ClientError | None:
         """The error that this is; None if it is a whole answer of success."""
         if self.failure is not None:
-            error: ClientError = ConnectionFailed("no whole answer came", code="no_answer", status=self.status)
+            error: ClientError = ConnectionFailed(_told(self.failure), code="no_answer", status=self.status)
             error.__cause__ = self.failure
             return error
         status = self.status or 0
@@ -166,6 +166,14 @@ def _again(call: Call, reply: Reply) -> bool:
     if not call.repeatable:
         return isinstance(reply.failure, _NEVER_SENT)
     return reply.broken if reply.failure is not None else reply.status in RETRIED
+
+
+def _told(failure: httpx.HTTPError) -> str:
+    """What became of a connection, and where; httpx's own words only where they cannot hold a key."""
+    where = failure.request.url.netloc.decode()
+    if isinstance(failure, httpx.ConnectError):
+        return f"nothing can be reached at {where}: {failure}"
+    return f"no whole answer came from {where}: {type(failure).__name__}"
 
 
 def refused(error: ClientError) -> bool:

@@ -12,7 +12,7 @@ from fenestra.app.api.schemas import Entity, ExplainResponse, ModelInfo, ReloadR
 from fenestra.client import operations
 from fenestra.client.batches import BatchSize, batches, tag_batch
 from fenestra.client.calls import Address, Call, Reply, Steps
-from fenestra.client.requests import Item, TagOptions, check_options
+from fenestra.client.requests import Item, TagOptions, check_items, check_options, check_text
 from fenestra.client.retries import Retries
 from fenestra.client.streams import PORTION, Line, tag_lines
 
@@ -59,6 +59,7 @@ class Client:
 
     def __call__(self, text: str) -> list[Entity]:
         """The entities of a text, as ``fenestra.load(…)(text)`` gives them."""
+        check_text(text)
         return self.tag(text).results[0].entities
 
     def tag(
@@ -78,6 +79,7 @@ class Client:
 
         Texts are taken from ``items`` as they are needed, and go out in batches.
         """
+        check_items(items)
         check_options(options)
         return self._tag_many(items, batch or BatchSize(), options)
 
@@ -91,6 +93,7 @@ class Client:
         One text that is refused stops nothing: its answer is a :class:`fenestra.client.LineError`. ``line`` of an
         answer is the place of its text in ``items``, from 1.
         """
+        check_items(items)
         check_options(options)
         return self._stream(items, options)
 

@@ -50,6 +50,8 @@ def items_body(items: Sequence[Item], options: TagOptions) -> bytes:
     Raises:
         InvalidRequest: it would be refused.
     """
+    if not isinstance(items[0], Sequence):
+        raise _wrong(f"expected a text or a list of words, got {type(items[0]).__name__}")
     kind = "text" if isinstance(items[0], str) else "tokens"
     return _write(TagRequest, {kind: items, **options})
 
@@ -61,7 +63,9 @@ def line_of(item: Item, options: TagOptions) -> bytes:
         return _write(TagRequest, {kind: item, **options}) + b"\n"
     except InvalidRequest:
         return (
-            json.dumps({kind: _plain(item), **{name: _plain(value) for name, value in options.items()}}).encode()
+            json.dumps(
+                {kind: _plain(item), **{name: _plain(value) for name, value in options.items()}}, default=lambda _: None
+            ).encode()
             + b"\n"
         )
 
@@ -73,6 +77,30 @@ def check_options(options: TagOptions) -> None:
         InvalidRequest: they would be refused with every text.
     """
     _write(TagRequest, {"text": "", **options})
+
+
+def check_text(text: str) -> None:
+    """Check that what is called with a text has got one: of several, all but one would be lost.
+
+    Raises:
+        InvalidRequest: it has not.
+    """
+    if not isinstance(text, str):
+        raise _wrong(f"text: expected a string, got {type(text).__name__}; for several texts call tag([…])")
+
+
+def check_items(items: object) -> None:
+    """Check that what goes over texts has got several: a string would be taken apart into its characters.
+
+    Raises:
+        InvalidRequest: it has got one text.
+    """
+    if isinstance(items, str | bytes):
+        raise _wrong("items: expected an iterable of texts, got one string; for one text call client(text)")
+
+
+def _wrong(message: str, code: str = "invalid_request") -> InvalidRequest:
+    return InvalidRequest(message, code=code)
 
 
 def explain_body(text: str | None, tokens: Sequence[str] | None, token: int, offsets: Unit, model: str | None) -> bytes:
@@ -90,10 +118,9 @@ def _write(kind: type[R], fields: dict[str, Any]) -> bytes:
     try:
         return kind.model_validate(given).model_dump_json(exclude_unset=True).encode()
     except ValidationError as error:
-        raise InvalidRequest(describe(error), code="invalid_request") from None
+        raise _wrong(describe(error)) from None
     except PydanticSerializationError:
-        message = "a string holds half of a surrogate pair, which is not a character"
-        raise InvalidRequest(message, code="invalid_unicode") from None
+        raise _wrong("a string holds half of a surrogate pair, which is not a character", "invalid_unicode") from None
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

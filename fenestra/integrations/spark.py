@@ -16,7 +16,6 @@ from typing import Any
 
 from fenestra.extras import missing
 from fenestra.integrations.taggers import shared_tagger
-from fenestra.model.arrow import ENTITIES
 from fenestra.model.bundled import find_model
 from fenestra.model.columns import Unit, check_unit
 from fenestra.model.errors import InputError
@@ -28,6 +27,8 @@ try:
     from pyspark.sql.types import ArrayType, DoubleType, IntegerType, StringType, StructType
 except ModuleNotFoundError as error:
     raise missing("spark", error) from error
+
+from fenestra.model.arrow import ENTITIES  # which needs pyarrow, too
 
 _ENTITY = StructType().add("start", IntegerType()).add("end", IntegerType()).add("label", StringType())
 TYPE = ArrayType(_ENTITY.add("score", DoubleType()))

@@ -166,6 +166,11 @@ REFUSED = [
 ]
 
 
+def test_an_error_in_the_parameters_says_where(runs):
+    answer = post(runs, "/hf", {"inputs": "Paul", "parameters": {"aggregation_strategy": "max", "stride": -1}})
+    assert answer.json()["error"].startswith("parameters.stride: ")
+
+
 @pytest.mark.parametrize(("body", "status"), REFUSED)
 def test_what_is_no_request_is_refused_with_a_text(serve, body, status):
     client = serve(max_texts=3, max_chars=50, max_body_bytes=2000)

@@ -261,3 +261,15 @@ def test_a_late_list_of_models_leaves_the_one_that_answered(visit, stub):
     lists[0].fulfill(json={"models": models})
     page.locator("#models option").nth(1).wait_for(state="attached")
     assert page.locator("#model").inner_text() == "new"
+
+
+def test_the_interface_says_what_is_required_and_which_headers_come(visit, real):
+    page = visit(f"{real}docs")
+    analyze = page.locator("#post-analyze")
+    analyze.wait_for()
+    required = analyze.locator("tr", has_text="Required.").locator("td:first-child")
+    assert required.all_inner_texts() == ["text", "language"]
+    assert analyze.get_by_role("cell", name="X-Fenestra-Labels").count() == 1
+    assert page.locator("#post-tag").get_by_text("Required.").count() == 0
+    examples = page.locator(r"#post-hf\/\{model\} pre").all_inner_texts()
+    assert [f"{real}hf/english " in example for example in examples] == [True] * 3

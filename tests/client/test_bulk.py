@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fenestra.client import (
     AsyncClient,
     BatchSize,
+    Client,
     ClientError,
     ConnectionFailed,
     InvalidRequest,
@@ -77,6 +78,35 @@ def test_options_are_checked_before_the_first_text_is_taken():
 # ── the real service ──
 
 TEXTS = [f"Ada{number} met Ito in {'x' * (number % 50)}." for number in range(700)]
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_one_string_is_not_taken_for_texts_nor_texts_for_one(kind):
+    client = kind(ADDRESS)
+    for bulk in (client.tag_many, client.stream):
+        with pytest.raises(InvalidRequest, match="items: expected an iterable of texts, got one string"):
+            bulk("Ada Lovelace")
+
+
+def test_several_texts_are_not_taken_for_one():
+    script = Script(tag)
+    with pytest.raises(InvalidRequest, match="text: expected a string, got list; for several texts call tag"):
+        script.client()(["Ada", "Charles"])
+    with pytest.raises(InvalidRequest, match="text: expected a string, got list"):
+        asyncio.run(AsyncClient(ADDRESS)(["Ada"]))
+    assert script.requests == []
+
+
+def test_what_is_neither_text_nor_words_is_named_by_its_place(connect):
+    client = connect()
+    for wrong in (None, float("nan"), 3, {1, 2}):
+        with pytest.raises(InvalidRequest, match=r"text 2: .*expected a text or a list of words, got") as caught:
+            list(client.tag_many(["Ada", "Bo", wrong, "Cy"]))
+        assert caught.value.index == 2
+        with pytest.raises(InvalidRequest, match="text 1: ") as caught:
+            list(client.tag_many([["Ada"], wrong]))
+        answers = list(client.stream(["Ada", wrong, "Bo"]))
+        assert [isinstance(answer, LineError) for answer in answers] == [False, True, False]
 
 
 def test_all_ways_give_what_one_request_gives(connect):

@@ -68,6 +68,17 @@ def test_a_service_that_is_not_there_is_not_ready():
         assert not client.ready()
 
 
+def test_an_error_says_where_nothing_answered_and_shows_no_secret(clock):
+    with Client("http://user:secret@127.0.0.1:9", retries=Retries(seconds=0)) as client:
+        with pytest.raises(ConnectionFailed, match=r"nothing can be reached at 127\.0\.0\.1:9: ") as caught:
+            client("Ada")
+        assert "secret" not in str(caught.value)
+    script = Script(httpx.ReadTimeout("secret"))
+    with pytest.raises(ConnectionFailed, match=r"no whole answer came from tagger\.example: ReadTimeout") as caught:
+        script.client(retries=Retries(seconds=0))("Ada")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_key_goes_along_and_is_shown_nowhere(connect):
     keys = (hashlib.sha256(KEY.encode()).hexdigest(),)
     client = connect(api_key=KEY, api_keys=keys)

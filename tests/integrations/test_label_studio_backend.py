@@ -209,6 +209,14 @@ def test_what_the_model_knows_and_the_project_does_not_is_said_once(backend, cap
     assert "Lovelace" not in caplog.text
 
 
+def test_a_field_that_tasks_lack_is_said_once(backend, caplog):
+    for _ in range(2):
+        assert spans(predict(backend, TEXT, field="body")[0]) == []
+    assert predict(backend, TEXT)[0]["result"]
+    said = [message for message in caplog.messages if "without" in message]
+    assert said == ["project 7: there are tasks without a text in their field 'text'"]
+
+
 def test_validate(backend):
     good = backend.post("/validate", json={"config": CONFIG})
     assert good.json() == {"controls": [{"from_name": "label", "to_name": "text", "field": "text"}]}

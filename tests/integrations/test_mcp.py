@@ -207,6 +207,8 @@ WRONG = [
     ("explain", {"text": SECRET + " ", "start": 9}, "start: no word has a character at this index"),
     ("explain", {"text": SECRET, "token": 1}, "token: expected a number from 0 to below the count of tokens, 1"),
     ("explain", {"text": SECRET, "token": -1}, "token: Input should be greater than or equal to 0"),
+    ("tag_entities", {"text": SECRET, SECRET: 1}, "an argument is unknown; there are text, labels, min_score"),
+    ("explain", {"text": SECRET, "token": 0, "labels": []}, "an argument is unknown; there are text, start, token"),
     (SECRET, {"text": SECRET}, "no such tool; there are tag_entities and explain"),
 ]
 

@@ -196,6 +196,13 @@ def test_an_analyzer_finds_names_beside_what_presidio_finds(analyzer, tagger):
     assert "SpacyRecognizer" not in names
 
 
+def test_languages_that_are_one_string_and_models_for_no_language_are_refused():
+    with pytest.raises(InputError, match=r"^languages: expected a list of codes, got one string; say \['en'\]$"):
+        analyzer_engine("en")
+    with pytest.raises(InputError, match=r"^models: 'ru' is not among the languages, en$"):
+        analyzer_engine(["en"], models={"ru": "russian"})
+
+
 def test_each_language_has_its_model(analyzer):
     assert ours(analyzer.analyze(RUSSIAN, "ru")) == expected(fenestra.load("russian")(RUSSIAN))
     assert {"PERSON", "LOCATION", "ORGANIZATION"} <= set(analyzer.get_supported_entities("ru"))

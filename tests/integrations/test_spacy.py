@@ -403,6 +403,12 @@ def test_a_package_says_what_it_is_and_needs(package):
     assert (package.pipeline / "README.md").read_bytes() == (bundled_model("english") / "README.md").read_bytes()
 
 
+def test_the_command_of_the_page_writes_to_a_folder_beside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "spacy", "en/"]) == 0
+    assert [path.name.split("-")[0] for path in sorted(tmp_path.glob("en/*"))] == ["en_fenestra", "en_fenestra"]
+
+
 def test_the_command_writes_a_package_of_any_model(checkpoint, tmp_path, capsys):
     shutil.rmtree(tmp_path / "checkpoint")
     shutil.copytree(bundled_model("russian"), checkpoint)

@@ -264,7 +264,10 @@ def test_what_exports_a_stream_of_record_batches_is_tagged_as_a_stream():
         (pa.chunked_array([], pa.int8()), "got an Arrow array of int8"),
         (pa.table({"text": ["Ada"]}), "got Table; of a table, name the column"),
         (pa.record_batch({"text": ["Ada"]}), "got RecordBatch; of a table, name the column"),
-        (Stream(pa.table({"text": ["Ada"]})), "got an Arrow array of struct<text: string>"),
+        (
+            Stream(pa.table({"text": ["Ada"]})),
+            "got an Arrow array of struct<text: string>; of a table, name the column",
+        ),
         (pa.scalar("Ada"), "expected an Arrow array of texts or of lists of words, got StringScalar"),
         ("Ada", "expected an Arrow array of texts or of lists of words, got str"),
         (b"Ada", "got bytes"),

@@ -33,27 +33,28 @@ function objects(api, given) {
   return [...new Set(inner.flatMap((one) => objects(api, one)))];
 }
 
-/** Rows of a table, one for each field; fields of objects inside follow, with their path. */
-function fields(api, given, prefix = "") {
-  const properties = objects(api, given).flatMap((schema) => Object.entries(schema.properties));
-  return properties.flatMap(([key, field]) => {
+/** Rows of a table, one for each field; fields of objects inside follow, with their path. Of what is asked, what must be there. */
+function fields(api, given, asked, prefix = "") {
+  const properties = objects(api, given).flatMap((schema) =>
+    Object.entries(schema.properties).map(([key, field]) => [key, field, asked && schema.required?.includes(key)]));
+  return properties.flatMap(([key, field, required]) => {
     const inner = resolve(api, field);
     const item = inner.items ?? inner.anyOf?.find((option) => option.items)?.items;
     const path = `${prefix}${key}${item && objects(api, item).length ? "[]" : ""}`;
-    const note = "default" in field ? ` Default: \`${JSON.stringify(field.default)}\`.` : "";
+    const note = required ? " Required." : "default" in field ? ` Default: \`${JSON.stringify(field.default)}\`.` : "";
     const row = make("tr", "",
       make("td", "", make("code", "", path)),
       make("td", "", type(api, field)),
       make("td", "", ...prose((field.description ?? "") + note)),
     );
-    return [row, ...fields(api, field, `${path}.`)];
+    return [row, ...fields(api, field, asked, `${path}.`)];
   });
 }
 
-function table(api, schema) {
-  const rows = fields(api, schema);
+function table(api, schema, { asked = false, first = "Field" } = {}) {
+  const rows = fields(api, schema, asked);
   if (!rows.length) return [];
-  const head = make("tr", "", ...["Field", "Type", "Meaning"].map((title) => heading("col", "", title)));
+  const head = make("tr", "", ...[first, "Type", "Meaning"].map((title) => heading("col", "", title)));
   return [make("table", "", make("thead", "", head), make("tbody", "", ...rows))];
 }
 
@@ -61,9 +62,14 @@ const contentOf = (part) => Object.entries(part?.content ?? {})[0] ?? [];
 
 function parametersPart(api, parameters) {
   const properties = Object.fromEntries((parameters ?? []).map((one) => [one.name, { ...one.schema, description: one.description }]));
-  const rows = table(api, { properties });
+  const required = (parameters ?? []).filter((one) => one.required).map((one) => one.name);
+  const rows = table(api, { properties, required }, { asked: true });
   return rows.length ? [make("h3", "", "In the address"), ...rows] : [];
 }
+
+/** An address to try: a part in braces is its first example, where there is one. */
+const tried = (path, parameters) =>
+  (parameters ?? []).reduce((known, one) => known.replace(`{${one.name}}`, one.schema.examples?.[0] ?? `{${one.name}}`), path);
 
 function requestPart(api, path, body) {
   const [media, { schema } = {}] = contentOf(body);
@@ -71,13 +77,20 @@ function requestPart(api, path, body) {
   const address = new URL(path.slice(1), document.baseURI).href;
   const examples = (resolve(api, schema).examples ?? []).map((example) =>
     make("pre", "", make("code", "", `curl ${address} -H 'Content-Type: ${media}' -d '${JSON.stringify(example)}'`)));
-  return [make("h3", "", "Request, ", make("code", "", media)), ...table(api, schema), make("h3", "", "Examples"), ...examples];
+  return [make("h3", "", "Request, ", make("code", "", media)), ...table(api, schema, { asked: true }), make("h3", "", "Examples"), ...examples];
+}
+
+function headersPart(api, headers) {
+  const properties = Object.fromEntries(
+    Object.entries(headers ?? {}).map(([name, { schema, description }]) => [name, { ...schema, description }]));
+  return table(api, { properties }, { first: "Header" });
 }
 
 function responsePart(api, responses) {
   const [media, { schema, examples } = {}] = contentOf(responses["200"]);
   const refusals = Object.entries(responses).filter(([status]) => status !== "200");
-  const parts = [make("h3", "", "Answer 200, ", make("code", "", media ?? "")), ...table(api, schema)];
+  const parts = [make("h3", "", "Answer 200, ", make("code", "", media ?? "")), ...table(api, schema),
+    ...headersPart(api, responses["200"].headers)];
   const lines = Object.values(examples ?? {}).map(({ value }) => JSON.stringify(value));
   if (lines.length) parts.push(make("pre", "", make("code", "", lines.join("\n"))));
   if (refusals.length) {
@@ -92,7 +105,7 @@ function operation(api, path, method, details) {
   const section = make("section", "card operation", title,
     ...(details.description ?? "").split("\n\n").map((paragraph) => make("p", "", ...prose(paragraph))),
     ...parametersPart(api, details.parameters),
-    ...requestPart(api, path, details.requestBody),
+    ...requestPart(api, tried(path, details.parameters), details.requestBody),
     ...responsePart(api, details.responses),
   );
   section.id = `${method}-${path.slice(1)}`;

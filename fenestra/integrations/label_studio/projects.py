@@ -23,6 +23,7 @@ from fenestra.app.errors import frames
 from fenestra.integrations.label_studio.examples import collect
 from fenestra.integrations.label_studio.label_config import Control, read_label_config
 from fenestra.integrations.label_studio.labels import LabelMap
+from fenestra.integrations.label_studio.predictions import text_of
 from fenestra.integrations.label_studio.retraining import NotRetrained, checked, run, write_job
 from fenestra.integrations.label_studio.store import Store
 from fenestra.integrations.taggers import shared_tagger
@@ -31,7 +32,7 @@ from fenestra.model.tagger import Tagger
 
 log = logging.getLogger("fenestra.label_studio")
 
-_MOST_REMARKS = 1_000  # of labels without a counterpart, in the life of the process
+_MOST_REMARKS = 1_000  # of what is not shown, in the life of the process
 _MOST_LOADED = 8  # models in memory, besides the one that all begin with
 
 controls_of = lru_cache(maxsize=64)(read_label_config)
@@ -69,7 +70,7 @@ class Projects:
         self.store = Store(options.output / "annotations.sqlite3", most_texts=options.most_texts)
         self._loaded: OrderedDict[str, Tagger] = OrderedDict()
         self._lock = threading.Lock()
-        self._said: set[tuple[str, ...]] = set()
+        self._said: set[tuple[str, str]] = set()
         self.last: dict[str, dict[str, Any]] = {}
         """How the last training of each project ended."""
 
@@ -99,10 +100,20 @@ class Projects:
         found = [LabelMap.of(tagger.labels, control.labels, self.options.label_map) for control in controls]
         known = {name for labels in found for name in labels.to_project}
         unknown = tuple(label for label in tagger.labels if label not in known)
-        if unknown and (key, *unknown) not in self._said and len(self._said) < _MOST_REMARKS:
-            self._said.add((key, *unknown))
-            log.warning("project %s: no label for %s of the model, so these are not shown", key, ", ".join(unknown))
+        if unknown:
+            self._remark(key, f"no label for {', '.join(unknown)} of the model, so these are not shown")
         return found
+
+    def note_texts(self, key: str, controls: Sequence[Control], tasks: Sequence[Mapping[str, Any]]) -> None:
+        """Log once that no task has the field that is asked for: of several tasks, some may well be without."""
+        for control in controls:
+            if tasks and all(text_of(data, control.field) is None for data in tasks):
+                self._remark(key, f"there are tasks without a text in their field {control.field!r}")
+
+    def _remark(self, key: str, remark: str) -> None:
+        if (key, remark) not in self._said and len(self._said) < _MOST_REMARKS:
+            self._said.add((key, remark))
+            log.warning("project %s: %s", key, remark)
 
     def retrain(self, key: str, stop: threading.Event) -> None:
         """Train on what is known of a project, and let the result serve if it may; never raises.

@@ -63,6 +63,7 @@ class Backend:
         key = _project(sent.project)
         controls = self._configure(key, sent.label_config)
         tagger, tasks = self.projects.tagger(key), [task.data for task in sent.tasks]
+        self.projects.note_texts(key, controls, tasks)
         results = predict(tagger, controls, self.projects.maps(key, tagger, controls), tasks)
         try:
             self.projects.store.see(key, (text for t in tasks for c in controls if (text := text_of(t, c.field))))

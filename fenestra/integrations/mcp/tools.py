@@ -63,8 +63,14 @@ class Server(MCPServer):
         Raises:
             ToolError: there is no such tool, or something is wrong with the arguments.
         """
-        if name not in (names := [tool.name for tool in await self.list_tools()]):
-            raise ToolError(f"no such tool; there are {' and '.join(names)}")
+        tools = {tool.name: tool for tool in await self.list_tools()}
+        if name not in tools:
+            raise ToolError(f"no such tool; there are {' and '.join(tools)}")
+        known = tools[name].input_schema["properties"]
+        if (
+            not arguments.keys() <= known.keys()
+        ):  # the SDK leaves them out: a filter that is misspelt would filter nothing
+            raise ToolError(f"Error executing tool {name}: an argument is unknown; there are {', '.join(known)}")
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as error:

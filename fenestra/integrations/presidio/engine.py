@@ -7,6 +7,7 @@ from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from fenestra.integrations.presidio.nlp_engine import FenestraNlpEngine
 from fenestra.integrations.presidio.recognizer import FenestraRecognizer
 from fenestra.integrations.taggers import model_of
+from fenestra.model.errors import InputError
 from fenestra.model.label_names import Renames
 
 
@@ -24,9 +25,15 @@ def analyzer_engine(
         label_map: as of :class:`FenestraRecognizer`.
 
     Raises:
-        InputError: a model is not there, or finds nothing of what ``label_map`` names.
+        InputError: a model is not there, or finds nothing of what ``label_map`` names; ``languages`` is one string, or
+            lacks a language of ``models``.
         CheckpointError: a model is damaged.
     """
+    if isinstance(languages, str):
+        raise InputError(f"languages: expected a list of codes, got one string; say [{languages!r}]")
+    languages = list(languages)
+    if strange := sorted((models or {}).keys() - set(languages)):
+        raise InputError(f"models: {strange[0]!r} is not among the languages, {', '.join(languages)}")
     chosen = {code: (models or {}).get(code) or model_of(code) for code in languages}
     registry = RecognizerRegistry(supported_languages=list(chosen))
     registry.load_predefined_recognizers(languages=list(chosen))

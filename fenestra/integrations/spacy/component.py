@@ -39,7 +39,7 @@ class Annotation:
     annotate_ents: bool = True
     """Whether entities go to ``doc.ents``."""
     overwrite: bool = False
-    """Whether those that are in ``doc.ents`` make room for ours, or stay, and ours that overlap them are left out."""
+    """Whether all that are in ``doc.ents`` are removed, or stay, and ours that overlap them are left out."""
     spans_key: str | None = None
     """Of ``doc.spans``, where all entities go, too, whatever is in ``doc.ents``."""
 

@@ -76,7 +76,7 @@ def export(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch:
-            return _write(nlp, files, Path(scratch), output)
+            return _write(nlp, files, Path(scratch).resolve(), output)  # setuptools works in another folder
     except OSError as error:
         raise storage_error(output, 3 * sum(map(len, files.values())), error) from error
 

@@ -357,8 +357,9 @@ def describe(error: ValidationError) -> str:
 
 
 def _place(path: tuple[int | str, ...]) -> str:
-    """Write a path as ``tokens[0][3]: ``, without the names that only exist inside the schema."""
-    names = "".join(f"[{part}]" if isinstance(part, int) else part for part in path if part not in ("one", "many"))
+    """Write a path as ``tokens[0][3]: `` or ``parameters.stride: ``, without the names that only the schema has."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part not in ("one", "many")]
+    names = "".join(parts).removeprefix(".")
     return f"{names}: " if names else ""
 
 

@@ -29,6 +29,7 @@ from fenestra.integrations.label_studio.routes import create_app
 from fenestra.integrations.label_studio.store import Annotation, Store
 from fenestra.integrations.label_studio.trainer import Trainer
 from fenestra.model.bundled import bundled_model
+from fenestra.model.config import ModelConfig
 from fenestra.model.errors import InputError, StorageError
 from fenestra.model.tagger import Tagger
 from fenestra.training.config import load_config
@@ -382,6 +383,13 @@ def test_labels_lead_back_and_new_ones_are_written_as_tags():
     assert labels.to_model == {"Person": "PER", "p": "PER", "Job title": "Job_title"}
     again = LabelMap.of(("PER", "Job_title"), [ProjectLabel("Person", "p"), ProjectLabel("Job title")], {})
     assert again.to_project == {"PER": "p", "Job_title": "Job title"}
+
+
+@pytest.mark.parametrize("value", ["O", "👩‍🚀", " ", "x" * 300, "<b>\u200b"])
+def test_a_label_of_any_name_is_one_that_a_model_can_have(value):
+    (name,) = set(LabelMap.of(("PER",), [ProjectLabel(value)], {}).to_model.values())
+    assert ModelConfig(labels=("PER", name)).labels == ("PER", name)
+    assert LabelMap.of(("PER", name), [ProjectLabel(value)], {}).to_project == {name: value}
 
 
 # events

@@ -105,4 +105,4 @@ def _joined(parts: Iterable[str]) -> str:
     joined = ", ".join(parts)
     if len(joined) <= _HEADER_CHARACTERS:
         return joined
-    return joined[:_HEADER_CHARACTERS].rpartition(",")[0] + ", ..."
+    return ", ".join(filter(None, (joined[:_HEADER_CHARACTERS].rpartition(",")[0], "...")))

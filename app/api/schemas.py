@@ -357,11 +357,10 @@ def describe(error: ValidationError) -> str:
 
 
 def _place(path: tuple[int | str, ...]) -> str:
-    """Write a path as ``tokens[0][3]: `` or ``parameters.stride: ``, without names that are only the schema's."""
-    names = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part not in ("one", "many")
-    )
-    return f"{names.removeprefix('.')}: " if names else ""
+    """Write a path as ``tokens[0][3]: `` or ``parameters.stride: ``, without the names that only the schema has."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part not in ("one", "many")]
+    names = "".join(parts).removeprefix(".")
+    return f"{names}: " if names else ""
 
 
 def _reason(message: str) -> str:

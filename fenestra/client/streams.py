@@ -38,7 +38,7 @@ def tag_lines(address: Address, batch: Batch, options: TagOptions) -> Steps[list
     while len(answers) < len(lines):
         reply = yield address.post("/tag/stream", b"".join(lines[len(answers) :]), NDJSON)
         assert reply is not None
-        fresh, error = _read(reply)
+        fresh, error = _read(reply, len(lines) - len(answers))
         for answer in fresh:
             answers.append(answer)
             answer.line = batch.first + len(answers)
@@ -49,12 +49,17 @@ def tag_lines(address: Address, batch: Batch, options: TagOptions) -> Steps[list
     return answers
 
 
-def _read(reply: Reply) -> tuple[Sequence[Line], ClientError | None]:
-    """The answers in a reply, as far as they go, and what keeps the others away."""
+def _read(reply: Reply, most: int) -> tuple[Sequence[Line], ClientError | None]:
+    """The answers in a reply, as far as they go, and what keeps the others away.
+
+    What comes behind the last one is about the stream, which has done its work: it answers no line.
+    """
     if reply.status != 200:
         return [], reply.error()
     answers: list[Line] = []
     for raw in reply.body.splitlines():
+        if len(answers) == most:
+            return answers, None
         try:
             answer = _LINE.validate_json(raw)
         except ValidationError:  # the connection broke within the line, or it is none of this service

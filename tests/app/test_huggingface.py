@@ -184,6 +184,8 @@ def test_limits_name_the_field(serve):
     client = serve(max_texts=3, max_chars=50)
     assert "inputs: 4 items, at most 3" in post(client, "/hf", {"inputs": ["a"] * 4}).json()["error"]
     assert "inputs: a string of 51" in post(client, "/hf", {"inputs": "x" * 51}).json()["error"]
+    told = post(client, "/hf", {"inputs": "x", "parameters": {"stride": -1, "ignore_labels": [3]}}).json()["error"]
+    assert told.startswith(("parameters.ignore_labels[0]: ", "parameters.stride: "))
 
 
 @pytest.mark.parametrize("code", STATUS)

@@ -172,6 +172,7 @@ def test_a_long_header_is_cut_between_two_labels():
     assert len(value) <= 4010
     assert last == "..."
     assert all(part.endswith("%A9") for part in parts)
+    assert label_map.types_header(["🚀" * 400]) == {label_map.TYPES_HEADER: "..."}
 
 
 def test_models_have_the_label_names_of_their_taggers():

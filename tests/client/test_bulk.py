@@ -254,6 +254,18 @@ def test_a_stream_goes_on_at_the_line_that_the_service_names(clock):
     assert sent == [items, items[4:], items[4:]]
 
 
+def test_what_comes_behind_the_last_line_answers_none(clock):
+    def more(request):
+        lines = list(stream_lines(request))
+        error = {"code": "bad_request", "message": "the stream is broken", "request_id": ""}
+        end = json.dumps({"line": len(lines) + 1, "error": error}).encode()
+        return httpx.Response(200, content=b"".join(lines) + end)
+
+    lines = list(Script(more).client().stream(map(str, range(600))))
+    assert texts_of(line.results[0] for line in lines) == [str(number) for number in range(600)]
+    assert [line.line for line in lines] == list(range(1, 601))
+
+
 def test_a_stream_gives_up_when_no_line_is_answered_for_too_long(clock):
     with pytest.raises(Unavailable) as caught:
         list(Script(refusal(503)).client(retries=Retries(seconds=20)).stream(["Ada"]))

@@ -289,6 +289,26 @@ def test_the_service_says_how_long_to_wait(clock):
     assert clock.pauses == [7, 2]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "soon", "-5", "", "Wed, 21 Oct 99999999999999999999 07:28:00 GMT",
+        "Wed, 21 Oct 2015 99999999999999999999:28:00 GMT", "Wed, 21 Oct 2015 07:28:00 -99999999999999999999",
+    ],
+)  # fmt: skip
+def test_a_wait_that_is_none_is_as_good_as_no_word_of_it(clock, value):
+    assert Script(refusal(503, **{"Retry-After": value}), tag).client()("Ada")[0].text == "Ada"
+    assert len(clock.pauses) == 1
+    assert clock.pauses[0] <= 0.1
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 -2359"])
+def test_nobody_waits_for_ever(clock, value):
+    with pytest.raises(Unavailable):
+        Script(refusal(503, **{"Retry-After": value}), tag).client()("Ada")
+    assert clock.pauses == []
+
+
 def test_patience_has_an_end(clock):
     script = Script(refusal(503))
     with pytest.raises(Unavailable):

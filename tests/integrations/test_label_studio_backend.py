@@ -29,6 +29,7 @@ from fenestra.integrations.label_studio.routes import create_app
 from fenestra.integrations.label_studio.store import Annotation, Store
 from fenestra.integrations.label_studio.trainer import Trainer
 from fenestra.model.bundled import bundled_model
+from fenestra.model.config import ModelConfig
 from fenestra.model.errors import InputError, StorageError
 from fenestra.model.tagger import Tagger
 from fenestra.training.config import load_config
@@ -283,6 +284,12 @@ def test_a_disk_that_is_full_keeps_no_prediction_back(backend, monkeypatch, capl
     monkeypatch.setattr(Store, "see", full)
     assert len(predict(backend, TEXT)[0]["result"]) == 3
     assert "project 7: texts are not kept: annotations.sqlite3: OperationalError" in caplog.text
+    monkeypatch.setattr(Store, "configure", full)
+    assert len(predict(backend, TEXT, project="8")[0]["result"]) == 3
+    assert "project 8: its configuration is not kept: annotations.sqlite3: OperationalError" in caplog.text
+    body = {"tasks": [], "project": "8"}
+    monkeypatch.setattr(Store, "label_config", full)
+    assert backend.post("/predict", json=body).status_code == 500
 
 
 # authentication
@@ -336,7 +343,10 @@ def test_credentials_come_from_the_environment_in_pairs(monkeypatch):
         ('<!DOCTYPE x [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><View>&b;</View>', "declares a document type"),
         ('<!DOCTYPE x SYSTEM "file:///etc/passwd"><View/>', "declares a document type"),
         ("<View>&undefined;</View>", "is no XML"),
-        ("<View>" + "x" * 1_000_000 + "</View>", "is longer than 1,000,000 characters"),
+        ("<View>" + "x" * 250_000 + "</View>", "is longer than 250,000 characters"),
+        (config(*map(str, range(1001))), "at most 100 controls and 1,000 labels"),
+        (config('<Labels toName="text"><Label value="x"/>' * 2000 + "</Labels>" * 2000), "at most 100 controls"),
+        (config("A", text='<Text name="text" value="$' + "x." * 150 + '"/>'), "expected <Labels"),
         (config("A", text='<Text name="other" value="$text"/>'), "expected <Labels"),
         (config("A", text='<Text name="text" value="text"/>'), "expected <Labels"),
         (config("A", text='<Text name="text" value="$text" valueType="url"/>'), "expected <Labels"),
@@ -345,6 +355,13 @@ def test_credentials_come_from_the_environment_in_pairs(monkeypatch):
 def test_configurations_that_cannot_be_used(xml, message):
     with pytest.raises(LabelConfigError, match=message):
         read_label_config(xml)
+
+
+def test_a_text_that_is_named_again_and_again_is_marked_once():
+    labels = "".join(f'<Label value="{n}"/>' for n in range(900))
+    xml = f'<View><Labels name="a" toName="{"t," * 50_000}">{labels}</Labels><Text name="t" value="$t"/></View>'
+    (control,) = read_label_config(xml)
+    assert len(control.labels) == 900
 
 
 def test_aliases_groups_and_predicted_values():
@@ -374,6 +391,13 @@ def test_labels_lead_back_and_new_ones_are_written_as_tags():
     assert labels.to_model == {"Person": "PER", "p": "PER", "Job title": "Job_title"}
     again = LabelMap.of(("PER", "Job_title"), [ProjectLabel("Person", "p"), ProjectLabel("Job title")], {})
     assert again.to_project == {"PER": "p", "Job_title": "Job title"}
+
+
+@pytest.mark.parametrize("value", ["O", "👩‍🚀", " ", "x" * 300, "<b>\u200b"])
+def test_a_label_of_any_name_is_one_that_a_model_can_have(value):
+    (name,) = set(LabelMap.of(("PER",), [ProjectLabel(value)], {}).to_model.values())
+    assert ModelConfig(labels=("PER", name)).labels == ("PER", name)
+    assert LabelMap.of(("PER", name), [ProjectLabel(value)], {}).to_project == {name: value}
 
 
 # events
@@ -424,6 +448,28 @@ def test_other_events_change_nothing(backend, event):
     assert changed(backend) == 0
 
 
+def test_whatever_a_region_holds_it_is_passed_over(backend):
+    deep = json.loads("[" * 400 + "]" * 400)
+    event = annotation(1, TEXT, ("Ada Lovelace", "Person"))
+    (region,) = event["annotation"]["result"]
+    strange = [{**region, "value": {**region["value"], name: deep}} for name in ("start", "end", "text", "labels")]
+    event["annotation"]["result"] += [*strange, deep, {**region, "value": deep}, {**region, "from_name": deep}]
+    tell(backend, {**event, "further": deep})
+    assert changed(backend) == 1
+
+
+def test_an_export_is_kept_at_once(backend, monkeypatch):
+    opened, work = [], Store._work
+    monkeypatch.setattr(Store, "_work", lambda store: opened.append(store) or work(store))
+    tasks = [annotation(number, f"Ada met {number}.", ("Ada", "Person")) for number in range(1, 500)]
+    tasks = [{**event["task"], "annotations": [event["annotation"]]} for event in tasks]
+    tasks[6]["annotations"].append({**tasks[6]["annotations"][0], "id": 1000, "was_cancelled": True})
+    monkeypatch.setattr(Trainer, "ask", lambda *_: None)
+    assert backend.post("/train", json={"project": 7, "label_config": CONFIG, "annotations": tasks}).status_code == 201
+    assert len(opened) < 10
+    assert changed(backend) == 499
+
+
 def test_annotations_outlive_the_process(tmp_path):
     with start(tmp_path) as client:
         tell(client, annotation(1, TEXT, ("Ada Lovelace", "Person")))
@@ -451,8 +497,8 @@ def test_the_store_is_bounded_and_of_its_owner_alone(tmp_path, monkeypatch):
     assert [row[0] for row in store.annotations("7")] == ["task2", "task3"]
     store.see("7", ["a", "b", "a", ""])
     store.see("7", ["c", "d"])
-    assert store.texts("7") == ["a", "b", "c"]
-    assert store.texts("8") == []
+    assert list(store.texts("7")) == ["a", "b", "c"]
+    assert list(store.texts("8")) == []
 
 
 def test_of_several_annotations_of_a_task_the_newest_counts(tmp_path):
@@ -470,7 +516,7 @@ def test_texts_of_new_tasks_are_kept(backend, tmp_path):
         {"id": 3, "data": None},
     ]
     tell(backend, {"action": "TASKS_CREATED", "tasks": tasks, "project": SEVEN})
-    assert Store(tmp_path / "annotations.sqlite3", most_texts=9).texts("7") == ["Ada"]
+    assert list(Store(tmp_path / "annotations.sqlite3", most_texts=9).texts("7")) == ["Ada"]
 
 
 def test_few_texts_are_repeated():
@@ -533,6 +579,12 @@ def test_texts_with_a_corrected_word_are_not_rehearsed(english):
     assert len(rest) == 9
     assert len(found.held_out) == 2
     assert all(text.annotations and "Quibberly" not in text.text for text in rest)
+
+
+def test_a_text_too_long_to_be_rehearsed_keeps_no_other_back(english):
+    texts = ["It rained. " * 20_000, *(f"Angela Merkel met Ada Lovelace {n} times." for n in range(9))]
+    found = examples(english, [row("Quibberly sells rockets.", ("Quibberly", "Organization"))], texts)
+    assert [len(found.rehearsed), len(found.held_out)] == [7, 2]
 
 
 def test_annotated_texts_are_not_rehearsed_too(english):
@@ -630,6 +682,38 @@ def test_a_failed_training_leaves_the_model_that_serves(tmp_path, monkeypatch, e
     assert "training failed with ValueError" in caplog.text
     assert "Lovelace" not in caplog.text
     assert not (tmp_path / "project-7" / "training").exists()
+
+
+def test_a_store_that_fails_ends_no_trainer(tmp_path, monkeypatch, caplog):
+    failing = threading.Event()
+
+    def fail(name):
+        method = getattr(Store, name)
+
+        def called(*arguments):
+            if failing.is_set():
+                raise StorageError("annotations.sqlite3: OperationalError")
+            return method(*arguments)
+
+        monkeypatch.setattr(Store, name, called)
+
+    fail("pending")
+    fail("learnt")
+    project = Projects(Options(tmp_path, bundled_model(), after=0))
+    trainer = Trainer(project.retrain)
+    trainer.start()
+    failing.set()
+    trainer.ask("7")
+    while "7" not in project.last or trainer.state("7") != "idle":
+        time.sleep(0.01)
+    assert (project.last["7"]["state"], project.last["7"]["reason"]) == ("failed", "StorageError")
+    assert "project 7: what was learnt is not noted" in caplog.text
+    failing.clear()
+    trainer.ask("8")
+    while "8" not in project.last:
+        time.sleep(0.01)
+    assert project.last["8"]["reason"] == "the project's labelling configuration is not known yet"
+    trainer.close()
 
 
 @pytest.mark.training

@@ -157,6 +157,8 @@ def test_entities_below_a_score_are_dropped(nlp):
     assert sorted(exact(pipeline(min_score=others[0][3])(TEXT)), key=lambda entity: entity[3]) == others
     with pytest.raises(InputError, match=r"^min_score 2.0: expected a number from 0 to 1$"):
         pipeline(min_score=2.0)
+    with pytest.raises(InputError, match=r"^label_map: expected a name or null, got an empty one$"):
+        pipeline(label_map={"PER": ""})
 
 
 @pytest.mark.parametrize(("overwrite", "expected"), [(False, ("Lovelace moved", "EVENT")), (True, FOUND[0])])

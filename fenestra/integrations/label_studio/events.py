@@ -12,6 +12,7 @@ Whoever sends one may leave out or add fields: what is not as expected is passed
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from fenestra.integrations.label_studio.label_config import Control
@@ -21,6 +22,8 @@ from fenestra.integrations.label_studio.store import MOST_CHARACTERS, Annotation
 _PROJECT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIME = re.compile(r"[0-9TZ:.+-]{1,40}")
+MOST_SPANS = 10_000
+"""Spans of an annotation that are learnt from."""
 _SPAN = ("start", "end", "text", "labels")
 _ANNOTATED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED"})
 _DELETED = frozenset({"ANNOTATION_DELETED", "ANNOTATIONS_DELETED"})
@@ -38,9 +41,8 @@ def apply(store: Store, project: str, controls: Iterable[Control], event: Mappin
     action, controls = event.get("action"), tuple(controls)
     if action in _ANNOTATED:
         tasks = {_key(task): task for task in _objects(event.get("task"))}
-        annotations = [(a, tasks.get(_key(a, "task"), {})) for a in _objects(event.get("annotation"))]
-        changes = [_annotated(store, project, controls, *pair) for pair in annotations]
-        return any(changes)
+        pairs = [(a, tasks.get(_key(a, "task"), {})) for a in _objects(event.get("annotation"))]
+        return _write(store, project, controls, pairs)
     if action in _DELETED:
         gone = (*_objects(event.get("annotations")), *_objects(event.get("annotation")))
         return store.remove(project, filter(None, map(_key, gone)))
@@ -58,31 +60,44 @@ def texts_of(controls: Iterable[Control], event: Mapping[str, Any]) -> list[str]
 
 def apply_export(store: Store, project: str, controls: Iterable[Control], tasks: object) -> bool:
     """The same for tasks with their annotations, as an export has them."""
-    changed, controls = False, tuple(controls)
-    for task in _objects(tasks):
-        for annotation in _objects(task.get("annotations")):
-            changed |= _annotated(store, project, controls, annotation, task)
-    return changed
+    pairs = [(a, task) for task in _objects(tasks) for a in _objects(task.get("annotations"))]
+    return _write(store, project, tuple(controls), pairs)
 
 
-def _annotated(
-    store: Store, project: str, controls: tuple[Control, ...], annotation: Mapping[str, Any], task: Mapping[str, Any]
+def _write(
+    store: Store,
+    project: str,
+    controls: tuple[Control, ...],
+    pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]],
 ) -> bool:
-    """Keep an annotation; one that was cancelled says nothing, and takes back what it said before."""
+    """Keep annotations, each with its task, all at once: a transaction for each would take minutes for an export.
+
+    One that was cancelled says nothing, and takes back what it said before.
+    """
+    kept, cancelled = [], []
+    for annotation, task in pairs:
+        if annotation.get("was_cancelled"):
+            cancelled.append(_key(annotation))
+        elif (read := _annotation(controls, annotation, task)) is not None:
+            kept.append(read)
+    gone = store.remove(project, filter(None, cancelled)) if cancelled else False
+    return (store.put(project, *kept) if kept else False) or gone
+
+
+def _annotation(
+    controls: tuple[Control, ...], annotation: Mapping[str, Any], task: Mapping[str, Any]
+) -> Annotation | None:
+    """An annotation as it is kept; None if there is nothing to learn from it."""
     key, of = _key(annotation), _key(annotation, "task") or _key(task)
-    if not key or not of:
-        return False
-    if annotation.get("was_cancelled"):
-        return store.remove(project, [key])
     data, result = task.get("data"), annotation.get("result")
-    if not isinstance(data, Mapping) or not isinstance(result, list):
-        return False
+    if not key or not of or not isinstance(data, Mapping) or not isinstance(result, list):
+        return None
     texts = {control.field: text for control in controls if (text := text_of(data, control.field))}
     if not texts or sum(map(len, texts.values())) > MOST_CHARACTERS:
-        return False
+        return None
     updated = str(annotation.get("updated_at"))
     time = updated if _TIME.fullmatch(updated) else ""
-    return store.put(project, Annotation(key, of, time, texts, list(_spans(result))))
+    return Annotation(key, of, time, texts, list(islice(_spans(result), MOST_SPANS)))
 
 
 def _spans(result: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -90,8 +105,14 @@ def _spans(result: Iterable[Any]) -> Iterator[dict[str, Any]]:
     for region in result:
         match region:
             case {"from_name": str(), "to_name": str(), "type": "labels", "value": Mapping() as value}:
-                kept = {key: value[key] for key in _SPAN if key in value}
+                kept = {key: value[key] for key in _SPAN if _is_plain(value.get(key))}
                 yield {"from_name": region["from_name"], "to_name": region["to_name"], "value": kept}
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is one that a span has: no part of it holds others."""
+    parts = value if isinstance(value, list) else [value]
+    return value is not None and not any(isinstance(part, list | Mapping) for part in parts)
 
 
 def _objects(value: object) -> list[Mapping[str, Any]]:

@@ -124,8 +124,7 @@ def _first(texts: Iterable[str]) -> list[str]:
     """The first texts, as many as are rehearsed."""
     kept, characters = [], 0
     for text in texts:
-        characters += len(text)
-        if characters > _MOST_REHEARSED:
-            break
-        kept.append(text)
+        if characters + len(text) <= _MOST_REHEARSED:  # a long text is no reason to do without the others
+            characters += len(text)
+            kept.append(text)
     return kept

@@ -14,9 +14,13 @@ import re
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-MOST_CHARACTERS = 1_000_000
+MOST_CHARACTERS = 250_000
 """Longest configuration that is read."""
-_FIELD = re.compile(r"\$([^\s$]+)")
+MOST_CONTROLS = 100
+"""Most pairs of a Labels control and a Text: each costs time in every prediction."""
+MOST_LABELS = 1_000
+"""Most labels of all controls together."""
+_FIELD = re.compile(r"\$([^\s$]{1,200})")
 
 
 class LabelConfigError(ValueError):
@@ -52,7 +56,7 @@ def read_label_config(xml: str) -> list[Control]:
     """Find the Labels controls, each with every Text that it marks.
 
     Raises:
-        LabelConfigError: it is no XML, declares a document type, or no Labels control marks a Text.
+        LabelConfigError: it is no XML, declares a document type, has too much in it, or no Labels control marks a Text.
     """
     if len(xml) > MOST_CHARACTERS:
         raise LabelConfigError(f"the labelling configuration is longer than {MOST_CHARACTERS:,} characters")
@@ -63,12 +67,15 @@ def read_label_config(xml: str) -> list[Control]:
     except (ElementTree.ParseError, ValueError) as error:
         raise LabelConfigError("the labelling configuration is no XML") from error
     fields = {text.get("name", ""): field for text in root.iter("Text") if (field := _field(text))}
-    found = [
-        Control(labels.get("name", ""), target, fields[target], tuple(_labels(labels)))
-        for labels in root.iter("Labels")
-        for target in labels.get("toName", "").split(",")
-        if target in fields
-    ]
+    found: list[Control] = []
+    count = 0
+    for element in root.iter("Labels"):
+        targets = [name for name in dict.fromkeys(element.get("toName", "").split(",")) if name in fields]
+        labels = tuple(_labels(element)) if targets else ()
+        found += [Control(element.get("name", ""), name, fields[name], labels) for name in targets]
+        count += len(labels)
+        if len(found) > MOST_CONTROLS or count > MOST_LABELS:
+            raise LabelConfigError(f"expected at most {MOST_CONTROLS} controls and {MOST_LABELS:,} labels")
     if not found:
         raise LabelConfigError('expected <Labels toName="…"> for a <Text value="$…">')
     return found

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self, TypeVar
 
 from fenestra.integrations.label_studio.label_config import ProjectLabel
+from fenestra.model.tags import OUTSIDE
 from fenestra.training.data.names import usual_label
 
 _T = TypeVar("_T")
+_LONGEST = 200  # characters of a model's label
 _KINDS = ("person", "place", "organisation")
 
 
@@ -60,9 +63,15 @@ def _match(
     return _first(label for label in project if label.value == usual)
 
 
+@lru_cache(4096)
 def _as_tag(value: str) -> str:
-    """The label as a corpus writes it, without blanks."""
-    return "_".join(value.split())
+    """The label as a model can have it: without blanks and characters that are not seen, and never O, which is none.
+
+    >>> _as_tag("Place of birth"), _as_tag("O")
+    ('Place_of_birth', 'O_')
+    """
+    name = "".join(letter for letter in "_".join(value.split()) if letter.isprintable())[:_LONGEST]
+    return f"{name}_" if name in ("", OUTSIDE) else name
 
 
 def _first(found: Iterable[_T]) -> _T | None:

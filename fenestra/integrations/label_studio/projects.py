@@ -27,7 +27,7 @@ from fenestra.integrations.label_studio.predictions import text_of
 from fenestra.integrations.label_studio.retraining import NotRetrained, checked, run, write_job
 from fenestra.integrations.label_studio.store import Store
 from fenestra.integrations.taggers import shared_tagger
-from fenestra.model.errors import FenestraError
+from fenestra.model.errors import FenestraError, StorageError
 from fenestra.model.tagger import Tagger
 
 log = logging.getLogger("fenestra.label_studio")
@@ -122,8 +122,9 @@ class Projects:
             key: of the project.
             stop: ends the training when it is set.
         """
-        begun, cpu, changes = time.monotonic(), _cpu_of_children(), self.store.pending(key)
+        begun, cpu, changes = time.monotonic(), _cpu_of_children(), 0
         try:
+            changes = self.store.pending(key)
             new = self._retrain(key, stop)
             outcome: dict[str, Any] = {"state": "done", "model_version": new.version}
         except NotRetrained as error:
@@ -135,16 +136,19 @@ class Projects:
         outcome["cpu_seconds"] = round(_cpu_of_children() - cpu, 1)
         self.last[key] = outcome
         if not stop.is_set():
-            self.store.learnt(key, changes)
+            try:
+                self.store.learnt(key, changes)
+            except StorageError as error:  # the next change asks for a training again
+                log.error("project %s: what was learnt is not noted: %s", key, error)
         log.log(logging.INFO if outcome["state"] == "done" else logging.ERROR, "project %s: training %s", key, outcome)
 
     def forget(self, key: str) -> None:
         """Remove all that is known of a project, its model too."""
         self.store.forget(key)
-        with self._lock:
+        with self._lock:  # who looks for the model meanwhile would load it again
             self._loaded.pop(key, None)
+            shutil.rmtree(self.folder(key), ignore_errors=True)
         self.last.pop(key, None)
-        shutil.rmtree(self.folder(key), ignore_errors=True)
 
     def _retrain(self, key: str, stop: threading.Event) -> Tagger:
         label_config = self.store.label_config(key)

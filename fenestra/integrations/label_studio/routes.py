@@ -61,7 +61,13 @@ class Backend:
     def predict(self, sent: Predict) -> dict[str, Any]:
         """Tag the texts of tasks."""
         key = _project(sent.project)
-        controls = self._configure(key, sent.label_config)
+        try:
+            controls = self._configure(key, sent.label_config)
+        except StorageError as error:
+            if not sent.label_config:
+                raise
+            log.error("project %s: its configuration is not kept: %s", key, error)
+            controls = controls_of(sent.label_config)
         tagger, tasks = self.projects.tagger(key), [task.data for task in sent.tasks]
         self.projects.note_texts(key, controls, tasks)
         results = predict(tagger, controls, self.projects.maps(key, tagger, controls), tasks)
@@ -97,7 +103,7 @@ class Backend:
         if not label_config:
             return {}
         controls = self._configure(key, label_config)
-        event = sent.model_dump()
+        event = {**(sent.model_extra or {}), "action": sent.action}
         self.projects.store.see(key, events.texts_of(controls, event))
         changed = events.apply(self.projects.store, key, controls, event)
         after = self.projects.options.after

@@ -84,12 +84,14 @@ class Store:
             row = database.execute("SELECT label_config FROM projects WHERE id = ?", (project,)).fetchone()
         return row[0] if row else None
 
-    def put(self, project: str, annotation: Annotation) -> bool:
-        """Keep an annotation in the place of the one with its id; returns whether that changed anything."""
-        row = (project, annotation.id, annotation.task, annotation.updated)
-        content = json.dumps(annotation.data), json.dumps(annotation.result)
+    def put(self, project: str, *annotations: Annotation) -> bool:
+        """Keep annotations, each in the place of the one with its id; returns whether that changed anything."""
+        rows = [
+            (project, key, task, updated, json.dumps(data), json.dumps(result))
+            for key, task, updated, data, result in annotations
+        ]
         with self._work() as database:
-            changed = database.execute(_UPSERT, row + content).rowcount
+            changed = sum(database.execute(_UPSERT, row).rowcount for row in rows)
             database.execute(
                 "DELETE FROM annotations WHERE project = ?1 AND rowid NOT IN"
                 " (SELECT rowid FROM annotations WHERE project = ?1 ORDER BY updated DESC LIMIT ?2)",
@@ -141,11 +143,17 @@ class Store:
             rows = [(project, text) for text in texts if text and len(text) <= MOST_CHARACTERS]
             database.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", rows[: max(self._most_texts - count, 0)])
 
-    def texts(self, project: str) -> list[str]:
-        """The texts that were seen, in an order of their own."""
+    def texts(self, project: str) -> Iterator[str]:
+        """The texts that were seen, in an order of their own; they need not all fit into memory."""
         with self._work() as database:
-            rows = database.execute("SELECT text FROM texts WHERE project = ? ORDER BY rowid", (project,)).fetchall()
-        return [row[0] for row in rows]
+            numbers = database.execute(
+                "SELECT rowid FROM texts WHERE project = ? ORDER BY rowid", (project,)
+            ).fetchall()
+        for number in numbers:
+            with self._work() as database:
+                row = database.execute("SELECT text FROM texts WHERE rowid = ?", number).fetchone()
+            if row:
+                yield row[0]
 
     @staticmethod
     def _count(database: sqlite3.Connection, project: str, changes: int) -> bool:

@@ -46,6 +46,8 @@ class Annotation:
     def __post_init__(self) -> None:
         if not 0 <= self.min_score <= 1:
             raise InputError(f"min_score {self.min_score!r}: expected a number from 0 to 1")
+        if "" in self.label_map.values():  # spaCy would leave such entities out of doc.ents, without a word
+            raise InputError("label_map: expected a name or null, got an empty one")
         if not self.annotate_ents and not self.spans_key:
             raise InputError("annotate_ents is false and there is no spans_key: entities would go nowhere")
 

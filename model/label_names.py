@@ -8,7 +8,7 @@ Renames = Mapping[str, str | None]
 """The new name of each label that has one; None drops what has that label."""
 Names = Mapping[str, str]
 """The name of each label of a model, by its own; those that are not there are dropped."""
-PRESIDIO: Names = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORGANIZATION"}
+PRESIDIO: Renames = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORGANIZATION", "MISC": None}
 """What Presidio calls what the labels mean. It has nothing for MISC, which is everything else that has a name."""
 
 

@@ -22,13 +22,11 @@ from fenestra.app.api.tagging import read_request, tag_texts
 from fenestra.app.engine.models import ServedModel
 from fenestra.app.engine.service import Service, service_of
 from fenestra.app.errors import Problem
-from fenestra.model.label_names import PRESIDIO, Renames
+from fenestra.model.label_names import PRESIDIO
 
 router = APIRouter()
 
 SAYS_TYPES = answer_header(label_map.TYPES_HEADER, "The types that were looked for, as `LOCATION, PERSON`.")
-USUAL_NAMES: Renames = {**PRESIDIO, "MISC": None}
-"""Of labels, where neither the settings nor the request says another."""
 RECOGNIZER = "FenestraRecognizer"
 """By this name the recognizer goes, in process and here."""
 _MOST = 50  # types that an error names
@@ -48,7 +46,7 @@ async def analyze(request: Request) -> Response:
     service = service_of(request)
     asked = await read_request(service, AnalyzeRequest, await read_body(request))
     model = _models_of(service, asked.language)[0]
-    names = names_in_answer(model, service.settings, asked.label_map, USUAL_NAMES)
+    names = names_in_answer(model, service.settings, asked.label_map, PRESIDIO)
     types = _types(names.values(), asked.entities)
     wanted = Filter(names, types, asked.score_threshold or 0.0, _allowed(asked))
     explainer = (RECOGNIZER, f"{model.name} {model.version}") if asked.return_decision_process else None
@@ -63,7 +61,7 @@ async def analyze(request: Request) -> Response:
 async def supportedentities(request: Request, language: Language = None) -> list[str]:
     """List the types of entities that a language's model finds; without a language, those of all models."""
     service = service_of(request)
-    names = [names_in_answer(model, service.settings, None, USUAL_NAMES) for model in _models_of(service, language)]
+    names = [names_in_answer(model, service.settings, None, PRESIDIO) for model in _models_of(service, language)]
     return sorted({name for those in names for name in those.values()})
 
 

@@ -79,8 +79,8 @@ def test_a_result_says_why_without_the_text(recognizer, tagger):
     ("settings", "reported"),
     [
         ({}, ["LOCATION", "ORGANIZATION", "PERSON"]),
-        ({"label_map": {"PER": "NAME", "LOC": None}}, ["NAME"]),
-        ({"label_map": {"PER": "WHO_OR_WHAT", "ORG": "WHO_OR_WHAT"}}, ["WHO_OR_WHAT"]),
+        ({"label_map": {"PER": "NAME", "LOC": None}}, ["NAME", "ORGANIZATION"]),
+        ({"label_map": {"PER": "WHO_OR_WHAT", "ORG": "WHO_OR_WHAT"}}, ["LOCATION", "WHO_OR_WHAT"]),
         ({"supported_entities": ["PERSON"]}, ["PERSON"]),
     ],
 )
@@ -94,8 +94,11 @@ def test_entities_are_named_as_asked(settings, reported):
     ("settings", "message"),
     [
         ({"label_map": {"PERS": "PERSON"}}, r"^label_map: the model has no label 'PERS', but LOC, ORG, PER$"),
-        ({"label_map": {"PER": None}}, r"^label_map names none of the model's labels, LOC, ORG, PER$"),
-        ({"supported_entities": ["DATE"]}, r"^supported_entities: 'DATE' is not what label_map names: LOCATION, ORG"),
+        (
+            {"label_map": dict.fromkeys(("PER", "LOC", "ORG"))},
+            r"^label_map leaves none of the model's labels, LOC, ORG",
+        ),
+        ({"supported_entities": ["DATE"]}, r"^supported_entities: 'DATE' is none of what is found: LOCATION, ORG"),
         ({"supported_language": "de"}, r"^no bundled model reads 'de', but en, ru; name a model$"),
         ({"model": "englisch"}, r"^'englisch' is not a folder here, and no model 'englisch' is bundled"),
     ],

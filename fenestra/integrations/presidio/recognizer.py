@@ -39,8 +39,9 @@ class FenestraRecognizer(LocalRecognizer):
             name: of the recogniser in results.
             context: words near an entity that raise its score, by Presidio's rules.
             model: a bundled model or a checkpoint folder; the bundled model of the language unless given.
-            label_map: Presidio's names for labels of the model. What it does not name is not reported. Unless given,
-                PER is PERSON, LOC is LOCATION and ORG is ORGANIZATION.
+            label_map: names for labels of the model, as ``{"GPE": "LOCATION", "ORG": None}``; None leaves them out. Over
+                the usual ones: PER is PERSON, LOC is LOCATION, ORG is ORGANIZATION, and MISC is left out. Any other
+                label keeps its own name.
 
         Raises:
             InputError: there is no such model, or it finds nothing of what was asked for.
@@ -48,8 +49,7 @@ class FenestraRecognizer(LocalRecognizer):
         """
         self.model = model or model_of(supported_language)
         self.supported_entities = list(supported_entities or ())
-        self._label_map: Renames = PRESIDIO if label_map is None else dict(label_map)
-        self._strict = label_map is not None
+        self._label_map: Renames = dict(label_map or {})
         self._tagger: Tagger
         self._names: Names = {}
         super().__init__(
@@ -61,14 +61,13 @@ class FenestraRecognizer(LocalRecognizer):
         """Open the model, which is shared with all that ask for it in this process; raises as the constructor."""
         self._tagger = shared_tagger(self.model, **OPTIONS)
         self.version, known = self._tagger.version, self._tagger.labels
-        if self._strict:
-            check_labels(known, label_map=self._label_map)
-        names = name_labels([label for label in known if label in self._label_map], self._label_map)
+        check_labels(known, label_map=self._label_map)
+        names = name_labels(known, PRESIDIO, self._label_map)
         found, wanted = list(dict.fromkeys(names.values())), self.supported_entities
         if strange := [entity for entity in wanted if entity not in found]:
-            raise InputError(f"supported_entities: {strange[0]!r} is not what label_map names: {', '.join(found)}")
+            raise InputError(f"supported_entities: {strange[0]!r} is none of what is found: {', '.join(found)}")
         if not names:
-            raise InputError(f"label_map names none of the model's labels, {', '.join(known)}")
+            raise InputError(f"label_map leaves none of the model's labels, {', '.join(known)}")
         self._names = {label: name for label, name in names.items() if not wanted or name in wanted}
         self.supported_entities = list(dict.fromkeys(self._names.values()))
 

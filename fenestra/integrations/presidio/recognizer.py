@@ -39,9 +39,9 @@ class FenestraRecognizer(LocalRecognizer):
             name: of the recogniser in results.
             context: words near an entity that raise its score, by Presidio's rules.
             model: a bundled model or a checkpoint folder; the bundled model of the language unless given.
-            label_map: names for labels of the model, as ``{"GPE": "LOCATION", "ORG": None}``; None leaves them out. Over
-                the usual ones: PER is PERSON, LOC is LOCATION, ORG is ORGANIZATION, and MISC is left out. Any other
-                label keeps its own name.
+            label_map: names for labels of the model, as ``{"GPE": "LOCATION", "ORG": None}``; None leaves them out.
+                They come before the usual ones: PER is PERSON, LOC is LOCATION, ORG is ORGANIZATION, MISC is left out.
+                Any other label keeps its own name.
 
         Raises:
             InputError: there is no such model, or it finds nothing of what was asked for.

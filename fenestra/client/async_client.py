@@ -36,7 +36,7 @@ class AsyncClient:
         http: httpx.AsyncClient | None = None,
     ) -> None:
         """Nothing is sent yet; the arguments are those of :class:`fenestra.client.Client`."""
-        self._address = Address.of(base_url, api_key, gzip_min_bytes, retries or Retries())
+        self._address = Address.of(base_url, api_key, gzip_min_bytes, Retries() if retries is None else retries)
         self._owned = http is None
         self._http = http or httpx.AsyncClient(timeout=timeout, limits=LIMITS)
 

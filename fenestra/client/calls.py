@@ -111,6 +111,7 @@ class Address:
 
         Raises:
             ValueError: that is no address of a service.
+            TypeError: ``retries`` is something else, such as a number.
         """
         url = httpx.URL(base_url)
         if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
@@ -119,6 +120,8 @@ class Address:
         headers["Accept-Encoding"] = "gzip" if gzip_min_bytes else "identity"
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key}"
+        if not isinstance(retries, Retries):
+            raise TypeError(f"retries: expected fenestra.client.Retries, got {type(retries).__name__}")
         return cls(base_url.rstrip("/"), headers, gzip_min_bytes, retries)
 
     @property

@@ -53,7 +53,7 @@ class Client:
             http: a client of httpx with a transport, a proxy or certificates of your own. It stays open in the end,
                 and its timeouts count.
         """
-        self._address = Address.of(base_url, api_key, gzip_min_bytes, retries or Retries())
+        self._address = Address.of(base_url, api_key, gzip_min_bytes, Retries() if retries is None else retries)
         self._owned = http is None
         self._http = http or httpx.Client(timeout=timeout, limits=LIMITS)
 

@@ -12,6 +12,7 @@ import pytest
 
 from fenestra.app.codes import STATUS
 from fenestra.client import (
+    AsyncClient,
     Client,
     ClientError,
     ConnectionFailed,
@@ -335,3 +336,10 @@ def test_a_reload_is_asked_for_twice_only_if_the_first_was_never_sent(clock):
         with pytest.raises(ClientError):
             script.client().reload("english")
         assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("retries", [0, 3, True])
+def test_a_number_of_retries_is_refused_where_it_is_given(retries):
+    for kind in (Client, AsyncClient):
+        with pytest.raises(TypeError, match=r"^retries: expected fenestra\.client\.Retries, got (int|bool)$"):
+            kind("http://localhost:8000", retries=retries)

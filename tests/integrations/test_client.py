@@ -93,7 +93,7 @@ def test_all_texts_are_answered_by_a_service_that_refuses_half_and_restarts(text
         with RefusingProxy(server.port, on_forward=on_forward) as proxy:
             assert way(proxy.url, texts) == together
         restarts[0].join()
-    assert proxy.lost > 0
+    assert proxy.lost > 0 or stop is Server.terminate  # which ends a stream in order, and may be up again in time
     requests = proxy.refused + proxy.forwarded
     assert 0.3 < proxy.refused / requests < 0.7
 

@@ -37,18 +37,22 @@ class Teacher(Protocol):
         """Natural logarithm of the probability of every tag for every token, end to end; shape (T, K)."""
 
 
-def check_teachers(folders: Sequence[str], config: ModelConfig) -> None:
+def check_teachers(folders: Sequence[str], config: ModelConfig) -> list[ModelConfig]:
     """Check that checkpoints can teach a model that is to be trained, by their configurations alone.
 
     They need its labels and scheme. The decoder of a window model has to be the same, too: what it learned of
     transitions is no part of what it says of tokens. A recurrent model with a CRF teaches the marginals, whichever
     decoder the model to be trained has.
 
+    Returns:
+        The configuration of each.
+
     Raises:
         ConfigError: a folder is no checkpoint, comes twice, or has others of these.
     """
     if doubled := [folder for folder, count in Counter(folders).items() if count > 1]:
         raise ConfigError(f"training.teachers: {doubled[0]} comes twice")
+    configs: list[ModelConfig] = []
     for folder in folders:
         try:
             theirs = read_config(Path(folder))
@@ -58,6 +62,8 @@ def check_teachers(folders: Sequence[str], config: ModelConfig) -> None:
             its, ours = _shown(getattr(theirs, name)), _shown(getattr(config, name))
             if its != ours:
                 raise ConfigError(f"training.teachers: {folder} has the {name} {its}, expected {ours} as the model")
+        configs.append(theirs)
+    return configs
 
 
 def load_teachers(folders: Sequence[str], config: ModelConfig, device: str) -> list[Teacher]:
@@ -67,12 +73,11 @@ def load_teachers(folders: Sequence[str], config: ModelConfig, device: str) -> l
         ConfigError: as :func:`check_teachers`.
         CheckpointError: one cannot be loaded.
     """
-    check_teachers(folders, config)
     return [
         RecurrentTeacher.load(Path(folder), device)
-        if read_config(Path(folder)).kind == "recurrent"
+        if theirs.kind == "recurrent"
         else Tagger.load(Path(folder), device=device)
-        for folder in folders
+        for folder, theirs in zip(folders, check_teachers(folders, config), strict=True)
     ]
 
 

@@ -124,11 +124,8 @@ def _data(report: Mapping[str, Any]) -> str:
         for split, corpus in report["corpora"].items()
     ]
     table = _table(("split", "corpus", "sentences", "tokens", "entities", "sha256"), rows)
-    epoch = (
-        "the calibration; the last epoch was kept"
-        if report["config"]["training"].get("keep") == "last"
-        else ("which epoch was kept, and the calibration")
-    )
+    kept_last = report["config"]["training"].get("keep") == "last"
+    epoch = "the calibration; the last epoch was kept" if kept_last else "which epoch was kept, and the calibration"
     decided = f"Development data decided {epoch}."
     return "\n\n".join(filter(None, (f"## Training data\n\n{table}", _besides(report["config"]), decided)))
 

@@ -59,7 +59,7 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 test: install check ## install, check, then every test (WORKERS, PYTEST_ARGS)
-	@if [ "$$CI" = true ]; then .ci/browser; fi
+	@if [ "$$CI" = true ]; then .ci/browser & browser=$$!; .ci/clients && wait $$browser; fi
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 coverage: ## every test, with the lines and branches that none of them runs; half as long again as `make test`

@@ -46,6 +46,7 @@ from fenestra.model.network.array_file import ArrayFile, Layout
 from fenestra.model.network.parameters import Parameters, check_finite, check_layout
 from fenestra.model.progress import Pause, no_pause, split_in_pieces
 from fenestra.model.storage import storage_error, sync_folder, write_durably
+from fenestra.model.tags import tag_set
 from fenestra.model.text.language import Language, language
 from fenestra.model.untrusted import MOST_VALUES, RegularFile
 from fenestra.model.words.gazetteers import NO_GAZETTEERS, Gazetteers, from_lines, to_lines
@@ -272,8 +273,11 @@ def _fitting(folder: Path) -> Iterator[None]:
 def _read_settings(files: Files) -> tuple[ModelConfig, Calibration]:
     settings = files.read_json(CONFIG)
     config, calibration = ModelConfig.from_json(settings["model"]), Calibration.from_json(settings["calibration"])
-    if any(calibration.label_consistency) and not config.agreement:
+    if calibration.has_label_consistency and not config.agreement:
         raise ValueError("calibration: same_tag and same_label are given, which the configuration has no use for")
+    tags = len(tag_set(config.labels, config.scheme))
+    if calibration.tag_by_tag and {len(calibration.tag_by_tag), *map(len, calibration.tag_by_tag)} != {tags}:
+        raise ValueError(f"calibration: tag_by_tag: expected {tags} rows of {tags} numbers")
     return config, calibration
 
 

@@ -275,14 +275,6 @@ typedef struct {
     int64_t crf;                 /* 1 if the scores were learned; else they are 0 where allowed */
 } TagTables;
 
-/* The weights of label consistency (model/decode/label_consistency.py). */
-typedef struct {
-    int64_t tags;           /* K */
-    const int64_t *label_K; /* (K) number of each tag's label; −1 for O */
-    float same_tag;
-    float same_label;
-} LabelConsistency;
-
 /* ── text/text.c ── */
 API const char *source_digest(void);
 API int32_t is_whitespace(uint32_t code_point);
@@ -343,10 +335,11 @@ API int64_t score_windows(const Network *network, const void *table, const float
 API int64_t find_repeats(const int32_t *word_T, const int64_t *size_P, int64_t documents,
                          const uint8_t *evidence_of_word, const int32_t *lowered_of_word, int32_t *tally_of_lowered,
                          int64_t *token_N, int64_t *group_N, int64_t *count_Q);
-API void sum_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                           int64_t tags, double *sum_QK);
+API void largest_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
+                               int64_t tags, float *first_QK, float *second_QK);
 API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                                    const int64_t *count_Q, const double *sum_QK, const LabelConsistency *weights);
+                                    int64_t tags, const float *first_QK, const float *second_QK,
+                                    const float *weight_KK);
 
 /* ── decode/decode.c ── */
 API int64_t decode_paths(const float *log_TK, const int64_t *length_S, int64_t sentences, const TagTables *tables,

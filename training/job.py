@@ -60,7 +60,7 @@ from fenestra.training.fit.score import Scores, score
 from fenestra.training.network.ensemble import merged
 from fenestra.training.network.export import recurrent_arrays, to_checkpoint
 from fenestra.training.network.recurrent_tagger import RecurrentTagger
-from fenestra.training.network.start import begun, load_start
+from fenestra.training.network.start import begun, calibration_for, load_start
 from fenestra.training.network.window_tagger import WindowTagger
 from fenestra.training.network.word_encoder import WordEncoder
 from fenestra.training.output import claimed, draft_folder, holds_checkpoint, put_in_place
@@ -422,7 +422,7 @@ def calibrated(
         whole = config.model.widened(config.training.members)
         model = to_checkpoint(whole, inputs.lexicon, network, Calibration())
         if inputs.start:  # the few sentences of such a job say little of how sure the model may be
-            final = replace(model, calibration=inputs.start.calibration)
+            final = replace(model, calibration=calibration_for(inputs.start, whole))
             return final, Tagger(final, device=config.device)
         small = bool(config.training.lower_sentences or config.augmentation.small)
         calibration = fit_calibration(Tagger(model, device=config.device), dev, crf=network.crf, small=small)

@@ -14,12 +14,13 @@ else 0: of such names the network is too sure, and text of another kind is full 
 With a CRF the temperature divides the transition scores too, p of a token is the marginal of its tag, and in place of
 the product stands the probability of all paths that take the entity's tags.
 
-Two more numbers are kept with these because they are fitted with them, between the two: the weights of label
-consistency (``model/decode/label_consistency.py``). They do change tags.
+The weights of label consistency (``model/decode/label_consistency.py``) are kept with these because they are fitted
+with them, between the two. They do change tags.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Self
+from itertools import chain
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,24 +45,28 @@ class Calibration:
     oov: float = 0.0
     """Added where a word of the entity is out of vocabulary; 0 in older checkpoints, where it is called ``strange``."""
     same_tag: float = 0.0
-    """What a word's other tokens add to log p of a tag, for their mean p of it."""
+    """What a word's other tokens add to log p of a tag for p of it: a of label consistency."""
     same_label: float = 0.0
-    """The same, for their mean p of any tag of its label."""
+    """The same for p of each tag of its label: b."""
+    tag_by_tag: tuple[tuple[float, ...], ...] = ()
+    """The same for p of each tag, in rows, to log p of each, in columns: D, (K, K); empty in older checkpoints."""
 
     def __post_init__(self) -> None:
-        if not all(_is_number(value) for value in asdict(self).values()):
+        consistency = (self.same_tag, self.same_label, *chain.from_iterable(self.tag_by_tag))
+        others = (self.temperature, self.slope, self.offset, self.length, self.oov)
+        if not all(map(_is_number, (*others, *consistency))):
             raise ValueError(f"calibration: expected finite numbers up to {_LARGEST:g}")
         if min(self.temperature * _LARGEST_IN_KERNEL, self.slope * _LARGEST) < 1:
             raise ValueError("calibration: expected a temperature and a slope above 0")
-        if max(self.temperature, *self.label_consistency) > _LARGEST_IN_KERNEL:
-            raise ValueError(f"calibration: expected temperature, same_tag and same_label up to {_LARGEST_IN_KERNEL:g}")
-        if min(self.label_consistency) < 0:
-            raise ValueError("calibration: expected same_tag and same_label of 0 or more")
+        if max(self.temperature, *map(abs, consistency)) > _LARGEST_IN_KERNEL:
+            raise ValueError(
+                f"calibration: expected temperature, same_tag, same_label and tag_by_tag up to {_LARGEST_IN_KERNEL:g}"
+            )
 
     @property
-    def label_consistency(self) -> tuple[float, float]:
-        """The two numbers of ``model/decode/label_consistency.py``, a and b."""
-        return self.same_tag, self.same_label
+    def has_label_consistency(self) -> bool:
+        """Whether the other tokens of a word change anything."""
+        return bool(self.same_tag or self.same_label or self.tag_by_tag)
 
     def entity_scores(
         self, log_product_M: NDArray[np.float32], tokens_M: NDArray[np.float32], oov_M: NDArray[np.float32]
@@ -74,17 +79,20 @@ class Calibration:
         score_M: NDArray[np.float64] = 1 / (1 + np.exp(-_clip(logit_M, -_LARGEST_LOGIT, _LARGEST_LOGIT)))
         return score_M
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, Any]:
         """As plain values; those of label consistency only where it changes something."""
         values = {_NAMES.get(name, name): value for name, value in asdict(self).items()}
-        if not any(self.label_consistency):
+        if not self.tag_by_tag:
+            del values["tag_by_tag"]
+        if not self.has_label_consistency:
             del values["same_tag"], values["same_label"]
         return values
 
     @classmethod
-    def from_json(cls, values: dict[str, float]) -> Self:
+    def from_json(cls, values: dict[str, Any]) -> Self:
         """Read back what :meth:`to_json` wrote; raises TypeError or ValueError."""
-        return cls(**{_FIELDS.get(name, name): value for name, value in values.items()})
+        given = {_FIELDS.get(name, name): value for name, value in values.items()}
+        return cls(**given | {"tag_by_tag": tuple(map(tuple, given.get("tag_by_tag", ())))})
 
 
 def _clip(x_M: NDArray[np.float64], least: float, most: float) -> NDArray[np.float64]:

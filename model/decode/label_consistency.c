@@ -1,8 +1,8 @@
 /* Label consistency: log p of a capitalised word, combined with p of its other tokens in the document.
  *
  * The windows of a word's tokens are scored one by one, but a name is mostly the same thing throughout a document.
- * Three steps: find the words that a document repeats, sum p over the tokens of each, and add the mean of the others
- * to every token's scores. The formula is explained in model/decode/label_consistency.py.
+ * Three steps: find the words that a document repeats, find the two largest p of each tag among the tokens of each, and
+ * add what the largest of the others say to every token's scores. model/decode/label_consistency.py explains the formula.
  *
  * T tokens · P documents · K tags · N tokens of repeated words · Q repeated words, each of one document
  */
@@ -62,43 +62,43 @@ static inline void exp_block(const float *log_p, int64_t count, float *p) {
     store(p, exp_nonpositive(load(p)));
 }
 
-/* Sum p over the tokens of every group, in float64 and in the order of the tokens.
+/* Find the two largest p of each tag among the tokens of every group; they are equal if two tokens have the same.
  *
- * log_TK            (T, K)
- * token_N, group_N  (N) from find_repeats, N = count
- * sum_QK            (Q, K) is added to
+ * log_TK               (T, K)
+ * token_N, group_N     (N) from find_repeats, N = count
+ * first_QK, second_QK  (Q, K) zeros; receive the largest and the second largest
  */
-API void sum_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                           int64_t tags, double *sum_QK) {
+API void largest_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
+                               int64_t tags, float *first_QK, float *second_QK) {
     for (int64_t n = 0; n < count; n++) {
         const float *log_K = log_TK + token_N[n] * tags;
-        double *sum_K = sum_QK + group_N[n] * tags;
+        float *first_K = first_QK + group_N[n] * tags, *second_K = second_QK + group_N[n] * tags;
         for (int64_t k = 0; k < tags; k += LANES) {
             float p[LANES];
             int64_t block = tags - k < LANES ? tags - k : LANES;
             exp_block(log_K + k, block, p);
-            for (int64_t i = 0; i < block; i++) sum_K[k + i] += (double)p[i];
+            for (int64_t i = 0; i < block; i++) {
+                float lower = p[i] < first_K[k + i] ? p[i] : first_K[k + i];
+                first_K[k + i] = p[i] > first_K[k + i] ? p[i] : first_K[k + i];
+                second_K[k + i] = lower > second_K[k + i] ? lower : second_K[k + i];
+            }
         }
     }
 }
 
-/* Mean p of the other tokens of a group, by tag and summed by label.
+/* The largest p of each tag among the other tokens of a group.
  *
- * log_K    (K) of the token; sum_K  (K) of its group; others  tokens in the group beside it
- * label_K  (K) label of each tag; −1 for O
- * mean_K   (K) receives the mean of each tag; mean_label  (K + 1) that of each label, O first
+ * log_K              (K) of the token
+ * first_K, second_K  (K) the largest of the group
+ * most_K             (K) receives them
  */
-static void mean_of_others(const float *log_K, const double *sum_K, double others, const int64_t *label_K, int64_t tags,
-                           double *mean_K, double *mean_label) {
-    for (int64_t k = 0; k <= tags; k++) mean_label[k] = 0;
+static void largest_of_others(const float *log_K, const float *first_K, const float *second_K, int64_t tags,
+                              float *most_K) {
     for (int64_t k = 0; k < tags; k += LANES) {
         float p[LANES];
         int64_t block = tags - k < LANES ? tags - k : LANES;
         exp_block(log_K + k, block, p);
-        for (int64_t i = 0; i < block; i++) {
-            mean_K[k + i] = (sum_K[k + i] - (double)p[i]) / others;
-            mean_label[label_K[k + i] + 1] += mean_K[k + i];
-        }
+        for (int64_t i = 0; i < block; i++) most_K[k + i] = p[i] == first_K[k + i] ? second_K[k + i] : first_K[k + i];
     }
 }
 
@@ -110,41 +110,40 @@ static float log_sum_exp(float *x, int64_t tags, int64_t padded, float largest) 
     return largest + logf(reduce_add(total));
 }
 
-/* Combine log p of the tokens with the mean p of the other tokens of their words, in place.
+/* Combine log p of the tokens with what the other tokens of their words look like, in place.
  *
- * log_TK            (T, K)
- * token_N, group_N  (N), count_Q  (Q) from find_repeats, N = count
- * sum_QK            (Q, K) from sum_probabilities
+ * log_TK               (T, K)
+ * token_N, group_N     (N) from find_repeats, N = count
+ * first_QK, second_QK  (Q, K) from largest_probabilities
+ * weight_KK            (K, K) row: the tag elsewhere
  * Returns OK or NO_MEMORY.
  */
 API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
-                                    const int64_t *count_Q, const double *sum_QK, const LabelConsistency *weights) {
-    int64_t tags = weights->tags, padded = (tags + LANES - 1) / LANES * LANES;
-    const int64_t *label_K = weights->label_K;
-    double *mean_K = malloc((size_t)(2 * tags + 1) * sizeof(double) + (size_t)padded * sizeof(float));
-    if (!mean_K) return NO_MEMORY;
-    double *mean_label = mean_K + tags;            /* (K + 1), O first */
-    float *x_K = (float *)(mean_label + tags + 1); /* (K), padded */
+                                    int64_t tags, const float *first_QK, const float *second_QK,
+                                    const float *weight_KK) {
+    int64_t padded = (tags + LANES - 1) / LANES * LANES;
+    float *most_K = malloc((size_t)(2 * padded) * sizeof(float));
+    if (!most_K) return NO_MEMORY;
+    float *x_K = most_K + padded; /* (K), padded */
 
     for (int64_t n = 0; n < count; n++) {
-        /* mean p of the other tokens of the word */
         float *log_K = log_TK + token_N[n] * tags;
-        const double *sum_K = sum_QK + group_N[n] * tags;
-        double others = (double)(count_Q[group_N[n]] - 1);
-        mean_of_others(log_K, sum_K, others, label_K, tags, mean_K, mean_label);
+        int64_t group = group_N[n];
+        largest_of_others(log_K, first_QK + group * tags, second_QK + group * tags, tags, most_K);
 
-        /* x = log p + same_tag · mean of the tag + same_label · mean of its label */
-        float largest = -INFINITY;
-        for (int64_t k = 0; k < tags; k++) {
-            x_K[k] = log_K[k] + weights->same_tag * (float)mean_K[k] +
-                     weights->same_label * (float)mean_label[label_K[k] + 1];
-            largest = x_K[k] > largest ? x_K[k] : largest;
+        /* x = log p + m V */
+        for (int64_t k = 0; k < tags; k++) x_K[k] = log_K[k];
+        for (int64_t j = 0; j < tags; j++) {
+            const float *weight_K = weight_KK + j * tags;
+            for (int64_t k = 0; k < tags; k++) x_K[k] += most_K[j] * weight_K[k];
         }
+        float largest = -INFINITY;
+        for (int64_t k = 0; k < tags; k++) largest = x_K[k] > largest ? x_K[k] : largest;
 
         /* normalise */
         float log_total = log_sum_exp(x_K, tags, padded, largest);
         for (int64_t k = 0; k < tags; k++) log_K[k] = x_K[k] - log_total;
     }
-    free(mean_K);
+    free(most_K);
     return OK;
 }

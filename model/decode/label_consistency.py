@@ -1,19 +1,21 @@
 """Label consistency: tokens of one word in one document are mostly the same thing.
 
 The window of one ``Washington`` shows a person, that of the next shows nothing; in one document they are mostly the
-same. So once all windows are scored, every token of a word with a capital is given what the others of that word look
-like, whatever letters follow the first:
+same. So once all windows are scored, every token of a word with a capital is told what the surest of the others of that
+word look like, whatever letters follow the first:
 
-    m        mean of p over the other tokens of the word
-    log p' = log p + a · m + b · (m of the same label) − normaliser
+    m        largest p of each tag among the other tokens of the word
+    log p' = log p + m V − normaliser          V = a I + b S + D
 
-The second summand adds m over the prefixes of a label, so that ``B-LOC`` elsewhere speaks for ``I-LOC`` here. a and b
-are fitted on development data (``training/fit/calibrate.py``). Unlike what is fitted beside them, they change tags.
+S says which tags are of one label: ``B-LOC`` elsewhere speaks for ``I-LOC`` here. D (K, K) says what the two numbers
+a and b cannot: that a word which ends a person elsewhere is a person by itself, or that a place elsewhere may be a club
+here. All are fitted on development data (``training/fit/calibrate.py``). Unlike what is fitted beside them, they change
+tags.
 
 Source: the majority of a token's other occurrences is a feature of a second model in Krishnan & Manning, An Effective
 Two-Stage Model for Exploiting Non-Local Dependencies, ACL 2006; see also the context aggregation of Ratinov & Roth,
-CoNLL 2009. Here the second model has two numbers, and is given p instead of decided tags. ``label_consistency.c`` is
-the same in C.
+CoNLL 2009. Here the second model is one matrix, and is given p instead of decided tags. ``label_consistency.c`` is the
+same in C.
 
 T tokens · K tags · N tokens of words that their document has more than once · Q such words, by document
 """
@@ -24,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fenestra.model.decode.calibration import Calibration
 from fenestra.model.network.network import log_softmax
 
 Floats = NDArray[np.float64]
@@ -38,15 +41,6 @@ class Repeats(NamedTuple):
     """Equal for tokens of one word in one document."""
     count_Q: NDArray[np.int64]
     """How many tokens each word has there, 2 or more."""
-
-
-class Evidence(NamedTuple):
-    """What the other tokens of a word say of each tag."""
-
-    tag_NK: Floats
-    """Mean of p(tag)."""
-    label_NK: Floats
-    """Mean of p(any tag of its label); of O, as above."""
 
 
 def find_repeats(documents: Iterable[Sequence[str]]) -> Repeats:
@@ -68,29 +62,43 @@ def find_repeats(documents: Iterable[Sequence[str]]) -> Repeats:
     return Repeats(token_C[repeated_C], number_V[group_C[repeated_C]], count_V[count_V > 1])
 
 
-def apply(
-    log_TK: NDArray[np.float32], repeats: Repeats, label_K: NDArray[np.int64], weights: tuple[float, float]
-) -> None:
+def weights(calibration: Calibration, label_K: NDArray[np.int64]) -> NDArray[np.float32]:
+    """V, (K, K): what p of each tag elsewhere, in rows, adds to log p of each tag, in columns.
+
+    label_K is a number from 0 for the label of each tag, below 0 for O.
+    """
+    weight_KK = calibration.same_tag * np.eye(len(label_K)) + calibration.same_label * same_label(label_K)
+    if calibration.tag_by_tag:
+        weight_KK += np.array(calibration.tag_by_tag)
+    return weight_KK.astype(np.float32)
+
+
+def same_label(label_K: NDArray[np.int64]) -> Floats:
+    """S: 1 where two tags are of one label, else 0."""
+    same_KK: Floats = (label_K[:, None] == label_K).astype(np.float64)
+    return same_KK
+
+
+def apply(log_TK: NDArray[np.float32], repeats: Repeats, weight_KK: NDArray[np.float32]) -> None:
     """Make the tokens of every word consistent, in place.
 
-    The bits of a token depend on its document alone: sums are in float64 and taken in the order of the tokens.
-
-    log_TK are natural logarithms of p, before and after; label_K is a number from 0 for the label of each tag, below 0
-    for O; the weights are a and b.
+    The bits of a token depend on its document alone, in whatever order its tokens come: the largest of some numbers is
+    the same in any order. log_TK are natural logarithms of p, before and after.
     """
-    found = evidence(log_TK, repeats, label_K)
-    raised_NK = log_TK[repeats.token_N] + weights[0] * found.tag_NK + weights[1] * found.label_NK
-    log_TK[repeats.token_N] = log_softmax(raised_NK.astype(np.float32))
+    raised_NK = log_TK[repeats.token_N]
+    for most_N, weight_K in zip(evidence(log_TK, repeats).T, weight_KK, strict=True):
+        raised_NK += most_N[:, None] * weight_K  # the bits of a product of matrices depend on how many rows there are
+    log_TK[repeats.token_N] = log_softmax(raised_NK)
 
 
-def evidence(log_TK: NDArray[np.float32], repeats: Repeats, label_K: NDArray[np.int64]) -> Evidence:
-    """What the other tokens of its word say of each of N tokens; arguments as of :func:`apply`."""
-    p_NK = np.exp(log_TK[repeats.token_N]).astype(np.float64)
-    sum_QK = np.zeros((len(repeats.count_Q), log_TK.shape[1]))
-    np.add.at(sum_QK, repeats.group_N, p_NK)
-    others_N = repeats.count_Q[repeats.group_N] - 1
-    tag_NK = (sum_QK[repeats.group_N] - p_NK) / others_N[:, None]
-    label_NL = np.zeros((len(tag_NK), int(label_K.max(initial=-1)) + 2))  # the last is that of O, at −1
-    for column, label in enumerate(label_K.tolist()):
-        label_NL[:, label] += tag_NK[:, column]
-    return Evidence(tag_NK, label_NL[:, label_K])
+def evidence(log_TK: NDArray[np.float32], repeats: Repeats) -> NDArray[np.float32]:
+    """m: the largest p of each tag among the other tokens of the word, for each of N tokens."""
+    group_N, shape = repeats.group_N, (len(repeats.count_Q), log_TK.shape[1])
+    p_NK = np.exp(log_TK[repeats.token_N])
+    first_QK, second_QK, equals_QK = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape)
+    np.maximum.at(first_QK, group_N, p_NK)
+    is_first_NK = p_NK == first_QK[group_N]
+    np.maximum.at(second_QK, group_N, np.where(is_first_NK, np.float32(0), p_NK))
+    np.add.at(equals_QK, group_N, is_first_NK)
+    alone_NK = is_first_NK & (equals_QK[group_N] == 1)
+    return np.where(alone_NK, second_QK[group_N], first_QK[group_N])

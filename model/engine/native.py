@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model.checkpoint import Checkpoint
+from fenestra.model.decode import label_consistency
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.decoding import Lengths, Paths, tag_tables
 from fenestra.model.engine.library import DECLARED, Array, Kernel, Structure
@@ -152,9 +153,8 @@ class Native:
         self._cache = RowCache(self._weights, slots, self._scorer.mirror(slots))
         self._vocabulary = self._new_vocabulary()
         self._tables = _tag_tables(self._tags, model.config.scheme, crf_of(model))
-        label_K, (a, b) = tag_tables(self._tags, model.config.scheme).label_K, model.calibration.label_consistency
-        consistency = DECLARED.structures["LabelConsistency"]
-        self._consistency = consistency(tags=len(self._tags), label_K=label_K, same_tag=a, same_label=b)
+        label_K = tag_tables(self._tags, model.config.scheme).label_K
+        self._consistency_KK = label_consistency.weights(model.calibration, label_K)
         self._lock = Lock()
 
     def read(self, documents: Sequence[Document] | Joined) -> Iterator[Progress | NativeBatch]:
@@ -217,10 +217,12 @@ class Native:
             )  # fmt: skip
         if not count:
             return
-        functions = self._kernel.call(count)
-        sum_QK = np.zeros((count // 2, len(self._tags)))  # as many words as there can be
-        functions.sum_probabilities(log_TK, token_N, group_N, count, len(self._tags), sum_QK)
-        if functions.apply_label_consistency(log_TK, token_N, group_N, count, count_Q, sum_QK, self._consistency):
+        functions, tags = self._kernel.call(count), len(self._tags)
+        first_QK, second_QK = np.zeros((2, count // 2, tags), np.float32)  # as many words as there can be
+        functions.largest_probabilities(log_TK, token_N, group_N, count, tags, first_QK, second_QK)
+        if functions.apply_label_consistency(
+            log_TK, token_N, group_N, count, tags, first_QK, second_QK, self._consistency_KK
+        ):
             raise MemoryError
 
     def decode(self, log_TK: NDArray[np.float32], lengths: Lengths) -> Paths:

@@ -163,7 +163,7 @@ class Reference:
         """Apply label consistency, in place."""
         repeats = label_consistency.find_repeats(batch.words[begin:end] for begin, end in batch.documents())
         label_K = tag_tables(self._tags, self._config.scheme).label_K
-        label_consistency.apply(log_TK, repeats, label_K, self._calibration.label_consistency)
+        label_consistency.apply(log_TK, repeats, label_consistency.weights(self._calibration, label_K))
 
     def decode(self, log_TK: NDArray[np.float32], lengths: Lengths) -> Paths:
         """Find the best legal path of every sentence and read it."""

@@ -13,6 +13,7 @@ from fenestra.model.engine.reference import Reference, ReferenceBatch
 from fenestra.model.network.context import case_classes, case_evidence
 from fenestra.model.network.parameters import Parameters, shapes
 from fenestra.model.progress import finish
+from fenestra.model.tags import tag_set
 from fenestra.model.text.language import language
 from fenestra.model.words.gazetteers import Gazetteers
 from fenestra.model.words.vectors import VectorTable
@@ -76,7 +77,9 @@ def small_model(
     topic = len(arrays["topic_mean"])
     arrays |= {"topic_mean": np.zeros(topic, np.float32), "topic_scale": np.ones(topic, np.float32)}
     arrays |= {"vectors.codes": vectors.codes_VD, "vectors.scale": vectors.scale_V1}
-    consistency = {"same_tag": 0.7, "same_label": 1.3} if agreement else {}
+    tags = len(tag_set(config.labels, config.scheme))
+    pairs = tuple(map(tuple, rng.normal(scale=0.5, size=(tags, tags)).round(4).tolist()))
+    consistency = {"same_tag": 0.7, "same_label": 1.3, "tag_by_tag": pairs} if agreement else {}
     return Checkpoint(
         config, lexicon, Parameters.from_arrays(config, lexicon, arrays), Calibration(1.5, 0.8, 0.1, 0.3, **consistency)
     )

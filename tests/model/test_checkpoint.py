@@ -79,7 +79,7 @@ def test_weights_of_label_consistency_are_stored_where_there_are_any(agreement, 
     model = small_model(agreement=agreement)
     checkpoint.save(model, tmp_path / "saved")
     values = json.loads((tmp_path / "saved" / "config.json").read_text())["calibration"]
-    assert list(values)[5:] == ["same_tag", "same_label"] * agreement
+    assert list(values)[5:] == ["same_tag", "same_label", "tag_by_tag"] * agreement
     assert checkpoint.load(tmp_path / "saved").calibration == model.calibration
     items = ["Ada met Siemens. SIEMENS met Ada."]
     after = Tagger.load(tmp_path / "saved", device="cpu")
@@ -92,7 +92,7 @@ def test_a_configuration_from_before_label_consistency_is_read_as_it_was(model, 
     rewrite(folder, "config.json", json.dumps(settings).encode())
     found = checkpoint.load(folder)
     assert found.config == model.config
-    assert found.calibration.label_consistency == (0, 0)
+    assert not found.calibration.has_label_consistency
 
 
 def test_weights_of_label_consistency_that_is_switched_off_are_refused(folder):
@@ -101,6 +101,16 @@ def test_weights_of_label_consistency_that_is_switched_off_are_refused(folder):
     rewrite(folder, "config.json", json.dumps(settings).encode())
     with pytest.raises(CheckpointError, match=r"calibration: same_tag and same_label .* no use for"):
         checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("rows", [[[0.1]], [[0.1, 0.2], [0.3]], [["much", 0.1], [0.1, 0.1]], 7, "ab"])
+def test_weights_of_pairs_of_tags_that_do_not_fit_are_refused(rows, tmp_path):
+    checkpoint.save(small_model(agreement=True), tmp_path / "saved")
+    settings = json.loads((tmp_path / "saved" / "config.json").read_text())
+    settings["calibration"]["tag_by_tag"] = rows
+    rewrite(tmp_path / "saved", "config.json", json.dumps(settings).encode())
+    with pytest.raises(CheckpointError, match="the parts do not fit together"):
+        checkpoint.load(tmp_path / "saved")
 
 
 def test_a_checkpoint_from_when_there_was_a_sentence_feature_loads_unless_it_was_on(folder):

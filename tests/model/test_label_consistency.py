@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
-from fenestra.model.decode.label_consistency import apply, evidence, find_repeats
+from fenestra.model.decode.label_consistency import apply, evidence, find_repeats, weights
 from fenestra.model.engine import library
 from fenestra.model.engine.native import Native
 from fenestra.model.errors import ConfigError
@@ -47,11 +47,12 @@ def by_hand(documents, alone_TK, config, calibration):
             ]
             if not word[0].isupper() or not others:
                 continue
-            mean = [sum(math.exp(alone_TK[u, k]) for u in others) / len(others) for k in range(len(tags))]
+            most = [max(math.exp(alone_TK[u, k]) for u in others) for k in range(len(tags))]
             score = [
                 float(alone_TK[begin + t, k])
-                + calibration.same_tag * mean[k]
-                + calibration.same_label * sum(m for m, label in zip(mean, labels, strict=True) if label == labels[k])
+                + calibration.same_tag * most[k]
+                + calibration.same_label * sum(m for m, label in zip(most, labels, strict=True) if label == labels[k])
+                + sum(m * row[k] for m, row in zip(most, calibration.tag_by_tag, strict=True))
                 for k in range(len(tags))
             ]
             total = math.log(sum(map(math.exp, score)))
@@ -160,23 +161,30 @@ def test_repeats_are_words_with_a_capital_that_a_document_has_again():
     assert found.count_Q.tolist() == [2, 3]
 
 
-def test_evidence_is_the_mean_of_the_others_and_its_sum_over_the_label():
+def test_evidence_is_the_largest_p_of_the_others():
     p_TK = np.array([[0.5, 0.2, 0.2, 0.1], [0.1, 0.6, 0.1, 0.2], [0.3, 0.3, 0.3, 0.1], [1, 0, 0, 0]])
     repeats = find_repeats([["Ada", "ADA", "AdA", "met"]])
-    label_K = np.array([-1, 0, 0, 1])
     with np.errstate(divide="ignore"):
         log_TK = np.log(p_TK).astype(np.float32)
-    found = evidence(log_TK, repeats, label_K)
-    np.testing.assert_allclose(
-        found.tag_NK, [[0.2, 0.45, 0.2, 0.15], [0.4, 0.25, 0.25, 0.1], [0.3, 0.4, 0.15, 0.15]], atol=1e-6
-    )
-    np.testing.assert_allclose(
-        found.label_NK, [[0.2, 0.65, 0.65, 0.15], [0.4, 0.5, 0.5, 0.1], [0.3, 0.55, 0.55, 0.15]], atol=1e-6
-    )
+    found_NK = evidence(log_TK, repeats)
+    np.testing.assert_allclose(found_NK, [[0.3, 0.6, 0.3, 0.2], [0.5, 0.3, 0.3, 0.1], [0.5, 0.6, 0.2, 0.2]], atol=1e-6)
     before_TK = log_TK.copy()
-    apply(log_TK, repeats, label_K, (0.0, 0.0))
+    apply(log_TK, repeats, np.zeros((4, 4), np.float32))
     np.testing.assert_allclose(log_TK[:3], before_TK[:3], atol=1e-6)
     assert (log_TK[3] == before_TK[3]).all()
+
+
+def test_two_tokens_with_the_same_largest_p_are_told_of_each_other():
+    log_TK = np.log(np.array([[0.7, 0.3], [0.7, 0.3], [0.2, 0.8]], np.float32))
+    found_NK = evidence(log_TK, find_repeats([["Ada", "ADA", "AdA"]]))
+    np.testing.assert_allclose(found_NK, [[0.7, 0.8], [0.7, 0.8], [0.7, 0.3]], atol=1e-6)
+
+
+def test_the_weights_are_a_for_the_tag_b_for_its_label_and_d_for_each_pair():
+    pairs = ((0.0, 0.5, 0.0), (0.0, 0.0, 0.25), (-1.0, 0.0, 0.0))
+    calibration = Calibration(same_tag=2.0, same_label=1.0, tag_by_tag=pairs)
+    assert weights(calibration, np.array([-1, 0, 0])).tolist() == [[3, 0.5, 0], [0, 3, 1.25], [-1, 1, 3]]
+    assert weights(Calibration(), np.array([-1, 0])).tolist() == [[0, 0], [0, 0]]
 
 
 # ── explanations ──
@@ -224,4 +232,11 @@ def test_label_consistency_beside_a_crf_is_refused_by_field():
 
 def test_old_calibrations_have_no_label_consistency():
     values = {"temperature": 1.2, "slope": 0.6, "offset": 0.9, "length": 0.1}
-    assert Calibration.from_json(values).label_consistency == (0, 0)
+    assert not Calibration.from_json(values).has_label_consistency
+
+
+def test_calibrations_from_before_pairs_of_tags_have_two_numbers():
+    values = {"temperature": 1.2, "slope": 0.6, "offset": 0.9, "length": 0.1, "same_tag": 0.5, "same_label": 0.25}
+    found = Calibration.from_json(values)
+    assert found.has_label_consistency
+    assert found.to_json() == values | {"strange": 0.0}

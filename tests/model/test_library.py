@@ -181,23 +181,31 @@ def test_every_build_has_every_function_and_no_other(build):
 
 def test_parameters_have_the_types_of_their_prototypes():
     functions = DECLARED.functions
-    parameters, result = functions["sum_probabilities"]
+    parameters, result = functions["largest_probabilities"]
     assert [(p.name, p.type) for p in parameters] == [
         ("log_TK", ctypes.c_void_p), ("token_N", ctypes.c_void_p), ("group_N", ctypes.c_void_p),
-        ("count", ctypes.c_int64), ("tags", ctypes.c_int64), ("sum_QK", ctypes.c_void_p),
+        ("count", ctypes.c_int64), ("tags", ctypes.c_int64), ("first_QK", ctypes.c_void_p),
+        ("second_QK", ctypes.c_void_p),
     ]  # fmt: skip
     assert result == "void"
     assert functions["source_digest"] == ([], None)
     assert functions["cpu_level"] == ([], "int32_t")
 
 
+NETWORK = {
+    "width": 5, "hidden": 2, "numbers": 0, "activation": 0, "layers": 1, "weight": np.zeros(1, np.uint64),
+    "bias": np.zeros(1, np.uint64), "outputs": np.array([8]), "tags": 2, "temperature": 1.5,
+    "unit_H": np.ones(2, np.float32),
+}  # fmt: skip
+
+
 def test_structures_have_the_fields_of_the_header():
     structures = DECLARED.structures
     assert set(structures) == {
-        "Strings", "Lookups", "Words", "Runs", "Reading", "Features", "Network", "TagTables", "LabelConsistency",
+        "Strings", "Lookups", "Words", "Runs", "Reading", "Features", "Network", "TagTables",
     }  # fmt: skip
-    assert list(structures["LabelConsistency"].declared) == ["tags", "label_K", "same_tag", "same_label"]
-    assert ctypes.sizeof(structures["LabelConsistency"]) == 24
+    assert list(structures["Network"].declared) == list(NETWORK)
+    assert ctypes.sizeof(structures["Network"]) == 88
     assert ctypes.sizeof(structures["Reading"]) == 56
 
 
@@ -209,21 +217,23 @@ def test_a_declaration_that_cannot_be_read_is_an_error():
 # ── calls ──
 
 
-def log_sums(**changed):
-    """The arguments of ``sum_probabilities`` for two tokens of one word, some of them changed."""
+def largest_of_two(**changed):
+    """The arguments of ``largest_probabilities`` for two tokens of one word, some of them changed."""
     arguments = {
         "log_TK": np.log(np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)),
-        "token_N": np.array([0, 1]), "group_N": np.array([0, 0]), "count": 2, "tags": 2, "sum_QK": np.zeros((1, 2)),
+        "token_N": np.array([0, 1]), "group_N": np.array([0, 0]), "count": 2, "tags": 2,
+        "first_QK": np.zeros((1, 2), np.float32), "second_QK": np.zeros((1, 2), np.float32),
     }  # fmt: skip
     return {**arguments, **changed}
 
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_a_call_that_fits_computes(build):
-    arguments = log_sums()
+    arguments = largest_of_two()
     for functions in (build.short, build.long):
-        functions.sum_probabilities(*arguments.values())
-    np.testing.assert_allclose(arguments["sum_QK"], [[1.5, 2.5]], atol=1e-6)
+        functions.largest_probabilities(*arguments.values())
+    np.testing.assert_allclose(arguments["first_QK"], [[0.5, 0.75]], atol=1e-6)
+    np.testing.assert_allclose(arguments["second_QK"], [[0.5, 0.75]], atol=1e-6)  # as found by the second call
 
 
 @needs_kernel
@@ -234,38 +244,38 @@ def test_a_call_that_fits_computes(build):
         ({"token_N": np.zeros(2, np.int32)}, "token_N: expected an array of int64, got int32"),
         ({"token_N": np.zeros(2, np.uint64)}, "token_N: expected an array of int64, got uint64"),
         ({"group_N": np.zeros(2, np.bool_)}, "group_N: expected an array of int64, got bool"),
-        ({"sum_QK": np.zeros((1, 2), ">f8")}, "sum_QK: expected an array of float64, got >f8"),
+        ({"first_QK": np.zeros((1, 2), ">f4")}, "first_QK: expected an array of float32, got >f4"),
         ({"log_TK": np.zeros((2, 4), np.float32)[:, ::2]}, "lie end to end"),
         ({"log_TK": np.asfortranarray(np.zeros((2, 2), np.float32))}, "lie end to end"),
-        ({"sum_QK": np.zeros((2, 2)).T[:1]}, "lie end to end"),
-        ({"count": np.zeros(2, np.int64)}, "sum_probabilities"),
-        ({"count": 2.5}, "sum_probabilities"),
-        ({"token_N": 2}, "sum_probabilities"),
-        ({"token_N": [0, 1]}, "sum_probabilities"),
+        ({"first_QK": np.zeros((2, 2), np.float32).T[:1]}, "lie end to end"),
+        ({"count": np.zeros(2, np.int64)}, "largest_probabilities"),
+        ({"count": 2.5}, "largest_probabilities"),
+        ({"token_N": 2}, "largest_probabilities"),
+        ({"token_N": [0, 1]}, "largest_probabilities"),
     ],
 )  # fmt: skip
 def test_an_argument_that_is_not_what_the_prototype_says_is_refused(changed, message):
     with pytest.raises(TypeError, match=message):
-        library.load().short.sum_probabilities(*log_sums(**changed).values())
+        library.load().short.largest_probabilities(*largest_of_two(**changed).values())
 
 
 @needs_kernel
 @pytest.mark.parametrize(
-    ("one", "other"), [("log_TK", "token_N"), ("group_N", "count"), ("tags", "sum_QK"), ("token_N", "sum_QK")]
+    ("one", "other"), [("log_TK", "token_N"), ("group_N", "count"), ("tags", "first_QK"), ("token_N", "first_QK")]
 )
 def test_arguments_in_another_order_are_refused(one, other):
-    arguments = log_sums()
+    arguments = largest_of_two()
     arguments[one], arguments[other] = arguments[other], arguments[one]
     with pytest.raises(TypeError):
-        library.load().short.sum_probabilities(*arguments.values())
+        library.load().short.largest_probabilities(*arguments.values())
 
 
 @needs_kernel
-@pytest.mark.parametrize("count", [0, 5, 7])
+@pytest.mark.parametrize("count", [0, 6, 8])
 def test_too_few_or_too_many_arguments_are_refused(count):
-    arguments = [*log_sums().values(), 1][:count]
-    with pytest.raises(TypeError, match="sum_probabilities"):
-        library.load().short.sum_probabilities(*arguments)
+    arguments = [*largest_of_two().values(), 1][:count]
+    with pytest.raises(TypeError, match="largest_probabilities"):
+        library.load().short.largest_probabilities(*arguments)
 
 
 @needs_kernel
@@ -273,45 +283,42 @@ def test_a_structure_of_another_kind_is_refused():
     structures = DECLARED.structures
     reading = structures["Reading"].zeros()
     with pytest.raises(TypeError):
-        library.load().short.apply_label_consistency(*[None] * 3, 0, None, None, reading)
-
-
-CONSISTENCY = {"tags": 2, "label_K": np.array([-1, 0]), "same_tag": 0.5, "same_label": 1.0}
+        library.load().short.decode_paths(None, None, 0, reading, *[None] * 7)
 
 
 def test_a_structure_holds_what_it_was_given_and_keeps_arrays_alive():
-    kind = DECLARED.structures["LabelConsistency"]
-    found = kind(**{**CONSISTENCY, "label_K": np.arange(1000)})
+    kind = DECLARED.structures["Network"]
+    found = kind(**{**NETWORK, "outputs": np.arange(1000)})
     np.zeros(1000, np.int64)
-    held = np.ctypeslib.as_array(ctypes.cast(found.label_K, ctypes.POINTER(ctypes.c_int64)), (1000,))
+    held = np.ctypeslib.as_array(ctypes.cast(found.outputs, ctypes.POINTER(ctypes.c_int64)), (1000,))
     assert held.tolist() == list(range(1000))
-    assert (found.tags, found.same_tag, found.same_label) == (2, 0.5, 1.0)
+    assert (found.tags, found.temperature) == (2, 1.5)
 
 
 def test_a_structure_of_zeros_holds_no_array():
-    found = DECLARED.structures["LabelConsistency"].zeros()
-    assert (found.tags, found.label_K, found.same_tag, found.same_label) == (0, None, 0, 0)
+    found = DECLARED.structures["Network"].zeros()
+    assert (found.tags, found.outputs, found.temperature) == (0, None, 0)
 
 
-@pytest.mark.parametrize("name", CONSISTENCY)
+@pytest.mark.parametrize("name", NETWORK)
 def test_a_structure_with_a_missing_field_is_refused(name):
-    with pytest.raises(TypeError, match="LabelConsistency: expected tags, label_K, same_tag, same_label, got"):
-        DECLARED.structures["LabelConsistency"](**{k: v for k, v in CONSISTENCY.items() if k != name})
+    with pytest.raises(TypeError, match=r"Network: expected width, hidden, .*, unit_H, got"):
+        DECLARED.structures["Network"](**{k: v for k, v in NETWORK.items() if k != name})
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"other": 1}, "LabelConsistency: expected"),
-        ({"label_K": np.zeros(2, np.int32)}, "label_K: expected an array of int64, got int32"),
-        ({"label_K": np.zeros(4, np.int64)[::2]}, "lie end to end"),
-        ({"same_tag": "much"}, "real number"),
+        ({"other": 1}, "Network: expected"),
+        ({"outputs": np.zeros(2, np.int32)}, "outputs: expected an array of int64, got int32"),
+        ({"outputs": np.zeros(4, np.int64)[::2]}, "lie end to end"),
+        ({"temperature": "much"}, "real number"),
         ({"tags": 1.5}, "int"),
     ],
 )
 def test_a_structure_with_a_field_that_does_not_fit_is_refused(changed, message):
     with pytest.raises(TypeError, match=message):
-        DECLARED.structures["LabelConsistency"](**{**CONSISTENCY, **changed})
+        DECLARED.structures["Network"](**{**NETWORK, **changed})
 
 
 def test_an_array_of_addresses_is_one_of_uint64():

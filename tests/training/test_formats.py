@@ -3,7 +3,7 @@
 import gzip
 import io
 import json
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import pytest
@@ -576,9 +576,8 @@ def test_a_table_that_is_none_is_refused(tmp_path, name, content):
     assert "not a Parquet or Arrow table" in complaint(tmp_path, content, name)[0]
 
 
-def test_spacy_is_asked_for_by_name(tmp_path):
-    if find_spec("spacy"):
-        pytest.skip("spaCy is installed")
+def test_spacy_is_asked_for_by_name(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "spacy", None)  # as if it were not installed
     (line,) = complaint(tmp_path, b"x", "x.spacy")
     assert "run: pip install spacy" in line
 

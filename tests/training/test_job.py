@@ -138,14 +138,15 @@ def test_a_weight_that_float16_cannot_hold_is_refused_by_name(quick_job, tmp_pat
 
 
 def test_a_job_with_label_consistency_serves_what_it_evaluated(quick_job, finished, tmp_path, monkeypatch):
-    """The same weights as without, and two numbers more; the figures are those of the tagger that uses them."""
+    """The same weights as without, and some numbers more; the figures are those of the tagger that uses them."""
     from fenestra.training import job
     from fenestra.training.data.corpus import read_corpus
     from fenestra.training.report.evaluation import measure
 
     def fit(*arguments, **options):
         """So short a training finds no entity, so that there is nothing to fit."""
-        return replace(fit_calibration(*arguments, **options), same_tag=5.0, same_label=7.0)
+        pairs = ((1.0,) * 17,) * 17
+        return replace(fit_calibration(*arguments, **options), same_tag=5.0, same_label=7.0, tag_by_tag=pairs)
 
     monkeypatch.setattr(job, "fit_calibration", fit)
     folder = train(replace(quick_job, model=replace(quick_job.model, agreement=True)), tmp_path / "out")
@@ -153,16 +154,16 @@ def test_a_job_with_label_consistency_serves_what_it_evaluated(quick_job, finish
     tagger = Tagger.load(folder, device="cpu")
     before = Tagger.load(finished, device="cpu").calibration
     assert tagger.config.agreement
-    assert tagger.calibration.label_consistency == (5, 7)
+    assert (tagger.calibration.same_tag, tagger.calibration.same_label) == (5, 7)
     assert tagger.calibration.temperature == before.temperature
-    assert before.label_consistency == (0, 0)
+    assert not before.has_label_consistency
     report = json.loads((folder / "report.json").read_text())
     gold = read_corpus(ROOT / "data" / "sample" / "test.conll")
     again = measure(tagger, gold.sentences, frozenset())
     assert report["scores"]["test"]["scores"]["micro"] == pytest.approx(asdict(again.scores.micro))
     card = (folder / "README.md").read_text()
     assert "after the tokens of a word have heard of each other" in card
-    assert "same_label 7.0000" in card
+    assert "same_label 7.0000, and tag_by_tag for the 17 × 17 pairs of tags (config.json)." in card
     assert "same_label" not in (finished / "README.md").read_text()
 
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from fenestra.model import checkpoint
+from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import ConfigError, InputError
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
 from fenestra.training.config import load_config, parse_config, publishable_config
 from fenestra.training.job import train
 from fenestra.training.network.rows import Windows, look_up
-from fenestra.training.network.start import begun, load_start
+from fenestra.training.network.start import begun, calibration_for, load_start
 from tests.training.networks import small_network
 
 TEXT = "Ada\tB-PER\nmet\tO\nSiemens\tB-ORG\n.\tO\n\nin\tO\nMunich\tB-LOC\n\n" * 4
@@ -61,6 +62,19 @@ def test_new_labels_change_no_score_of_the_others(start):
     assert (after[:, new].max(dim=1).values < before.max(dim=1).values).all()
     if wide.crf:
         assert torch.equal(wide.crf.transitions[columns][:, columns], narrow.crf.transitions)
+
+
+def test_what_is_known_of_pairs_of_tags_stays_theirs_when_there_are_more(tmp_path):
+    network = small_network(agreement=True, scheme="IO")
+    rows = tuple(tuple(float(10 * row + column) for column in range(4)) for row in range(4))
+    checkpoint.save(network.checkpoint(Calibration(1.5, same_tag=0.5, tag_by_tag=rows)), tmp_path / "start")
+    model = checkpoint.load(tmp_path / "start")
+    assert model.config.labels == ("LOC", "ORG", "PER")
+    wider = replace(model.config, labels=("GOD", "LOC", "ORG", "PER"))
+    found = calibration_for(model, wider)
+    assert found.tag_by_tag[2] == (10, 0, 11, 12, 13)
+    assert found.tag_by_tag[1] == (0, 0, 0, 0, 0)
+    assert replace(found, tag_by_tag=rows) == model.calibration == calibration_for(model, model.config)
 
 
 def test_a_start_that_does_not_fit_is_refused(start):

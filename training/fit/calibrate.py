@@ -3,8 +3,8 @@
 They are fitted in the order in which the tagger applies them:
 
 1. The temperature calibrates the probabilities of tokens, or of whole paths for a model with a CRF.
-2. The two weights of label consistency, for a model that has it. They weigh the calibrated probabilities of a word's
-   other tokens. Most tokens have no such evidence, so the temperature of step 1 is best for them.
+2. The weights of label consistency, for a model that has it. They weigh the calibrated probabilities of a word's other
+   tokens. Most tokens have no such evidence, so the temperature of step 1 is best for them.
 3. The four numbers of entity scores, from the entities that are found after steps 1 and 2: in documents, in the same
    sentences by themselves, and, where training had such text, in these in small letters, as all these are posted.
 
@@ -24,12 +24,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.decode.calibration import Calibration
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.decoding import tag_tables
-from fenestra.model.decode.label_consistency import Evidence, Repeats, apply, evidence, find_repeats
+from fenestra.model.decode.label_consistency import Repeats, apply, evidence, find_repeats, same_label, weights
 from fenestra.model.results import any_within
 from fenestra.model.tagger import Tagger
 from fenestra.model.tags import tag_set
@@ -50,6 +52,10 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 _ITERATIONS = 28  # of the golden-section search on [log 0.1, log 10], down to a width of 1e-5
 _LEAST_SLOPE = 0.05  # the score must rise with the product whatever the data say
 _PRIOR = 1.0  # weight of the prior "no correction" beside the data, in entities or tokens
+_PRIORS_OF_PAIRS = 1.0, 4.0, 16.0, 64.0  # the same for each pair of tags
+_MOST_PAIRED = 128  # tags
+_MOST_STEPS = 200
+_PARTS = 5  # of the development data, each held back once
 
 
 def fit_calibration(
@@ -113,16 +119,47 @@ def calibration_of(
         temperature = fit_temperature(logits_TK, gold_T)
     else:
         temperature = fit_path_temperature(logits_TK, gold_T, [len(sentence) for sentence in gold], crf)
-    weights = 0.0, 0.0
-    if repeats is not None:
-        log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
-        found = evidence(log_probability_TK, repeats, tag_tables(tags, config.scheme).label_K)
-        weights = fit_label_consistency(log_probability_TK[repeats.token_N], gold_T[repeats.token_N], found)
+    found, log_TK = Calibration(temperature), _log_softmax(logits_TK / temperature).astype(np.float32)
+    if repeats is not None and len(repeats.token_N):
+        found, log_TK = _consistent(log_TK, gold_T, repeats, tag_tables(tags, config.scheme).label_K)
+        found = replace(found, temperature=temperature)
     transitions = transition_scores(crf, temperature)
-    entities = (_entities(one, config, temperature, weights, transitions) for one in (output, *others))
+    entities = [_entities(output, log_TK, config, transitions)]
+    for other in others:
+        log_TK = _log_softmax(other.logits_TK / temperature).astype(np.float32)
+        if other.repeats is not None:
+            apply(log_TK, other.repeats, weights(found, tag_tables(tags, config.scheme).label_K))
+        entities.append(_entities(other, log_TK, config, transitions))
     platt = fit_platt(*(np.concatenate(parts) for parts in zip(*entities, strict=True)))
-    same_tag, same_label = weights
-    return replace(platt, temperature=temperature, same_tag=same_tag, same_label=same_label)
+    return replace(found, slope=platt.slope, offset=platt.offset, length=platt.length, oov=platt.oov)
+
+
+def _consistent(
+    log_TK: NDArray[np.float32], gold_T: NDArray[np.int64], repeats: Repeats, label_K: NDArray[np.int64]
+) -> tuple[Calibration, NDArray[np.float32]]:
+    """Fit the weights of label consistency; also log p of tokens that are consistent by weights fitted without them.
+
+    A fifth of the text is held back at a time, so that few documents are on both sides. The prior of D is the one under
+    which what is held back is most probable. By weights fitted to these very tokens they would look better than those
+    of other text, and scores be too high.
+    """
+    token_N, most_NK = repeats.token_N, evidence(log_TK, repeats)
+    log_NK, gold_N, every_N = log_TK[token_N], gold_T[token_N], np.arange(len(token_N))
+
+    def fit(chosen: NDArray[np.int64], prior: float) -> Calibration:
+        return fit_label_consistency(log_NK[chosen], gold_N[chosen], most_NK[chosen], label_K, prior)
+
+    def held_back(prior: float) -> Floats:
+        held_NK = log_NK.astype(np.float64)
+        for back in np.array_split(every_N, _PARTS):
+            held_NK[back] += most_NK[back] @ weights(fit(np.setdiff1d(every_N, back), prior), label_K)
+        return _log_softmax(held_NK)
+
+    held = {prior: held_back(prior) for prior in _PRIORS_OF_PAIRS}
+    prior = max(held, key=lambda one: float(held[one][every_N, gold_N].sum()))
+    held_TK = log_TK.copy()
+    held_TK[token_N] = held[prior]
+    return fit(every_N, prior), held_TK
 
 
 def fit_temperature(logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64]) -> float:
@@ -198,49 +235,43 @@ def fit_path_temperature(
 
 
 def fit_label_consistency(
-    log_NK: NDArray[np.float32], gold_N: NDArray[np.int64], found: Evidence
-) -> tuple[float, float]:
-    """Fit the weights of label consistency: a and b, both 0 or more.
+    log_NK: NDArray[np.float32], gold_N: NDArray[np.int64], most_NK: NDArray[np.float32],
+    label_K: NDArray[np.int64], prior: float,
+) -> Calibration:  # fmt: skip
+    """Fit the weights of label consistency, V = a I + b S + D; all else stays as it is without a correction.
 
-    They minimise the negative log-likelihood of the gold tags under softmax(log p + a · tag + b · label). The loss is
-    convex: its gradient is the expected evidence minus that of the gold tags, its Hessian the covariance of the
-    evidence. As for :func:`fit_platt`, a prior of weight 1 around (0, 0) keeps them finite where every tag is right. If
-    the minimum has a negative weight, the result is the best point with a = 0 or b = 0.
+    They minimise the negative log-likelihood of the gold tags under softmax(log p + m V), which is convex in them. As
+    for :func:`fit_platt`, Gaussian priors around 0 keep them small where the data say little. With more than 128 tags,
+    which no such data could tell about by pairs, D is left out. L-BFGS, in float64; the numbers have four digits after
+    the point.
 
     Args:
         log_NK: log p of the tokens that have evidence, from their windows alone.
         gold_N: their gold columns.
-        found: the evidence from the other tokens of their words.
+        most_NK: the evidence from the other tokens of their words.
+        label_K: of each column, below 0 for O.
+        prior: its weight for each number of D; that for a and b is 1.
     """
-    inputs_NKP = np.stack(found, axis=-1)
-    chosen_NP = inputs_NKP[np.arange(len(gold_N)), gold_N]
+    tags = log_NK.shape[1]
+    base_NK, input_NK = (torch.from_numpy(array.astype(np.float64)) for array in (log_NK, most_NK))
+    gold, own_KK, label_KK = torch.from_numpy(gold_N), torch.eye(tags), torch.from_numpy(same_label(label_K))
+    shared_2 = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    pair_KK = torch.zeros(tags, tags, dtype=torch.float64, requires_grad=tags <= _MOST_PAIRED)
+    fitted = [weight for weight in (shared_2, pair_KK) if weight.requires_grad]
+    optimizer = torch.optim.LBFGS(fitted, max_iter=_MOST_STEPS, tolerance_grad=1e-4, line_search_fn="strong_wolfe")
 
-    def derivatives(weights_P: Floats) -> tuple[float, Floats, Floats]:
-        log_p_NK = _log_softmax(log_NK + inputs_NKP @ weights_P)
-        p_NK = np.exp(log_p_NK)
-        expected_NP = np.einsum("nk,nkp->np", p_NK, inputs_NKP)
-        square_PP = np.einsum("nk,nkp,nkq->pq", p_NK, inputs_NKP, inputs_NKP) - expected_NP.T @ expected_NP
-        nats = -float(log_p_NK[np.arange(len(gold_N)), gold_N].sum())
-        return (
-            nats + _PRIOR / 2 * float(weights_P @ weights_P),
-            (expected_NP - chosen_NP).sum(axis=0) + _PRIOR * weights_P,
-            square_PP + _PRIOR * np.eye(len(weights_P)),
-        )
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        weight_KK = shared_2[0] * own_KK + shared_2[1] * label_KK + pair_KK
+        nats = cross_entropy(base_NK + input_NK @ weight_KK, gold, reduction="sum")
+        total = nats + _PRIOR / 2 * shared_2.square().sum() + prior / 2 * pair_KK.square().sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
 
-    def along(axis_P: Floats) -> Floats:
-        """The best point on one axis: the other weight is 0."""
-        axis_1P = axis_P[None]
-
-        def on_axis(weight_1: Floats) -> tuple[float, Floats, Floats]:
-            loss, gradient_P, curvature_PP = derivatives(weight_1 @ axis_1P)
-            return loss, axis_1P @ gradient_P, axis_1P @ curvature_PP @ axis_1P.T
-
-        return _newton(on_axis, np.zeros(1)).clip(0) @ axis_1P
-
-    best_P = _newton(derivatives, np.zeros(2))
-    if best_P.min() < 0:
-        best_P = min(map(along, np.eye(2)), key=lambda weights_P: derivatives(weights_P)[0])
-    return float(best_P[0]), float(best_P[1])
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    same_tag, of_label = (round(value, 4) for value in shared_2.tolist())
+    rows = tuple(tuple(round(value, 4) for value in row) for row in pair_KK.tolist()) if pair_KK.requires_grad else ()
+    return Calibration(same_tag=same_tag, same_label=of_label, tag_by_tag=rows)
 
 
 def fit_platt(
@@ -309,20 +340,16 @@ def _newton(derivatives: Derivatives, start_P: Floats) -> Floats:
 
 def _entities(
     output: Output,
+    log_TK: NDArray[np.float32],
     config: ModelConfig,
-    temperature: float,
-    weights: tuple[float, float],
     transitions: Transitions | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Decode as the tagger does; returns the arguments of :func:`fit_platt`."""
-    logits_TK, gold, repeats, oov_T = output
+    """Decode log p of an output as the tagger does; returns the arguments of :func:`fit_platt`."""
+    _, gold, _, oov_T = output
     tags, lengths = tag_set(config.labels, config.scheme), [len(sentence) for sentence in gold]
-    log_probability_TK = _log_softmax(logits_TK / temperature).astype(np.float32)
-    if repeats is not None:
-        apply(log_probability_TK, repeats, tag_tables(tags, config.scheme).label_K, weights)
     if oov_T is None:
-        oov_T = np.zeros(len(logits_TK), np.bool_)
-    decoded = list(decode(log_probability_TK, lengths, tags, config.scheme, transitions))
+        oov_T = np.zeros(len(log_TK), np.bool_)
+    decoded = list(decode(log_TK, lengths, tags, config.scheme, transitions))
     right = [span in spans(true) for true, guess in zip(gold, decoded, strict=True) for span in guess.spans]
     begins = accumulate(lengths, initial=0)
     places = [

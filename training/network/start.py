@@ -4,6 +4,7 @@ K tags
 """
 
 from dataclasses import replace
+from itertools import chain, product
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from fenestra.model import checkpoint
 from fenestra.model.bundled import DEFAULT, bundled_model
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import ModelConfig
+from fenestra.model.decode.calibration import Calibration
 from fenestra.model.errors import ConfigError
 from fenestra.model.tags import tag_set
 from fenestra.training.network.export import from_checkpoint
@@ -59,6 +61,20 @@ def begun(start: Checkpoint, config: ModelConfig) -> WindowTagger:
     new = {name: _placed(old[name], like, place_K, fill.get(name, 0.0)) for name, like in wider.state_dict().items()}
     wider.load_state_dict(new)
     return wider
+
+
+def calibration_for(start: Checkpoint, config: ModelConfig) -> Calibration:
+    """The calibration of a trained model for the tags of a configuration; arguments as of :func:`begun`.
+
+    What label consistency knows of pairs of tags says nothing of new ones.
+    """
+    rows = start.calibration.tag_by_tag
+    before, after = (tag_set(labels, config.scheme) for labels in (start.config.labels, config.labels))
+    if not rows or before == after:
+        return start.calibration
+    known = dict(zip(product(before, before), chain.from_iterable(rows), strict=True))
+    wider = tuple(tuple(known.get((one, other), 0.0) for other in after) for one in after)
+    return replace(start.calibration, tag_by_tag=wider)
 
 
 def _placed(old: Tensor, like: Tensor, place_K: Tensor, fill: float) -> Tensor:

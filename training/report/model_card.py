@@ -228,6 +228,8 @@ def _robustness(report: Mapping[str, Any]) -> str:
 
 def _calibration(report: Mapping[str, Any]) -> str:
     numbers = report["calibration"]
+    rows = len(numbers.get("tag_by_tag", ()))
+    pairs = f", and tag_by_tag for the {rows} × {rows} pairs of tags (config.json)" if rows else ""
     errors = _listed(
         f"{evaluation['reliability']['expected_calibration_error']:.4f} on {split}"
         for split, evaluation in report["scores"].items()
@@ -235,7 +237,7 @@ def _calibration(report: Mapping[str, Any]) -> str:
     return (
         "## Calibration\n\n"
         "An entity's `score` is the probability that label, start and end are right, fitted on development data: "
-        f"{', '.join(f'{name} {value:.4f}' for name, value in numbers.items())}. "
+        f"{', '.join(f'{name} {value:.4f}' for name, value in numbers.items() if name != 'tag_by_tag')}{pairs}. "
         f"Expected calibration error over ten bins: {errors}.{_thresholds(report)}"
     )
 

@@ -501,6 +501,19 @@ def test_the_store_is_bounded_and_of_its_owner_alone(tmp_path, monkeypatch):
     assert list(store.texts("8")) == []
 
 
+def test_a_store_that_is_full_says_so_and_can_be_emptied(tmp_path):
+    store = Store(tmp_path / "a.sqlite3", most_texts=1000, most_bytes=200_000)
+    store.configure("7", CONFIG)
+    store.see("7", ["a" * 30_000])
+    with pytest.raises(StorageError, match=r"a\.sqlite3: OperationalError \(it may have 196,608 bytes\)"):
+        store.see("7", ["b" * 150_000])
+    assert (tmp_path / "a.sqlite3").stat().st_size <= 200_000
+    assert list(store.texts("7")) == ["a" * 30_000]
+    store.forget("7")
+    store.see("8", ["x" * 3000])
+    assert list(store.texts("8")) == ["x" * 3000]
+
+
 def test_of_several_annotations_of_a_task_the_newest_counts(tmp_path):
     store = Store(tmp_path / "a.sqlite3", most_texts=0)
     store.configure("7", CONFIG)
@@ -681,7 +694,24 @@ def test_a_failed_training_leaves_the_model_that_serves(tmp_path, monkeypatch, e
         assert predict(client, TEXT)[0]["model_version"] == english.version
     assert "training failed with ValueError" in caplog.text
     assert "Lovelace" not in caplog.text
-    assert not (tmp_path / "project-7" / "training").exists()
+    assert not list((tmp_path / "project-7").glob("training-*"))
+
+
+def test_what_a_killed_training_left_is_removed_and_not_shared(tmp_path, monkeypatch, english):
+    folders = []
+
+    def look(job, *_):
+        folders.extend((tmp_path / "project-7").glob("training-*"))
+        assert job.parent in folders
+        raise projects.NotRetrained("enough")
+
+    monkeypatch.setattr(projects, "run", look)
+    (tmp_path / "project-7" / "training-orphan").mkdir(parents=True)
+    with start(tmp_path, after=1) as client:
+        tell(client, annotation(1, TEXT, ("Ada Lovelace", "Person")))
+        assert wait(client)["reason"] == "enough"
+    assert len(folders) == 1
+    assert "orphan" not in folders[0].name
 
 
 def test_a_store_that_fails_ends_no_trainer(tmp_path, monkeypatch, caplog):

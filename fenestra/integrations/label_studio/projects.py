@@ -4,12 +4,13 @@ OUTPUT/annotations.sqlite3      what annotators said (`store`)
        project-7/model/         the model of project 7, an ordinary checkpoint
                  previous/      the one before
                  training.log   what the last training wrote
-                 training/      corpora and job, while one runs
+                 training-…/    corpora and job, while one runs
 """
 
 import logging
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -155,10 +156,10 @@ class Projects:
         if label_config is None:
             raise NotRetrained("the project's labelling configuration is not known yet")
         controls, folder = controls_of(label_config), self.folder(key)
-        work = folder / "training"
-        shutil.rmtree(work, ignore_errors=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        work.mkdir()
+        for left in folder.glob("training-*"):  # by a process that was killed; its training may run on, and fails now
+            shutil.rmtree(left, ignore_errors=True)
+        work = Path(tempfile.mkdtemp(prefix="training-", dir=folder))
         try:
             maps = self.maps(key, self.base, controls)
             examples = collect(self.store.annotations(key), self.store.texts(key), controls, maps, self.base)

@@ -119,6 +119,7 @@ def run(job: Path, output: Path, log: Path, stop: threading.Event) -> None:
         NotRetrained: it failed, took too long, or was stopped.
     """
     command = [sys.executable, "-m", "fenestra", "train", str(job), "--output", str(output), "--overwrite"]
+    log.unlink(missing_ok=True)  # an older training may write to it still
     with log.open("wb") as lines:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=lines, stderr=subprocess.STDOUT, start_new_session=True

@@ -18,6 +18,9 @@ MOST_ANNOTATIONS = 20_000
 """Of a project; the oldest go first."""
 MOST_CHARACTERS = 1_000_000
 """Longest text of a task that is kept."""
+MOST_BYTES = 4 << 30
+"""Of the file, all projects together."""
+_PAGE_BYTES = 4096
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS projects (
@@ -55,13 +58,19 @@ class Annotation(NamedTuple):
 class Store:
     """The annotations and texts of all projects. Safe from several threads."""
 
-    def __init__(self, path: Path, *, most_texts: int) -> None:
+    def __init__(self, path: Path, *, most_texts: int, most_bytes: int = MOST_BYTES) -> None:
         """Open a store, or begin one.
+
+        Args:
+            path: of the file.
+            most_texts: texts of tasks that are kept for each project.
+            most_bytes: of the file; what would make it larger is refused.
 
         Raises:
             StorageError: the file cannot be opened, or is no such store.
         """
         self._path, self._most_texts, self._lock = path, most_texts, threading.Lock()
+        self._most_pages = most_bytes // _PAGE_BYTES
         try:
             path.touch(mode=0o600)
         except OSError as error:
@@ -166,6 +175,8 @@ class Store:
         """A connection in a transaction of its own."""
         try:
             with self._lock, closing(sqlite3.connect(self._path, timeout=10)) as database, database:
+                database.execute(f"PRAGMA max_page_count = {self._most_pages}")  # SQLite forgets it with the connection
                 yield database
         except sqlite3.Error as error:
-            raise StorageError(f"{self._path}: {type(error).__name__}") from error
+            full = f" (it may have {self._most_pages * _PAGE_BYTES:,} bytes)" if "full" in str(error) else ""
+            raise StorageError(f"{self._path}: {type(error).__name__}{full}") from error

@@ -274,7 +274,9 @@ def _read_settings(files: Files) -> tuple[ModelConfig, Calibration]:
     settings = files.read_json(CONFIG)
     config, calibration = ModelConfig.from_json(settings["model"]), Calibration.from_json(settings["calibration"])
     if calibration.has_label_consistency and not config.agreement:
-        raise ValueError("calibration: same_tag and same_label are given, which the configuration has no use for")
+        raise ValueError(
+            "calibration: same_tag, same_label or tag_by_tag is given, which the configuration has no use for"
+        )
     tags = len(tag_set(config.labels, config.scheme))
     if calibration.tag_by_tag and {len(calibration.tag_by_tag), *map(len, calibration.tag_by_tag)} != {tags}:
         raise ValueError(f"calibration: tag_by_tag: expected {tags} rows of {tags} numbers")

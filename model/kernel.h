@@ -334,7 +334,7 @@ API int64_t score_windows(const Network *network, const void *table, const float
 /* ── decode/label_consistency.c ── */
 API int64_t find_repeats(const int32_t *word_T, const int64_t *size_P, int64_t documents,
                          const uint8_t *evidence_of_word, const int32_t *lowered_of_word, int32_t *tally_of_lowered,
-                         int64_t *token_N, int64_t *group_N, int64_t *count_Q);
+                         int64_t *token_N, int64_t *group_N);
 API void largest_probabilities(const float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,
                                int64_t tags, float *first_QK, float *second_QK);
 API int32_t apply_label_consistency(float *log_TK, const int64_t *token_N, const int64_t *group_N, int64_t count,

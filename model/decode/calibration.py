@@ -25,6 +25,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_PAIRED = 128
+"""Most tags that have a number for each pair of them: of more, no development data could tell, and files grow large."""
 _EDGE = 1e-6
 _LARGEST = 1e300  # sums of a few stay finite
 _LARGEST_IN_KERNEL = 1e6  # beyond it, float32 overflows
@@ -49,11 +51,13 @@ class Calibration:
     same_label: float = 0.0
     """The same for p of each tag of its label: b."""
     tag_by_tag: tuple[tuple[float, ...], ...] = ()
-    """The same for p of each tag, in rows, to log p of each, in columns: D, (K, K); empty in older checkpoints."""
+    """The same for p of each tag, in rows, to log p of each, in columns: D, (K, K), or empty."""
 
     def __post_init__(self) -> None:
         consistency = (self.same_tag, self.same_label, *chain.from_iterable(self.tag_by_tag))
         others = (self.temperature, self.slope, self.offset, self.length, self.oov)
+        if len(self.tag_by_tag) > MOST_PAIRED:
+            raise ValueError(f"calibration: expected {MOST_PAIRED} tags at most in tag_by_tag")
         if not all(map(_is_number, (*others, *consistency))):
             raise ValueError(f"calibration: expected finite numbers up to {_LARGEST:g}")
         if min(self.temperature * _LARGEST_IN_KERNEL, self.slope * _LARGEST) < 1:

@@ -17,12 +17,11 @@
  * lowered_of_word   (words) a number that words share which differ in case only
  * tally_of_lowered  (words) scratch memory; zeros before and after
  * token_N, group_N  (T) receive the tokens, rising, and the group of each, from 0
- * count_Q           (T / 2) receives the tokens of each group, 2 or more
  * Returns N.
  */
 API int64_t find_repeats(const int32_t *word_T, const int64_t *size_P, int64_t documents,
                          const uint8_t *evidence_of_word, const int32_t *lowered_of_word, int32_t *tally_of_lowered,
-                         int64_t *token_N, int64_t *group_N, int64_t *count_Q) {
+                         int64_t *token_N, int64_t *group_N) {
     int64_t token = 0, found = 0, groups = 0;
     for (int64_t document = 0; document < documents; document++) {
         int64_t end = token + size_P[document], first = found, candidates = found, groups_before = groups;
@@ -42,10 +41,7 @@ API int64_t find_repeats(const int32_t *word_T, const int64_t *size_P, int64_t d
                 *tally = 0;
                 continue;
             }
-            if (*tally > 0) {
-                count_Q[groups] = *tally;
-                *tally = (int32_t)(-++groups + groups_before);
-            }
+            if (*tally > 0) *tally = (int32_t)(-++groups + groups_before);
             token_N[found] = token_N[n];
             group_N[found++] = groups_before - *tally - 1;
         }

@@ -209,11 +209,11 @@ class Native:
     def reconcile(self, batch: NativeBatch, log_TK: NDArray[np.float32]) -> None:
         """Apply label consistency, in place; raises MemoryError."""
         vocabulary, size_P = batch.vocabulary, batch.sizes
-        token_N, group_N, count_Q = (np.empty(batch.tokens, np.int64) for _ in range(3))
+        token_N, group_N = np.empty((2, batch.tokens), np.int64)
         with self._lock:  # the vocabulary's scratch memory
             count = self._kernel.call(batch.tokens).find_repeats(
                 batch.word_T, size_P, len(size_P), vocabulary.evidence, vocabulary.lowered, vocabulary.tally, token_N,
-                group_N, count_Q,
+                group_N,
             )  # fmt: skip
         if not count:
             return

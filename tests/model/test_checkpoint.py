@@ -99,7 +99,7 @@ def test_weights_of_label_consistency_that_is_switched_off_are_refused(folder):
     settings = json.loads((folder / "config.json").read_text())
     settings["calibration"]["same_label"] = 1.5
     rewrite(folder, "config.json", json.dumps(settings).encode())
-    with pytest.raises(CheckpointError, match=r"calibration: same_tag and same_label .* no use for"):
+    with pytest.raises(CheckpointError, match=r"calibration: same_tag, same_label or tag_by_tag .* no use for"):
         checkpoint.load(folder)
 
 

@@ -157,6 +157,7 @@ def test_what_was_stored_before_there_was_a_length_scores_as_it_did():
         {"same_label": float("nan")},
         {"tag_by_tag": ((0.0, float("inf")), (0.0, 0.0))},
         {"tag_by_tag": ((0.0, 1e7), (0.0, 0.0))},
+        {"tag_by_tag": ((0.0,) * 129,) * 129},
     ],
 )
 def test_numbers_that_make_no_score_are_refused(numbers):

@@ -64,6 +64,26 @@ def test_new_labels_change_no_score_of_the_others(start):
         assert torch.equal(wide.crf.transitions[columns][:, columns], narrow.crf.transitions)
 
 
+def test_labels_in_another_order_keep_what_they_mean(start):
+    model, narrow, other = both(start, ("PER", "ORG", "LOC"))
+    before, after = (tag_set(labels, model.config.scheme) for labels in (model.config.labels, ("PER", "ORG", "LOC")))
+    assert before != after
+    columns = [after.index(tag) for tag in before]
+    torch.testing.assert_close(logits(other)[:, columns], logits(narrow), rtol=0, atol=0)
+    if other.crf:
+        assert torch.equal(other.crf.transitions[columns][:, columns], narrow.crf.transitions)
+        assert torch.equal(other.crf.end[columns], narrow.crf.end)
+
+
+def test_a_model_with_very_many_new_labels_can_be_loaded(tmp_path):
+    start = small_network(agreement=True, scheme="BIOES").checkpoint(
+        Calibration(same_tag=0.5, tag_by_tag=((0.25,) * 13,) * 13)
+    )
+    many = replace(start.config, labels=(*start.config.labels, *(f"L{number}" for number in range(80))))
+    found = calibration_for(start, many)
+    assert (found.same_tag, found.tag_by_tag) == (0.5, ())
+
+
 def test_what_is_known_of_pairs_of_tags_stays_theirs_when_there_are_more(tmp_path):
     network = small_network(agreement=True, scheme="IO")
     rows = tuple(tuple(float(10 * row + column) for column in range(4)) for row in range(4))

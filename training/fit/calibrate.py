@@ -15,7 +15,8 @@ Only label consistency can change a tag.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from itertools import accumulate, chain
@@ -28,7 +29,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from fenestra.model.config import ModelConfig
-from fenestra.model.decode.calibration import Calibration
+from fenestra.model.decode.calibration import MOST_PAIRED, Calibration
 from fenestra.model.decode.crf import Transitions
 from fenestra.model.decode.decoding import tag_tables
 from fenestra.model.decode.label_consistency import Repeats, apply, evidence, find_repeats, same_label, weights
@@ -53,7 +54,6 @@ _ITERATIONS = 28  # of the golden-section search on [log 0.1, log 10], down to a
 _LEAST_SLOPE = 0.05  # the score must rise with the product whatever the data say
 _PRIOR = 1.0  # weight of the prior "no correction" beside the data, in entities or tokens
 _PRIORS_OF_PAIRS = 1.0, 4.0, 16.0, 64.0  # the same for each pair of tags
-_MOST_PAIRED = 128  # tags
 _MOST_STEPS = 200
 _PARTS = 5  # of the development data, each held back once
 
@@ -121,7 +121,8 @@ def calibration_of(
         temperature = fit_path_temperature(logits_TK, gold_T, [len(sentence) for sentence in gold], crf)
     found, log_TK = Calibration(temperature), _log_softmax(logits_TK / temperature).astype(np.float32)
     if repeats is not None and len(repeats.token_N):
-        found, log_TK = _consistent(log_TK, gold_T, repeats, tag_tables(tags, config.scheme).label_K)
+        with _one_thread():
+            found, log_TK = _consistent(log_TK, gold_T, repeats, tag_tables(tags, config.scheme).label_K)
         found = replace(found, temperature=temperature)
     transitions = transition_scores(crf, temperature)
     entities = [_entities(output, log_TK, config, transitions)]
@@ -141,7 +142,8 @@ def _consistent(
 
     A fifth of the text is held back at a time, so that few documents are on both sides. The prior of D is the one under
     which what is held back is most probable. By weights fitted to these very tokens they would look better than those
-    of other text, and scores be too high.
+    of other text, and scores be too high. (The same sentences by themselves, which scores are fitted to as well, hardly
+    have a word twice.)
     """
     token_N, most_NK = repeats.token_N, evidence(log_TK, repeats)
     log_NK, gold_N, every_N = log_TK[token_N], gold_T[token_N], np.arange(len(token_N))
@@ -155,11 +157,23 @@ def _consistent(
             held_NK[back] += most_NK[back] @ weights(fit(np.setdiff1d(every_N, back), prior), label_K)
         return _log_softmax(held_NK)
 
-    held = {prior: held_back(prior) for prior in _PRIORS_OF_PAIRS}
+    priors = _PRIORS_OF_PAIRS if len(label_K) <= MOST_PAIRED else _PRIORS_OF_PAIRS[:1]  # it has no D then
+    held = {prior: held_back(prior) for prior in priors}
     prior = max(held, key=lambda one: float(held[one][every_N, gold_N].sum()))
     held_TK = log_TK.copy()
     held_TK[token_N] = held[prior]
     return fit(every_N, prior), held_TK
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: for many small products, several wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def fit_temperature(logits_TK: NDArray[np.float32], gold_T: NDArray[np.int64]) -> float:
@@ -254,9 +268,13 @@ def fit_label_consistency(
     """
     tags = log_NK.shape[1]
     base_NK, input_NK = (torch.from_numpy(array.astype(np.float64)) for array in (log_NK, most_NK))
-    gold, own_KK, label_KK = torch.from_numpy(gold_N), torch.eye(tags), torch.from_numpy(same_label(label_K))
+    gold, own_KK, label_KK = (
+        torch.from_numpy(gold_N),
+        torch.eye(tags, dtype=torch.float64),
+        torch.from_numpy(same_label(label_K)),
+    )
     shared_2 = torch.zeros(2, dtype=torch.float64, requires_grad=True)
-    pair_KK = torch.zeros(tags, tags, dtype=torch.float64, requires_grad=tags <= _MOST_PAIRED)
+    pair_KK = torch.zeros(tags, tags, dtype=torch.float64, requires_grad=tags <= MOST_PAIRED)
     fitted = [weight for weight in (shared_2, pair_KK) if weight.requires_grad]
     optimizer = torch.optim.LBFGS(fitted, max_iter=_MOST_STEPS, tolerance_grad=1e-4, line_search_fn="strong_wolfe")
 

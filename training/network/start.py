@@ -4,17 +4,16 @@ K tags
 """
 
 from dataclasses import replace
-from itertools import chain, product
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from fenestra.model import checkpoint
 from fenestra.model.bundled import DEFAULT, bundled_model
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import ModelConfig
-from fenestra.model.decode.calibration import Calibration
+from fenestra.model.decode.calibration import MOST_PAIRED, Calibration
 from fenestra.model.errors import ConfigError
 from fenestra.model.tags import tag_set
 from fenestra.training.network.export import from_checkpoint
@@ -56,9 +55,14 @@ def begun(start: Checkpoint, config: ModelConfig) -> WindowTagger:
         return network
     wider = WindowTagger(config, start.lexicon, network.vectors)
     place_K = torch.tensor([after.index(tag) for tag in before])
-    old = network.state_dict()
-    fill = {"output.bias": float(old["output.bias"].min())}  # nobody has been shown such a tag yet
-    new = {name: _placed(old[name], like, place_K, fill.get(name, 0.0)) for name, like in wider.state_dict().items()}
+    old, new = network.state_dict(), wider.state_dict()
+    of_tags = [name for name in new if name.startswith(("output.", "crf."))]
+    new |= {name: value for name, value in old.items() if name not in of_tags}
+    for name in of_tags:
+        # nobody has been shown a new tag yet
+        new[name].fill_(float(old[name].min()) if name == "output.bias" else 0.0)
+        place = torch.meshgrid(place_K, place_K, indexing="ij") if name == "crf.transitions" else place_K
+        new[name][place] = old[name]
     wider.load_state_dict(new)
     return wider
 
@@ -66,24 +70,15 @@ def begun(start: Checkpoint, config: ModelConfig) -> WindowTagger:
 def calibration_for(start: Checkpoint, config: ModelConfig) -> Calibration:
     """The calibration of a trained model for the tags of a configuration; arguments as of :func:`begun`.
 
-    What label consistency knows of pairs of tags says nothing of new ones.
+    What label consistency knows of pairs of tags says nothing of new ones, and is left out where there are very many.
     """
-    rows = start.calibration.tag_by_tag
+    known_KK = np.array(start.calibration.tag_by_tag)
     before, after = (tag_set(labels, config.scheme) for labels in (start.config.labels, config.labels))
-    if not rows or before == after:
+    if not len(known_KK) or before == after:
         return start.calibration
-    known = dict(zip(product(before, before), chain.from_iterable(rows), strict=True))
-    wider = tuple(tuple(known.get((one, other), 0.0) for other in after) for one in after)
-    return replace(start.calibration, tag_by_tag=wider)
-
-
-def _placed(old: Tensor, like: Tensor, place_K: Tensor, fill: float) -> Tensor:
-    """A weight whose axes of K tags are longer now: what it had, each number in the place of its tags."""
-    if old.shape == like.shape:
-        return old
-    new = torch.full_like(like, fill)
-    axes = [
-        place_K if count != wider else torch.arange(count) for count, wider in zip(old.shape, like.shape, strict=True)
-    ]
-    new[torch.meshgrid(*axes, indexing="ij")] = old
-    return new
+    if len(after) > MOST_PAIRED:
+        return replace(start.calibration, tag_by_tag=())
+    place_K = [after.index(tag) for tag in before]
+    wider_KK = np.zeros((len(after), len(after)))
+    wider_KK[np.ix_(place_K, place_K)] = known_KK
+    return replace(start.calibration, tag_by_tag=tuple(map(tuple, wider_KK.tolist())))

@@ -33,6 +33,19 @@ def read_unlabelled(names: Sequence[str], data: DataConfig) -> Corpus:
     return without_tags(join_corpora(" + ".join(names), corpora).canonical())
 
 
+def read_sentences(name: str, data: DataConfig) -> Iterator[Sentence]:
+    """The sentences of a file, those of plain text a line at a time, so that it may be larger than memory.
+
+    Raises:
+        DataError, ConfigError: as :func:`read_unlabelled`.
+    """
+    path = find_corpus(name, Path(data.root))
+    if stem(path.name).suffix.lower() == ".txt":
+        yield from _sentences(path, data.language)
+    else:
+        yield from read_corpora([name], data, None).sentences
+
+
 def _read(name: str, data: DataConfig) -> Corpus:
     path = find_corpus(name, Path(data.root))
     if stem(path.name).suffix.lower() != ".txt":

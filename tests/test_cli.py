@@ -121,7 +121,19 @@ class TestUsage:
 
     @pytest.mark.parametrize(
         "verb",
-        ["serve", "tag", "bench", "mcp", "train", "tune", "evaluate", "data fetch", "data check", "vectors neighbours"],
+        [
+            "serve",
+            "tag",
+            "bench",
+            "mcp",
+            "train",
+            "tune",
+            "evaluate",
+            "data fetch",
+            "data check",
+            "vectors neighbours",
+            "vectors train",
+        ],
     )
     def test_every_verb_explains_itself_with_examples(self, fenestra, verb):
         code, out, _ = fenestra(*verb.split(), "--help")
@@ -164,6 +176,8 @@ class TestUsage:
             (["bench"], "FILE"),
             (["bench", "x", "stray"], "stray"),
             (["vectors", "neighbours", "x", "-n", "none"], "-n"),
+            (["vectors", "train", "x.txt"], "--output"),
+            (["vectors", "train", "x.txt", "--output", "x.bin", "--algorithm", "glove"], "--algorithm"),
         ],
     )
     def test_bad_usage_is_one_line_that_names_it(self, fenestra, words, named):
@@ -198,6 +212,7 @@ class TestUsage:
             ("tune", "tomli_w", "train", "install"),
             ("data check", "pydantic", "train", "install"),
             ("vectors neighbours", "gensim", "train", "install"),
+            ("vectors train", "gensim", "train", "install"),
         ],
     )
     def test_a_missing_extra_is_named_with_the_way_to_get_it(self, folder, verb, package, extra, make, tmp_path):
@@ -210,6 +225,7 @@ class TestUsage:
             "tune": ["training/configs/sample.toml", "no_space.toml", "--output", tmp_path / "new"],
             "data check": ["data/sample/dev.conll", "--vectors", "bundled"],
             "vectors neighbours": ["munich", "--vectors", "gensim:glove-wiki-gigaword-100"],
+            "vectors train": ["data/sample/train.conll", "--output", tmp_path / "own.bin"],
         }
         status, out, err = finish(*verb.split(), *words[verb], code=code)
         assert (status, out) == (2, "")

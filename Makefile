@@ -18,6 +18,7 @@ FILE        ?= data/sample/test.conll
 CORPUS      ?= data/sample/test.conll
 WORKERS     ?= 4
 INTEGRATIONS ?= $(basename $(notdir $(sort $(wildcard tests/integrations/environments/*.txt))))
+WITH        ?=
 PYTEST_ARGS ?=
 BENCH_ARGS  ?=
 SOAK_ARGS   ?=
@@ -40,7 +41,7 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-install: $(VENV)/.dev ## create .venv and install Fenestra with everything: serving, training, development (PYTHON, TORCH_INDEX)
+install: $(VENV)/.dev ## create .venv and install Fenestra with everything: serving, training, development (PYTHON, TORCH_INDEX, WITH)
 
 serve: $(VENV)/.serve ## serve a model, the bundled one unless MODEL is given (HOST, PORT); installs only what serving needs
 	@exec $(BIN)/fenestra serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL))
@@ -59,7 +60,7 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 test: install check ## install, check, then every test (WORKERS, PYTEST_ARGS)
-	@if [ "$$CI" = true ]; then .ci/browser & browser=$$!; .ci/clients && wait $$browser; fi
+	@if [ "$$CI" = true ]; then .ci/browser; fi
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 coverage: ## every test, with the lines and branches that none of them runs; half as long again as `make test`
@@ -144,7 +145,7 @@ $(VENV)/.serve $(VENV)/.train: $(VENV)/.%: $(INSTALL)
 	@touch $(VENV)/.base $@
 
 $(VENV)/.dev: $(INSTALL)
-	$(PIP) -e '.[dev]'
+	$(PIP) -e '.[dev]' $(WITH)
 	@touch $(VENV)/.base $(VENV)/.serve $(VENV)/.train $@
 
 # One environment for each tool: their requirements need not agree with each other, nor with ours for development. A tool

@@ -307,7 +307,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("start", "first"), [("fork", "unopened"), ("spawn", "opened")])
+@pytest.mark.parametrize(("start", "first"), [("fork", "opened"), ("fork", "unopened"), ("spawn", "opened")])
 def test_two_processes_find_what_one_finds(start, first, nlp, texts, tmp_path):
     nlp.to_disk(tmp_path / "saved")
     some = [" ".join(text.split()) for text in texts[:100]]

@@ -4,11 +4,13 @@ import gzip
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from fenestra.model.errors import ConfigError, DataError, InputError, StorageError
 from fenestra.training.config import VectorsConfig
+from fenestra.training.job import train
 from fenestra.training.vectors.embed import EmbeddingConfig, train_vectors
 from fenestra.training.vectors.vectors import load_vectors, neighbours
 from tests.conftest import ROOT
@@ -76,10 +78,6 @@ def test_text_is_read_in_tokens_and_sentences_of_the_tagger_from_every_kind_of_f
 
 
 def test_a_job_learns_from_them(texts, tmp_path, quick_job):
-    from dataclasses import replace
-
-    from fenestra.training.job import train
-
     train_vectors([str(ROOT / "data/sample/train.conll")], tmp_path / "own.bin", SMALL)
     model = replace(quick_job.model, features=replace(quick_job.model.features, vectors=True))
     job = replace(quick_job, model=model, vectors=VectorsConfig(source=str(tmp_path / "own.bin")))

@@ -493,7 +493,7 @@ def test_kill_9_at_random_moments_costs_nothing_but_time(tmp_path):
     whole = tmp_path / "whole"
     subprocess.run(command(whole), cwd=ROOT, check=True, capture_output=True)
     killed, rng = tmp_path / "killed", random.Random(11)
-    for _ in range(2):
+    for _ in range(3):
         process = start(killed, "--resume")
         for line in process.stderr:
             if "epoch" in line:

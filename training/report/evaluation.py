@@ -187,7 +187,7 @@ def evaluate(
         confusion=_confusion(pairs, labels),
         familiarity=None if known is None else _familiarity(pairs, known),
         errors=_errors(pairs),
-        reliability=_reliability(pairs),
+        reliability=reliability_of(pairs),
         thresholds=_thresholds(pairs),
         loss=loss,
     )
@@ -222,7 +222,7 @@ def measure_variants(
         pairs = [Pair(sentence, spans(sentence.tags), answer) for sentence, answer in zip(varied, answers, strict=True)]
         scores = f1_of_spans((pair.gold for pair in pairs), (pair.answer.spans for pair in pairs))
         share = scores.f1 / original.f1 if original.f1 else 0.0
-        found[name] = Variant(len(varied), scores, share, _reliability(pairs).expected_calibration_error)
+        found[name] = Variant(len(varied), scores, share, reliability_of(pairs).expected_calibration_error)
     return found
 
 
@@ -314,7 +314,7 @@ def _example(sentence: Sentence, span: Span) -> Example:
     return Example(" ".join(before), _text(sentence, span), " ".join(after), sentence.line)
 
 
-def _reliability(pairs: Sequence[Pair]) -> Reliability:
+def reliability_of(pairs: Sequence[Pair]) -> Reliability:
     """Sort the entities found into ten bins by score, and measure the share of right ones in each."""
     scores, right = _scored(pairs)
     place = np.minimum((scores * _BINS).astype(int), _BINS - 1)

@@ -30,9 +30,9 @@ _PHRASES = {
     "method_not_allowed": "this path does not answer that method; the Allow header names those it does",
     "internal": "something went wrong here; the log has the details under this request id",
 }
-TEXT_ERRORS = ("/hf", "/analyze", "/supportedentities", "/recognizers", "/health")
-"""Paths whose errors are a text, with all below them: those of :mod:`fenestra.app.api.huggingface` and
-:mod:`fenestra.app.api.presidio`."""
+TEXT_ERRORS = ("/hf", "/analyze", "/supportedentities", "/recognizers", "/health", "/v2")
+"""Paths whose errors are a text, with all below them: those of :mod:`fenestra.app.api.huggingface`,
+:mod:`fenestra.app.api.presidio` and :mod:`fenestra.app.api.kserve`."""
 _MESSAGE_CHARACTERS = 1200  # JSON takes 6 bytes for a character at worst, as \u0001: below 8 kB with the rest
 _RETRY_SECONDS = "1"
 _EXPECTED_ERROR = re.compile(r"^fenestra\.model\.errors\.\w+: (.+)$", re.MULTILINE)

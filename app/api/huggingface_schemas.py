@@ -48,7 +48,7 @@ class HuggingFaceRequest(Request):
             ]
         }
     )
-    texts_field: ClassVar[str] = "inputs"
+    texts_at: ClassVar[tuple[str | int, ...]] = ("inputs",)
     inner: ClassVar[Mapping[str, type[BaseModel]]] = {
         "parameters": HuggingFaceParameters,
         "options": HuggingFaceOptions,

@@ -39,13 +39,18 @@ class Bounds(NamedTuple):
 DEFAULT_BOUNDS = Bounds(1_000_000)
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, *, or_untyped: bool = False) -> bytes:
     """Read the body, of the media type that is parsed here.
+
+    Args:
+        request: with the body.
+        or_untyped: whether it may name no media type, as clients do that know no other.
 
     Raises:
         Problem: ``unsupported_media_type``; ``too_large`` from the body limit.
     """
-    check_headers(request.headers)
+    untyped = or_untyped and "content-type" not in request.headers
+    check_headers(request.headers, "" if untyped else "application/json")
     return b"".join([chunk async for chunk in request.stream()])
 
 

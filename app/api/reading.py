@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from pydantic import ValidationError
 
 from fenestra.app.api.json_body import Bounds, parse
-from fenestra.app.api.schemas import Request, describe
+from fenestra.app.api.schemas import Request, describe, name_place
 from fenestra.app.errors import Problem
 from fenestra.app.settings import Settings
 
@@ -79,8 +79,9 @@ def read_strictly(kind: type[R], value: object, settings: Settings) -> R:
     """
     _check_fields(value, kind.model_fields)
     for name, inner in kind.inner.items():
-        _check_fields(value.get(name) if isinstance(value, dict) else None, inner.model_fields, name)
-    _check_size(value, kind.texts_field, settings)
+        for part in _as_list(_at(value, (name,))):
+            _check_fields(part, inner.model_fields, name)
+    _check_size(value, kind.texts_at, settings)
     try:
         return kind.model_validate(value)
     except ValidationError as error:
@@ -98,7 +99,7 @@ def _check_fields(value: object, known: Mapping[str, object], place: str = "the 
         raise Problem("unknown_or_duplicate_field", f"{place} has an unknown field; the known ones are {names}")
 
 
-def _check_size(value: object, texts_field: str, settings: Settings) -> None:
+def _check_size(value: object, texts_at: tuple[str | int, ...], settings: Settings) -> None:
     """Check the limits of one request before it is validated. Wrong types pass: the schema reports them better.
 
     Raises:
@@ -106,7 +107,8 @@ def _check_size(value: object, texts_field: str, settings: Settings) -> None:
     """
     if not isinstance(value, dict):
         return
-    texts, tokens = _as_list(value.get(texts_field)), _as_list(value.get("tokens"))
+    texts_field = name_place(texts_at)
+    texts, tokens = _as_list(_at(value, texts_at)), _as_list(value.get("tokens"))
     sentences = tokens if tokens and isinstance(tokens[0], list) else [tokens]
     for name, count in ((texts_field, len(texts)), ("tokens", len(sentences))):
         if count > settings.max_texts:
@@ -118,6 +120,20 @@ def _check_size(value: object, texts_field: str, settings: Settings) -> None:
         longest = max((len(string) for string in strings if isinstance(string, str)), default=0)
         if longest > settings.max_chars:
             raise Problem("invalid_request", f"{name}: a string of {longest} characters, at most {settings.max_chars}")
+
+
+def _at(value: object, way: tuple[str | int, ...]) -> object:
+    """What is found inside a value; None if there is nothing.
+
+    >>> _at({"inputs": [{"data": ["Ada"]}]}, ("inputs", 0, "data"))
+    ['Ada']
+    """
+    for key in way:
+        if isinstance(value, dict):
+            value = value.get(key)
+        else:
+            value = value[key] if isinstance(value, list) and isinstance(key, int) and key < len(value) else None
+    return value
 
 
 def _as_list(value: object) -> list[Any]:

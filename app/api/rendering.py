@@ -109,7 +109,7 @@ def _rows(
 
     ``text`` is None when offsets count tokens. What ``convert`` knows is taken and returned.
     """
-    rows = (_with_alternatives if request.alternatives else _plain)(found)
+    rows = (_with_alternatives if request.alternatives else plain_rows)(found)
     if text is not None and request.offsets != "codepoint":
         known = _translate(text, rows, request.offsets, known)
     return rows, known
@@ -127,7 +127,7 @@ def explain_answer(
         explanations: the one.
     """
     (found,) = explanations
-    (token,) = _plain([found.token])
+    (token,) = plain_rows([found.token])
     window = [share._asdict() for share in found.shares]
     if request.text is not None and request.offsets != "codepoint":
         _translate(request.text, [token, *(share for share in window if share["text"] is not None)], request.offsets)
@@ -135,7 +135,7 @@ def explain_answer(
     yield to_json({"model": {"name": name, "version": version}, "token": token, **rest, "window": window})
 
 
-def _plain(found: _Found) -> _Rows:
+def plain_rows(found: _Found) -> _Rows:
     """Entities or tokens as they go into the JSON."""
     if found and isinstance(found[0], Entity):
         return [
@@ -149,8 +149,8 @@ def _plain(found: _Found) -> _Rows:
 
 
 def _with_alternatives(found: _Found) -> _Rows:
-    """As :func:`_plain`, with what each may be instead."""
-    rows = _plain(found)
+    """As :func:`plain_rows`, with what each may be instead."""
+    rows = plain_rows(found)
     for row, one in zip(rows, found, strict=True):
         if vars(one):
             row["alternatives"] = [{"name": name, "score": round(score, DIGITS)} for name, score in one.alternatives]

@@ -79,10 +79,10 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
-    texts_field: ClassVar[str] = "text"
-    """The field that holds one text or several."""
+    texts_at: ClassVar[tuple[str | int, ...]] = ("text",)
+    """Where one text or several are: the field, or the way to it."""
     inner: ClassVar[Mapping[str, type[BaseModel]]] = {}
-    """The fields that hold an object; the names in it are checked, too, before an error could repeat one."""
+    """The fields that hold objects; the names in them are checked, too, before an error could repeat one."""
 
 
 class _OneInput(Request):
@@ -357,10 +357,15 @@ def describe(error: ValidationError) -> str:
 
 
 def _place(path: tuple[int | str, ...]) -> str:
-    """Write a path as ``tokens[0][3]: `` or ``parameters.stride: ``, without the names that only the schema has."""
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part not in ("one", "many")]
-    names = "".join(parts).removeprefix(".")
+    """Write a path as ``tokens[0][3]: `` or ``parameters.stride: ``."""
+    names = name_place(path)
     return f"{names}: " if names else ""
+
+
+def name_place(path: tuple[int | str, ...]) -> str:
+    """Write a path as ``tokens[0][3]`` or ``parameters.stride``, without the names that only the schema has."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part not in ("one", "many")]
+    return "".join(parts).removeprefix(".")
 
 
 def _reason(message: str) -> str:

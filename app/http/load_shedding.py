@@ -8,7 +8,11 @@ from fenestra.app.http.registry import ConnectionRegistry
 from fenestra.app.middleware.request_id import choose_id
 from fenestra.app.observability.route_names import RouteTemplate
 
-_ROUTES = {path: RouteTemplate(path) for path in ("/tag", "/explain", "/hf", "/hf/{model}", "/analyze")}
+_INFER = "/v2/models/{name}/infer"
+_INFER_VERSION = "/v2/models/{name}/versions/{version}/infer"
+_ROUTES = {
+    path: RouteTemplate(path) for path in ("/tag", "/explain", "/hf", "/hf/{model}", "/analyze", _INFER, _INFER_VERSION)
+}
 _OVERLOADED = Problem("overloaded", "too many requests are waiting; try again in a moment")
 _RESPONSES = {path: ResponseTemplate(_OVERLOADED, path) for path in _ROUTES}
 
@@ -26,8 +30,8 @@ def shed(scope: HTTPScope, headers: list[Header], registry: ConnectionRegistry, 
         The response; None if the request is to be served.
     """
     path = scope["path"]
-    if path.startswith("/hf/") and path.count("/") == 2:
-        path = "/hf/{model}"
+    if path.startswith(("/hf/", "/v2/")):
+        path = _template(path)
     if path not in _ROUTES or scope["method"] != "POST" or registry.draining or not registry.overloaded():
         return None
     if any(name == b"origin" for name, _ in scope["headers"]):
@@ -35,3 +39,19 @@ def shed(scope: HTTPScope, headers: list[Header], registry: ConnectionRegistry, 
     registry.count_shed({**scope, "route": _ROUTES[path]})
     request_id = choose_id([value for name, value in scope["headers"] if name == b"x-request-id"])
     return _RESPONSES[path].render(request_id, headers, close=close)
+
+
+def _template(path: str) -> str:
+    """The template of a path that names a model; other paths as they are.
+
+    >>> _template("/hf/english"), _template("/v2/models/english/infer"), _template("/v2/models/english")
+    ('/hf/{model}', '/v2/models/{name}/infer', '/v2/models/english')
+    """
+    match path.split("/")[1:]:
+        case ["hf", _]:
+            return "/hf/{model}"
+        case ["v2", "models", _, "infer"]:
+            return _INFER
+        case ["v2", "models", _, "versions", _, "infer"]:
+            return _INFER_VERSION
+    return path

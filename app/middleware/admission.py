@@ -8,10 +8,10 @@ from fenestra.app.middleware.api_keys import ApiKeys
 from fenestra.app.middleware.hosts import AllowedHosts
 from fenestra.app.middleware.rate_limit import RateLimiter, client_of
 from fenestra.app.observability.metrics import Metrics
+from fenestra.app.observability.route_names import PROBES
 from fenestra.app.settings import Settings
 
-_PROBES = frozenset({"/livez", "/readyz", "/health"})
-_UNLIMITED = _PROBES | {"/metrics"}
+_UNLIMITED = PROBES | {"/metrics"}
 
 
 class Admission:
@@ -47,7 +47,7 @@ class Admission:
                 authorization.append(value)
         self._hosts.check(hosts, origins)
         client = ""
-        if self._keys and scope["path"] not in _PROBES:
+        if self._keys and scope["path"] not in PROBES:
             client = self._keys.check(authorization)
         if self._rate_limiter is not None and _is_rate_limited(scope["path"]):
             self._rate_limiter.check(client or client_of(scope["client"][0] if scope["client"] else ""))

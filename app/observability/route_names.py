@@ -7,6 +7,8 @@ from starlette.routing import compile_path
 from starlette.types import Scope
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+PROBES = frozenset({"/livez", "/readyz", "/health", "/v2/health/live", "/v2/health/ready"})
+"""Paths that say how the service is: without a key, a limit or a trace."""
 UNMATCHED = "(unmatched)"
 """The route of all paths that do not exist."""
 

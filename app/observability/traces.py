@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from fenestra.app.observability.route_names import UNMATCHED, method_of, route_of
+from fenestra.app.observability.route_names import PROBES, UNMATCHED, method_of, route_of
 from fenestra.model.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROTOCOLS = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-_UNTRACED = frozenset({"/livez", "/readyz", "/health", "/metrics"})  # requested every few seconds, of no interest
+_UNTRACED = PROBES | {"/metrics"}  # requested every few seconds, of no interest
 _HEADERS = frozenset({b"traceparent", b"tracestate"})
 _FLUSH_SECONDS = 2.0
 

@@ -96,7 +96,11 @@ def test_pages_and_probes_answer_head_like_get_without_a_body(client, path):
     assert {*client.request("DELETE", path).headers["allow"].split(", ")} == {"GET", "HEAD"}
 
 
-DOORS = {"/hf", "/hf/{model}", "/analyze", "/supportedentities", "/recognizers", "/health"}
+V2 = {
+    "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/{name}", "/v2/models/{name}/ready",
+    "/v2/models/{name}/infer",
+}  # fmt: skip
+DOORS = {"/hf", "/hf/{model}", "/analyze", "/supportedentities", "/recognizers", "/health", *V2}
 """The paths for clients of other tools."""
 
 
@@ -128,14 +132,14 @@ def test_the_examples_in_the_document_are_accepted(client, document):
         assert client.tag(example).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/hf", "/analyze"])
+@pytest.mark.parametrize("path", ["/hf", "/analyze", "/v2/models/{name}/infer"])
 def test_the_doors_for_other_tools_are_described_and_their_examples_accepted(serve, path):
     client = serve(RunTagger())
     schema = body_schema(client.get("/openapi.json").json(), path)
     assert all(field["description"] for field in schema["properties"].values())
     assert len(schema["examples"]) == 3
     for example in schema["examples"]:
-        assert client.request("POST", path, json=example).status_code == 200
+        assert client.request("POST", path.format(name="english"), json=example).status_code == 200
 
 
 def test_every_path_with_errors_that_are_a_text_is_one_of_the_doors(document):

@@ -86,6 +86,12 @@ OPERATIONS = [
     ("GET", "/supportedentities"),
     ("GET", "/recognizers"),
     ("GET", "/health"),
+    ("GET", "/v2"),
+    ("GET", "/v2/health/live"),
+    ("GET", "/v2/health/ready"),
+    ("GET", "/v2/models/{name}"),
+    ("GET", "/v2/models/{name}/ready"),
+    ("POST", "/v2/models/{name}/infer"),
     ("POST", "/models/{name}/reload"),
     ("GET", "/models"),
     ("GET", "/livez"),
@@ -104,6 +110,7 @@ def test_operations_have_names(document):
     assert sorted(names) == [
         "analyze", "explain", "health", "huggingface", "huggingface_model", "livez", "metrics", "models", "readyz",
         "recognizers", "reload", "supportedentities", "tag", "tag_stream",
+        "v2_infer", "v2_live", "v2_model", "v2_model_ready", "v2_ready", "v2_server",
     ]  # fmt: skip
 
 

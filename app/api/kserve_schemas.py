@@ -70,6 +70,8 @@ class InferRequest(Request):
     """One tensor of texts."""
     id: str | None = None
     """Comes back in the answer."""
+    model_name: str | None = None
+    """Of no effect, the path names the model; KServe's client sends it along."""
     outputs: Annotated[list[WantedTensor], Field(max_length=1, fail_fast=True)] | None = None
     """Of no effect: there is one tensor."""
     parameters: Parameters | None = None

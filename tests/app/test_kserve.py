@@ -65,7 +65,11 @@ def test_long_texts_are_written_in_pieces_that_make_one_answer(serve):
 
 def test_what_clients_send_along_changes_nothing(runs):
     plain = infer(runs, [TEXT])
-    along = {"parameters": {"binary_data_output": True, "priority": 3}, "outputs": [{"name": "entities"}]}
+    along = {
+        "parameters": {"binary_data_output": True, "priority": 3},
+        "outputs": [{"name": "entities"}],
+        "model_name": "x",
+    }
     assert infer(runs, [TEXT], **along) == plain
     assert infer(runs, [TEXT], parameters=None, outputs=None) == infer(runs, [TEXT], outputs=[]) == plain
     assert post(runs, INFER, {"inputs": [tensor([TEXT], parameters={"content_type": "str"})]}).json() == plain

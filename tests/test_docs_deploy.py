@@ -1,11 +1,10 @@
-"""The files that put the service to work elsewhere: Kubernetes, compose, Prometheus, Grafana. They parse, they are
-valid, and what they name is there."""
+"""The files that put the service to work elsewhere: the image, compose, Prometheus, Grafana. They parse, they are
+valid, and what they name is there. (Kubernetes: tests/test_kubernetes.py.)"""
 
 import json
 import re
 import tomllib
 
-import kubernetes_validate
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -17,7 +16,6 @@ from fenestra.app.settings import PREFIX, Settings
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
-MANIFESTS = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8")))
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text(encoding="utf-8"))
 RULES = [
@@ -30,89 +28,9 @@ PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 VARIABLES = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 
-def manifest(kind):
-    (found,) = [manifest for manifest in MANIFESTS if manifest["kind"] == kind]
-    return found
-
-
-DEPLOYMENT = manifest("Deployment")["spec"]
-POD = DEPLOYMENT["template"]["spec"]
-CONTAINER = POD["containers"][0]
-ENVIRONMENT = {entry["name"]: entry.get("value") for entry in CONTAINER["env"]}
-
-
 def paths():
     """Every path that answers GET."""
     return {route.path for router in ROUTERS for route in router.routes if "GET" in route.methods}
-
-
-class TestKubernetes:
-    @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda manifest: manifest["kind"])
-    @pytest.mark.parametrize("version", ["1.30", kubernetes_validate.latest_version()])
-    def test_every_manifest_is_valid_to_the_letter(self, manifest, version):
-        kubernetes_validate.validate(manifest, version, strict=True)
-
-    @pytest.mark.parametrize(
-        ("probe", "path"), [("startupProbe", "/readyz"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]
-    )
-    def test_probes_ask_what_they_mean(self, probe, path):
-        asked = CONTAINER[probe]["httpGet"]
-        assert asked["path"] == path
-        assert path in paths()
-        assert asked["port"] in {port["name"] for port in CONTAINER["ports"]}
-
-    def test_a_stuck_model_ends_the_process_before_the_probe_gives_up_on_it(self):
-        """The process ends itself and says why; the probe is for when it cannot even do that."""
-        probe = CONTAINER["livenessProbe"]
-        settings = settings_of(ENVIRONMENT)
-        assert probe["periodSeconds"] * probe["failureThreshold"] >= settings.stuck_seconds
-
-    def test_the_pod_is_given_the_time_that_a_stop_takes(self):
-        assert POD["terminationGracePeriodSeconds"] > stop_seconds(settings_of(ENVIRONMENT))
-
-    def test_the_pod_leaves_the_service_before_it_stops_answering(self):
-        probe = CONTAINER["readinessProbe"]
-        assert settings_of(ENVIRONMENT).drain_seconds > probe["periodSeconds"] * probe["failureThreshold"]
-
-    def test_it_sets_what_the_service_knows(self):
-        assert set(ENVIRONMENT) <= VARIABLES
-
-    def test_nothing_else_is_injected_that_the_service_would_refuse(self):
-        """A Service named fenestra makes Kubernetes set FENESTRA_PORT=tcp://… unless told not to."""
-        assert manifest("Service")["metadata"]["name"] == "fenestra"
-        assert POD["enableServiceLinks"] is False
-
-    def test_the_container_may_do_next_to_nothing(self):
-        assert POD["securityContext"]["runAsNonRoot"] is True
-        assert POD["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert CONTAINER["securityContext"] == {
-            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}
-        }  # fmt: skip
-        assert POD["automountServiceAccountToken"] is False
-        user = re.search(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
-        assert (POD["securityContext"]["runAsUser"], POD["securityContext"]["runAsGroup"]) == tuple(
-            map(int, user.groups())
-        )
-
-    def test_a_roll_out_takes_none_away_before_the_next_is_ready(self):
-        assert DEPLOYMENT["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-        assert manifest("HorizontalPodAutoscaler")["spec"]["minReplicas"] > 1
-        assert "replicas" not in DEPLOYMENT, "it would fight with the autoscaler at every apply"
-
-    def test_all_of_them_mean_the_same_pods(self):
-        labels = DEPLOYMENT["template"]["metadata"]["labels"]
-        assert DEPLOYMENT["selector"]["matchLabels"] == labels
-        assert manifest("Service")["spec"]["selector"] == labels
-        assert manifest("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
-        assert manifest("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
-        assert manifest("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"] == "fenestra"
-
-
-def test_only_clients_that_are_named_may_come_in():
-    (rule,) = manifest("NetworkPolicy")["spec"]["ingress"]
-    assert rule["from"]
-    assert all(selector for peer in rule["from"] for selector in peer.values()), "an empty selector is everybody"
-    assert rule["ports"] == [{"port": "http"}]
 
 
 def test_the_packages_of_the_image_are_locked_with_hashes():
@@ -211,7 +129,7 @@ class TestCompose:
 
 # ── queries: a small reader of PromQL, enough to tell metrics and labels from all else ──
 
-FUNCTIONS = frozenset({"rate", "increase", "deriv", "histogram_quantile", "sum", "max", "count"})
+FUNCTIONS = frozenset({"avg_over_time", "rate", "increase", "deriv", "histogram_quantile", "sum", "max", "count"})
 WORDS = frozenset({"and", "or", "unless", "bool", "offset"})
 GROUPING = re.compile(r"\b(by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 SELECTOR = re.compile(r'([a-zA-Z_:][\w:]*)?\s*\{((?:[^}"]|"[^"]*")*)\}')

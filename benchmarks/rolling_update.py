@@ -233,7 +233,7 @@ async def roll(updates: int, timing: Timing, mode: str = "tcp", seed: int = 1) -
         async with balancer.running():
             try:
                 await asyncio.gather(*(deployment.scale_up() for _ in range(REPLICAS)))
-                async with _load(balancer.port, report, longest=2 * timing.drain):
+                async with _load(balancer.port, report, longest=2 * (timing.drain or 1)):
                     for number in range(updates):
                         await deployment.update()
                         if (number + 1) % 10 == 0:

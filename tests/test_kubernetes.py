@@ -295,8 +295,10 @@ class TestKServe:
 
     def test_the_container_is_a_valid_one_by_the_name_that_kserve_looks_for(self):
         assert self.container["name"] == "kserve-container"
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [self.container]}}
+        spec = {"containers": [self.container], "volumes": self.runtime["spec"]["volumes"]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
         kubernetes_validate.validate(pod, VERSIONS[-1], strict=True)
+        assert [mount["name"] for mount in self.container["volumeMounts"]] == [one["name"] for one in spec["volumes"]]
 
     def test_it_is_asked_at_paths_that_are_served(self):
         environment = {entry["name"]: entry["value"] for entry in self.container["env"]}

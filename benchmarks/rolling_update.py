@@ -32,7 +32,7 @@ from typing import Any, NamedTuple, Self
 
 import yaml
 
-from benchmarks.clients import LOST, REFUSED, Pool
+from benchmarks.clients import LOST, REFUSED, Pool, Reply
 from benchmarks.load import runner
 from benchmarks.serving import HOST, Server, free_port
 from benchmarks.workloads import requests, texts
@@ -40,9 +40,10 @@ from benchmarks.workloads import requests, texts
 MANIFEST = Path(__file__).parents[1] / "deploy" / "kubernetes" / "base" / "fenestra.yaml"
 REPLICAS = 2
 SLOTS = 6  # places in the list of haproxy: two that serve, a new one, and some that are still going
-KEPT, ANEW, PAUSING = 6, 3, 6
+KEPT, ANEW, PAUSING = 6, 3, 20
 _PAUSE_SECONDS = 0.03
-_REMOVAL_SHARE = 0.6  # of the draining
+_REMOVAL_SECONDS = 3.0  # until no new connection comes, at most
+_LONGEST_PAUSE = 10.0  # seconds, of a client that keeps its connection
 _CONFIGURATION = """
 global
     stats socket {socket} mode 600 level admin
@@ -71,6 +72,8 @@ class Timing(NamedTuple):
     """After which Kubernetes kills."""
     removal: float
     """Until no new connection comes to a process that is going, at most; the manifest does not decide it."""
+    pause: float
+    """Of a client that keeps its connection, at most; the manifest does not decide it either."""
 
     @classmethod
     def of(cls, manifest: Path, scale: float = 1.0) -> Self:
@@ -82,7 +85,7 @@ class Timing(NamedTuple):
         drain = float(told["FENESTRA_DRAIN_SECONDS"])
         waits = (
             drain, float(told["FENESTRA_GRACE_SECONDS"]), deployment["minReadySeconds"],
-            pod["terminationGracePeriodSeconds"], _REMOVAL_SHARE * drain,
+            pod["terminationGracePeriodSeconds"], _REMOVAL_SECONDS, _LONGEST_PAUSE,
         )  # fmt: skip
         return cls(*(scale * wait for wait in waits))
 
@@ -92,6 +95,10 @@ class Report:
     """What became of the requests."""
 
     statuses: Counter[int] = field(default_factory=Counter)
+    losses: list[str] = field(default_factory=list)
+    """How each request was lost."""
+    signalled: float = 0.0
+    """When the last process got SIGTERM."""
     going: int = 0
     """Requests that a process answered after its SIGTERM, as far as it could still be asked."""
     unready_after: list[float] = field(default_factory=list)
@@ -104,6 +111,15 @@ class Report:
     def lost(self) -> int:
         """Requests without an answer of status 200."""
         return self.statuses.total() - self.statuses[200]
+
+    def count(self, kind: str, reply: Reply) -> None:
+        """Take note of what became of a request."""
+        self.statuses[reply.status] += 1
+        if reply.status != 200:
+            status = {LOST: "no answer", REFUSED: "no connection"}.get(reply.status, str(reply.status))
+            signal = f"{reply.done - self.signalled:.2f} s after SIGTERM" if self.signalled else "before any SIGTERM"
+            after = f"{reply.done - reply.sent:.3f} s after it was sent, {signal}"
+            self.losses.append(f"{kind} connection: {status}, {after}")
 
 
 class Balancer:
@@ -199,7 +215,7 @@ class Deployment:
     async def _terminate(self, slot: int, server: Server) -> None:
         timing, report = self._timing, self._report
         answered = await asyncio.to_thread(_answered, server)
-        signalled = time.monotonic()
+        signalled, report.signalled = time.monotonic(), time.perf_counter()
         server.terminate()
         removed = asyncio.create_task(self._remove(slot, self._random.uniform(0, timing.removal)))
         with suppress(OSError):  # it is gone already
@@ -233,7 +249,7 @@ async def roll(updates: int, timing: Timing, mode: str = "tcp", seed: int = 1) -
         async with balancer.running():
             try:
                 await asyncio.gather(*(deployment.scale_up() for _ in range(REPLICAS)))
-                async with _load(balancer.port, report, longest=2 * (timing.drain or 1)):
+                async with _load(balancer.port, report, longest=timing.pause):
                     for number in range(updates):
                         await deployment.update()
                         if (number + 1) % 10 == 0:
@@ -260,11 +276,11 @@ async def _load(port: int, report: Report, longest: float) -> AsyncIterator[None
     leaving = [raw.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) for raw in asked]
     over = asyncio.Event()
 
-    async def client(pool: Pool, bodies: Sequence[bytes], pause: Callable[[], float], first: int) -> None:
+    async def client(kind: str, pool: Pool, bodies: Sequence[bytes], pause: Callable[[], float], first: int) -> None:
         for raw in cycle(bodies[first:] + bodies[:first]):
             if over.is_set():
                 break
-            report.statuses[(await pool.ask(raw)).status] += 1
+            report.count(kind, await pool.ask(raw))
             await asyncio.sleep(pause())
         pool.close()
 
@@ -274,10 +290,10 @@ async def _load(port: int, report: Report, longest: float) -> AsyncIterator[None
     def long() -> float:
         return random.uniform(0, longest)
 
-    kinds = [(asked, short, KEPT), (leaving, short, ANEW), (asked, long, PAUSING)]
+    kinds = [("kept", asked, short, KEPT), ("new", leaving, short, ANEW), ("pausing", asked, long, PAUSING)]
     clients: list[Awaitable[None]] = [
-        asyncio.create_task(client(Pool(port, 1), bodies, pause, 37 * number))
-        for bodies, pause, count in kinds
+        asyncio.create_task(client(kind, Pool(port, 1), bodies, pause, 37 * number))
+        for kind, bodies, pause, count in kinds
         for number in range(count)
     ]
     try:
@@ -299,14 +315,12 @@ def main() -> int:
     began = time.monotonic()
     with runner() as run:
         report = run.run(roll(arguments.updates, timing, arguments.mode, arguments.seed))
-    names = {LOST: "no answer", REFUSED: "no connection"}
     print(
         f"waits of the manifest times {arguments.scale:g}: minReady {timing.min_ready:g} s, drain {timing.drain:g} s, "
-        f"until no new connections come 0 to {timing.removal:g} s"
+        f"until no new connections come 0 to {timing.removal:g} s, pauses 0 to {timing.pause:g} s"
     )
     print(f"{arguments.updates} updates in {time.monotonic() - began:.0f} s, haproxy in mode {arguments.mode}")
-    print(f"requests: {report.statuses.total()}, lost: {report.lost}", end="")
-    print("".join(f", {names.get(status, status)}: {count}" for status, count in sorted(report.statuses.items())))
+    print(f"requests: {report.statuses.total()}, lost: {report.lost}", *report.losses, sep="\n    ")
     unready = f"not ready within {max(report.unready_after, default=0):.2f} s: {len(report.unready_after)} processes"
     print(f"answered after SIGTERM: {report.going}; {unready}")
     print(f"exit codes: {dict(report.exits)}, longest exit {report.longest_exit:.1f} of {timing.termination:g} s")

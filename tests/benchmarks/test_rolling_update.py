@@ -11,7 +11,7 @@ from benchmarks.rolling_update import MANIFEST, Report, Timing, roll
 
 def test_the_waits_are_those_of_the_manifest():
     whole, tenth = Timing.of(MANIFEST), Timing.of(MANIFEST, 0.1)
-    assert whole == (5, 15, 5, 30, 3)
+    assert whole == (15, 10, 5, 30, 3, 10)
     assert tenth == pytest.approx([wait / 10 for wait in whole])
 
 
@@ -25,7 +25,9 @@ def test_whatever_is_not_a_whole_answer_of_status_200_is_lost():
 @pytest.mark.load
 def test_two_updates_lose_no_request():
     with runner() as run:
-        report = run.run(asyncio.wait_for(roll(2, Timing(2, grace=5, min_ready=0.1, termination=20, removal=1)), 120))
+        report = run.run(
+            asyncio.wait_for(roll(2, Timing(2, 5, min_ready=0.1, termination=20, removal=1, pause=1)), 120)
+        )
     assert report.lost == 0, report.statuses
     assert report.statuses[200] > 100
     assert report.going > 0  # or nothing came after SIGTERM that could have been lost

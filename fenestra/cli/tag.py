@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fenestra.cli.bulk.in_order import MOST_TRIES, DeadWorkers, Done, InOrder
 from fenestra.cli.bulk.inputs import Input, InputFormat, OutputFormat, check_unit, find_inputs, output_paths
 from fenestra.cli.bulk.meter import Meter
 from fenestra.cli.bulk.results import BadLines, Joined, Sink, Streamed
@@ -14,7 +15,7 @@ from fenestra.cli.bulk.resume import Store, open_store
 from fenestra.cli.bulk.tagging import Job, Tagged, tag_chunk
 from fenestra.cli.bulk.texts import MAX_BYTES, Unit
 from fenestra.cli.bulk.units import Sizes, UnitDone, WorkUnit, piece_done, units_of
-from fenestra.cli.bulk.workers import MOST_TRIES, DeadWorkers, Done, Method, Pool
+from fenestra.cli.bulk.workers import Method, Pool
 from fenestra.cli.bulk.writing import Wanted
 from fenestra.cli.output import check_not_input, check_writable, is_same_folder, is_stream, make_folder, opened
 from fenestra.model.engine.machine import available_bytes, usual_cache_mb

@@ -16,48 +16,32 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
+from fenestra.cli.bulk.in_order import MOST_TRIES, DeadWorkers, Done, InOrder, Reader, Task, Work, stored
 from fenestra.cli.bulk.units import UnitDone, WorkUnit
 from fenestra.model.errors import RunError
 
-Done = UnitDone | Callable[[], UnitDone]
-"""What became of a unit; or what stores it and says so, while the process goes on with the next one."""
-Work = Callable[[WorkUnit, Callable[[], object]], Done]
-"""Does a unit, and calls a function every few hundredths of a second; pickled where processes are not forked."""
 Method = Literal["fork", "spawn"]
 
-MOST_TRIES = 3
-"""Of a unit whose workers die."""
-_MOST_AHEAD = 16  # units that are read and wait for a worker
 _MOST_STORING = 2  # units of a worker whose results are on their way
 _STOP_SECONDS = 5.0
-
-
-@dataclass(slots=True)
-class _Task:
-    """A unit on its way."""
-
-    unit: WorkUnit
-    done: UnitDone | Exception | None = None
-    tries: int = 0
 
 
 @dataclass(slots=True)
 class _Worker:
     process: BaseProcess
     connection: Connection
-    task: _Task | None = None
+    task: Task | None = None
     """What it is at."""
-    storing: deque[_Task] = field(default_factory=deque)
+    storing: deque[Task] = field(default_factory=deque)
     """What it has done, whose results are on their way."""
 
 
-class Pool:
+class Pool(InOrder):
     """Workers, started when there is work for them; a context manager, which ends them."""
 
     def __init__(self, work: Work, count: int, *, window: int, method: Method | None = None) -> None:
@@ -69,13 +53,22 @@ class Pool:
             window: most units that are done and cannot be given out yet, since one before them is not.
             method: how processes are started; forked where that is safe, when omitted.
         """
-        self._work, self._count, self._window, self._method = work, count, window, method
+        super().__init__(count, window=window)
+        self._work, self._method = work, method
         self._workers: list[_Worker] = []
 
-    def __enter__(self) -> "Pool":
-        return self
+    def _here(self, first: WorkUnit) -> Work | None:
+        return self._work if self._count == 1 or first.final else None
 
-    def __exit__(self, *_: object) -> None:
+    def _start_all(self) -> None:
+        for _ in range(self._count):
+            self._start()
+
+    def _rest(self) -> None:
+        for worker in self._workers:
+            worker.connection.close()
+
+    def _end(self) -> None:
         for worker in self._workers:
             worker.connection.close()
             worker.process.terminate()
@@ -86,76 +79,7 @@ class Pool:
                 worker.process.join()
         self._workers = []
 
-    def run(
-        self,
-        units: Iterator[WorkUnit],
-        *,
-        known: Callable[[WorkUnit], UnitDone | None] = lambda _: None,
-        done: Callable[[WorkUnit, UnitDone], object] = lambda *_: None,
-        may_block: bool = False,
-    ) -> Iterator[tuple[WorkUnit, UnitDone]]:
-        """Do units; gives them in order, without their data, and what became of each.
-
-        Args:
-            units: what is to be done.
-            known: what became of a unit that was done before, if it was.
-            done: is told of every unit as soon as it is done, in any order.
-            may_block: reading them may wait for something, and what is done must not wait for that.
-
-        Raises:
-            RunError: workers died again and again at one unit.
-            Exception: whatever the work raises.
-        """
-        first = next(units, None)
-        if first is None:
-            return
-        units = chain([first], units)
-        if self._count == 1 or first.final:
-            for unit in units:
-                found = known(unit)
-                if found is None:
-                    found = _stored(self._work(unit, lambda: None))
-                    done(unit, found)
-                yield unit.without_data(), found
-            return
-        if may_block:
-            for _ in range(self._count):  # while there is no second thread: then they can be forked
-                self._start()
-        with _Reader(units, threaded=may_block) as reader:
-            yield from self._run(reader, known, done)
-
-    def _run(
-        self,
-        reader: "_Reader",
-        known: Callable[[WorkUnit], UnitDone | None],
-        done: Callable[[WorkUnit, UnitDone], object],
-    ) -> Iterator[tuple[WorkUnit, UnitDone]]:
-        """Read, hand out, collect and give on, until all is done."""
-        order, waiting = deque[_Task](), deque[_Task]()
-        while True:
-            while order and (found := order[0].done) is not None:
-                if isinstance(found, Exception):
-                    raise found
-                yield order.popleft().unit, found
-            if len(waiting) < min(self._count, _MOST_AHEAD) and len(order) < self._window:
-                unit = reader.take()
-                if unit is not None:
-                    task = _Task(unit, known(unit))
-                    order.append(task)
-                    if task.done is None:
-                        waiting.append(task)
-                    else:
-                        task.unit = unit.without_data()
-            else:
-                unit = None
-            self._hand_out(waiting)
-            if not order and reader.ended:
-                for worker in self._workers:  # so that they end while the results are joined
-                    worker.connection.close()
-                return
-            self._collect(waiting, done, reader, block=unit is None)
-
-    def _hand_out(self, waiting: "deque[_Task]") -> None:
+    def _hand_out(self, waiting: deque[Task]) -> None:
         """Give what waits to workers that are free, and to new ones."""
         while waiting:
             worker = next((worker for worker in self._workers if worker.task is None), None)
@@ -170,9 +94,9 @@ class Pool:
 
     def _collect(
         self,
-        waiting: "deque[_Task]",
+        waiting: deque[Task],
         done: Callable[[WorkUnit, UnitDone], object],
-        reader: "_Reader",
+        reader: Reader,
         *,
         block: bool,
     ) -> None:
@@ -192,11 +116,11 @@ class Pool:
                 worker.task = None
             elif worker.storing:
                 task = worker.storing.popleft()
-                task.done, task.unit = found, task.unit.without_data()
+                task.end(found)
                 if isinstance(found, UnitDone):
                     done(task.unit, found)
 
-    def _bury(self, worker: _Worker, waiting: "deque[_Task]") -> None:
+    def _bury(self, worker: _Worker, waiting: deque[Task]) -> None:
         """Take a worker that died off the list; what it was at is tried again, and not for ever."""
         self._workers.remove(worker)
         worker.connection.close()
@@ -210,7 +134,7 @@ class Pool:
         if last.tries == MOST_TRIES:
             code = worker.process.exitcode or 0
             how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
-            last.done, last.unit = DeadWorkers(how, last.unit.without_data()), last.unit.without_data()
+            last.end(DeadWorkers(how, last.unit.without_data()))
         waiting.extendleft(task for task in reversed(lost) if task.done is None)
 
     def _start(self) -> _Worker:
@@ -228,63 +152,6 @@ class Pool:
         worker = _Worker(process, ours)
         self._workers.append(worker)
         return worker
-
-
-class DeadWorkers(RunError):
-    """Workers died again and again at one unit."""
-
-    def __init__(self, how: str, unit: WorkUnit) -> None:
-        super().__init__(how)
-        self.how, self.unit = how, unit
-
-
-class _Reader:
-    """Takes units from an iterator, by a thread where that may block."""
-
-    def __init__(self, units: Iterator[WorkUnit], *, threaded: bool) -> None:
-        self._units, self.ended = units, False
-        self.news: Connection | None = None
-        """Has something to read when there may be another unit; None where one can always be taken."""
-        self._error: BaseException | None = None
-        if threaded:
-            self._found: queue.Queue[WorkUnit | None] = queue.Queue(1)
-            self.news, self._tell = multiprocessing.Pipe(duplex=False)
-            threading.Thread(target=self._read, daemon=True).start()
-
-    def __enter__(self) -> "_Reader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.news is not None:
-            self.news.close()
-
-    def take(self) -> WorkUnit | None:
-        """The next unit; None if there is none yet, or ``ended``."""
-        if self.ended:
-            return None
-        if self.news is None:
-            unit = next(self._units, None)
-        else:
-            try:
-                unit = self._found.get_nowait()
-            except queue.Empty:
-                return None
-            self.news.recv_bytes()
-        self.ended = unit is None
-        if self._error is not None:
-            raise self._error
-        return unit
-
-    def _read(self) -> None:
-        try:
-            for unit in self._units:
-                self._found.put(unit)
-                self._tell.send_bytes(b"1")
-        except BaseException as error:  # raised again by `take`
-            self._error = error
-        self._found.put(None)
-        with suppress(OSError):  # nobody listens any more
-            self._tell.send_bytes(b"0")
 
 
 def can_fork() -> bool:
@@ -313,7 +180,7 @@ def _serve(connection: Connection, work: Work, parent: int, others: list[Connect
         try:
             found: Done | Exception = work(unit, check_parent)
         except Exception as error:
-            found = _sendable(error)
+            found = sendable(error)
         answers.give(found)
 
 
@@ -339,9 +206,9 @@ class _Answers:
         while True:
             found = self._waiting.get()
             try:
-                self._send(found if isinstance(found, Exception) else _stored(found))
+                self._send(found if isinstance(found, Exception) else stored(found))
             except Exception as error:
-                self._send(_sendable(error))
+                self._send(sendable(error))
             self._room.release()
 
     def _send(self, found: UnitDone | Exception | None) -> None:
@@ -349,11 +216,7 @@ class _Answers:
             self._connection.send(found)
 
 
-def _stored(done: Done) -> UnitDone:
-    return done if isinstance(done, UnitDone) else done()
-
-
-def _sendable(error: Exception) -> Exception:
+def sendable(error: Exception) -> Exception:
     """An error, or one that says the same where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))

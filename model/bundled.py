@@ -32,6 +32,12 @@ def bundled_model(name: str = DEFAULT) -> Path:
     return found[name]
 
 
+def bundled_name(folder: Path) -> str:
+    """The name of the bundled model that a folder is; empty if it is none."""
+    there = folder.resolve()
+    return next((name for name, place in bundled_models().items() if place == there), "")
+
+
 def find_model(given: str) -> Path:
     """The checkpoint folder that someone means by a path or by the name of a bundled model.
 

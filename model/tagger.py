@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenestra.model import checkpoint
+from fenestra.model.bundled import bundled_model, bundled_name
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.columns import Columns, Unit, check_unit
 from fenestra.model.decode.alternatives import best_others, label_log_products, tag_probabilities
@@ -48,7 +49,7 @@ Context = TypeVar("Context")
 class Tagger:
     """A trained model that tags texts. No answer depends on what was asked before, so threads may share one.
 
-    It is pickled by its folder, so that worker processes load it for themselves.
+    It is pickled by its folder, so that worker processes load it for themselves; a bundled one also by its name.
     """
 
     def __init__(
@@ -353,7 +354,7 @@ class Tagger:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.folder is None:
             raise TypeError("a tagger is pickled by its folder, and this one was not loaded from any")
-        return _load_again, (type(self), str(self.folder.absolute()), self._options)
+        return _load_again, (type(self), str(self.folder.absolute()), self._options, bundled_name(self.folder))
 
     def __repr__(self) -> str:
         where = f"{str(self.folder)!r}, " if self.folder else ""
@@ -489,9 +490,9 @@ def _engine(
     return Native(kernel, model, cache_mb=cache_mb, numbers=cache_numbers, threads=threads or available_cores())
 
 
-def _load_again(kind: type[Tagger], folder: str, options: dict[str, Any]) -> Tagger:
-    """Unpickle."""
-    return kind.load(folder, **options)
+def _load_again(kind: type[Tagger], folder: str, options: dict[str, Any], bundled: str = "") -> Tagger:
+    """Unpickle; a bundled model may lie elsewhere on another machine."""
+    return kind.load(bundled_model(bundled) if bundled and not Path(folder).is_dir() else folder, **options)
 
 
 def _documents(items: Iterable[Item]) -> list[Document]:

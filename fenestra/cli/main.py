@@ -25,6 +25,7 @@ from fenestra.cli.shell import (
     new_parser,
     output_file,
     output_folder,
+    output_place,
     port_number,
     probability,
     run,
@@ -139,8 +140,8 @@ def _add_tag(verbs: Verbs) -> None:
         "object that has it already is refused",
     )  # fmt: skip
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=output_file,
-        help="file to write, complete or not at all; one that is there keeps its mode",
+        "-o", "--output", metavar="OUT", type=output_place,
+        help="file to write, complete or not at all; one that is there keeps its mode. OUT/ is --output-folder OUT",
     )  # fmt: skip
     parser.add_argument(
         "--output-folder", metavar="DIR", type=output_folder,
@@ -159,12 +160,22 @@ def _add_tag(verbs: Verbs) -> None:
         "--cache-mb", metavar="MB", type=megabytes,
         help="most memory for what frequent words add to the network, in all processes together; changes speed and "
         "nothing of the result (default: a sixteenth of what is available, 32 to 512 MB; with several workers at least "
-        "128 MB each, unless memory is short)",
+        "128 MB each, unless memory is short). With --engine ray it is each worker's (default: 96)",
     )  # fmt: skip
     parser.add_argument(
         "--cache-numbers", choices=("float32", "int16", "int8"), default="int16",
         help="how these sums are stored: int8 takes half the room, is faster on varied text, and changes scores by "
         "0.0002 on average, at worst by 0.1, and so one tag in ten thousand; float32 is exact (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine", choices=["local", "ray"], default="local",
+        help="who the workers are: processes of this machine, or workers of Ray, here or on a cluster; the result is "
+        "the same (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--address", metavar="ADDRESS",
+        help="of --engine ray: a cluster, as auto, HOST:PORT or ray://HOST:PORT (default: Ray is started here, and "
+        "ends with the work)",
     )  # fmt: skip
     _add_computing(parser)
 
@@ -247,7 +258,7 @@ def _tag(options: argparse.Namespace) -> int:
     # process that has more than one thread is not forked.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(options.threads))
     from fenestra.cli.bulk.writing import Wanted
-    from fenestra.cli.tag import cache_mb, tag_files
+    from fenestra.cli.tag import RAY_CACHE_MB, Cluster, cache_mb, tag_files
     from fenestra.model.bundled import bundled_model
     from fenestra.model.engine.cores import usable_cores
     from fenestra.model.engine.gpu import resolve_device
@@ -257,25 +268,40 @@ def _tag(options: argparse.Namespace) -> int:
         options.parser.error("expected FILE; - is standard input")
     if options.output and options.output_folder:
         options.parser.error("-o and --output-folder: expected one of them")
-    device = resolve_device(options.device)
-    workers = options.workers or (1 if device != "cpu" else max(usable_cores() // options.threads, 1))
+    output, output_folder = options.output or (None, options.output_folder)
+    if options.address is not None and options.engine != "ray":
+        options.parser.error("--address: of a cluster of Ray; expected --engine ray beside it")
+    cluster = None
+    if options.engine == "ray":
+        options.extra = "ray"
+        need("ray")
+        cluster = Cluster(options.address, options.threads)
+    device = "cpu" if cluster and options.device == "auto" else resolve_device(options.device)
+    workers = options.workers
+    if workers is None and options.address is None:
+        workers = 1 if device != "cpu" else max(usable_cores() // options.threads, 1)
+    if cluster:
+        cache = RAY_CACHE_MB if options.cache_mb is None else options.cache_mb
+    else:
+        cache = cache_mb(workers or 1) if options.cache_mb is None else options.cache_mb / (workers or 1)
     tagger = Tagger.load(
         options.model or bundled_model(), device=device, threads=options.threads, cache_numbers=options.cache_numbers,
-        cache_mb=cache_mb(workers) if options.cache_mb is None else options.cache_mb / workers,
+        cache_mb=cache,
     )  # fmt: skip
     left_out = tag_files(
         tagger,
         options.files,
         input_format=options.input_format,
         output_format=options.output_format,
-        output=options.output,
-        output_folder=options.output_folder,
+        output=output,
+        output_folder=output_folder,
         unit=options.unit,
         max_bytes=options.max_line,
         wanted=Wanted(options.labels, options.min_score),
         entities_key=options.entities_key,
         bad_lines=options.bad_lines,
         workers=workers,
+        cluster=cluster,
         complain=lambda message: complain(message, code=2),
         note=lambda message: complain(message, code=0),
     )

@@ -106,6 +106,11 @@ def output_folder(text: str) -> Path:
     return path
 
 
+def output_place(text: str) -> tuple[Path | None, Path | None]:
+    """The type of an argument that names a file to write or, with a slash at its end, a folder; gives one of both."""
+    return (None, output_folder(text)) if text.endswith(("/", os.sep)) else (output_file(text), None)
+
+
 def model_folder(text: str) -> Path:
     """The type of an argument that names a model: a checkpoint folder, or a bundled model by its name."""
     from fenestra.model.bundled import find_model

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from fenestra.cli.bulk.in_order import MOST_TRIES, DeadWorkers, Done, InOrder
 from fenestra.cli.bulk.inputs import Input, InputFormat, OutputFormat, check_unit, find_inputs, output_paths
 from fenestra.cli.bulk.meter import Meter
+from fenestra.cli.bulk.on_ray import RayPool
 from fenestra.cli.bulk.results import BadLines, Joined, Sink, Streamed
 from fenestra.cli.bulk.resume import Store, open_store
 from fenestra.cli.bulk.tagging import Job, Tagged, tag_chunk
@@ -25,8 +26,20 @@ from fenestra.model.version import VERSION
 
 _STORED_WINDOW, _STREAMED_WINDOW = 10_000, 4
 """Units that may be done before one that comes before them, in all, and for each worker where results are held."""
+RAY_CACHE_MB = 96.0
+"""Of a worker of Ray, which has less memory than it sees: Ray and the workers beside it take their part."""
 _LEAST_CACHE_MB = 128.0  # some 22,000 words
 _CACHE_SHARE = 0.25  # of the memory that is available, for the caches of all workers
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Ray, as workers are to be had from it."""
+
+    address: str | None = None
+    """Of a cluster; None starts Ray here."""
+    threads: int = 1
+    """CPUs of each worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,10 @@ class _Work:
         if self.store is not None:
             return partial(self.store.put, unit, tagged)
         return UnitDone(tuple(map(piece_done, tagged)), b"".join(part.written for part in tagged))
+
+    def without_store(self) -> "_Work":
+        """The same, which gives results back."""
+        return replace(self, store=None)
 
 
 def cache_mb(workers: int) -> float:
@@ -73,8 +90,9 @@ def tag_files(
     wanted: Wanted | None = None,
     entities_key: str | None = None,
     bad_lines: Path | None = None,
-    workers: int = 1,
+    workers: int | None = 1,
     method: Method | None = None,
+    cluster: Cluster | None = None,
     complain: Callable[[str], object] | None = None,
     note: Callable[[str], object] = lambda _: None,
 ) -> int:
@@ -93,8 +111,9 @@ def tag_files(
         entities_key: key of an object that the entities are written to, over what it held. When omitted,
             ``entities``, and an object that has this key already is refused.
         bad_lines: file to write what is no text to, as JSON lines; the others go on. It is refused when omitted.
-        workers: processes; with 1, this one does everything.
+        workers: processes; with 1, this one does everything. None, for a cluster, is as many as it has CPUs for.
         method: how they are started; forked where that is safe, when omitted.
+        cluster: Ray, whose workers they are; local processes when omitted.
         complain: without ``bad_lines``, is told of every text that is too long, which is then left out; it is refused
             when omitted.
         note: is told what an earlier run has left, and how to go on after this one.
@@ -112,8 +131,10 @@ def tag_files(
     job.wanted.check(tagger.labels)
     if entities_key is not None and output_format == "conll":
         raise InputError("--entities-key: conll output has no keys; expected --output-format jsonl")
-    if workers > 1 and tagger.device != "cpu":
+    if cluster is None and workers != 1 and tagger.device != "cpu":
         raise InputError(f"--workers {workers}: one process uses a GPU; expected 1")
+    if cluster is not None and tagger.device != "cpu":
+        raise InputError(f"--device {tagger.device}: workers of Ray use CPUs; expected cpu")
     if output_folder is not None and any(is_same_folder(Path(name), output_folder) for name in files):
         raise InputError(f"--output-folder {output_folder}: is an input folder; expected another one")
     inputs = find_inputs(files, input_format, but=output_folder)
@@ -122,7 +143,7 @@ def tag_files(
     outputs: list[Path | None] = [output] if targets is None else [*targets]
     _check_outputs(inputs, outputs, bad_lines)
     bad = BadLines(inputs, bad_lines, complain)
-    run = _Run(tagger, job, inputs, workers, method, bad, note)
+    run = _Run(tagger, job, inputs, partial(_pool, workers, method, cluster, note), bad, note)
     if output_folder is not None and targets is not None:
         make_folder(output_folder)
         run.stored(targets, output_folder / ".fenestra.parts", single=False)
@@ -141,8 +162,8 @@ class _Run:
     tagger: Tagger
     job: Job
     inputs: Sequence[Input]
-    workers: int
-    method: Method | None
+    pool: "Callable[[_Work, Callable[[int], int]], InOrder]"
+    """Makes the workers, for what they do, and for how many units may be done ahead of one by so many of them."""
     bad: BadLines
     note: Callable[[str], object]
 
@@ -170,8 +191,10 @@ class _Run:
 
     def _go(self, sink: Sink, store: Store | None, units: Iterator[WorkUnit], meter: Meter) -> None:
         """Tag all units and give what becomes of them on, in order."""
-        window = self.workers * _STREAMED_WINDOW if store is None else _STORED_WINDOW
         reused = False
+
+        def window(workers: int) -> int:
+            return workers * _STREAMED_WINDOW if store is None else _STORED_WINDOW
 
         def known(unit: WorkUnit) -> UnitDone | None:
             nonlocal reused
@@ -189,7 +212,7 @@ class _Run:
 
         may_block = any(given.is_stream for given in self.inputs)
         work = _Work(self.tagger, self.job, store)
-        with Pool(work, self.workers, window=window, method=self.method) as pool:
+        with self.pool(work, window) as pool:
             try:
                 for unit, done in pool.run(units, known=known, done=count, may_block=may_block):
                     sink.add(unit, done)
@@ -215,6 +238,21 @@ class _Run:
             "model": [self.tagger.version, self.tagger.engine, self.tagger.device],
             "options": [*written, self.tagger.cache_numbers],
         }
+
+
+def _pool(
+    workers: int | None,
+    method: Method | None,
+    cluster: Cluster | None,
+    note: Callable[[str], object],
+    work: _Work,
+    window: Callable[[int], int],
+) -> InOrder:
+    """Workers of a kind."""
+    if cluster is None:
+        count = workers or 1
+        return Pool(work, count, window=window(count), method=method)
+    return RayPool(work, workers, window=window, address=cluster.address, threads=cluster.threads, note=note)
 
 
 def _check_outputs(inputs: Sequence[Input], outputs: Sequence[Path | None], bad_lines: Path | None) -> None:

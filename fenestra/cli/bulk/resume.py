@@ -6,7 +6,7 @@ unit holds, and the name of the folder of what is done with it. So what was left
 model or other options is never used; and who made it, one worker or many, does not matter.
 
     .OUT.parts/              or OUT/.fenestra.parts/ for an output folder
-        lock                 held by the run that writes here
+        lock                 held by the run that writes here, which it names
         plan.json            model and options
         3f0c…/00000012       the twelfth unit
 """
@@ -15,6 +15,8 @@ import base64
 import hashlib
 import json
 import os
+import platform
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +37,7 @@ try:
 except ImportError:  # not on Windows, where nothing keeps two runs apart
     fcntl = None  # type: ignore[assignment]
 
-_PLAN = "plan.json"
+_PLAN, _LOCK = "plan.json", "lock"
 _LOCK_SECONDS = 10.0  # until workers of a run that was killed have noticed
 _COPIED = 1 << 20  # bytes at a time
 
@@ -45,6 +47,15 @@ class Store:
     """The finished units of a run."""
 
     folder: Path
+    run: str = ""
+    """What tells this run from others; it stands in the lock."""
+
+    def is_shared(self) -> bool:
+        """Whether the folder is that of the run, and not another one of this name on another machine."""
+        try:
+            return (self.folder.parent / _LOCK).read_text(encoding="ascii") == self.run
+        except (OSError, ValueError):
+            return False
 
     def put(self, unit: WorkUnit, pieces: Sequence[Tagged]) -> UnitDone:
         """Keep what became of a unit; the result of a piece with a file of its own goes there.
@@ -104,14 +115,14 @@ class Store:
 
     def draft(self, name: str) -> Path:
         """Where a file is written before it takes its place; of this process alone."""
-        return self.folder / f".{hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()}.{os.getpid()}"
+        return self.folder / f".{hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()}.{_this_process()}"
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08}"
 
     def _write(self, number: int, head: bytes, rest: Sequence[bytes]) -> None:
         path = self._path(number)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft = self.draft(path.name)
         try:
             with draft.open("wb") as file:
                 file.write(head)
@@ -142,19 +153,23 @@ def open_store(place: Path, plan: dict[str, Any], say: Callable[[str], object]) 
     folder = place / digest
     try:
         place.mkdir(mode=0o700, exist_ok=True)
-        lock = (place / "lock").open("ab")
+        lock = (place / _LOCK).open("ab")
     except OSError as error:
         raise storage_error(place, 0, error) from error
     with lock:
         _lock(lock, place)
         _clear(place, folder, plan, say)
+        run = secrets.token_hex(16)
         try:
+            lock.truncate(0)
+            lock.write(run.encode())
+            lock.flush()
             folder.mkdir(mode=0o700, exist_ok=True)
             (place / _PLAN).write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise storage_error(place, 0, error) from error
         try:
-            yield Store(folder)
+            yield Store(folder, run)
         except BaseException:
             with suppress(OSError):
                 if not any(not path.name.startswith(".") for path in folder.iterdir()):
@@ -198,6 +213,12 @@ def _clear(place: Path, folder: Path, plan: dict[str, Any], say: Callable[[str],
         say(f"what an earlier run left was made with {how}; starting over")
     for path in others:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _this_process() -> str:
+    """What tells a process from all others that may write to one folder, from other machines too."""
+    machine = hashlib.blake2b(platform.node().encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+    return f"{machine}.{os.getpid()}"
 
 
 def _to_json(unit: WorkUnit, done: UnitDone) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from fenestra.model.errors import DataError
 from fenestra.training.compressed import Source, decompressed
 
 _MOST_PIECES = 1_000
-_SMALLEST_BYTES, _LEAST_BYTES, _MOST_BYTES = 1 << 17, 1 << 19, 1 << 23
+_SMALLEST_BYTES, _LEAST_BYTES, MOST_BYTES = 1 << 17, 1 << 19, 1 << 23
 _MANY_UNITS = 4_096
 _OF_THE_REST = 8
 _KEY_BYTES = 16
@@ -130,7 +130,7 @@ class Sizes:
 
     def __call__(self) -> int:
         """The size of the next unit, in bytes."""
-        usual = min(max(self.total // _MANY_UNITS, _LEAST_BYTES), _MOST_BYTES)
+        usual = min(max(self.total // _MANY_UNITS, _LEAST_BYTES), MOST_BYTES)
         left = (self.total - self.read) * max(self.found / self.read if self.read else 1.0, 1.0)
         return min(max(int(left / _OF_THE_REST), _SMALLEST_BYTES), usual)
 

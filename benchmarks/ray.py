@@ -2,11 +2,12 @@
 
     python -m benchmarks.ray [--sentences 1000000] [--repeats 1] [--seed 1]
 
-Half of the sentences lie in JSON lines, half in Parquet; every 5000th is none that can be tagged. The texts are those of
-``benchmarks/integrations/rows.py``: they do not repeat where the collection is there. Prints, by turns, tokens a second by
-the clock and for each CPU second of the workers, and the memory of a worker of Ray. Then, on Ray of this machine and on a
-cluster of two nodes with an object store each, it kills workers twice each and the driver once, gives the same command
-again, and compares every byte and every id. Exits with 1 if anything differs. Linux only: it looks into /proc.
+Half of the sentences lie in JSON lines, half in Parquet; every 5000th is none that can be tagged. The texts are those
+of ``benchmarks/integrations/rows.py``: they do not repeat where the collection is there. Prints, by turns, tokens a
+second by the clock and for each CPU second of the workers, and the memory of a worker of Ray. Then, on Ray of this
+machine and on a cluster of two nodes with an object store each, it kills two workers four times and the driver once,
+gives the same command again, and compares every byte and every id. Exits with 1 if anything differs. Linux only: it
+looks into /proc.
 """
 
 import argparse
@@ -127,7 +128,7 @@ def measure(place: Place, repeats: int) -> None:
                 f"{name}: {tokens:,} tokens in {seconds:.1f} s: {tokens / seconds / _WORKERS:,.0f} tokens/s a worker, "
                 f"{tokens / watch.cpu_of_workers():,.0f} for a CPU second of a worker, "
                 f"{tokens / sum(watch.cpu.values()):,.0f} for one of all processes; CPU s: {watch.told()}; "
-                f"memory of a worker at most {watch.megabytes} MB",
+                f"memory of a worker at most {told(watch.megabytes)}",
                 flush=True,
             )
     best = {name: [max(column) for column in zip(*rows, strict=True)] for name, rows in figures.items()}
@@ -135,16 +136,21 @@ def measure(place: Place, repeats: int) -> None:
     print(f"ray / local: {clock:.2f} by the clock with its start, {cpu:.2f} for a CPU second of a worker", flush=True)
 
 
+def told(megabytes: dict[str, int]) -> str:
+    """Memory in words."""
+    return ", ".join(f"{size} MB {name}" for name, size in megabytes.items())
+
+
 def timed(place: Place, name: str, *engine: str) -> tuple[int, float, "Watch"]:
     """Run to the end; gives tokens, seconds with all starts, and what was seen of the processes."""
     began = time.perf_counter()
     process = subprocess.Popen(place.command(name, *engine), stderr=subprocess.PIPE, text=True)
     with Watch(process.pid) as watch:
-        told = process.communicate()[1]
+        said = process.communicate()[1]
     seconds = time.perf_counter() - began
     if process.returncode != 2:  # there are dead letters
-        sys.exit(f"{name} ended with {process.returncode}: {told}")
-    summary = next(line for line in reversed(told.splitlines()) if line.startswith("tagged "))
+        sys.exit(f"{name} ended with {process.returncode}: {said}")
+    summary = next(line for line in reversed(said.splitlines()) if line.startswith("tagged "))
     return int(summary.split()[3].replace(",", "")), seconds, watch
 
 
@@ -155,8 +161,8 @@ class Watch:
     root: int
     cpu: dict[tuple[int, str], float] = field(default_factory=dict)
     """CPU seconds of each."""
-    megabytes: dict[str, int] = field(default_factory=lambda: {"resident": 0, "of its own": 0})
-    """Of a worker: the most that was seen."""
+    megabytes: dict[str, int] = field(default_factory=lambda: {"resident": 0, "its part": 0, "its own": 0})
+    """Of a worker, the most that was seen: resident; with its part of what is shared; without any of that."""
 
     def __enter__(self) -> "Watch":
         self._end = threading.Event()
@@ -193,7 +199,7 @@ class Watch:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             sizes = {line.split()[0]: int(line.split()[1]) // 1000 for line in rollup.splitlines()[1:]}
             own = sizes["Private_Clean:"] + sizes["Private_Dirty:"]
-            for name, size in (("resident", sizes["Rss:"]), ("of its own", own)):
+            for name, size in (("resident", sizes["Rss:"]), ("its part", sizes["Pss:"]), ("its own", own)):
                 self.megabytes[name] = max(self.megabytes[name], size)
 
 
@@ -233,9 +239,9 @@ def killed(place: Place, name: str, environment: dict[str, str], above: int, rng
             wait_for(place, name, process, share)
             process.kill()
             print(f"  the driver was killed, {stored(place, name)} units kept", flush=True)
-        told = process.communicate()[1]
+        said = process.communicate()[1]
         if share == 1 and process.returncode != 2:
-            print(f"  ended with {process.returncode}: {told}", flush=True)
+            print(f"  ended with {process.returncode}: {said}", flush=True)
             return False
     return place.same(name)
 

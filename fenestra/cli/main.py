@@ -160,7 +160,7 @@ def _add_tag(verbs: Verbs) -> None:
         "--cache-mb", metavar="MB", type=megabytes,
         help="most memory for what frequent words add to the network, in all processes together; changes speed and "
         "nothing of the result (default: a sixteenth of what is available, 32 to 512 MB; with several workers at least "
-        "128 MB each, unless memory is short). With --engine ray it is each worker's (default: 96)",
+        "128 MB each, unless memory is short). With --engine ray it is each worker's (default: 80)",
     )  # fmt: skip
     parser.add_argument(
         "--cache-numbers", choices=("float32", "int16", "int8"), default="int16",

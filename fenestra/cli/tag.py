@@ -26,7 +26,7 @@ from fenestra.model.version import VERSION
 
 _STORED_WINDOW, _STREAMED_WINDOW = 10_000, 4
 """Units that may be done before one that comes before them, in all, and for each worker where results are held."""
-RAY_CACHE_MB = 96.0
+RAY_CACHE_MB = 80.0
 """Of a worker of Ray, which has less memory than it sees: Ray and the workers beside it take their part."""
 _LEAST_CACHE_MB = 128.0  # some 22,000 words
 _CACHE_SHARE = 0.25  # of the memory that is available, for the caches of all workers

@@ -15,9 +15,10 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 from fenestra.cli.bulk.in_order import MOST_TRIES, DeadWorkers, InOrder, Reader, Task
@@ -77,13 +78,14 @@ class RayPool(InOrder):
             window: most units that are done and cannot be given out yet, for so many workers.
             address: of a cluster; when omitted, Ray is started here and ends with the work.
             threads: CPUs of each worker.
-            note: is told when no worker starts.
+            note: is told when no worker starts, and when one dies.
         """
         super().__init__(count or 1, window=0)
         self._work, self._wanted, self._windows, self._address = work, count, window, address
         self._threads, self._note = threads, note
         self._actors: list[_Actor] = []
         self._failed_starts = 0
+        self._quiet = ExitStack()
 
     def __enter__(self) -> Self:
         """Connect to Ray, or start it on this machine.
@@ -91,7 +93,12 @@ class RayPool(InOrder):
         Raises:
             InputError: there is no such cluster, or Ray does not start here.
         """
-        self._ray, self._folder = _connect(self._address, self._count, self._threads)
+        self._quiet.enter_context(_said_nothing())
+        try:
+            self._ray, self._folder = _connect(self._address, self._count, self._threads)
+        except BaseException:
+            self._quiet.close()
+            raise
         try:
             self._count = self._wanted or max(int(self._ray.cluster_resources().get("CPU", 0)) // self._threads, 1)
             self._window = self._windows(self._count)
@@ -171,6 +178,7 @@ class RayPool(InOrder):
             self._failed_starts += 1
             if self._failed_starts == MOST_TRIES:
                 raise RunError(f"workers ended before they had loaded the model, {MOST_TRIES} times: {why}")
+        self._note(f"a worker died, and what it was at is tried again: {why}")
         for task in reversed(actor.tasks.values()):
             if task.tries == MOST_TRIES:
                 task.end(DeadWorkers(f"died ({why})", task.unit.without_data()))
@@ -194,6 +202,7 @@ class RayPool(InOrder):
         self._ray.shutdown()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+        self._quiet.close()
 
 
 def _connect(address: str | None, count: int, threads: int) -> tuple[Any, str]:
@@ -220,6 +229,13 @@ def _connect(address: str | None, count: int, threads: int) -> tuple[Any, str]:
         where = f"--address {address}" if address else "--engine ray"
         raise InputError(f"{where}: {_reason(error)}") from error
     return ray, folder
+
+
+@contextmanager
+def _said_nothing() -> Iterator[None]:
+    """Let nothing of what Ray prints come between results on standard output; what matters of it is told by us."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 @contextmanager

@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,24 +119,24 @@ def write(folder: Path, count: int) -> None:
 
 def measure(place: Place, repeats: int) -> None:
     """Time both engines by turns."""
-    figures: dict[str, list[tuple[float, float]]] = {"local": [], "ray": []}
+    best: dict[str, list[float]] = {}
     for _ in range(repeats):
         for name, engine in (("local", ()), ("ray", ("--engine", "ray"))):
             tokens, seconds, watch = timed(place, name, *engine)
-            figures[name].append((tokens / seconds / _WORKERS, tokens / watch.cpu_of_workers()))
+            rates = [tokens / seconds, tokens / (seconds - watch.start_seconds), tokens / watch.cpu_of_workers()]
+            best[name] = [max(pair) for pair in zip(rates, best.get(name, rates), strict=True)]
             print(
-                f"{name}: {tokens:,} tokens in {seconds:.1f} s: {tokens / seconds / _WORKERS:,.0f} tokens/s a worker, "
-                f"{tokens / watch.cpu_of_workers():,.0f} for a CPU second of a worker, "
-                f"{tokens / sum(watch.cpu.values()):,.0f} for one of all processes; CPU s: {watch.told()}; "
-                f"memory of a worker at most {told(watch.megabytes)}",
+                f"{name}: {tokens:,} tokens in {seconds:.1f} s, {rates[0] / _WORKERS:,.0f} tokens/s a worker; without "
+                f"the first {watch.start_seconds:.1f} s, until a unit was done, {rates[1] / _WORKERS:,.0f}; for a CPU "
+                f"second of a worker after its start {rates[2]:,.0f}\n  CPU s: {watch.told()}; memory of a worker at "
+                f"most {in_words(watch.megabytes)}",
                 flush=True,
             )
-    best = {name: [max(column) for column in zip(*rows, strict=True)] for name, rows in figures.items()}
-    clock, cpu = (ray / local for ray, local in zip(best["ray"], best["local"], strict=True))
-    print(f"ray / local: {clock:.2f} by the clock with its start, {cpu:.2f} for a CPU second of a worker", flush=True)
+    ratios = [ray / local for ray, local in zip(best["ray"], best["local"], strict=True)]
+    print("ray / local: {:.2f} by the clock, {:.2f} without the start, {:.2f} by CPU time".format(*ratios), flush=True)
 
 
-def told(megabytes: dict[str, int]) -> str:
+def in_words(megabytes: dict[str, int]) -> str:
     """Memory in words."""
     return ", ".join(f"{size} MB {name}" for name, size in megabytes.items())
 
@@ -145,7 +145,7 @@ def timed(place: Place, name: str, *engine: str) -> tuple[int, float, "Watch"]:
     """Run to the end; gives tokens, seconds with all starts, and what was seen of the processes."""
     began = time.perf_counter()
     process = subprocess.Popen(place.command(name, *engine), stderr=subprocess.PIPE, text=True)
-    with Watch(process.pid) as watch:
+    with Watch(process.pid, lambda: stored(place, name) > 0) as watch:
         said = process.communicate()[1]
     seconds = time.perf_counter() - began
     if process.returncode != 2:  # there are dead letters
@@ -159,13 +159,21 @@ class Watch:
     """Looks at a process and all that it started, now and then."""
 
     root: int
-    cpu: dict[tuple[int, str], float] = field(default_factory=dict)
+    works: Callable[[], bool]
+    """Whether the first unit is done."""
+    start_seconds: float = 0.0
+    """Until it was."""
+    kinds: dict[int, str] = field(default_factory=dict)
+    """What each process is."""
+    cpu: dict[int, float] = field(default_factory=dict)
     """CPU seconds of each."""
+    start_cpu: dict[int, float] = field(default_factory=dict)
+    """Those until the first unit was done: starting Python and Ray's part of it, and loading the model."""
     megabytes: dict[str, int] = field(default_factory=lambda: {"resident": 0, "its part": 0, "its own": 0})
     """Of a worker, the most that was seen: resident; with its part of what is shared; without any of that."""
 
     def __enter__(self) -> "Watch":
-        self._end = threading.Event()
+        self._end, self._began = threading.Event(), time.perf_counter()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         return self
@@ -175,27 +183,29 @@ class Watch:
         self._thread.join()
 
     def cpu_of_workers(self) -> float:
-        """CPU seconds of workers."""
-        return sum(seconds for (_, kind), seconds in self.cpu.items() if kind == "worker")
+        """CPU seconds of workers after their start."""
+        return sum(self.cpu[pid] - self.start_cpu.get(pid, 0.0) for pid, kind in self.kinds.items() if kind == "worker")
 
     def told(self) -> str:
         """CPU seconds by kind of process."""
         kinds = Counter[str]()
-        for (_, kind), seconds in self.cpu.items():
-            kinds[kind] += seconds
+        for pid, kind in self.kinds.items():
+            kinds[kind] += self.cpu[pid]
         return ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in kinds.items())
 
     def _run(self) -> None:
         while not self._end.wait(_WATCH_SECONDS):
             for pid in below(self.root):
-                with suppress(OSError, ValueError, IndexError):
+                with suppress(OSError, ValueError, IndexError, KeyError):
                     self._look(pid)
+            if not self.start_seconds and self.works():
+                self.start_seconds, self.start_cpu = time.perf_counter() - self._began, dict(self.cpu)
 
     def _look(self, pid: int) -> None:
-        kind = kind_of(pid, self.root)
+        self.kinds[pid] = kind_of(pid, self.root) or self.kinds[pid]
         numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        self.cpu[pid, kind] = (int(numbers[11]) + int(numbers[12])) / _TICKS
-        if kind == "worker":
+        self.cpu[pid] = (int(numbers[11]) + int(numbers[12])) / _TICKS
+        if self.kinds[pid] == "worker":
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             sizes = {line.split()[0]: int(line.split()[1]) // 1000 for line in rollup.splitlines()[1:]}
             own = sizes["Private_Clean:"] + sizes["Private_Dirty:"]
@@ -204,13 +214,13 @@ class Watch:
 
 
 def kind_of(pid: int, root: int) -> str:
-    """What a process is: the one that was started, a worker, or one of Ray's own."""
+    """What a process is: the one that was started, a worker, or one of Ray's own; empty if it has ended."""
     if pid == root:
         return "driver"
     command = Path(f"/proc/{pid}/cmdline").read_bytes()
     if command.startswith(b"ray::"):
         return "worker" if b"Worker" in command else "idle"
-    return "worker" if b"\0fenestra\0" in command else "Ray"
+    return ("worker" if b"\0fenestra\0" in command else "Ray") if command else ""
 
 
 def below(root: int) -> Iterator[int]:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, Self
 
-from fenestra.app.engine.heap import release_memory, share_one_heap
+from fenestra.app.engine.heap import large_blocks_apart, share_one_heap
 from fenestra.cli.bulk.in_order import Done, stored
 from fenestra.cli.bulk.resume import Store
 from fenestra.cli.bulk.units import UnitDone, WorkUnit
@@ -62,8 +62,8 @@ class Worker:
 
     def _load(self) -> StoringWork:
         share_one_heap()
-        work: StoringWork = pickle.loads(self._pickled)
-        release_memory()
+        with large_blocks_apart():
+            work: StoringWork = pickle.loads(self._pickled)
         if work.tagger.version != self._model:
             raise InputError(f"--model: workers find another model at {work.tagger.folder} than there is here")
         shared = work.store is not None and work.store.is_shared()

@@ -26,7 +26,9 @@ def sync_folder(folder: Path) -> None:
 
 def storage_error(path: Path, needed: int, error: OSError) -> StorageError:
     """Say which path could not be written, how much it needs and how much is free."""
+    reason = error.strerror or type(error).__name__
+    if not isinstance(path, Path):  # of another file system, which tells nothing of its room
+        return StorageError(f"{path}: {reason}")
     place = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     free = shutil.disk_usage(place).free
-    reason = error.strerror or type(error).__name__
     return StorageError(f"{path}: {reason}; needed {needed:,} bytes, free {free:,} bytes")

@@ -24,10 +24,11 @@ from fenestra.cli.shell import (
     need,
     new_parser,
     output_file,
-    output_folder,
     output_place,
     port_number,
     probability,
+    result_file,
+    result_folder,
     run,
     say,
     whole_number,
@@ -144,11 +145,11 @@ def _add_tag(verbs: Verbs) -> None:
         help="file to write, complete or not at all; one that is there keeps its mode. OUT/ is --output-folder OUT",
     )  # fmt: skip
     parser.add_argument(
-        "--output-folder", metavar="DIR", type=output_folder,
+        "--output-folder", metavar="DIR", type=result_folder,
         help="folder to write a file for each input to, in folders like those of the inputs; made where it is missing",
     )  # fmt: skip
     parser.add_argument(
-        "--bad-lines", metavar="FILE", type=output_file,
+        "--bad-lines", metavar="FILE", type=result_file,
         help="go on after lines and files that cannot be tagged, and write them here, one JSON object a line: path, "
         "line, error, raw; the exit code is 2 if there were any (default: the first one ends the work)",
     )  # fmt: skip

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from fenestra.cli.places import is_remote, uploaded
 from fenestra.model.errors import InputError
 from fenestra.model.storage import storage_error, sync_folder
 
@@ -31,6 +32,10 @@ def opened(output: Path | None, *, draft: Path | None = None) -> Iterator[TextIO
     Raises:
         StorageError: the disk refused; the file is as it was before.
     """
+    if output is not None and is_remote(output):
+        with uploaded(output) as stream:
+            yield stream
+        return
     if output is None or _same(_status(output), _status(1)):
         yield sys.stdout
         return
@@ -49,10 +54,13 @@ def check_not_input(files: Iterable[str], outputs: Iterable[Path | None]) -> Non
     Raises:
         InputError: a file is input and output.
     """
-    read = {_identity(_status(0 if name == STDIN else name)): name for name in files}
+    read_from = set(files)
+    read = {_identity(_status(0 if name == STDIN else name)): name for name in read_from}
     read.pop(None, None)
     for output in outputs:
         name = read.get(_identity(_status(1 if output is None else output)))
+        if output is not None and is_remote(output) and str(output) in read_from:
+            name = str(output)
         if name is not None:
             raise InputError(f"{output or name}: is input and output; expected another file to write to")
 
@@ -63,6 +71,8 @@ def check_writable(output: Path) -> None:
     Raises:
         StorageError: the system says no.
     """
+    if is_remote(output):
+        return
     try:
         _check_writable(output.resolve())
     except OSError as error:
@@ -127,6 +137,8 @@ def _check_writable(target: Path) -> None:
 
 def is_stream(path: Path) -> bool:
     """Whether a path is of a pipe or a device, or of a stream that somebody opened before."""
+    if is_remote(path):
+        return False
     status = _status(path)
     folder = os.path.realpath(path.parent)
     return bool(status and not stat.S_ISREG(status.st_mode)) or bool(_STREAMS.fullmatch(folder))
@@ -135,13 +147,15 @@ def is_stream(path: Path) -> bool:
 def _status(file: Path | str | int) -> os.stat_result | None:
     """The status of a file or an open stream, or None where there is none."""
     try:
-        return os.fstat(file) if isinstance(file, int) else Path(file).stat()
+        return os.fstat(file) if isinstance(file, int) else Path(str(file)).stat()
     except (OSError, ValueError):
         return None
 
 
 def is_same_folder(one: Path, other: Path) -> bool:
     """Whether two paths lead to one folder."""
+    if is_remote(one) or is_remote(other):
+        return str(one).rstrip("/") == str(other).rstrip("/")
     first, second = _status(one), _status(other)
     return bool(first and second and stat.S_ISDIR(first.st_mode) and os.path.samestat(first, second))
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeAlias
 
+from fenestra.cli.places import as_path, is_remote
 from fenestra.model.version import VERSION
 
 Verb = Callable[[argparse.Namespace], int | None]
@@ -98,6 +99,12 @@ def output_file(text: str) -> Path:
     return path
 
 
+def result_file(text: str) -> Path:
+    """The type of an argument that names a file to write, or its URL."""
+    path = as_path(text)
+    return path if is_remote(path) else output_file(str(path) if "://" in text else text)
+
+
 def output_folder(text: str) -> Path:
     """The type of an argument that names a folder to write to; it need not be there."""
     path = Path(text)
@@ -106,9 +113,15 @@ def output_folder(text: str) -> Path:
     return path
 
 
+def result_folder(text: str) -> Path:
+    """The type of an argument that names a folder to write to, or its URL; it need not be there."""
+    path = as_path(text)
+    return path if is_remote(path) else output_folder(str(path))
+
+
 def output_place(text: str) -> tuple[Path | None, Path | None]:
     """The type of an argument that names a file to write or, with a slash at its end, a folder; gives one of both."""
-    return (None, output_folder(text)) if text.endswith(("/", os.sep)) else (output_file(text), None)
+    return (None, result_folder(text)) if text.endswith(("/", os.sep)) else (result_file(text), None)
 
 
 def model_folder(text: str) -> Path:

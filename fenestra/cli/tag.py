@@ -19,6 +19,7 @@ from fenestra.cli.bulk.units import Sizes, UnitDone, WorkUnit, piece_done, units
 from fenestra.cli.bulk.workers import Method, Pool
 from fenestra.cli.bulk.writing import Wanted
 from fenestra.cli.output import check_not_input, check_writable, is_same_folder, is_stream, make_folder, opened
+from fenestra.cli.places import as_path
 from fenestra.model.engine.machine import available_bytes, usual_cache_mb
 from fenestra.model.errors import InputError, RunError
 from fenestra.model.tagger import Tagger
@@ -100,7 +101,7 @@ def tag_files(
 
     Args:
         tagger: tags.
-        files: paths of files and folders; ``-`` is standard input.
+        files: paths or URLs of files and folders; ``-`` is standard input.
         input_format: of all of them; by each file's name when omitted, and text where that says nothing.
         output_format: of the result.
         output: file to write; standard output when omitted. It is complete or not there.
@@ -135,7 +136,7 @@ def tag_files(
         raise InputError(f"--workers {workers}: one process uses a GPU; expected 1")
     if cluster is not None and tagger.device != "cpu":
         raise InputError(f"--device {tagger.device}: workers of Ray use CPUs; expected cpu")
-    if output_folder is not None and any(is_same_folder(Path(name), output_folder) for name in files):
+    if output_folder is not None and any(is_same_folder(as_path(name), output_folder) for name in files):
         raise InputError(f"--output-folder {output_folder}: is an input folder; expected another one")
     inputs = find_inputs(files, input_format, but=output_folder)
     check_unit(unit, inputs)

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from fenestra.cli.bulk.texts import Unit
 from fenestra.cli.output import STDIN, is_same_folder
+from fenestra.cli.places import as_path, files_below, is_remote
 from fenestra.model.errors import DataError, InputError
 from fenestra.training.compressed import stem
 
@@ -27,10 +28,14 @@ class Input(NamedTuple):
     form: InputFormat
     place: str
     """Its path inside the folder that was given; its name, where the file itself was."""
+    remote_size: int | None = None
+    """In bytes, of a file behind a URL; None of all others."""
 
     @property
     def size(self) -> int:
         """In bytes, as it is on disk; 0 where that is not known."""
+        if self.remote_size is not None:
+            return self.remote_size
         if self.name == STDIN:
             return 0
         try:
@@ -42,6 +47,8 @@ class Input(NamedTuple):
     @property
     def is_stream(self) -> bool:
         """Whether it can be read once only: standard input, a pipe or a device."""
+        if self.remote_size is not None:
+            return False
         return self.name == STDIN or (Path(self.name).exists() and not Path(self.name).is_file())
 
 
@@ -61,7 +68,7 @@ def find_inputs(names: Sequence[str], form: InputFormat | None, *, but: Path | N
     folders are not.
 
     Args:
-        names: of files and folders; ``-`` is standard input.
+        names: of files and folders, or their URLs; ``-`` is standard input.
         form: of all of them; by each file's name when omitted.
         but: a folder whose files are no input.
 
@@ -70,11 +77,16 @@ def find_inputs(names: Sequence[str], form: InputFormat | None, *, but: Path | N
     """
     found = []
     for name in names:
+        path = as_path(name)
+        if is_remote(path):
+            found += _remote_inputs(name, path, form, but)
+            continue
+        name = str(path) if "://" in name else name
         places = list(_files_in(name, but)) if name != STDIN and Path(name).is_dir() else None
         if places == []:
             raise DataError(f"{name}: a folder without files to tag")
-        for path, place in places or [(name, Path(name).name)]:
-            found.append(Input(path, form or guess_format(path), place))
+        for file, place in places or [(name, Path(name).name)]:
+            found.append(Input(file, form or guess_format(file), place))
     return found
 
 
@@ -87,7 +99,7 @@ def check_unit(unit: Unit, inputs: Iterable[Input]) -> None:
     parts = {
         "conll": "-DOCSTART- lines part documents", "jsonl": "each line is a text", "parquet": "each row is a text",
     }  # fmt: skip
-    for name, form, _ in inputs:
+    for name, form, *_ in inputs:
         if unit != "line" and form in parts:
             raise InputError(
                 f"--unit {unit}: {name} is read as {form}, where {parts[form]}; expected --input-format text"
@@ -105,17 +117,40 @@ def output_paths(inputs: Sequence[Input], folder: Path, form: OutputFormat) -> l
     """
     taken: dict[str, str] = {}
     paths: list[Path] = []
-    for name, _, place in inputs:
+    for name, _, place, _ in inputs:
         if name == STDIN:
             raise InputError("--output-folder: standard input has no name to write to; expected -o OUT")
         plain = stem(place)
         path = folder / (plain if plain.suffix == f".{form}" else plain.with_name(f"{plain.name}.{form}"))
-        other = taken.setdefault(os.path.normcase(path), name)
+        other = taken.setdefault(os.path.normcase(str(path)), name)
         if len(taken) == len(paths):
             what = f"{name} is given twice" if other == name else f"{other} and {name} would both be written to it"
             raise InputError(f"{path}: {what}")
         paths.append(path)
     return paths
+
+
+def _remote_inputs(name: str, path: Path, form: InputFormat | None, but: Path | None) -> list[Input]:
+    """The file that a URL names, or those in the folder that it does.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
+    try:
+        if path.is_file():
+            return [Input(name, form or guess_format(name), path.name, path.stat().st_size)]
+        files = files_below(path)
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read ({error.strerror or type(error).__name__})") from error
+    inside = None if but is None else f"{str(but).rstrip('/')}/"
+    found = [
+        Input(str(file), form or guess_format(file.name), place, size)
+        for file, place, size in files
+        if inside is None or not str(file).startswith(inside)
+    ]
+    if not found:
+        raise DataError(f"{name}: no file, and a folder without files to tag")
+    return found
 
 
 def _files_in(folder: str, but: Path | None) -> Iterator[tuple[str, str]]:

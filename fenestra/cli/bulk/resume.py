@@ -23,12 +23,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from fenestra.cli.bulk.reading import Bad
 from fenestra.cli.bulk.tagging import Tagged
 from fenestra.cli.bulk.units import PieceDone, UnitDone, WorkUnit, piece_done
 from fenestra.cli.output import opened
+from fenestra.cli.places import is_remote, uploaded
 from fenestra.model.errors import InputError
 from fenestra.model.storage import storage_error
 
@@ -49,9 +50,13 @@ class Store:
     folder: Path
     run: str = ""
     """What tells this run from others; it stands in the lock."""
+    left: frozenset[str] | None = None
+    """Names of the units that an earlier run has left; None if that is not known."""
 
     def is_shared(self) -> bool:
         """Whether the folder is that of the run, and not another one of this name on another machine."""
+        if is_remote(self.folder):
+            return True
         try:
             return (self.folder.parent / _LOCK).read_text(encoding="ascii") == self.run
         except (OSError, ValueError):
@@ -85,10 +90,13 @@ class Store:
 
         Nor is it, if something in it was left out that would end the work now; ``goes_on`` says that nothing does.
         """
+        path = self._path(unit.number)
+        if self.left is not None and path.name not in self.left:
+            return None
         try:
-            with self._path(unit.number).open("rb") as file:
+            with path.open("rb") as file:
                 head = json.loads(file.readline())
-                size = os.fstat(file.fileno()).st_size - file.tell()
+                size = path.stat().st_size - file.tell()
             if head["key"] != unit.key():
                 return None
             done = UnitDone(tuple(map(_from_json, head["pieces"])))
@@ -122,6 +130,10 @@ class Store:
 
     def _write(self, number: int, head: bytes, rest: Sequence[bytes]) -> None:
         path = self._path(number)
+        if is_remote(path):
+            with uploaded(path) as stream:
+                stream.buffer.write(b"".join((head, *rest)))
+            return
         draft = self.draft(path.name)
         try:
             with draft.open("wb") as file:
@@ -151,31 +163,44 @@ def open_store(place: Path, plan: dict[str, Any], say: Callable[[str], object]) 
     """
     digest = hashlib.blake2b(json.dumps(plan, sort_keys=True).encode(), digest_size=8).hexdigest()
     folder = place / digest
-    try:
-        place.mkdir(mode=0o700, exist_ok=True)
-        lock = (place / _LOCK).open("ab")
-    except OSError as error:
-        raise storage_error(place, 0, error) from error
-    with lock:
-        _lock(lock, place)
+    with _locked(place) as run:
         _clear(place, folder, plan, say)
-        run = secrets.token_hex(16)
         try:
-            lock.truncate(0)
-            lock.write(run.encode())
-            lock.flush()
             folder.mkdir(mode=0o700, exist_ok=True)
             (place / _PLAN).write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise storage_error(place, 0, error) from error
         try:
-            yield Store(folder, run)
+            yield Store(folder, run, frozenset(_names(folder)))
         except BaseException:
             with suppress(OSError):
-                if not any(not path.name.startswith(".") for path in folder.iterdir()):
-                    shutil.rmtree(place)
+                if all(name.startswith(".") for name in _names(folder)):
+                    _remove(place)
             raise
-        shutil.rmtree(place, ignore_errors=True)
+        _remove(place)
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[str]:
+    """Hold the folder of a run; gives what the run is known by. Nothing keeps two runs apart behind a URL."""
+    run = secrets.token_hex(16)
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+        lock = None if is_remote(place) else (place / _LOCK).open("ab")
+    except OSError as error:
+        raise storage_error(place, 0, error) from error
+    if lock is None:
+        yield run
+        return
+    with lock:
+        _lock(lock, place)
+        try:
+            lock.truncate(0)
+            lock.write(run.encode())
+            lock.flush()
+        except OSError as error:
+            raise storage_error(place, 0, error) from error
+        yield run
 
 
 _CHANGED = {"program": "another version", "model": "another model", "options": "other options"}
@@ -201,10 +226,11 @@ def _lock(lock: IO[bytes], place: Path) -> None:
 
 def _clear(place: Path, folder: Path, plan: dict[str, Any], say: Callable[[str], object]) -> None:
     """Take away drafts, and what an earlier run left that had another plan."""
-    for draft in folder.glob(".*"):
-        draft.unlink(missing_ok=True)
-    others = [path for path in place.iterdir() if path.is_dir() and path != folder]
-    if any(next(path.iterdir(), None) for path in others):
+    for name in _names(folder):
+        if name.startswith("."):
+            (folder / name).unlink(missing_ok=True)
+    others = [path for path in map(place.joinpath, _names(place)) if path.is_dir() and path != folder]
+    if any(map(_names, others)):
         before: dict[str, Any] = {}
         with suppress(OSError, ValueError):
             before = json.loads((place / _PLAN).read_text(encoding="utf-8"))
@@ -212,7 +238,24 @@ def _clear(place: Path, folder: Path, plan: dict[str, Any], say: Callable[[str],
         how = " and ".join(map(_CHANGED.__getitem__, changed)) or "another version"
         say(f"what an earlier run left was made with {how}; starting over")
     for path in others:
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
+
+
+def _names(folder: Path) -> list[str]:
+    """Of all that is in a folder; an object store has no empty ones."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _remove(folder: Path) -> None:
+    """Take a folder away with all in it, as far as that can be done."""
+    if not is_remote(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with suppress(OSError):
+        cast("Any", folder).fs.rm(cast("Any", folder).path, recursive=True)
 
 
 def _this_process() -> str:

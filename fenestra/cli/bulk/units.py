@@ -20,6 +20,7 @@ from fenestra.cli.bulk.parquet import row_chunks
 from fenestra.cli.bulk.reading import Bad
 from fenestra.cli.bulk.tagging import Job, Tagged
 from fenestra.cli.output import STDIN
+from fenestra.cli.places import as_path
 from fenestra.model.errors import DataError
 from fenestra.training.compressed import Source, decompressed
 
@@ -61,7 +62,7 @@ class WorkUnit:
         """What tells it from a unit of other content."""
         digest = hashlib.blake2b(digest_size=_KEY_BYTES)
         for source, chunk, target in ((piece.source, piece.chunk, piece.target) for piece in self.pieces):
-            target_name = "" if target is None else os.fsencode(target).hex()
+            target_name = "" if target is None else os.fsencode(str(target)).hex()
             about = (
                 source,
                 target_name,
@@ -193,7 +194,7 @@ def _row_chunks(given: Input, size: int) -> Iterator[tuple[Chunk, int]]:
     if given.is_stream:
         raise DataError(f"{given.name}: Parquet is read from a file only, not from a pipe")
     try:
-        for data, rows, share in row_chunks(Path(given.name), size):
+        for data, rows, share in row_chunks(as_path(given.name), size):
             yield Chunk("parquet", data, rows), int(share * given.size)
     except OSError as error:
         yield Chunk("parquet", fault=error.strerror or str(error), fault_line=1, last=True), 0
@@ -209,7 +210,7 @@ def open_raw(name: str) -> IO[bytes]:
     """
     if name != STDIN:
         try:
-            return Path(name).open("rb")
+            return as_path(name).open("rb")
         except (OSError, ValueError) as error:
             raise DataError(f"{name}: cannot be read ({getattr(error, 'strerror', error)})") from error
     if sys.stdin is None:

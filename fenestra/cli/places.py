@@ -1,0 +1,81 @@
+"""Where files are: on this machine, or behind a URL of another file system, such as ``s3://`` or ``gs://``.
+
+A URL becomes a ``UPath`` of universal_pathlib, which the extra ``bulk`` brings; it has the methods of a path. Behind it
+stands fsspec, and each file system's own package, such as s3fs or gcsfs.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TextIO, cast
+
+from fenestra.model.errors import InputError
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def as_path(name: str) -> Path:
+    """The path that a name means; that of a file on this machine for ``file://``.
+
+    Raises:
+        InputError: the package of a file system is not installed, or there is no such one.
+    """
+    if not _URL.match(name):
+        return Path(name)
+    if name.startswith("file://"):
+        from urllib.parse import urlsplit
+        from urllib.request import url2pathname
+
+        return Path(url2pathname(urlsplit(name).path))
+    try:
+        from upath import UPath
+
+        path = UPath(name, use_listings_cache=False)  # workers write, too
+        path.fs  # noqa: B018 - imports the file system's package
+    except ModuleNotFoundError as error:
+        way = "pip install 'fenestra-ner[bulk]', or in the source folder: pip install '.[bulk]'"
+        raise InputError(f"{name}: needs {error.name}; install the extra: {way}") from error
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{name}: {' '.join(str(error).split())[:200]}") from error
+    return cast("Path", path)
+
+
+def is_remote(path: Path) -> bool:
+    """Whether a path is of another file system."""
+    return not isinstance(path, Path)
+
+
+def files_below(folder: Path) -> list[tuple[Path, str, int]]:
+    """The files of a remote folder and the folders in it: their path, the one inside the folder, and their bytes.
+
+    They come in the order of names in which those of a local folder do; names that begin with a dot are passed by.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    system = cast("Any", folder).fs
+    root = cast("Any", folder).path.rstrip("/")
+    found = []
+    for name, about in system.find(root, detail=True).items():
+        parts = name[len(root) :].strip("/").split("/")
+        if about["type"] == "file" and not any(part.startswith(".") for part in parts):
+            order = [*((True, part) for part in parts[:-1]), (False, parts[-1])]
+            found.append((order, folder.joinpath(*parts), "/".join(parts), about["size"] or 0))
+    return [(path, inside, size) for _, path, inside, size in sorted(found, key=lambda one: one[0])]
+
+
+@contextmanager
+def uploaded(path: Path) -> Iterator[TextIO]:
+    """A file of another file system to write; on an object store it appears when all is written, or not at all."""
+    file: IO[bytes] = cast("Any", path).fs.open(cast("Any", path).path, "wb", autocommit=False)
+    stream = io.TextIOWrapper(file, "utf-8", newline="\n")
+    try:
+        yield stream
+        stream.flush()
+        file.close()
+    except BaseException:
+        cast("Any", file).discard()
+        raise
+    cast("Any", file).commit()

@@ -4,12 +4,17 @@ import os
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 from fenestra.cli.bulk.tagging import Tagged
 from fenestra.cli.bulk.units import UnitDone, piece_done
 
-TAGGER = SimpleNamespace(version="1", folder=Path("model"))
+
+@dataclass(frozen=True)
+class Model:
+    """What is asked of a tagger."""
+
+    version: str = "1"
+    folder: Path = Path("model")
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Echo:
     once: Path | None = None
     """A file that is made when it does; once it is there, no other one dies."""
     store: object = None
-    tagger: object = TAGGER
+    tagger: Model = Model()
 
     def without_store(self):
         return replace(self, store=None)

@@ -130,12 +130,15 @@ def test_a_worker_and_then_the_run_are_killed_and_either_engine_goes_on(texts, e
 def test_standard_output_has_results_alone_though_a_worker_is_killed(tmp_path):
     (tmp_path / "in").write_text("Anna Berg met Tom Kerr in Oslo.\n" * LINES)
     words = [sys.executable, "-c", LAUNCH, "tag", "--engine", "ray", "--workers", "2", "-"]
-    with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as out:
-        with started(words, stdin=source, stdout=out) as process:
-            wait_until(lambda: (tmp_path / "out").stat().st_size, process)
-            for pid in workers(process):
-                os.kill(pid, signal.SIGKILL)
-            told = process.communicate(timeout=240)[1].decode()
+    with (
+        (tmp_path / "in").open("rb") as source,
+        (tmp_path / "out").open("wb") as out,
+        started(words, stdin=source, stdout=out) as process,
+    ):
+        wait_until(lambda: (tmp_path / "out").stat().st_size, process)
+        for pid in workers(process):
+            os.kill(pid, signal.SIGKILL)
+        told = process.communicate(timeout=240)[1].decode()
     assert process.returncode == 0, told
     lines = (tmp_path / "out").read_bytes().splitlines()
     assert len(lines) == LINES
@@ -224,7 +227,7 @@ def test_units_that_kill_workers_are_tried_again_and_not_for_ever(tmp_path, monk
 def test_what_workers_cannot_store_where_the_run_sees_it_comes_back(tmp_path, shared):
     with open_store(tmp_path / "parts", {}, str) as store:
         seen = store if shared else Store(store.folder, "another")
-        keeps = Store(store.folder, "another") if not shared else store
+        keeps = Store(store.folder)
         with pool(Echo(store=seen)) as some:
             done = [done for _, done in some.run(units(5))]
         assert [one.written for one in done] == [b""] * 5
@@ -234,10 +237,11 @@ def test_what_workers_cannot_store_where_the_run_sees_it_comes_back(tmp_path, sh
 
 
 def test_workers_of_another_version_or_model_are_refused():
-    other = Echo()
-    with pytest.raises(InputError, match="another model"), pool(other) as some:
+    with pool(Echo()) as some:
         some._new = partial(some._new.func, *some._new.args[:2], "2")
-        list(some.run(units(3)))
+        results = some.run(units(3))
+        with pytest.raises(InputError, match="another model"):
+            next(results)
 
 
 def test_a_cluster_that_is_not_there_is_named():

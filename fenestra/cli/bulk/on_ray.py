@@ -36,6 +36,7 @@ _ALONE: dict[str, Callable[[], str]] = {
     "RAY_AUTH_MODE": lambda: "token",  # else it would write one into the home folder
     "RAY_AUTH_TOKEN": partial(secrets.token_hex, 32),
     "RAY_USAGE_STATS_ENABLED": lambda: "0",
+    "RAY_raylet_start_wait_time_s": lambda: "180",  # 30 are not enough where others keep the machine busy
 }
 
 
@@ -91,7 +92,8 @@ class RayPool(InOrder):
         """Connect to Ray, or start it on this machine.
 
         Raises:
-            InputError: there is no such cluster, or Ray does not start here.
+            InputError: there is no such cluster.
+            RunError: Ray does not start here.
         """
         self._quiet.enter_context(_said_nothing())
         try:
@@ -225,9 +227,12 @@ def _connect(address: str | None, count: int, threads: int) -> tuple[Any, str]:
     try:
         with _signals_kept():
             ray.init(address or "local", **options)
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        where = f"--address {address}" if address else "--engine ray"
-        raise InputError(f"{where}: {_reason(error)}") from error
+    except Exception as error:  # it raises no narrower one where a machine is too busy
+        ray.shutdown()
+        if address:
+            raise InputError(f"--address {address}: {_reason(error)}") from error
+        shutil.rmtree(folder, ignore_errors=True)
+        raise RunError(f"--engine ray: Ray does not start here: {_reason(error)}") from error
     return ray, folder
 
 

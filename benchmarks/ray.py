@@ -144,7 +144,7 @@ def in_words(megabytes: dict[str, int]) -> str:
 def timed(place: Place, name: str, *engine: str) -> tuple[int, float, "Watch"]:
     """Run to the end; gives tokens, seconds with all starts, and what was seen of the processes."""
     began = time.perf_counter()
-    process = subprocess.Popen(place.command(name, *engine), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(place.command(name, *engine), stderr=subprocess.PIPE, text=True, env=alike({}))
     with Watch(process.pid, lambda: stored(place, name) > 0) as watch:
         said = process.communicate()[1]
     seconds = time.perf_counter() - began
@@ -238,7 +238,7 @@ def killed(place: Place, name: str, environment: dict[str, str], above: int, rng
     command = place.command(name, "--engine", "ray", *address)
     print(f"{name}:", flush=True)
     for share, kills in ((0.5, _KILLS_OF_EACH), (1.0, _KILLS_OF_EACH)):
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=alike(environment))
         root = above or process.pid
         for _ in range(kills):
             wait_for(place, name, process, rng.uniform(0.1, 0.5) * 0.5 + share - 0.5)
@@ -254,6 +254,11 @@ def killed(place: Place, name: str, environment: dict[str, str], above: int, rng
             print(f"  ended with {process.returncode}: {said}", flush=True)
             return False
     return place.same(name)
+
+
+def alike(environment: dict[str, str]) -> dict[str, str]:
+    """An environment in which workers of Ray have the priority of local ones; it would give them a lower one."""
+    return {**os.environ, "RAY_worker_niceness": "0", **environment}
 
 
 def is_worker(pid: int) -> bool:
@@ -291,7 +296,7 @@ def two_nodes() -> Iterator[tuple[dict[str, str], int]]:
     environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
     command = [sys.executable, "-m", "benchmarks.ray", "--nodes"]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=alike(environment)
     )
     try:
         yield {**environment, "address": process.stdout.readline().strip()}, process.pid

@@ -76,7 +76,6 @@ def test_a_run_that_was_stopped_goes_on_behind_a_url(english, url, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         run(english, f"{url}/in", url)
     assert [name for name in files(as_path(url)) if name.startswith("out/.fenestra.parts/")]
-    assert "bad" not in files(as_path(url)) or files(as_path(url))["bad"] == b""
     left[0], notes = 10**6, []
     run(english, f"{url}/in", url, note=notes.append)
     assert notes == ["going on with what an earlier run has left"]

@@ -65,7 +65,7 @@ def command(texts, place, engine):
 
 def run(texts, place, engine=("--engine", "ray"), **environment):
     words = command(texts, place, engine)
-    return subprocess.run(words, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
+    return subprocess.run(words, capture_output=True, text=True, timeout=600, env={**os.environ, **environment})
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def files(place):
 
 
 def wait_until(true, process):
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while not true() and process.poll() is None:
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -109,7 +109,7 @@ def test_here_the_bytes_are_those_of_local_workers_and_nothing_is_left(texts, ex
     assert files(place) == expected
     assert done.stdout == ""
     *_, told, bad = done.stderr.splitlines()
-    assert told.startswith(f"tagged {LINES - BAD + 80 + 100:,} texts, ")
+    assert told.startswith(f"tagged {LINES - BAD + 3 * 40 + 100:,} texts, ")
     assert bad == f"fenestra: {BAD} bad lines left out; they are in {place / 'bad'}"
     assert list(home.iterdir()) == []
 

@@ -13,6 +13,8 @@ from fenestra.cli.bulk.inputs import find_inputs  # noqa: E402
 from fenestra.cli.places import as_path, is_remote  # noqa: E402
 from fenestra.cli.tag import tag_files  # noqa: E402
 from fenestra.model.errors import DataError, InputError  # noqa: E402
+from tests.conftest import ROOT  # noqa: E402
+from tests.pages import type_in  # noqa: E402
 
 FILES = {
     "z.txt": b"Anna Berg met Tom Kerr in Oslo.\nbad \xff line\n" * 40,
@@ -119,3 +121,7 @@ def test_a_slash_at_its_end_makes_an_output_a_folder(tag, tmp_path):
     code, *_ = tag(tmp_path / "a.txt", "-o", f"{tmp_path}/out/")
     assert code == 0
     assert (tmp_path / "out" / "a.txt.jsonl").exists()
+
+
+def test_the_page_shows_what_is_true():
+    type_in((ROOT / "docs" / "ray.md").read_text(encoding="utf-8"), "ray.md")

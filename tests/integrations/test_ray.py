@@ -8,12 +8,14 @@ import sys
 import time
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-ray = pytest.importorskip("ray", reason="ray is not installed")
+if not find_spec("ray"):  # it is imported where its token is made, and not before
+    pytest.skip("ray is not installed", allow_module_level=True)
 if sys.platform != "linux":
     pytest.skip("looks for processes in /proc", allow_module_level=True)
 
@@ -24,6 +26,7 @@ from fenestra.cli.bulk.on_ray import RayPool  # noqa: E402
 from fenestra.cli.bulk.resume import Store, open_store  # noqa: E402
 from fenestra.cli.bulk.units import Piece, WorkUnit  # noqa: E402
 from fenestra.model.errors import InputError  # noqa: E402
+from tests.conftest import ROOT  # noqa: E402
 from tests.integrations.ray_work import Echo  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(
@@ -33,6 +36,12 @@ LAUNCH = "import sys; from fenestra.cli.main import main; sys.exit(main(sys.argv
 LINES = 30_000
 """Some units of the usual size."""
 BAD = 30
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    """Workers find the modules of the tests."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 @pytest.fixture(scope="module")

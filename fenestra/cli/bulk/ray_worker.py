@@ -1,5 +1,6 @@
 """What a worker of Ray is: the work of a local one, in an actor. It knows nothing of Ray, and imports nothing of it."""
 
+import gc
 import pickle
 import threading
 from collections.abc import Callable
@@ -66,5 +67,7 @@ class Worker:
             work: StoringWork = pickle.loads(self._pickled)
         if work.tagger.version != self._model:
             raise InputError(f"--model: workers find another model at {work.tagger.folder} than there is here")
+        gc.collect()
+        gc.freeze()  # a collection would look at the model each time
         shared = work.store is not None and work.store.is_shared()
         return work if shared else work.without_store()

@@ -19,15 +19,15 @@ if not find_spec("ray"):  # it is imported where its token is made, and not befo
 if sys.platform != "linux":
     pytest.skip("looks for processes in /proc", allow_module_level=True)
 
-from benchmarks.ray import below, is_worker, two_nodes  # noqa: E402
-from fenestra.cli.bulk.chunks import Chunk  # noqa: E402
-from fenestra.cli.bulk.in_order import MOST_TRIES, DeadWorkers  # noqa: E402
-from fenestra.cli.bulk.on_ray import RayPool  # noqa: E402
-from fenestra.cli.bulk.resume import Store, open_store  # noqa: E402
-from fenestra.cli.bulk.units import Piece, WorkUnit  # noqa: E402
-from fenestra.model.errors import InputError  # noqa: E402
-from tests.conftest import ROOT  # noqa: E402
-from tests.integrations.ray_work import Echo  # noqa: E402
+from benchmarks.ray import below, is_worker, two_nodes
+from fenestra.cli.bulk.chunks import Chunk
+from fenestra.cli.bulk.in_order import MOST_TRIES, DeadWorkers
+from fenestra.cli.bulk.on_ray import RayPool
+from fenestra.cli.bulk.resume import Store, open_store
+from fenestra.cli.bulk.units import Piece, WorkUnit
+from fenestra.model.errors import InputError
+from tests.conftest import ROOT
+from tests.integrations.ray_work import Echo
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"

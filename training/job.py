@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -41,10 +42,11 @@ from fenestra.training.data.augmentation import (
 from fenestra.training.data.contexts import Contexts
 from fenestra.training.data.corpus import Corpus, documents_of, read_corpora
 from fenestra.training.data.gazetteers import ReferenceWorks, load_reference, read_names
-from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.lexicon import build_lexicon, is_contact
+from fenestra.training.data.long_columns import long_columns_in
 from fenestra.training.data.names import Names, usual_label
-from fenestra.training.data.perturbations import VARIANTS, isolated, lower, vary
+from fenestra.training.data.packed import PackedSentences, join_sentences, pack_sentences
+from fenestra.training.data.perturbations import VARIANTS, isolated_one_by_one, lower, varied
 from fenestra.training.data.stream import Stream
 from fenestra.training.data.titles import titles_outside
 from fenestra.training.data.unlabelled import read_unlabelled
@@ -138,7 +140,11 @@ def train(
     """
     torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
-    with claimed(output, resume=resume, overwrite=overwrite) as work, rare_garbage_collection():
+    with (
+        claimed(output, resume=resume, overwrite=overwrite) as work,
+        long_columns_in(work),
+        rare_garbage_collection(),
+    ):
         begun = time.perf_counter()
         check_small_files(config)
         corpora = read(config)
@@ -235,14 +241,14 @@ def read(config: RunConfig) -> dict[str, Corpus]:
     if config.data.unlabelled:
         corpora["unlabelled"] = read_unlabelled(config.data.unlabelled, config.data)
     for split in ("train", "dev"):
-        if all(tag == OUTSIDE for sentence in corpora[split].sentences for tag in sentence.tags):
+        if all(tag == OUTSIDE for tag in pack_sentences(corpora[split].sentences).tags):
             raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")
     return corpora
 
 
 def words_of(corpora: dict[str, Corpus]) -> set[str]:
     """The distinct words of the text to learn from."""
-    return {word for split in ("train", "unlabelled") if split in corpora for word in corpora[split].words()}
+    return {word for split in ("train", "unlabelled") if split in corpora for word in corpora[split].word_counts()}
 
 
 def used_vectors(config: RunConfig) -> VectorsConfig:
@@ -254,20 +260,21 @@ def used_vectors(config: RunConfig) -> VectorsConfig:
 
 def prepare(config: RunConfig, corpora: dict[str, Corpus], vectors: WordVectors) -> Inputs:
     """Number words and feature values, and draw the initial weights, or take them from a trained model."""
-    words = list(corpora["train"].words())
+    words = corpora["train"].word_counts()
     teachers = tuple(load_teachers(config.training.teachers, config.model, config.device))
     if config.training.start != "none":
         start = load_start(config.training.start, config.model)
         lexicon, reference = start.lexicon, ReferenceWorks(start.lexicon.gazetteers, {}, ())
         known, weights = coverage(lexicon, words), begun(start, config.model)
         return Inputs(corpora, vectors, reference, known, lexicon, weights, teachers, start)
-    tokens = [*words, *corpora["unlabelled"].words()] if "unlabelled" in corpora else words
+    counts = words + corpora["unlabelled"].word_counts() if "unlabelled" in corpora else words
     distinct = words_of(corpora)
     features = config.model.features
-    counted = [w for w in tokens if not is_contact(w)] if config.training.forget_contacts else tokens
+    if config.training.forget_contacts:
+        counts = Counter({word: count for word, count in counts.items() if not is_contact(word)})
     reference = load_reference(config.reference, features, distinct)
     lexicon = build_lexicon(
-        features, vectors.words, counted, config.training.min_count, reference.known, language(config.data.language)
+        features, vectors.words, counts, config.training.min_count, reference.known, language(config.data.language)
     )
     table = pack(vectors, sorted({row - 1 for word in distinct if (row := lexicon.vector_row(word))}), config)
     torch.manual_seed(config.seed)
@@ -281,12 +288,13 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     network, training = inputs.network, config.training
     build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
     copies, made = augmentations(config, inputs.corpora["train"]), other_contexts(config, inputs.corpora)
-    sentences, teacher_TK = [*inputs.corpora["train"].sentences, *isolated([*copies, *made])], None
+    parts, teacher_TK = [inputs.corpora["train"].sentences, isolated_one_by_one(join_sentences([copies, made]))], None
     if inputs.teachers:
         unlabelled = inputs.corpora["unlabelled"].sentences
         teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
-        sentences += unlabelled
-    variants = [vary(name, sentences, config.seed) for name in varied_shares(training)]
+        parts.append(unlabelled)
+    sentences = join_sentences(parts)
+    variants = [pack_sentences(varied(name, sentences, config.seed)) for name in varied_shares(training)]
     isolate = training.isolate_sentences > 0
     train = build(sentences, isolate=isolate, variants=variants, teacher_TK=teacher_TK, made=len(made))
     if inputs.start is None:
@@ -294,24 +302,24 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     return Progress.begin(network.to(device), training), train, build(inputs.corpora["dev"].sentences)
 
 
-def augmentations(config: RunConfig, corpus: Corpus) -> list[Sentence]:
+def augmentations(config: RunConfig, corpus: Corpus) -> PackedSentences:
     """The sentences that a job learns from once more, changed.
 
     Raises:
         ConfigError: initials are asked for, and no label is that of persons.
     """
     training, rng = config.training, Random(config.seed)
-    found = augmented(corpus.sentences, training.foreign, in_foreign_text, rng)
+    found = [augmented(corpus.sentences, training.foreign, in_foreign_text, rng)]
     if training.initials:
         label = usual_label("person", config.model.labels)
         if label is None:
             raise ConfigError("training.initials: needs a label of persons, such as PER")
         change = with_initials(label, language(config.data.language))
-        found += augmented(corpus.sentences, training.initials, change, rng)
-    return found + augmented(corpus.sentences, training.bare, bare, rng)
+        found.append(augmented(corpus.sentences, training.initials, change, rng))
+    return join_sentences([*found, augmented(corpus.sentences, training.bare, bare, rng)])
 
 
-def other_contexts(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sentence]:
+def other_contexts(config: RunConfig, corpora: Mapping[str, Corpus]) -> PackedSentences:
     """Sentences of the corpora with other names, parts of such, and short texts made of contexts and names.
 
     Raises:
@@ -319,7 +327,7 @@ def other_contexts(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sen
     """
     asked, rng = config.augmentation, Random(config.seed)
     if not (asked.renamed or asked.fragments or asked.headlines or asked.contexts):
-        return []
+        return pack_sentences(())
     gold, silver = corpora["train"].sentences, corpora["names"].sentences if "names" in corpora else ()
     names = Names.collect(gold, silver, read_names(config.reference), config.model.labels, asked.listed)
     rename = renamed(names)
@@ -327,14 +335,14 @@ def other_contexts(config: RunConfig, corpora: Mapping[str, Corpus]) -> list[Sen
     def then(change: Change) -> Change:
         return lambda sentence, rng: (copy := rename(sentence, rng)) and change(copy, rng)
 
-    found = augmented(gold, asked.renamed, rename, rng)
-    found += augmented(gold, asked.fragments, then(fragment), rng)
-    found += augmented(gold, asked.headlines, then(headline), rng)
+    changes = {"renamed": rename, "fragments": then(fragment), "headlines": then(headline)}
+    found = [augmented(gold, getattr(asked, share), change, rng) for share, change in changes.items()]
     if asked.contexts:
         contexts = Contexts.read(Path(asked.contexts_file), config.model.labels, names.lists)
-        found += filter(lambda made: made.words, (contexts.make(names, rng) for _ in range(asked.contexts)))
-    written = (sentence._replace(words=tuple(map(canonical, sentence.words))) for sentence in found)
-    return [lower(sentence) if rng.random() < asked.small else sentence for sentence in written]
+        made = (contexts.make(names, rng) for _ in range(asked.contexts))
+        found.append(pack_sentences(sentence for sentence in made if sentence.words))
+    written = join_sentences(found).in_words(canonical)
+    return pack_sentences(lower(sentence) if rng.random() < asked.small else sentence for sentence in written)
 
 
 def pack(vectors: WordVectors, rows: Sequence[int], config: RunConfig) -> VectorTable:

@@ -19,7 +19,8 @@ from fenestra.training.data.alignment import Output, TaggedSentence, text_of
 from fenestra.training.data.convert import convert_corpus
 from fenestra.training.data.corpus import inspect_corpus, read_corpus
 from fenestra.training.data.formats import FORMATS, detect_format, target_format
-from fenestra.training.data.inspection import RawSentence, Sentence
+from fenestra.training.data.inspection import Sentence
+from fenestra.training.data.raw_sentences import RawSentence
 from tests.conftest import ROOT
 
 SAMPLE = ROOT / "data" / "sample" / "test.conll"

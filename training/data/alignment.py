@@ -15,7 +15,8 @@ from fenestra.model.text.language import Language, language
 from fenestra.model.text.sentences import sentence_lengths
 from fenestra.model.text.tokens import Token, tokenize
 from fenestra.training.config import Misaligned
-from fenestra.training.data.inspection import Annotation, Inspection, RawSentence, Sentence, Text
+from fenestra.training.data.inspection import Annotation, Inspection, Sentence, Text
+from fenestra.training.data.raw_sentences import RawSentence
 from fenestra.training.data.schemes import WriteScheme, shown
 from fenestra.training.data.spans import Span, spans, write_tags
 

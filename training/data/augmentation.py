@@ -12,7 +12,7 @@ A copy keeps its entities, or the one that it is, and their labels, and is a doc
 other names of the same labels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from random import Random
 
@@ -20,6 +20,7 @@ from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.language import Language
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.names import Names
+from fenestra.training.data.packed import PackedSentences, pack_sentences
 from fenestra.training.data.spans import Span, spans, write_tags
 
 _LETTERS = "的一是不了人我在有他这中大来上国个到说们のにはをたがでてとしれさアイウエオカキクケコกขคงจชดตทนบปพมรลวสหอ"
@@ -38,7 +39,7 @@ _STOPS = frozenset(".!?,;:")
 Change = Callable[[Sentence, Random], Sentence | None]
 
 
-def augmented(sentences: Sequence[Sentence], share: float, change: Change, rng: Random) -> list[Sentence]:
+def augmented(sentences: Iterable[Sentence], share: float, change: Change, rng: Random) -> PackedSentences:
     """Changed copies of a share of the sentences; those that a change does not fit are passed over.
 
     A share above 1 makes several copies of a sentence, as different as the change makes them.
@@ -47,7 +48,7 @@ def augmented(sentences: Sequence[Sentence], share: float, change: Change, rng: 
         sentence for sentence in sentences if share
         for _ in range(int(share) + (rng.random() < share % 1))
     )  # fmt: skip
-    return [copy for sentence in chosen if (copy := change(sentence, rng)) is not None]
+    return pack_sentences(copy for sentence in chosen if (copy := change(sentence, rng)) is not None)
 
 
 def with_initials(label: str, language: Language) -> Change:

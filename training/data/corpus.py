@@ -6,9 +6,9 @@ Every fault is found before a run starts and named by ``path:line``. ``training/
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import accumulate, chain
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,14 +23,9 @@ from fenestra.training.config import DataConfig, ReadingConfig, validated
 from fenestra.training.data.alignment import tag_texts
 from fenestra.training.data.conll import LONGEST_DOCUMENT
 from fenestra.training.data.formats import FORMATS, detect_format
-from fenestra.training.data.inspection import (
-    Inspection,
-    Problem,
-    RawSentence,
-    Sentence,
-    list_lines,
-    list_problems,
-)
+from fenestra.training.data.inspection import Inspection, Problem, Sentence, list_lines, list_problems
+from fenestra.training.data.packed import PackedSentences, join_sentences, pack_sentences
+from fenestra.training.data.raw_sentences import RawSentence
 from fenestra.training.data.schemes import (
     FileScheme,
     detect_scheme,
@@ -52,7 +47,7 @@ class Corpus:
     """Sentences to learn from or to be measured on."""
 
     name: str
-    sentences: tuple[Sentence, ...]
+    sentences: Sequence[Sentence]
     sha256: str
     """Of the file as it is on disk; of the files' digests where there are several."""
     parts: tuple["Corpus", ...] = ()
@@ -69,10 +64,13 @@ class Corpus:
         """Every token, in order."""
         return chain.from_iterable(sentence.words for sentence in self.sentences)
 
+    def word_counts(self) -> Counter[str]:
+        """How often each word comes, in the order of appearance."""
+        return pack_sentences(self.sentences).word_counts()
+
     def canonical(self) -> "Corpus":
         """The same sentences in the words that a tagger looks up; see ``model/text/canonical.py``."""
-        sentences = (sentence._replace(words=tuple(map(canonical, sentence.words))) for sentence in self.sentences)
-        return replace(self, sentences=tuple(sentences))
+        return replace(self, sentences=pack_sentences(self.sentences).in_words(canonical))
 
     def label_counts(self) -> dict[str, int]:
         """How many entities of each label there are; labels in alphabetical order."""
@@ -109,9 +107,9 @@ def read_corpus(
         raise DataError(list_problems([(str(path), problem) for problem in found.problems]))
     sentences = found.sentences
     if drop_mentions:
-        sentences = [kept for sentence in sentences if (kept := _without_mentions(sentence)).words]
+        sentences = pack_sentences(kept for sentence in sentences if (kept := _without_mentions(sentence)).words)
     notes = tuple(f"{path}: {note}" for note in found.notes)
-    return Corpus(str(path), tuple(sentences), sha256_of(path), notes=notes)
+    return Corpus(str(path), sentences, sha256_of(path), notes=notes)
 
 
 def inspect_corpus(
@@ -135,17 +133,8 @@ def inspect_corpus(
     if not found.texts:  # whose tags we wrote
         whole = (sentence.tags for sentence in found.raw if not sentence.damaged)
         found.scheme = detect_scheme(whole) if options.scheme == "auto" else options.scheme
-    broken = 0
     unknown: dict[str, list[int]] = {}
-    for sentence in found.raw:
-        illegal = [] if sentence.damaged else list(transition_faults(sentence.tags, found.scheme))
-        for position, message in illegal:
-            found.problem(sentence.line_of(position), message if broken else with_advice(message))
-            broken += 1
-        named = _rename(sentence, found.scheme, rename, labels, unknown)
-        if not sentence.damaged and not illegal:
-            tags = tuple(write_tags(named, len(sentence.words)))
-            found.sentences.append(Sentence(tuple(sentence.words), tags, sentence.document, sentence.line))
+    found.sentences = pack_sentences(_sound_sentences(found, rename, labels, unknown))
     if outside := unknown.pop(OUTSIDE, ()):
         found.notes.append(called_outside(OUTSIDE, len(outside)))
     found.problems += [_unknown_label(label, lines, labels or ()) for label, lines in unknown.items()]
@@ -156,6 +145,22 @@ def inspect_corpus(
         found.notes += _mended(found.raw)
     found.problems.sort(key=lambda problem: (problem.file, problem.line))
     return found
+
+
+def _sound_sentences(
+    found: Inspection, rename: Mapping[str, str], labels: Collection[str] | None, unknown: dict[str, list[int]]
+) -> Iterator[Sentence]:
+    """The sentences without a problem; notes the problems, and the lines of unknown labels."""
+    broken = 0
+    for sentence in found.raw:
+        illegal = [] if sentence.damaged else list(transition_faults(sentence.tags, found.scheme))
+        for position, message in illegal:
+            found.problem(sentence.line_of(position), message if broken else with_advice(message))
+            broken += 1
+        named = _rename(sentence, found.scheme, rename, labels, unknown)
+        if not sentence.damaged and not illegal:
+            tags = tuple(write_tags(named, len(sentence.words)))
+            yield Sentence(tuple(sentence.words), tags, sentence.document, sentence.line)
 
 
 def read_corpora(names: Sequence[str], data: DataConfig, labels: Collection[str] | None) -> Corpus:
@@ -186,34 +191,43 @@ def read_corpora(names: Sequence[str], data: DataConfig, labels: Collection[str]
 
 def join_corpora(name: str, corpora: Sequence[Corpus]) -> Corpus:
     """Concatenate corpora; documents of different corpora keep different numbers."""
-    sentences: list[Sentence] = []
+    parts: list[PackedSentences] = []
     documents = 0
     for corpus in corpora:
-        sentences += [sentence._replace(document=documents + sentence.document) for sentence in corpus.sentences]
-        documents = sentences[-1].document + 1 if sentences else 0
+        part = pack_sentences(corpus.sentences)
+        parts.append(replace(part, document_S=part.document_S + documents) if documents else part)
+        documents = int(parts[-1].document_S[-1]) + 1 if len(part) else documents
     digests = [corpus.sha256 for corpus in corpora]
     sha256 = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
     notes = tuple(chain.from_iterable(corpus.notes for corpus in corpora))
-    return Corpus(name, tuple(sentences), sha256, tuple(corpora), notes)
+    return Corpus(name, join_sentences(parts), sha256, tuple(corpora), notes)
 
 
 def documents_of(sentences: Sequence[Sentence]) -> list[list[tuple[str, ...]]]:
     """The words of a corpus by documents; a long document is split where ``fenestra tag`` splits it."""
-    documents: list[list[tuple[str, ...]]] = []
+    packed = pack_sentences(sentences)
+    words = (sentence.words for sentence in packed)
+    return [list(islice(words, count)) for count in sentences_of_documents(packed)]
+
+
+def sentences_of_documents(sentences: PackedSentences) -> list[int]:
+    """How many sentences each document has, of those that :func:`documents_of` makes."""
+    documents: list[int] = []
     before, tokens = None, 0
-    for sentence in sentences:
-        if sentence.document != before or tokens > LONGEST_DOCUMENT:
-            documents.append([])
-            before, tokens = sentence.document, 0
-        documents[-1].append(sentence.words)
-        tokens += len(sentence.words)
+    for document, length in zip(sentences.document_S.tolist(), sentences.length_S.tolist(), strict=True):
+        if document != before or tokens > LONGEST_DOCUMENT:
+            documents.append(0)
+            before, tokens = document, 0
+        documents[-1] += 1
+        tokens += length
     return documents
 
 
 def without_tags(corpus: Corpus) -> Corpus:
     """The same text with every tag O. Document numbers become negative, so that no other document has the same."""
-    sentences = tuple(s._replace(tags=(OUTSIDE,) * len(s.words), document=-1 - s.document) for s in corpus.sentences)
-    return Corpus(corpus.name, sentences, corpus.sha256)
+    sentences = pack_sentences(corpus.sentences)
+    outside = replace(sentences, tags=(OUTSIDE,) * len(sentences.tags), document_S=-1 - sentences.document_S)
+    return Corpus(corpus.name, outside, corpus.sha256)
 
 
 def find_corpus(name: str, root: Path) -> Path:
@@ -255,7 +269,7 @@ def _rename(
     return named
 
 
-def _mended(raw: Sequence[RawSentence]) -> Iterator[str]:
+def _mended(raw: Iterable[RawSentence]) -> Iterator[str]:
     """How many tags of a file that is read leniently do not continue what they say they do."""
     lines = []
     for sentence in raw:

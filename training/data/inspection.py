@@ -3,7 +3,6 @@
 Readers of ``training/data/formats/`` fill an :class:`Inspection`; ``training/data/corpus.py`` makes a corpus of it.
 """
 
-from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from fenestra.model.text.language import DEFAULT
 from fenestra.model.text.tokens import Token
 from fenestra.training.config import FormatName
+from fenestra.training.data.raw_sentences import RawSentences
 from fenestra.training.data.schemes import FileScheme
 
 FIRST_PROBLEMS = 20
@@ -65,26 +65,6 @@ class Text:
 
 
 @dataclass(slots=True)
-class RawSentence:
-    """A sentence as the file has it: tags in the file's scheme."""
-
-    document: int
-    line: int
-    words: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    damaged: bool = False
-    """Whether a line of it could not be read, so that the order of its tags cannot be checked."""
-    lines: "array[int]" = field(default_factory=lambda: array("L"))
-    """The line of each word; empty where all of them are in ``line``."""
-    spaces: list[bool] = field(default_factory=list)
-    """Whether a space follows each word; empty where the file does not say, and one does."""
-
-    def line_of(self, position: int) -> int:
-        """The line of a word."""
-        return self.lines[position] if self.lines else self.line
-
-
-@dataclass(slots=True)
 class Inspection:
     """A file as it was read, with all its errors."""
 
@@ -92,10 +72,10 @@ class Inspection:
     format: FormatName = "conll"
     language: str = DEFAULT
     """Of its texts, as the settings say."""
-    raw: list[RawSentence] = field(default_factory=list)
+    raw: RawSentences = field(default_factory=RawSentences)
     texts: list[Text] = field(default_factory=list)
     """Of a format with character offsets."""
-    sentences: list[Sentence] = field(default_factory=list)
+    sentences: Sequence[Sentence] = ()
     """Those without a problem of their own, in IOB2."""
     problems: list[Problem] = field(default_factory=list)
     scheme: FileScheme = "IOB2"

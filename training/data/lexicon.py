@@ -21,7 +21,8 @@ def build_lexicon(
 ) -> Lexicon:
     """Number the vectors' words, and the feature values that occur at least ``min_count`` times in a corpus.
 
-    The corpus is of canonical words, and its texts are of the language ``of``, English when omitted.
+    The corpus is of canonical words, or says how often each comes. Its texts are of the language ``of``, English when
+    omitted.
     """
     counts: dict[str, Counter[str]] = {name: Counter() for name in features.widths()}
     for word, count in Counter(corpus).items():

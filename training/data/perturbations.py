@@ -11,7 +11,7 @@ Each is a function of a sentence that keeps its entities and their labels. A mea
 (:func:`vary`); training may apply them to a share of the sentences.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from types import MappingProxyType
 
@@ -109,14 +109,24 @@ def vary(name: str, sentences: Iterable[Sentence], seed: int = SEED) -> list[Sen
     Raises:
         KeyError: there is no such variant.
     """
+    return list(varied(name, sentences, seed))
+
+
+def varied(name: str, sentences: Iterable[Sentence], seed: int = SEED) -> Iterator[Sentence]:
+    """As :func:`vary`, one sentence at a time."""
     change, rng = VARIANTS[name], Random(seed)
-    found = [varied for sentence in sentences if (varied := change(sentence, rng)) is not None]
-    return isolated(found) if name == ALONE else found
+    found = (kept for sentence in sentences if (kept := change(sentence, rng)) is not None)
+    yield from isolated_one_by_one(found) if name == ALONE else found
 
 
 def isolated(sentences: Iterable[Sentence]) -> list[Sentence]:
     """The same sentences, each a document of its own."""
-    return [sentence._replace(document=-1 - number) for number, sentence in enumerate(sentences)]
+    return list(isolated_one_by_one(sentences))
+
+
+def isolated_one_by_one(sentences: Iterable[Sentence]) -> Iterator[Sentence]:
+    """As :func:`isolated`, one sentence at a time."""
+    return (sentence._replace(document=-1 - number) for number, sentence in enumerate(sentences))
 
 
 VARIANTS: Mapping[str, Callable[[Sentence, Random], Sentence | None]] = MappingProxyType(

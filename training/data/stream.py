@@ -4,10 +4,10 @@ T tokens of all sentences, end to end · U distinct words · S sentences · P do
 N windows · W window width
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, chain
-from typing import Self
+from itertools import chain
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from fenestra.model.config import ModelConfig
 from fenestra.model.network.context import case_classes, case_evidence, topics
 from fenestra.model.words.lexicon import Lexicon, number_words
+from fenestra.training.data.long_columns import LONG, Column
 from fenestra.training.network.rows import Lengths, Rows, Windows, look_up, only_words_of, windows_over
 from fenestra.training.vectors.quantise import VectorTable
 
@@ -32,13 +33,13 @@ class Stream:
     words: tuple[str, ...]
     """The distinct words."""
     word_T: Tensor
-    """Which distinct word each token is, from 0."""
+    """Which distinct word each token is, from 0; int32."""
     elsewhere_T: Tensor
-    """Class of each token in its document; empty for a model without this feature."""
+    """Class of each token in its document, uint8; empty for a model without this feature."""
     topic_PD: Tensor
     """Mean vector of each document; of width 0 for a model without this feature."""
-    document_T: Tensor
-    """The document of each token."""
+    document_S: Tensor
+    """The document of each sentence."""
     lengths: tuple[int, ...]
     """Tokens of each sentence."""
 
@@ -46,47 +47,96 @@ class Stream:
     def read(cls, documents: Sequence[Sentences], lexicon: Lexicon, vectors: VectorTable, config: ModelConfig) -> Self:
         """Look up the words of documents, and compute the document features of their tokens."""
         words, places = number_words(chain.from_iterable(chain.from_iterable(documents)))
-        word_T = torch.tensor(places, dtype=torch.int64)
-        sentences = [list(map(len, document)) for document in documents]
-        lengths = tuple(chain.from_iterable(sentences))
-        empty = torch.zeros(0, dtype=torch.int64)
+        lengths = tuple(map(len, chain.from_iterable(documents)))
+        word_T = torch.tensor(places, dtype=torch.int32)
+        return cls.of(words, word_T, lengths, list(map(len, documents)), lexicon, vectors, config)
+
+    @classmethod
+    def of(
+        cls,
+        words: Sequence[str],
+        word_T: Tensor,
+        lengths: tuple[int, ...],
+        documents: Sequence[int],
+        lexicon: Lexicon,
+        vectors: VectorTable,
+        config: ModelConfig,
+    ) -> Self:
+        """The stream of sentences whose words are numbered already, in the order of appearance.
+
+        Args:
+            words: the distinct words.
+            word_T: which of them each token is.
+            lengths: tokens of each sentence.
+            documents: sentences of each document.
+            lexicon: knows the features of words.
+            vectors: for the means of documents.
+            config: of the model.
+        """
         rows = look_up(lexicon, words, with_characters=config.kind == "recurrent" and config.recurrent.character > 0)
-        stream = cls(rows, tuple(words), word_T, empty, torch.zeros(0, 0), empty, lengths)
-        return stream.split_into(list(map(len, sentences)), vectors, config)
+        empty = torch.zeros(0, dtype=torch.uint8)
+        stream = cls(rows, tuple(words), word_T, empty, torch.zeros(0, 0), torch.zeros(0, dtype=torch.int64), lengths)
+        return stream.split_into(documents, vectors, config)
 
     def split_into(self, documents: Sequence[int], vectors: VectorTable, config: ModelConfig) -> Self:
         """The same sentences as other documents, ``documents`` sentences each."""
-        length_S = np.array(self.lengths, dtype=np.int64)
-        document_S = np.repeat(np.arange(len(documents)), documents)
-        document_T = np.repeat(document_S, length_S)
-        sizes = np.bincount(document_S, weights=length_S, minlength=len(documents)).astype(np.int64)
         features = config.features
+        blocks = list(self._blocks(np.asarray(documents, dtype=np.int64)))
         return replace(
             self,
-            elsewhere_T=self._elsewhere(document_T, length_S) if features.elsewhere else self.elsewhere_T,
-            topic_PD=self._topics(vectors, sizes.tolist()) if features.topic else torch.zeros(len(documents), 0),
-            document_T=torch.from_numpy(document_T),
+            elsewhere_T=self._elsewhere(blocks) if features.elsewhere else self.elsewhere_T,
+            topic_PD=self._topics(vectors, blocks).view(len(documents), vectors.width)
+            if features.topic
+            else torch.zeros(len(documents), 0),
+            document_S=torch.arange(len(documents)).repeat_interleave(torch.as_tensor(documents)),
         )
 
-    def _topics(self, vectors: VectorTable, sizes: Sequence[int]) -> Tensor:
-        return torch.as_tensor(topics(vectors.served(), self.rows.vector_U[self.word_T].numpy(), sizes))
+    @property
+    def document_T(self) -> Tensor:
+        """The document of each token."""
+        return self.document_S.repeat_interleave(torch.tensor(self.lengths, dtype=torch.int64))
 
-    def _elsewhere(self, document_T: NDArray[np.int64], length_S: NDArray[np.int64]) -> Tensor:
+    def _blocks(self, sentences_P: NDArray[np.int64]) -> Iterator["_Block"]:
+        """Cut the stream between documents into blocks of about a million tokens, so that memory is bounded."""
+        length_S = np.array(self.lengths, dtype=np.int64)
+        end_P = sentences_P.cumsum()
+        tokens_P = np.concatenate([[0], length_S.cumsum()])[end_P]
+        first = sentence = token = 0
+        while first < len(sentences_P):
+            last = max(first + 1, int(np.searchsorted(tokens_P, token + LONG)))
+            yield _Block(
+                slice(token, int(tokens_P[last - 1])), length_S[sentence : end_P[last - 1]], sentences_P[first:last]
+            )
+            first, sentence, token = last, int(end_P[last - 1]), int(tokens_P[last - 1])
+
+    def _topics(self, vectors: VectorTable, blocks: Iterable["_Block"]) -> Tensor:
+        served, vector_U = vectors.served(), self.rows.vector_U.numpy()
+        topic_PD = Column("f")
+        for block in blocks:
+            topic_PD.extend_array(topics(served, vector_U[self.word_T[block.tokens].numpy()], block.tokens_P))
+        return torch.from_numpy(topic_PD.array())
+
+    def _elsewhere(self, blocks: Iterable["_Block"]) -> Tensor:
         """The class of every token as :func:`fenestra.model.network.context.elsewhere` gives it, for all documents."""
-        _, lowered = number_words(word.lower() for word in self.words)
-        word_T = self.word_T.numpy()
-        evidence_T = np.array([case_evidence(word) for word in self.words], dtype=np.uint8)[word_T]
-        key_T = document_T * len(self.words) + np.array(lowered, dtype=np.int64)[word_T]
-        _, number_T = np.unique(key_T, return_inverse=True)
-        class_T = case_classes(evidence_T, number_T, np.repeat(np.arange(len(length_S)), length_S))
-        return torch.from_numpy(class_T.astype(np.int64))
+        _, numbers = number_words(word.lower() for word in self.words)
+        lowered_U = np.array(numbers, dtype=np.int64)
+        evidence_U = np.array([case_evidence(word) for word in self.words], dtype=np.uint8)
+        class_T = Column("B")
+        for block in blocks:
+            word_T = self.word_T[block.tokens].numpy()
+            document_S = np.arange(len(block.sentences_P)).repeat(block.sentences_P)
+            key_T = document_S.repeat(block.length_S) * len(self.words) + lowered_U[word_T]
+            _, number_T = np.unique(key_T, return_inverse=True)
+            sentence_T = np.arange(len(block.length_S)).repeat(block.length_S)
+            class_T.extend_array(case_classes(evidence_U[word_T], number_T, sentence_T))
+        return torch.from_numpy(class_T.array())
 
     def windows(self, context: int) -> Windows:
         """Every window of the stream; word u is u + 1 in them."""
         elsewhere_T = self.elsewhere_T
         return Windows(
-            windows_over(self.word_T, self.lengths, context),
-            windows_over(elsewhere_T, self.lengths, context) if elsewhere_T.numel() else elsewhere_T,
+            windows_over(self.word_T.long(), self.lengths, context),
+            windows_over(elsewhere_T.long(), self.lengths, context) if elsewhere_T.numel() else elsewhere_T,
             self.topic_PD,
             self.document_T,
         )
@@ -110,7 +160,7 @@ class Stream:
         windows, begin = self.windows(0), 0
         gathered: list[list[int]] = []
         tokens = 0
-        read = list(sequences(self.lengths, self.document_S(), lambda: full, full))
+        read = list(sequences(self.lengths, self.document_S.tolist(), lambda: full, full))
         for number, sequence in enumerate(read, start=1):
             gathered.append([self.lengths[sentence] for sentence in sequence])
             tokens += sum(gathered[-1])
@@ -122,10 +172,21 @@ class Stream:
                 yield rows, part, lengths
                 begin, tokens, gathered = begin + tokens, 0, []
 
-    def document_S(self) -> list[int]:
-        """The document of each sentence."""
-        document_T = self.document_T.tolist()
-        return [document_T[start] for start in list(accumulate(self.lengths, initial=0))[:-1]]
+
+class _Block(NamedTuple):
+    """Some documents of a stream."""
+
+    tokens: slice
+    length_S: NDArray[np.int64]
+    sentences_P: NDArray[np.int64]
+
+    @property
+    def tokens_P(self) -> NDArray[np.int64]:
+        """Tokens of each document."""
+        end_P = self.sentences_P.cumsum()
+        before = np.concatenate([[0], self.length_S.cumsum()])
+        tokens_P: NDArray[np.int64] = before[end_P] - before[end_P - self.sentences_P]
+        return tokens_P
 
 
 def sequences(

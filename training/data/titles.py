@@ -14,6 +14,7 @@ from itertools import takewhile
 from fenestra.training.data.corpus import Corpus
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.names import usual_label
+from fenestra.training.data.packed import pack_sentences
 from fenestra.training.data.spans import spans, write_tags
 
 _TITLES = frozenset(
@@ -34,7 +35,7 @@ def titles_outside(corpus: Corpus, labels: Sequence[str]) -> Corpus:
         labels: of the model; without one of persons, nothing changes.
     """
     person = usual_label("person", labels)
-    changed = tuple(_without_titles(sentence, person) for sentence in corpus.sentences)
+    changed = pack_sentences(_without_titles(sentence, person) for sentence in corpus.sentences)
     return replace(corpus, sentences=changed)
 
 

@@ -16,6 +16,7 @@ from fenestra.training.config import DataConfig
 from fenestra.training.data.alignment import split_sentences
 from fenestra.training.data.corpus import Corpus, find_corpus, join_corpora, read_corpora, sha256_of, without_tags
 from fenestra.training.data.inspection import Sentence
+from fenestra.training.data.packed import pack_sentences
 
 
 def read_unlabelled(names: Sequence[str], data: DataConfig) -> Corpus:
@@ -50,7 +51,7 @@ def _read(name: str, data: DataConfig) -> Corpus:
     path = find_corpus(name, Path(data.root))
     if stem(path.name).suffix.lower() != ".txt":
         return read_corpora([name], data, None)
-    sentences = tuple(_sentences(path, data.language))
+    sentences = pack_sentences(_sentences(path, data.language))
     if not sentences:
         raise DataError(f"{path}: holds no text")
     return Corpus(str(path), sentences, sha256_of(path))

@@ -4,27 +4,33 @@ T tokens of the corpus · N windows of a batch · S sentences of a batch · W wi
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, Self, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from fenestra.model.config import ModelConfig
-from fenestra.model.tags import tag_set
+from fenestra.model.tags import Scheme, tag_set
 from fenestra.model.words.lexicon import Lexicon
 from fenestra.training.config import TrainingConfig
-from fenestra.training.data.corpus import documents_of
+from fenestra.training.data.corpus import sentences_of_documents
 from fenestra.training.data.inspection import Sentence
+from fenestra.training.data.long_columns import Column
+from fenestra.training.data.packed import PackedSentences, join_sentences, pack_sentences
 from fenestra.training.data.spans import Span, spans, write_tags
 from fenestra.training.data.stream import Stream, sequences
 from fenestra.training.network.rows import Rows, Windows, windows_over
 from fenestra.training.vectors.quantise import VectorTable
 
 _POOL = 4096  # runs that are sorted by length together
+_MOST_OF_A_BYTE = 256
 _STRETCH = 64  # runs of about one length that stay together
 
 
@@ -57,6 +63,39 @@ class Sampling(NamedTuple):
     """Share of the sentences that augmentation made that is drawn."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs(Sequence[range]):
+    """Runs of neighbouring sentences, as their numbers."""
+
+    begin_R: NDArray[np.int64]
+    end_R: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, runs: Iterable[Sequence[int]]) -> Self:
+        """Runs of one sentence or more each."""
+        if isinstance(runs, cls):
+            return runs
+        bounds = array("q", chain.from_iterable((run[0], run[-1] + 1) for run in runs))
+        return cls(*np.array(bounds, dtype=np.int64).reshape(-1, 2).T)
+
+    def taken(self, order: Sequence[int]) -> Self:
+        """Some of the runs, in another order."""
+        order_R = np.array(order, dtype=np.int64)
+        return type(self)(self.begin_R[order_R], self.end_R[order_R])
+
+    def __len__(self) -> int:
+        return len(self.begin_R)
+
+    @overload
+    def __getitem__(self, place: int) -> range: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+    def __getitem__(self, place: int | slice) -> "range | Runs":
+        if isinstance(place, slice):
+            return type(self)(self.begin_R[place], self.end_R[place])
+        return range(int(self.begin_R[place]), int(self.end_R[place]))
+
+
 @dataclass(frozen=True, slots=True)
 class TaggedStream:
     """An annotated corpus whose words were looked up once; windows are gathered from it on the fly.
@@ -69,9 +108,13 @@ class TaggedStream:
     isolated: Stream
     """The same with every sentence as a document of its own; identical to ``stream`` if no sentence is isolated."""
     gold_T: Tensor
-    starts: tuple[int, ...]
-    spans: tuple[list[Span], ...]
-    """The true spans of each sentence, before they are written in the model's scheme."""
+    """The tag of each token, as its column; uint8, or int32 if there are more than 256 tags."""
+    bound_S1: NDArray[np.int64]
+    """Where each sentence starts, and the last one ends."""
+    written: PackedSentences
+    """The sentences themselves."""
+    named_S: NDArray[np.bool_]
+    """Whether each sentence has an entity."""
     context: int
     sentences: int
     """How many there are without the variants."""
@@ -109,23 +152,25 @@ class TaggedStream:
             teacher_TK: teacher probabilities for the tokens of the last sentences, whose own tags are ignored.
             made: how many of the sentences before those augmentation made.
         """
-        written = (sentences, *variants)
-        column = {tag: number for number, tag in enumerate(tag_set(config.labels, config.scheme))}
-        found = tuple(spans(sentence.tags) for sentence in chain.from_iterable(written))
-        stream = Stream.read(list(chain.from_iterable(map(documents_of, written))), lexicon, vectors, config)
-        tags = (write_tags(f, length, config.scheme) for f, length in zip(found, stream.lengths, strict=True))
-        gold_T = torch.tensor([column[tag] for tag in chain.from_iterable(tags)], dtype=torch.int64)
-        starts = tuple(accumulate(stream.lengths, initial=0))
+        parts = [pack_sentences(part) for part in (sentences, *variants)]
+        written = join_sentences(parts)
+        documents = list(chain.from_iterable(map(sentences_of_documents, parts)))
+        word_T, lengths = torch.from_numpy(written.word_T), tuple(written.length_S.tolist())
+        stream = Stream.of(written.words, word_T, lengths, documents, lexicon, vectors, config)
+        tags = tag_set(config.labels, config.scheme)
+        gold_T, named_S = _columns(written, tags, config.scheme)
+        bound_S1 = np.concatenate([[0], written.end_S])
         if teacher_TK is None:
-            teacher_TK = torch.zeros(0, len(column))
-        labelled = starts.index(starts[len(sentences)] - len(teacher_TK))
-        gold_T.view(len(written), -1)[:, starts[labelled] :] = teacher_TK.argmax(dim=1)
+            teacher_TK = torch.zeros(0, len(tags))
+        labelled = int(np.searchsorted(bound_S1, bound_S1[len(sentences)] - len(teacher_TK)))
+        gold_T.view(len(parts), -1)[:, bound_S1[labelled] :] = teacher_TK.argmax(dim=1)
         return cls(
             stream,
-            stream.split_into([1] * len(found), vectors, config) if isolate else stream,
+            stream.split_into([1] * len(lengths), vectors, config) if isolate else stream,
             gold_T,
-            starts[:-1],
-            found,
+            bound_S1,
+            written,
+            named_S,
             config.context,
             len(sentences),
             labelled,
@@ -147,8 +192,9 @@ class TaggedStream:
             lengths: where sentences end for the windows, or sequences; may join neighbours in ``chosen``.
             isolated: whether each sentence is taken without its document.
         """
-        first_S = torch.tensor([self.starts[s] for s in chosen])
-        size_S = torch.tensor([self.lengths[s] for s in chosen])
+        chosen_S = np.array(chosen, dtype=np.int64)
+        first_S = torch.from_numpy(self.bound_S1[chosen_S])
+        size_S = torch.from_numpy(self.bound_S1[chosen_S + 1]) - first_S
         isolated_S = torch.tensor(isolated)
         sentence_N = torch.arange(len(chosen)).repeat_interleave(size_S)
         token_N = torch.arange(len(sentence_N)) + (first_S - size_S.cumsum(0) + size_S)[sentence_N]
@@ -159,14 +205,14 @@ class TaggedStream:
             self._elsewhere(token_N, isolated_S[sentence_N], lengths),
             torch.where(
                 isolated_S[:, None],
-                self.isolated.topic_PD[self.isolated.document_T[first_S]],
-                self.stream.topic_PD[self.stream.document_T[first_S]],
+                self.isolated.topic_PD[self.isolated.document_S[chosen_S]],
+                self.stream.topic_PD[self.stream.document_S[chosen_S]],
             ),
             sentence_N,
         )
-        gold_N = self.gold_T[token_N]
+        gold_N = self.gold_T[token_N].long()
         return Batch(
-            self.stream.rows.pick(word_U),
+            self.stream.rows.pick(word_U.long()),
             windows,
             gold_N,
             torch.tensor(lengths) if self.sequence is None else size_S,
@@ -174,17 +220,27 @@ class TaggedStream:
             self._targets(token_N, gold_N),
         )
 
-    def shuffled(self, rng: random.Random, sampling: Sampling) -> list[list[int]]:
+    def spans(self) -> Iterator[list[Span]]:
+        """The true spans of each sentence, before they are written in the model's scheme."""
+        return (spans(sentence.tags) for sentence in self.written)
+
+    def shuffled(self, rng: random.Random, sampling: Sampling) -> Runs:
         """Plan one epoch: runs of sentences in a new order. The sentences of a run are joined; most runs have one."""
-        runs = [run for run in self._runs(sampling.join, rng) for _ in range(self._repeats(run, sampling, rng))]
-        rng.shuffle(runs)
+        runs = Runs.of(run for run in self._runs(sampling.join, rng) for _ in range(self._repeats(run, sampling, rng)))
+        order = list(range(len(runs)))
+        rng.shuffle(order)
+        runs = runs.taken(order)
         if self.sequence is not None:
-            runs = alike(runs, self.tokens, rng)
-        return [self._varied(run, sampling.varied, rng) for run in runs] if any(sampling.varied) else runs
+            runs = runs.taken(alike(self.sizes(runs), rng))
+        return Runs.of(self._varied(run, sampling.varied, rng) for run in runs) if any(sampling.varied) else runs
+
+    def sizes(self, runs: Runs) -> list[int]:
+        """Tokens of each run."""
+        return (self.bound_S1[runs.end_R] - self.bound_S1[runs.begin_R]).tolist()  # type: ignore[no-any-return]
 
     def tokens(self, runs: Sequence[Sequence[int]]) -> int:
         """Tokens, and so windows, of an epoch."""
-        return sum(self.lengths[sentence] for run in runs for sentence in run)
+        return sum(self.sizes(Runs.of(runs)))
 
     def batches(
         self, runs: Sequence[Sequence[int]], batch_tokens: int, rng: random.Random, isolate: float = 0.0
@@ -197,13 +253,13 @@ class TaggedStream:
             rng: decides which sentences are isolated.
             isolate: share of the runs of one sentence that are isolated; joined sentences never are.
         """
-        sizes = [self.tokens([run]) for run in runs]
+        sizes = self.sizes(Runs.of(runs))
         for chosen in packed(sizes, batch_tokens):
             sentences = [s for number in chosen for s in runs[number]]
             isolated = [len(runs[number]) == 1 and rng.random() < isolate for number in chosen for _ in runs[number]]
             yield self.batch(sentences, [sizes[number] for number in chosen], isolated)
 
-    def _runs(self, join: float, rng: random.Random) -> Iterator[list[int]]:
+    def _runs(self, join: float, rng: random.Random) -> Iterator[Sequence[int]]:
         """Split the corpus into runs of joined sentences; most runs have one sentence.
 
         For a recurrent network a run is a sequence. Where the first of a document ends is drawn, so that a sentence has
@@ -211,34 +267,34 @@ class TaggedStream:
         """
         if self.sequence is not None:
             full, count = self.sequence, self.sentences
-            documents = self.stream.document_S()[:count]
+            documents = self.stream.document_S[:count].tolist()
             yield from sequences(self.lengths[:count], documents, lambda: rng.randint(0, full), full)
             return
-        run: list[int] = []
-        for sentence, start in enumerate(self.starts[: self.sentences]):
-            if run and (rng.random() >= join or self.stream.document_T[start] != self.stream.document_T[start - 1]):
-                yield run
-                run = []
-            run.append(sentence)
-        if run:
-            yield run
+        begin, before = 0, None
+        for sentence, document in enumerate(self.stream.document_S[: self.sentences].tolist()):
+            if sentence > begin and (rng.random() >= join or document != before):
+                yield range(begin, sentence)
+                begin = sentence
+            before = document
+        if begin < self.sentences:
+            yield range(begin, self.sentences)
 
     def _targets(self, token_N: Tensor, gold_N: Tensor) -> Tensor:
         """Teacher probabilities, or the one-hot gold tag where there is one; empty without teachers."""
         if not len(self.teacher_TK):
             return torch.empty(0)
         target_NK = functional.one_hot(gold_N, self.teacher_TK.shape[1]).float()
-        length = len(self.gold_T) * self.sentences // len(self.starts)  # tokens without the variants
+        length = int(self.bound_S1[self.sentences])  # tokens without the variants
         teacher_N = token_N % length - (length - len(self.teacher_TK))
         target_NK[teacher_N >= 0] = self.teacher_TK[teacher_N[teacher_N >= 0]].float()
         return target_NK
 
-    def _varied(self, run: list[int], shares: Sequence[float], rng: random.Random) -> list[int]:
+    def _varied(self, run: range, shares: Sequence[float], rng: random.Random) -> range:
         """The run itself, or the same run in a variant, at random."""
         draw = rng.random()
         for number, share in enumerate(shares, start=1):
             if draw < share:
-                return [sentence + number * self.sentences for sentence in run]
+                return range(run.start + number * self.sentences, run.stop + number * self.sentences)
             draw -= share
         return run
 
@@ -255,9 +311,20 @@ class TaggedStream:
         if run[-1] >= self.labelled - self.made and sampling.made < 1:
             return int(rng.random() < sampling.made)
         oversample = sampling.oversample
-        if oversample == 1.0 or not any(self.spans[sentence] for sentence in run):
+        if oversample == 1.0 or not self.named_S[run[0] : run[-1] + 1].any():
             return 1
         return int(oversample) + (rng.random() < oversample % 1)
+
+
+def _columns(written: PackedSentences, tags: Sequence[str], scheme: Scheme) -> tuple[Tensor, NDArray[np.bool_]]:
+    """The column of the tag of each token in a scheme, and whether each sentence has an entity."""
+    column = {tag: number for number, tag in enumerate(tags)}.__getitem__
+    gold_T, named_S = Column("B" if len(tags) <= _MOST_OF_A_BYTE else "i"), Column("B")
+    for sentence in written:
+        found = spans(sentence.tags)
+        gold_T.extend(map(column, write_tags(found, len(sentence.tags), scheme)))
+        named_S.append(bool(found))
+    return torch.from_numpy(gold_T.array()), named_S.array().astype(np.bool_)
 
 
 def varied_shares(config: TrainingConfig) -> dict[str, float]:
@@ -266,15 +333,15 @@ def varied_shares(config: TrainingConfig) -> dict[str, float]:
     return {name: share for name, share in shares.items() if share}
 
 
-def alike(runs: list[list[int]], tokens: Callable[[list[list[int]]], int], rng: random.Random) -> list[list[int]]:
-    """Bring runs of about the same length together, in pools of some thousand, so that batches need little padding.
+def alike(sizes: Sequence[int], rng: random.Random) -> list[int]:
+    """Order runs of these sizes so that those of about one length are together, in pools of some thousand.
 
-    Batches of neighbours would come from the shortest to the longest; so the pool is cut into stretches, which are
-    shuffled.
+    Batches then need little padding. Batches of neighbours would come from the shortest to the longest; so the pool is
+    cut into stretches, which are shuffled.
     """
-    found: list[list[int]] = []
-    for begin in range(0, len(runs), _POOL):
-        pool = sorted(runs[begin : begin + _POOL], key=lambda run: tokens([run]))
+    found: list[int] = []
+    for begin in range(0, len(sizes), _POOL):
+        pool = sorted(range(begin, min(begin + _POOL, len(sizes))), key=sizes.__getitem__)
         stretches = [pool[at : at + _STRETCH] for at in range(0, len(pool), _STRETCH)]
         rng.shuffle(stretches)
         found += chain.from_iterable(stretches)

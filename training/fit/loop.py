@@ -134,6 +134,7 @@ def fit(
     options = config.training
     tags = len(tag_set(config.model.labels, config.model.scheme))
     counts_K = torch.bincount(train.gold_T, minlength=tags).to(device)
+    dev_spans = list(dev.spans())
     loss = make_loss(options, counts_K, progress.network.crf)
     progress.network.prepare(options, device)
     varied = tuple(varied_shares(options).values())
@@ -152,7 +153,7 @@ def fit(
             this_pass.update(batch, number - 1 + this_pass.windows / windows)
         progress.average.catch_up(progress.network, progress.updates)
         kept = progress.average.network if options.average else progress.network.eval()
-        yield record(progress, this_pass, kept, dev, config, begun)
+        yield record(progress, this_pass, kept, dev, dev_spans, config, begun)
 
 
 def record(
@@ -160,6 +161,7 @@ def record(
     this_pass: Pass,
     kept: WordEncoder,
     dev: TaggedStream,
+    dev_spans: Sequence[Sequence[Span]],
     config: RunConfig,
     begun: float,
 ) -> Epoch:
@@ -174,13 +176,13 @@ def record(
     trained = time.perf_counter()
     model = config.model
     logits_TK = score_stream(kept, dev, this_pass.device)
-    gold_T = dev.gold_T
+    gold_T = dev.gold_T.long()
     if not bool(torch.isfinite(logits_TK).all()):
         raise TrainingDiverged(
             f"epoch {len(progress.epochs) + 1}, after step {progress.updates}: the scores of the development corpus "
             "are not numbers; try a smaller training.learning_rate"
         )
-    micro = f1_of_spans(dev.spans, predicted_spans(logits_TK, dev, model, kept.crf))
+    micro = f1_of_spans(dev_spans, predicted_spans(logits_TK, dev, model, kept.crf))
     column_T = best_columns(logits_TK, dev.lengths, model, kept.crf)
     before = progress.best_epoch
     epoch = Epoch(

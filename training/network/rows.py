@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from fenestra.model.network.windows import PAD, sentence_bounds, window_ids
 from fenestra.model.words.lexicon import Lexicon
@@ -19,6 +20,7 @@ CHARACTERS = 2048
 """Rows of the table of characters: padding, the marks of the two ends of a word, and the characters."""
 _BEGIN, _END, _BESIDES = 1, 2, 3
 _MOST_CHARACTERS = 32
+_LOOKED_UP = 1 << 16  # words at a time; bounds the memory of their features as Python objects
 
 
 class Rows(NamedTuple):
@@ -79,9 +81,23 @@ class Lengths(NamedTuple):
 
 def look_up(lexicon: Lexicon, words: Sequence[str], *, with_characters: bool = False) -> Rows:
     """Look up every feature of some distinct words; their characters only if they are asked for."""
+    parts = [_look_up(lexicon, words[at : at + _LOOKED_UP], with_characters) for at in range(0, len(words), _LOOKED_UP)]
+    if len(parts) < 2:
+        return parts[0] if parts else _look_up(lexicon, words, with_characters)
+    widest = [max(part.shape[-1] for part in same) for same in zip(*parts, strict=True)]
+    filled = (Rows(*map(_filled_up, part, (0, *widest[1:]))) for part in parts)
+    return Rows(*map(torch.cat, zip(*filled, strict=True)))
+
+
+def _look_up(lexicon: Lexicon, words: Sequence[str], with_characters: bool) -> Rows:
     character_UC = characters(words) if with_characters else torch.zeros(len(words), 0, dtype=torch.int64)
     vector_U, field_UF, ngram_UG = map(torch.as_tensor, lexicon.rows(words))
     return Rows(vector_U, field_UF, ngram_UG, character_UC)
+
+
+def _filled_up(part: Tensor, width: int) -> Tensor:
+    """Rows of features with zeros behind them, up to a width; 0 for what is one number a word."""
+    return functional.pad(part, (0, width - part.shape[1])) if width and part.dim() > 1 else part
 
 
 def characters(words: Sequence[str]) -> Tensor:

@@ -176,9 +176,11 @@ def coverage(lexicon: Lexicon, words: Iterable[str]) -> Coverage:
 
     Args:
         lexicon: knows which words have a vector.
-        words: all tokens, repetitions included.
+        words: all tokens, repetitions included; or how often each word comes.
     """
-    counts = Counter(map(canonical, words))
+    counts: Counter[str] = Counter()
+    for word, count in Counter(words).items():
+        counts[canonical(word)] += count
     missing = {word: count for word, count in counts.items() if lexicon.vector_row(word) == UNKNOWN}
     written = [word for word in counts if word in lexicon.vector_rows]
     types = Found(len(written), len(counts) - len(written) - len(missing), len(missing))

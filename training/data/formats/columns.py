@@ -18,7 +18,8 @@ from fenestra.training.compressed import open_file
 from fenestra.training.config import ReadingConfig
 from fenestra.training.data.alignment import Output
 from fenestra.training.data.conll import DOCSTART, columns, read_lines
-from fenestra.training.data.inspection import Inspection, RawSentence, counted, list_lines
+from fenestra.training.data.inspection import Inspection, counted, list_lines
+from fenestra.training.data.raw_sentences import RawSentence
 from fenestra.training.data.schemes import could_be_tag, shown, tag_fault, write_in
 from fenestra.training.data.spans import spans
 
@@ -57,6 +58,7 @@ class _Reader:
     options: ReadingConfig
     layout: _Layout
     sentence: RawSentence | None = None
+    """The one whose words are being read."""
     document: int | None = None
     width_line: int = 0
     tags: set[str] = field(default_factory=set)
@@ -87,13 +89,19 @@ class _Reader:
             return
         cells = columns(text)
         if not cells and not fault:
-            self.sentence = None
+            self.end_sentence()
         elif not fault and cells[0] == DOCSTART:
             self._new_document()
         elif not fault and self.is_conllu and _NOT_A_WORD.fullmatch(cells[0]):
             self.left_out.append(number)
         elif number != self.layout.header:
             self._token(number, text, cells, fault)
+
+    def end_sentence(self) -> None:
+        """The sentence is complete, if there is one."""
+        if self.sentence is not None:
+            self.found.raw.append(self.sentence)
+            self.sentence = None
 
     def notes(self) -> Iterator[str]:
         """What was left out."""
@@ -108,7 +116,6 @@ class _Reader:
         found, sentence, word = self.found, self.sentence, self.layout.word
         if sentence is None:
             sentence = self.sentence = RawSentence(len(found.raw) if self.document is None else self.document, number)
-            found.raw.append(sentence)
         sound = not fault and len(cells) == found.columns >= self.least and cells[word] and text.splitlines() == [text]
         tag = self._tag(cells) if sound else ""
         if not sound or tag not in self.tags:  # few lines: the tags of a file soon have all been seen
@@ -130,7 +137,7 @@ class _Reader:
             sentence.spaces.append("SpaceAfter=No" not in cells[-1].split("|"))
 
     def _new_document(self) -> None:
-        self.sentence = None
+        self.end_sentence()
         self.found.documents += 1
         self.document = len(self.found.raw)
 
@@ -185,6 +192,7 @@ def read_columns(found: Inspection, options: ReadingConfig) -> None:
     with open_file(found.path) as stream:
         for number, text, fault, _ in read_lines(stream):
             reader.line(number, text, fault)
+    reader.end_sentence()
     found.notes += reader.notes()
 
 

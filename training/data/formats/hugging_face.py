@@ -17,13 +17,16 @@ from fenestra.training.config import ReadingConfig
 from fenestra.training.data.alignment import Output
 from fenestra.training.data.formats.offsets import is_unicode, json_lines, short
 from fenestra.training.data.formats.records import Record, read_bytes, read_records
-from fenestra.training.data.inspection import Inspection, RawSentence, list_lines
+from fenestra.training.data.inspection import Inspection, list_lines
+from fenestra.training.data.raw_sentences import RawSentence
 from fenestra.training.data.schemes import tag_fault, write_in
 from fenestra.training.data.spans import spans
 
 _WORDS, _TAGS = ("tokens", "words"), ("ner_tags", "ner", "tags")
 _INFO = ("dataset_info.json", "dataset_infos.json")
 _TABLES = (".parquet", ".arrow")
+_ROWS = 1000
+"""Rows of a table that are made Python values at once."""
 
 
 def read_hf_jsonl(found: Inspection, options: ReadingConfig) -> None:
@@ -72,7 +75,7 @@ def _read_table(found: Inspection, file: Path, data: bytes) -> tuple[Iterator[An
     except (pyarrow.ArrowException, OSError, ValueError, AttributeError) as error:
         found.problem(0, f"not a Parquet or Arrow table ({' '.join(str(error).split())[:120]})")
         return iter(()), {}
-    rows = (row for batch in table.to_batches() for row in batch.to_pylist())
+    rows = (row for batch in table.to_batches(_ROWS) for row in batch.to_pylist())
     return rows, features if isinstance(features, dict) else {}
 
 

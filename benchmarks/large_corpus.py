@@ -1,18 +1,28 @@
 """A made-up corpus of any size: sentences of English corpora, drawn again and again, with other names.
 
-    python -m benchmarks.large_corpus /tmp/large --tokens 10_000_000
+    python -m benchmarks.large_corpus /tmp/large --tokens 10_000_000                    make the corpus
+    python -m benchmarks.large_corpus /tmp/large --tokens 10_000_000 --train            … and train on it
+    python -m benchmarks.large_corpus /tmp/large --tokens 10_000_000 --train --kill     … killed in the second epoch
 
 Writes train.conll, dev.conll (as it was published) and job.toml, a job that learns from the one and decides by the
 other, with what the bundled English model knows of words. The same arguments give the same bytes. Documents have 25
 sentences; of the names that are put in, a third are made up of syllables, so that new words keep coming as in text that
-nobody repeated. Needs ``../shared/corpora``; where it is absent, the sample of the project stands in.
+nobody repeated. A training run prints its epochs, the peak of its memory (VmHWM: all that was resident, mapped files
+included; and how much of it was anonymous), and with ``--kill`` it is killed (SIGKILL) when its first epoch is done, and
+resumed. Needs ``../shared/corpora``; where it is absent, the sample of the project stands in.
 """
 
 import argparse
+import hashlib
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from random import Random
+from threading import Thread
+from typing import NamedTuple
 
 from benchmarks.made_up import word
 from fenestra.training.config import DataConfig
@@ -117,15 +127,67 @@ def make(folder: Path, tokens: int, seed: int = 1, vectors: str = "bundled") -> 
     return job
 
 
+class Watched(NamedTuple):
+    """A training run."""
+
+    seconds: float
+    peak: int
+    """Most that was resident, in MB."""
+    anonymous: int
+    """Most of it that is in no file, in MB, as seen ten times a second."""
+
+
+def train(job: Path, output: Path, *options: str, kill: bool = False) -> Watched:
+    """Run a job in a process of its own; with ``kill`` until its first epoch is done."""
+    command = [sys.executable, "-m", "fenestra", "train", str(job), "--output", str(output), *options]
+    begun, seen = time.monotonic(), {"VmHWM": 0, "RssAnon": 0}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        watcher = Thread(target=_watch, args=(process, seen))
+        watcher.start()
+        for line in process.stderr or ():
+            print(f"   {time.monotonic() - begun:6.1f} s  {line.strip()}", flush=True)
+            if kill and line.startswith("epoch 1/"):
+                process.kill()
+        watcher.join()
+        if process.wait() and not kill:
+            raise RuntimeError(f"the run ended with {process.returncode}")
+    return Watched(time.monotonic() - begun, seen["VmHWM"], seen["RssAnon"])
+
+
+def _watch(process: "subprocess.Popen[str]", seen: dict[str, int]) -> None:
+    """Note the most that a process takes, until it ends."""
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        for line in status.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name in seen:
+                seen[name] = max(seen[name], int(value.split()[0]) // 1024)
+        time.sleep(0.1)
+
+
+def measure(job: Path, tokens: int, *, kill: bool) -> None:
+    """Train, and print the memory and the time of each run."""
+    output = job.parent / "model"
+    runs = {"killed": train(job, output, kill=True), "resumed": train(job, output, "--resume")} if kill else {}
+    for name, run in (runs or {"trained": train(job, output)}).items():
+        print(f"{name}: {tokens:,} tokens, {run.seconds:.0f} s, peak {run.peak:,} MB, {run.anonymous:,} MB anonymous")
+    weights = (output / "weights.safetensors").read_bytes()
+    print(f"weights: sha256 {hashlib.sha256(weights).hexdigest()[:16]}")
+
+
 def main() -> None:
-    """Make the corpus that the arguments name."""
+    """Make the corpus that the arguments name, and train on it if they say so."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tokens", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--vectors", default="bundled", help="of the job (default: %(default)s)")
+    parser.add_argument("--train", action="store_true", help="train on it")
+    parser.add_argument("--kill", action="store_true", help="kill the run in its second epoch, and resume it")
     options = parser.parse_args()
-    print(make(options.folder, options.tokens, options.seed, options.vectors))
+    job = make(options.folder, options.tokens, options.seed, options.vectors)
+    if options.train or options.kill:
+        measure(job, options.tokens, kill=options.kill)
 
 
 if __name__ == "__main__":

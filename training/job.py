@@ -46,7 +46,7 @@ from fenestra.training.data.lexicon import build_lexicon, is_contact
 from fenestra.training.data.long_columns import long_columns_in
 from fenestra.training.data.names import Names, usual_label
 from fenestra.training.data.packed import PackedSentences, join_sentences, pack_sentences
-from fenestra.training.data.perturbations import VARIANTS, isolated_one_by_one, lower, varied
+from fenestra.training.data.perturbations import VARIANTS, isolated_one_by_one, lower, packed_variant
 from fenestra.training.data.stream import Stream
 from fenestra.training.data.titles import titles_outside
 from fenestra.training.data.unlabelled import read_unlabelled
@@ -234,6 +234,7 @@ def read(config: RunConfig) -> dict[str, Corpus]:
         for split in ("train", "dev", "test")
         if (names := getattr(config.data, split))
     }
+    corpora["train"] = replace(corpora["train"], parts=())  # scored by none, and as large as the whole
     if config.data.titles_outside:
         corpora["train"] = titles_outside(corpora["train"], config.model.labels)
     if config.augmentation.names:
@@ -294,7 +295,7 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
         teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
         parts.append(unlabelled)
     sentences = join_sentences(parts)
-    variants = [pack_sentences(varied(name, sentences, config.seed)) for name in varied_shares(training)]
+    variants = [packed_variant(name, sentences, config.seed) for name in varied_shares(training)]
     isolate = training.isolate_sentences > 0
     train = build(sentences, isolate=isolate, variants=variants, teacher_TK=teacher_TK, made=len(made))
     if inputs.start is None:

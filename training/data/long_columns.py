@@ -7,7 +7,7 @@ damage it, and nothing is left of it after a kill.
 
 from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
@@ -38,8 +38,8 @@ class Column:
 
     def __init__(self, code: Literal["B", "i", "q", "f"]) -> None:
         """Begin an empty column of uint8, int32, int64 or float32."""
-        self._held: array[Any] = array(code)
         self._file: IO[bytes] | None = None
+        self._held: array[Any] = array(code)
         self._written = 0
 
     def __len__(self) -> int:
@@ -76,6 +76,10 @@ class Column:
         self._write()
         return np.memmap(self._file, dtype=self._held.typecode, mode="c", shape=(self._written,))
 
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()  # what is mapped of it stays
+
     def _write(self) -> None:
         try:
             if self._file is None:
@@ -83,6 +87,9 @@ class Column:
             self._held.tofile(self._file)
             self._file.flush()
         except OSError as error:
+            if self._file is not None:
+                with suppress(OSError):  # which is what is reported already
+                    self._file.close()
             size = len(self) * self._held.itemsize
             raise storage_error(_FOLDER.get() or Path(gettempdir()), size, error) from error
         self._written += len(self._held)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from fenestra.model.tags import OUTSIDE
 from fenestra.training.data.inspection import Sentence
+from fenestra.training.data.packed import PackedSentences, pack_sentences
 
 SEED = 1
 """Seed of the typing errors in measurements, so that all models are measured on the same text."""
@@ -30,6 +31,7 @@ DESCRIPTION = (
 )
 """What the variants are, for readers of their figures."""
 
+_BY_WORD: Mapping[str, Callable[[str], str]] = MappingProxyType({"lower": str.lower, "upper": str.upper})
 _SHORTEST = 4  # letters of a word that may get one: a shorter word may become another word
 _KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # each half a key further to the right than the one above
 
@@ -117,6 +119,12 @@ def varied(name: str, sentences: Iterable[Sentence], seed: int = SEED) -> Iterat
     change, rng = VARIANTS[name], Random(seed)
     found = (kept for sentence in sentences if (kept := change(sentence, rng)) is not None)
     yield from isolated_one_by_one(found) if name == ALONE else found
+
+
+def packed_variant(name: str, sentences: PackedSentences, seed: int) -> PackedSentences:
+    """As :func:`vary`, packed; what changes word by word is changed in the list of distinct words."""
+    change = _BY_WORD.get(name)
+    return sentences.in_words(change) if change else pack_sentences(varied(name, sentences, seed))
 
 
 def isolated(sentences: Iterable[Sentence]) -> list[Sentence]:

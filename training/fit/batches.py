@@ -158,7 +158,7 @@ class TaggedStream:
         word_T, lengths = torch.from_numpy(written.word_T), tuple(written.length_S.tolist())
         stream = Stream.of(written.words, word_T, lengths, documents, lexicon, vectors, config)
         tags = tag_set(config.labels, config.scheme)
-        gold_T, named_S = _columns(written, tags, config.scheme)
+        gold_T, named_S = _columns(parts[0], tags, config.scheme, len(parts))
         bound_S1 = np.concatenate([[0], written.end_S])
         if teacher_TK is None:
             teacher_TK = torch.zeros(0, len(tags))
@@ -316,14 +316,20 @@ class TaggedStream:
         return int(oversample) + (rng.random() < oversample % 1)
 
 
-def _columns(written: PackedSentences, tags: Sequence[str], scheme: Scheme) -> tuple[Tensor, NDArray[np.bool_]]:
-    """The column of the tag of each token in a scheme, and whether each sentence has an entity."""
+def _columns(
+    sentences: PackedSentences, tags: Sequence[str], scheme: Scheme, times: int
+) -> tuple[Tensor, NDArray[np.bool_]]:
+    """The column of the tag of each token in a scheme, and whether each sentence has an entity; some times over."""
     column = {tag: number for number, tag in enumerate(tags)}.__getitem__
     gold_T, named_S = Column("B" if len(tags) <= _MOST_OF_A_BYTE else "i"), Column("B")
-    for sentence in written:
+    for sentence in sentences:
         found = spans(sentence.tags)
         gold_T.extend(map(column, write_tags(found, len(sentence.tags), scheme)))
         named_S.append(bool(found))
+    once_T, once_S = gold_T.array(), named_S.array()
+    for _ in range(1, times):
+        gold_T.extend_array(once_T)
+        named_S.extend_array(once_S)
     return torch.from_numpy(gold_T.array()), named_S.array().astype(np.bool_)
 
 

@@ -6,15 +6,18 @@ tensors.
     T tokens, end to end · U distinct words · N windows · W window width · P documents · S sentences
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from fenestra.model.network.windows import PAD, sentence_bounds, window_ids
 from fenestra.model.words.lexicon import Lexicon
+from fenestra.training.data.long_columns import Column
 
 CHARACTERS = 2048
 """Rows of the table of characters: padding, the marks of the two ends of a word, and the characters."""
@@ -24,7 +27,10 @@ _LOOKED_UP = 1 << 16  # words at a time; bounds the memory of their features as 
 
 
 class Rows(NamedTuple):
-    """The features of U distinct words as indices, int64; what the network turns into e(w)."""
+    """The features of U distinct words as indices; what the network turns into e(w).
+
+    Int64; int32, and on the disk, of all words of a large corpus, of which :meth:`pick` takes some.
+    """
 
     vector_U: Tensor
     """Row of the vector table."""
@@ -37,7 +43,7 @@ class Rows(NamedTuple):
 
     def pick(self, chosen: Tensor) -> "Rows":
         """The rows of some of the words."""
-        return Rows(*(part[chosen] for part in self))
+        return Rows(*(part[chosen].long() for part in self))
 
     def to(self, device: torch.device) -> "Rows":
         """The same rows on another device."""
@@ -81,23 +87,23 @@ class Lengths(NamedTuple):
 
 def look_up(lexicon: Lexicon, words: Sequence[str], *, with_characters: bool = False) -> Rows:
     """Look up every feature of some distinct words; their characters only if they are asked for."""
-    parts = [_look_up(lexicon, words[at : at + _LOOKED_UP], with_characters) for at in range(0, len(words), _LOOKED_UP)]
-    if len(parts) < 2:
-        return parts[0] if parts else _look_up(lexicon, words, with_characters)
-    widest = [max(part.shape[-1] for part in same) for same in zip(*parts, strict=True)]
-    filled = (Rows(*map(_filled_up, part, (0, *widest[1:]))) for part in parts)
-    return Rows(*map(torch.cat, zip(*filled, strict=True)))
+    if len(words) <= _LOOKED_UP:
+        return _look_up(lexicon, words, with_characters)
+    pieces = (words[at : at + _LOOKED_UP] for at in range(0, len(words), _LOOKED_UP))
+    parts = deque([part.int() for part in _look_up(lexicon, piece, with_characters)] for piece in pieces)
+    shapes = [(len(words), *np.max([part.shape[1:] for part in same], axis=0)) for same in zip(*parts, strict=True)]
+    columns = [Column("i") for _ in shapes]
+    while parts:  # one after the other, so that memory never holds all of them twice
+        for column, part, shape in zip(columns, parts.popleft(), shapes, strict=True):
+            filled = functional.pad(part, (0, shape[1] - part.shape[1])) if len(shape) > 1 else part
+            column.extend_array(filled.numpy())
+    return Rows(*(torch.from_numpy(column.array()).view(shape) for column, shape in zip(columns, shapes, strict=True)))
 
 
 def _look_up(lexicon: Lexicon, words: Sequence[str], with_characters: bool) -> Rows:
     character_UC = characters(words) if with_characters else torch.zeros(len(words), 0, dtype=torch.int64)
     vector_U, field_UF, ngram_UG = map(torch.as_tensor, lexicon.rows(words))
     return Rows(vector_U, field_UF, ngram_UG, character_UC)
-
-
-def _filled_up(part: Tensor, width: int) -> Tensor:
-    """Rows of features with zeros behind them, up to a width; 0 for what is one number a word."""
-    return functional.pad(part, (0, width - part.shape[1])) if width and part.dim() > 1 else part
 
 
 def characters(words: Sequence[str]) -> Tensor:

@@ -132,9 +132,9 @@ def pack_sentences(sentences: Iterable[Sentence]) -> PackedSentences:
 
 def join_sentences(parts: Sequence[Iterable[Sentence]]) -> PackedSentences:
     """All sentences of some parts, one part after the other; raises as :func:`pack_sentences`."""
-    packed = [pack_sentences(part) for part in parts]
-    if len(packed) == 1:
-        return packed[0]
+    packed = [part for part in map(pack_sentences, parts) if len(part)]
+    if len(packed) < 2:
+        return packed[0] if packed else pack_sentences(())
     to = _Packing()
     for part in packed:
         to.end_S.extend_array(part.end_S + len(to.word_T))

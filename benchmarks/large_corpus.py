@@ -7,9 +7,10 @@
 Writes train.conll, dev.conll (as it was published) and job.toml, a job that learns from the one and decides by the
 other, with what the bundled English model knows of words. The same arguments give the same bytes. Documents have 25
 sentences; of the names that are put in, a third are made up of syllables, so that new words keep coming as in text that
-nobody repeated. A training run prints its epochs, the peak of its memory (VmHWM: all that was resident, mapped files
-included; and how much of it was anonymous), and with ``--kill`` it is killed (SIGKILL) when its first epoch is done, and
-resumed. Needs ``../shared/corpora``; where it is absent, the sample of the project stands in.
+nobody repeated. Needs ``../shared/corpora``; where it is absent, the sample of the project stands in.
+
+A training run prints its epochs and the peak of its memory: all that was resident, mapped files included (VmHWM), and
+how much of it was anonymous. With ``--kill`` it is killed (SIGKILL) when its first epoch is done, and resumed.
 """
 
 import argparse

@@ -88,7 +88,7 @@ class Stream:
             topic_PD=self._topics(vectors, blocks).view(len(documents), vectors.width)
             if features.topic
             else torch.zeros(len(documents), 0),
-            document_S=torch.arange(len(documents)).repeat_interleave(torch.as_tensor(documents)),
+            document_S=torch.arange(len(documents)).repeat_interleave(torch.as_tensor(documents, dtype=torch.int64)),
         )
 
     @property

@@ -8,6 +8,9 @@ factor m for each hidden unit:
 
 so that word j has the share g · c_j, the document g · d, and the bias is the rest.
 
+Why this tag and not that one? The difference of two logits is one more row of weights, w − w', behind the same factors:
+it splits just so, and each of its shares is the difference of the two shares.
+
     exact     ReLU: m is 1 where z > 0 and else 0. On the piece of the network that is active, this is the network.
     rescale   Any f: m = (f(z) − f(z⁰)) / (z − z⁰), where z⁰ is what a window without any contribution gives; the
               shares and the document add up to the distance from it (DeepLIFT; Shrikumar et al., ICML 2017).
@@ -19,6 +22,7 @@ temperature · (log p' − log p), is part of the logit and of what the document
 All in float64. W window width · H hidden units · D width of a vector
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -28,7 +32,7 @@ from fenestra.model.config import Activation
 from fenestra.model.engine.stages import Window
 from fenestra.model.network.network import ACTIVATIONS, SLOPES, encode
 from fenestra.model.network.parameters import Parameters
-from fenestra.model.results import TaggedToken
+from fenestra.model.results import Alternative, TaggedToken
 from fenestra.model.words.lexicon import Lexicon
 
 Method = Literal["exact", "rescale"]
@@ -51,18 +55,23 @@ class Share(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A logit, split: ``bias + document + Σ share == logit``."""
+    """A logit, or the difference of two, split: ``bias + document + Σ share == logit``."""
 
     token: TaggedToken
     column: str
     """The tag inside the network, such as ``S-PER``, whose logit it is."""
     logit: float
+    """Less that of ``against``, where there is one; so are all parts of it."""
     bias: float
     document: float
     """What the text around the window adds: the topic of the document, and the word's other tokens in it."""
     method: Method
     shares: list[Share]
     """2C+1, in order of position."""
+    against: str | None = None
+    """The tag inside the network whose logit was taken off."""
+    alternatives: Sequence[Alternative] = ()
+    """Other tags of the token, the likeliest first; as many as were asked for."""
 
 
 class Split(NamedTuple):
@@ -75,8 +84,10 @@ class Split(NamedTuple):
     method: Method
 
 
-def split_logit(p: Parameters, activation: Activation, lexicon: Lexicon, window: Window, column: int) -> Split:
-    """Split the logit of one tag, given by its column, over the words of one window."""
+def split_logit(
+    p: Parameters, activation: Activation, lexicon: Lexicon, window: Window, column: int, against: int | None = None
+) -> Split:
+    """Split the logit of one tag, less that of another one, over the words of one window; tags by their columns."""
     f, slope = ACTIVATIONS[activation], SLOPES[activation]
     exact = activation == "relu"
     part_WH, document_H = _contributions(p, lexicon, window)
@@ -95,10 +106,12 @@ def split_logit(p: Parameters, activation: Activation, lexicon: Lexicon, window:
             factors.append(np.where(near_H, slope(state_H), chord_H))
         empty_H = weight_OI @ f(empty_H) + bias_O
         state_H = weight_OI @ f(state_H) + bias_O
-    slope_H = factors.pop() * layers[-1][0][column]
+    weight_OI = layers[-1][0]
+    slope_H = factors.pop() * (weight_OI[column] if against is None else weight_OI[column] - weight_OI[against])
     for (weight_OI, _), factor_H in zip(reversed(layers[:-1]), reversed(factors), strict=True):
         slope_H = factor_H * (slope_H @ weight_OI)
-    logit, document, share_W = float(state_H[column]), float(document_H @ slope_H), (part_WH @ slope_H).tolist()
+    logit = float(state_H[column] - (0.0 if against is None else state_H[against]))
+    document, share_W = float(document_H @ slope_H), (part_WH @ slope_H).tolist()
     return Split(logit, logit - document - sum(share_W), document, share_W, "exact" if exact else "rescale")
 
 

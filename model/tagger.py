@@ -33,10 +33,11 @@ from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation, Share, split_logit
 from fenestra.model.progress import Pause, Progress, finish, no_pause
 from fenestra.model.results import Alternative, Places, Result, TaggedToken, TokenColumns, results, scores
-from fenestra.model.tags import tag_set
+from fenestra.model.tags import columns_of, tag_set
 from fenestra.model.text.joined import Joined, Texts
 
 _GPU_TOLERANCE = 1e-3  # of scores
+_MOST_NAMES = 50  # in an error message
 EngineName = Literal["auto", "native", "reference"]
 """The compiled kernel; NumPy; or the kernel where there is one."""
 Item = str | Sequence[str]
@@ -266,23 +267,34 @@ class Tagger:
             InputError: a word is empty.
             ValueError: ``alternatives`` is below 0.
         """
-        if alternatives < 0:
-            raise ValueError(f"alternatives: expected 0 or more, got {alternatives}")
+        _check_alternatives(alternatives)
         return self._tag(_documents(items), alternatives)
 
-    def explain(self, item: Item, token: int) -> Explanation:
+    def explain(
+        self, item: Item, token: int, *, tag: str | None = None, against: str | None = None, alternatives: int = 0
+    ) -> Explanation:
         """Say what each word around a token of a text, or of a sentence of words, adds to the score of its tag.
 
-        ``token`` is its place among the tokens of the result, from 0.
+        Args:
+            item: the text or the words.
+            token: its place among the tokens of the result, from 0.
+            tag: what to explain instead of the tag that the token got: a tag, or a label for its likeliest tag there.
+            against: a tag or a label whose score is taken off: why this one and not that one?
+            alternatives: how many runner-up tags of the token to tell.
 
         Raises:
             TypeError: the item is neither a string nor a list of strings, or ``token`` is not a whole number.
-            InputError: there is no such token, or a word is empty.
+            InputError: there is no such token, tag or label, or a word is empty.
+            ValueError: ``alternatives`` is below 0.
         """
         _check_items([item])
-        return finish(self.explain_work(item, operator.index(token)))
+        _check_alternatives(alternatives)
+        asked: Any = {"tag": tag, "against": against, "alternatives": alternatives}
+        return finish(self.explain_work(item, operator.index(token), **asked))
 
-    def explain_work(self, item: Item, token: int) -> Generator[Progress, None, Explanation]:
+    def explain_work(
+        self, item: Item, token: int, *, tag: str | None = None, against: str | None = None, alternatives: int = 0
+    ) -> Generator[Progress, None, Explanation]:
         """As :meth:`explain`, yielding control like :meth:`work`.
 
         Of a long text only one sentence is scored, unless labels are to be consistent with those of the others.
@@ -308,10 +320,11 @@ class Tagger:
             log_TK = yield from engine.score(batch, context, begin, end)
             alone_K = log_TK[token - begin]
         paths = engine.decode(log_TK, [end - begin])
-        column = int(paths.column_T[token - begin])
+        column, other = self._compared(log_TK[token - begin], int(paths.column_T[token - begin]), tag, against)
         window = engine.window(batch, context, token)
-        split = split_logit(self.parameters, self.config.activation, self.lexicon, window, column)
-        consistency = self.calibration.temperature * float(log_TK[token - begin, column] - alone_K[column])
+        split = split_logit(self.parameters, self.config.activation, self.lexicon, window, column, other)
+        moved_K = self.calibration.temperature * (log_TK[token - begin] - alone_K)
+        consistency = float(moved_K[column]) - (0.0 if other is None else float(moved_K[other]))
         place = Places(item, batch.layout.start_T, batch.layout.width_T)
         shares = []
         for position, share in enumerate(split.share_W, start=-self.config.context):
@@ -320,10 +333,33 @@ class Tagger:
             shares.append(Share(position, text, start, stop, share))
         yield Progress("network")
         start, stop, text = place.of(token, token + 1)
-        tag, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
-        tagged, logit, document = TaggedToken(text, start, stop, tag, score), split.logit, split.document
+        name, score = self._names[paths.tag_T[token - begin]], float(paths.probability_T[token - begin])
+        tagged, logit, document = TaggedToken(text, start, stop, name, score), split.logit, split.document
         rest = (logit + consistency, split.bias, document + consistency, split.method)
-        return Explanation(tagged, self._tags[column], *rest, shares)
+        others: Sequence[Alternative] = ()
+        if alternatives:
+            log_TK = self._marginals(log_TK, [end - begin], paths)
+            others = self._token_alternatives(log_TK, paths, alternatives)[token - begin]
+        loser = None if other is None else self._tags[other]
+        return Explanation(tagged, self._tags[column], *rest, shares, loser, others)
+
+    def _compared(
+        self, log_K: NDArray[np.float32], found: int, tag: str | None, against: str | None
+    ) -> tuple[int, int | None]:
+        """The columns of the tag to explain and of the one to compare it with; ``found`` is that of the token's tag.
+
+        Raises:
+            InputError: there is no such tag or label, or both are the same.
+        """
+        column = found if tag is None else self._likeliest("tag", tag, log_K, but=None)
+        return column, None if against is None else self._likeliest("against", against, log_K, but=column)
+
+    def _likeliest(self, field: str, name: str, log_K: NDArray[np.float32], *, but: int | None) -> int:
+        columns = [column for column in columns_of(name, self._tags, self.config.scheme) if column != but]
+        if not columns:
+            known = ", ".join(self.labels[:_MOST_NAMES])
+            raise InputError(f"{field}: expected another tag, or a label, of this model; its labels are {known}")
+        return max(columns, key=lambda column: float(log_K[column]))
 
     def self_test(self, pause: Pause = no_pause) -> None:
         """Make sure that answers are batch-invariant on this machine: on a CPU to the bit, on a GPU nearly.
@@ -414,8 +450,7 @@ class Tagger:
         found, (paths, log_TK, oov_T) = yield from self._find(batch)
         layout, others_T, others_M = batch.layout, None, None
         if alternatives:
-            if self._transitions is not None:
-                log_TK, _ = marginals(log_TK, batch.lengths, paths.column_T, self._transitions)
+            log_TK = self._marginals(log_TK, batch.lengths, paths)
             others_T = self._token_alternatives(log_TK, paths, alternatives)
             others_M = self._entity_alternatives(log_TK, paths, oov_T, alternatives)
         tag_T = paths.tag_T.astype(np.uint16)
@@ -439,6 +474,12 @@ class Tagger:
             token = until
             yield Progress("decode")
         return Paths(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def _marginals(self, log_TK: NDArray[np.float32], lengths: Lengths, paths: Paths) -> NDArray[np.float32]:
+        """Log of the probability of every tag of every token: with a CRF, whatever stands around it."""
+        if self._transitions is None:
+            return log_TK
+        return marginals(log_TK, lengths, paths.column_T, self._transitions)[0]
 
     def _token_alternatives(self, log_TK: NDArray[np.float32], paths: Paths, count: int) -> list[list[Alternative]]:
         tables, scheme = tag_tables(self._tags, self.config.scheme), self.config.scheme
@@ -531,6 +572,11 @@ def _sentences(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
                 if not isinstance(word, str):
                     raise TypeError(f"sentences[{place}][{number}]: expected a string, got {_kind(word)}")
     return found
+
+
+def _check_alternatives(count: int) -> None:
+    if count < 0:
+        raise ValueError(f"alternatives: expected 0 or more, got {count}")
 
 
 def _check_items(items: Sequence[Any]) -> None:

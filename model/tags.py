@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Scheme = Literal["IOB2", "BIOES", "IO"]
 OUTSIDE = "O"
 PREFIXES: dict[Scheme, str] = {"IOB2": "BI", "BIOES": "BIES", "IO": "I"}
+_IOB2: dict[Scheme, dict[str, str]] = {"IOB2": {}, "BIOES": {"S": "B", "E": "I"}, "IO": {"I": "B"}}  # where it differs
 
 
 def split_tag(tag: str) -> tuple[str, str]:
@@ -29,6 +30,23 @@ def split_tag(tag: str) -> tuple[str, str]:
 def tag_set(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
     """All tags of a scheme, ``O`` first: the columns of the network's output, in order."""
     return (OUTSIDE, *(f"{prefix}-{label}" for label in labels for prefix in PREFIXES[scheme]))
+
+
+def columns_of(name: str, tags: Sequence[str], scheme: Scheme) -> list[int]:
+    """The columns of the tags of a scheme that a name stands for; none if it stands for nothing.
+
+    A label stands for all of its tags, ``O`` for itself, and a tag for itself and for those that IOB2 writes so.
+
+    >>> tags = tag_set(["PER"], "BIOES")
+    >>> columns_of("PER", tags, "BIOES"), columns_of("B-PER", tags, "BIOES"), columns_of("S-PER", tags, "BIOES")
+    ([1, 2, 3, 4], [1, 4], [4])
+    """
+    if name == OUTSIDE:
+        return [0]
+    parts = [split_tag(tag) for tag in tags[1:]]
+    written = [f"{_IOB2[scheme].get(prefix, prefix)}-{label}" for prefix, label in parts]
+    of_label = [column for column, (_, label) in enumerate(parts, start=1) if label == name]
+    return of_label or [column for column, tag in enumerate(tags[1:], start=1) if name in (tag, written[column - 1])]
 
 
 def may_follow(previous: str | None, tag: str) -> bool:

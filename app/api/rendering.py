@@ -11,7 +11,7 @@ from fenestra.app.api.schemas import ExplainRequest, TagRequest
 from fenestra.app.errors import Problem
 from fenestra.model.explain import Explanation
 from fenestra.model.progress import parts
-from fenestra.model.results import DIGITS, Entity, Result, TaggedToken
+from fenestra.model.results import DIGITS, Alternative, Entity, Result, TaggedToken
 
 _Rows = list[dict[str, Any]]
 _Found = Sequence[Entity | TaggedToken]
@@ -131,7 +131,11 @@ def explain_answer(
     window = [share._asdict() for share in found.shares]
     if request.text is not None and request.offsets != "codepoint":
         _translate(request.text, [token, *(share for share in window if share["text"] is not None)], request.offsets)
+    if request.alternatives:
+        token["alternatives"] = _alternatives(found.alternatives)
     rest = {key: getattr(found, key) for key in ("column", "method", "logit", "bias", "document")}
+    if found.against is not None:
+        rest["against"] = found.against
     yield to_json({"model": {"name": name, "version": version}, "token": token, **rest, "window": window})
 
 
@@ -153,8 +157,13 @@ def _with_alternatives(found: _Found) -> _Rows:
     rows = plain_rows(found)
     for row, one in zip(rows, found, strict=True):
         if vars(one):
-            row["alternatives"] = [{"name": name, "score": round(score, DIGITS)} for name, score in one.alternatives]
+            row["alternatives"] = _alternatives(one.alternatives)
     return rows
+
+
+def _alternatives(others: Iterable[Alternative]) -> _Rows:
+    """Runner-up tags or labels as they go into the JSON."""
+    return [{"name": name, "score": round(score, DIGITS)} for name, score in others]
 
 
 def _translate(text: str, spans: _Rows, unit: Unit, known: tuple[int, int] = (0, 0)) -> tuple[int, int]:

@@ -156,7 +156,10 @@ class ExplainRequest(_OneInput):
     model_config = ConfigDict(
         json_schema_extra={
             **_ONE_INPUT,
-            "examples": [{"text": "Ada Lovelace met Charles Babbage in London.", "token": 6}],
+            "examples": [
+                {"text": "Ada Lovelace met Charles Babbage in London.", "token": 6},
+                {"text": "Siemens is based in Munich.", "token": 0, "against": "LOC", "alternatives": 2},
+            ],
         }
     )
 
@@ -166,6 +169,12 @@ class ExplainRequest(_OneInput):
     """A sentence that is words already."""
     token: Annotated[Whole, Field(ge=0)]
     """Which token, counted from 0 as in the `tokens` of `POST /tag` with `details`."""
+    tag: str | None = None
+    """What to explain instead of the token's tag: a tag, or a label for the likeliest of its tags there."""
+    against: str | None = None
+    """A tag or a label whose score is taken off, to see why it is not that one: every part is a difference then."""
+    alternatives: Annotated[Whole, Field(ge=0, le=MAX_ALTERNATIVES)] = 0
+    """Also the runner-up tags of the token, at most so many."""
     offsets: Unit = "codepoint"
     """Unit of ``start`` and ``end``. With ``tokens``, they are token indices whatever is said here."""
     model: str | None = None
@@ -274,13 +283,15 @@ class ExplainResponse(Answer):
     model: ModelName
     """The model that answered."""
     token: Token
-    """The token, with its tag."""
+    """The token, with its tag, and with `alternatives` if they were asked for."""
     column: str
     """The tag as the network knows it, which may tell single words and ends apart: `S-PER`, `E-PER`."""
+    against: str | None = None
+    """The tag whose score was taken off, as the network knows it. Only there when it was asked for."""
     method: Literal["exact", "rescale"]
     """`exact` with ReLU, whose active piece is linear; else the rescale rule, which keeps the sum."""
     logit: float
-    """The network's score of that tag, before the softmax."""
+    """The network's score of that tag, before the softmax; less that of `against`, where it was asked for."""
     bias: float
     """What an empty window would score."""
     document: float

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from starlette.types import Scope
 
@@ -116,7 +117,7 @@ async def explain_once(service: Service, request: ExplainRequest, scope: Scope) 
     """
     model = service.models.get(request.model)
     render = partial(explain_answer, request, model.name, model.version)
-    work = _Explainer(model.tagger, request.token)
+    work = _Explainer(model.tagger, request)
     try:
         return await service.inference.run(work, [request.item], render, disconnect_check(scope), trace=trace_of(scope))
     except InputError as error:
@@ -126,13 +127,15 @@ async def explain_once(service: Service, request: ExplainRequest, scope: Scope) 
 class _Explainer:
     """Explains one token, as a job of the queue."""
 
-    def __init__(self, tagger: TagsText, token: int) -> None:
+    def __init__(self, tagger: TagsText, request: ExplainRequest) -> None:
         self._tagger = tagger
-        self._token = token
+        self._request = request
 
     def work(self, items: Sequence[Item], /) -> Generator[Progress, None, list[Explanation]]:
         """Explain the token of the one item."""
-        return [(yield from self._tagger.explain_work(items[0], self._token))]
+        asked = self._request
+        options: Any = {"tag": asked.tag, "against": asked.against, "alternatives": asked.alternatives}
+        return [(yield from self._tagger.explain_work(items[0], asked.token, **options))]
 
 
 class _Alternatives:

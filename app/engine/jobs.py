@@ -43,8 +43,10 @@ class TagsText(Works, Protocol):
     def work(self, items: Sequence[Item], /, *, alternatives: int = 0) -> Generator[Progress, None, list[Result]]:
         """Tag texts and sentences; one result each, with so many runner-up tags and labels."""
 
-    def explain_work(self, item: Item, token: int, /) -> Generator[Progress, None, Explanation]:
-        """Say what each word around a token adds to the score of its tag, in bounded pieces."""
+    def explain_work(
+        self, item: Item, token: int, /, *, tag: str | None = None, against: str | None = None, alternatives: int = 0
+    ) -> Generator[Progress, None, Explanation]:
+        """Say what each word around a token adds to the score of its tag, or of another one, in bounded pieces."""
 
 
 class ClientGone(Exception):

@@ -38,7 +38,7 @@ try:
         Unavailable,
         UnexpectedAnswer,
     )
-    from fenestra.client.requests import TagOptions
+    from fenestra.client.requests import ExplainOptions, TagOptions
     from fenestra.client.retries import Retries
 except ModuleNotFoundError as error:
     raise missing("client", error) from error
@@ -51,6 +51,7 @@ __all__ = [
     "ClientError",
     "ConnectionFailed",
     "Entity",
+    "ExplainOptions",
     "ExplainResponse",
     "InvalidRequest",
     "LineError",

@@ -9,13 +9,12 @@ from typing import Self, TypeVar, Unpack
 
 import httpx
 
-from fenestra.app.api.offsets import Unit
 from fenestra.app.api.schemas import Entity, ExplainResponse, ModelInfo, ReloadResponse, Result, TagResponse
 from fenestra.client import operations
 from fenestra.client.batches import Batch, BatchSize, abatches, tag_batch
 from fenestra.client.calls import Address, Call, Reply, Steps
 from fenestra.client.client import LIMITS, TIMEOUT
-from fenestra.client.requests import Item, TagOptions, check_items, check_options, check_text
+from fenestra.client.requests import ExplainOptions, Item, TagOptions, check_items, check_options, check_text
 from fenestra.client.retries import Retries
 from fenestra.client.streams import PORTION, Line, tag_lines
 
@@ -115,11 +114,10 @@ class AsyncClient:
         *,
         token: int,
         tokens: Sequence[str] | None = None,
-        offsets: Unit = "codepoint",
-        model: str | None = None,
+        **options: Unpack[ExplainOptions],
     ) -> ExplainResponse:
         """As :meth:`fenestra.client.Client.explain`."""
-        return await self._run(operations.explain(self._address, text, tokens, token, offsets, model))
+        return await self._run(operations.explain(self._address, text, tokens, token, options))
 
     async def models(self) -> list[ModelInfo]:
         """As :meth:`fenestra.client.Client.models`."""

@@ -7,12 +7,11 @@ from typing import Self, TypeVar, Unpack
 
 import httpx
 
-from fenestra.app.api.offsets import Unit
 from fenestra.app.api.schemas import Entity, ExplainResponse, ModelInfo, ReloadResponse, Result, TagResponse
 from fenestra.client import operations
 from fenestra.client.batches import BatchSize, batches, tag_batch
 from fenestra.client.calls import Address, Call, Reply, Steps
-from fenestra.client.requests import Item, TagOptions, check_items, check_options, check_text
+from fenestra.client.requests import ExplainOptions, Item, TagOptions, check_items, check_options, check_text
 from fenestra.client.retries import Retries
 from fenestra.client.streams import PORTION, Line, tag_lines
 
@@ -107,11 +106,10 @@ class Client:
         *,
         token: int,
         tokens: Sequence[str] | None = None,
-        offsets: Unit = "codepoint",
-        model: str | None = None,
+        **options: Unpack[ExplainOptions],
     ) -> ExplainResponse:
         """Say what each word around a token, counted from 0, adds to the score of its tag."""
-        return self._run(operations.explain(self._address, text, tokens, token, offsets, model))
+        return self._run(operations.explain(self._address, text, tokens, token, options))
 
     def models(self) -> list[ModelInfo]:
         """The models that can be asked for; the first is the default one."""

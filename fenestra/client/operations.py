@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from fenestra.app.api.offsets import Unit
 from fenestra.app.api.schemas import ExplainResponse, ModelInfo, ModelsResponse, ReloadResponse, TagResponse
 from fenestra.client.calls import Address, Steps, ask
-from fenestra.client.requests import TagOptions, explain_body, tag_body
+from fenestra.client.requests import ExplainOptions, TagOptions, explain_body, tag_body
 
 
 def tag(
@@ -20,10 +19,10 @@ def tag(
 
 
 def explain(
-    address: Address, text: str | None, tokens: Sequence[str] | None, token: int, offsets: Unit, model: str | None
+    address: Address, text: str | None, tokens: Sequence[str] | None, token: int, options: ExplainOptions
 ) -> Steps[ExplainResponse]:
     """``POST /explain``."""
-    body = explain_body(text, tokens, token, offsets, model)
+    body = explain_body(text, tokens, token, options)
     return (yield from ask(address.post("/explain", body), address.retries)).read(ExplainResponse)
 
 

@@ -33,6 +33,21 @@ class TagOptions(TypedDict, total=False):
     """Name of the model; the service's default one without it."""
 
 
+class ExplainOptions(TypedDict, total=False):
+    """What to explain and how, as in the request of ``POST /explain``."""
+
+    tag: str | None
+    """What to explain instead of the token's tag: a tag, or a label for the likeliest of its tags there."""
+    against: str | None
+    """A tag or a label whose score is taken off: every part of the answer is a difference then."""
+    alternatives: int
+    """Also the runner-up tags of the token, at most so many."""
+    offsets: Unit
+    """As of :class:`TagOptions`."""
+    model: str | None
+    """As of :class:`TagOptions`."""
+
+
 def tag_body(
     text: str | Sequence[str] | None, tokens: Sequence[str] | Sequence[Sequence[str]] | None, options: TagOptions
 ) -> bytes:
@@ -103,13 +118,13 @@ def _wrong(message: str, code: str = "invalid_request") -> InvalidRequest:
     return InvalidRequest(message, code=code)
 
 
-def explain_body(text: str | None, tokens: Sequence[str] | None, token: int, offsets: Unit, model: str | None) -> bytes:
+def explain_body(text: str | None, tokens: Sequence[str] | None, token: int, options: ExplainOptions) -> bytes:
     """Write the body of ``POST /explain``.
 
     Raises:
         InvalidRequest: it would be refused.
     """
-    return _write(ExplainRequest, {"text": text, "tokens": tokens, "token": token, "offsets": offsets, "model": model})
+    return _write(ExplainRequest, {"text": text, "tokens": tokens, "token": token, **options})
 
 
 def _write(kind: type[R], fields: dict[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from fenestra.app.settings import Settings
 from fenestra.model.errors import InputError
 from fenestra.model.explain import Explanation, Share
 from fenestra.model.progress import Progress
-from fenestra.model.results import Entity, Result, TaggedToken
+from fenestra.model.results import Alternative, Entity, Result, TaggedToken
 from fenestra.model.tagger import Tagger
 from fenestra.model.text.language import language
 from tests.model.conftest import small_model
@@ -44,7 +44,7 @@ class StubTagger:
             for item in items
         ]
 
-    def explain_work(self, item, token):
+    def explain_work(self, item, token, *, tag=None, against=None, alternatives=0):
         (found,) = yield from self.work([item])
         if token >= len(found.tokens):
             raise InputError(f"token: {token}, of {len(found.tokens)}")
@@ -54,7 +54,11 @@ class StubTagger:
             for place in range(token - 1, token + 2)
         ]  # fmt: skip
         total = 1.0 + sum(share.share for share in shares)
-        return Explanation(found.tokens[token], "S-PER", total, 0.75, 0.25, "exact", shares)
+        if against not in (None, *self.labels):
+            raise InputError("against: expected another tag, or a label, of this model")
+        names = f"S-{tag or 'PER'}", against and f"S-{against}"
+        others = [Alternative("O", 0.2)][:alternatives]
+        return Explanation(found.tokens[token], names[0], total, 0.75, 0.25, "exact", shares, names[1], others)
 
     def _result(self, words):
         tokens = [

@@ -36,6 +36,15 @@ def test_words_are_counted_as_words(client):
     assert (found["token"]["start"], found["token"]["end"]) == (0, 1)
 
 
+def test_another_tag_can_be_explained_and_compared_and_runners_up_be_told(client):
+    found = explain(client, text="Ada met Ito", token=2, tag="PER", against="LOC", alternatives=3).json()
+    assert (found["column"], found["against"]) == ("S-PER", "S-LOC")
+    assert found["token"]["alternatives"] == [{"name": "O", "score": 0.2}]
+    plain = explain(client, text="Ada met Ito", token=2).json()
+    assert {*found} - {*plain} == {"against"}
+    assert "alternatives" not in plain["token"]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
@@ -49,6 +58,9 @@ def test_words_are_counted_as_words(client):
         ({"text": "Ada", "tokens": ["Ada"], "token": 0}, 422, "invalid_request"),
         ({"text": "Ada", "token": 0, "details": True}, 422, "unknown_or_duplicate_field"),
         ({"text": "Ada", "token": 0, "model": "other"}, 404, "not_found"),
+        ({"text": "Ada", "token": 0, "against": "SECRET"}, 422, "invalid_request"),
+        ({"text": "Ada", "token": 0, "against": 1}, 422, "invalid_request"),
+        ({"text": "Ada", "token": 0, "alternatives": 21}, 422, "invalid_request"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(client, refused, body, status, code):

@@ -59,6 +59,8 @@ def test_explanations_models_and_probes(connect):
     explanation = client.explain("Ada met Ito", token=2)
     assert (explanation.token.text, len(explanation.window)) == ("Ito", 3)
     assert client.explain(tokens=["Ada", "met"], token=0).token.tag == "B-PER"
+    compared = client.explain("Ada met Ito", token=2, against="LOC", alternatives=1)
+    assert (compared.against, [other.name for other in compared.token.alternatives]) == ("S-LOC", ["O"])
     (model,) = client.models()
     assert (model.default, model.labels) == (True, ["PER", "LOC"])
     assert client.ready()

@@ -21,10 +21,12 @@ def test_what_the_page_types_into_python_gives_what_it_shows(server):
 
 def test_the_page_names_every_error_and_every_option():
     import fenestra.client
-    from fenestra.client import TagOptions
+    from fenestra.client import ExplainOptions, TagOptions
 
     errors = {
         name for name, kind in vars(fenestra.client).items() if isinstance(kind, type) and issubclass(kind, Exception)
     }
     assert [name for name in errors - {"ServiceError"} if f"`{name}`" not in PAGE and f"`{name}`s" not in PAGE] == []
-    assert [name for name in TagOptions.__annotations__ if f"`{name}`" not in PAGE] == []
+    assert [
+        name for name in {*TagOptions.__annotations__, *ExplainOptions.__annotations__} if f"`{name}`" not in PAGE
+    ] == []

@@ -197,6 +197,74 @@ def test_the_document_has_a_share_only_where_the_model_looks_at_it():
     assert tagger_of().explain(SENTENCE, 0).document != 0
 
 
+def parts_of(found):
+    return [found.logit, found.bias, found.document, *(share.share for share in found.shares)]
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_why_this_tag_and_not_that_one_splits_into_the_difference_of_both(activation, engine):
+    tagger = tagger_of(engine, activation=activation, hidden=(16, 8))
+    names = ["O", *tagger.labels, *(f"{prefix}-{label}" for prefix in "BIES" for label in tagger.labels)]
+    compared = 0
+    for number, other in enumerate(names * 2):
+        token = number % len(SENTENCE)
+        given = tagger.explain(SENTENCE, token)
+        if other == given.column:
+            continue
+        found = tagger.explain(SENTENCE, token, against=other)
+        assert (found.token, found.column, found.method) == (given.token, given.column, given.method)
+        assert found.against != found.column
+        assert found.bias + found.document + sum(share.share for share in found.shares) == pytest.approx(found.logit)
+        alone = tagger.explain(SENTENCE, token, tag=other)
+        if alone.column == given.column:  # the name stands for both
+            continue
+        assert (alone.column, alone.against) == (found.against, None)
+        compared += 1
+        differences = [one - two for one, two in zip(parts_of(given), parts_of(alone), strict=True)]
+        assert parts_of(found) == pytest.approx(differences, abs=1e-6)
+    assert compared > len(names)
+
+
+def test_a_label_stands_for_its_likeliest_tag_and_a_tag_for_what_is_written_so():
+    tagger = tagger_of("reference")  # the kernel rounds what it adds up
+    for token in range(len(SENTENCE)):
+        for label in tagger.labels:
+            tags = {f"{prefix}-{label}": tagger.explain(SENTENCE, token, tag=f"{prefix}-{label}") for prefix in "BIES"}
+            found = tagger.explain(SENTENCE, token, tag=label)
+            assert found.logit == max(tag.logit for tag in tags.values())
+            assert tags["S-" + label].column == "S-" + label
+            assert tags["B-" + label].column in ("B-" + label, "S-" + label)
+            assert tags["B-" + label].logit >= tags["S-" + label].logit
+
+
+@pytest.mark.parametrize("scheme", ["IOB2", "BIOES", "IO"])
+def test_runners_up_are_those_of_tagging_and_each_can_be_compared_with(scheme):
+    tagger = Tagger(small_model(documents=True, scheme=scheme), device="cpu")
+    for place, token in enumerate(tagger(TEXT, alternatives=3).tokens):
+        others = tagger.explain(TEXT, place, alternatives=3).alternatives
+        assert [other.name for other in others] == [other.name for other in token.alternatives]
+        assert [other.score for other in others] == pytest.approx([other.score for other in token.alternatives])
+        for other in others:
+            assert tagger.explain(TEXT, place, against=other.name).against
+
+
+@pytest.mark.parametrize("name", ["UNICORN", "", "-", "B-", "O-", "X-PER"])
+@pytest.mark.parametrize("field", ["tag", "against"])
+def test_a_tag_that_there_is_not_is_refused_without_being_repeated(field, name):
+    with pytest.raises(InputError, match=f"^{field}: expected another tag") as refusal:
+        tagger_of().explain(SENTENCE, 0, **{field: name})
+    assert "UNICORN" not in str(refusal.value)
+
+
+def test_a_tag_is_not_compared_with_itself_nor_with_fewer_than_no_others():
+    tagger = tagger_of()
+    with pytest.raises(InputError, match="another tag"):
+        tagger.explain(SENTENCE, 0, tag="O", against="O")
+    with pytest.raises(ValueError, match="alternatives: expected 0 or more"):
+        tagger.explain(SENTENCE, 0, alternatives=-1)
+
+
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "relu"])
 def test_where_contributions_cancel_out_their_shares_are_those_of_the_slope(activation):
     """z₁ is the bias again, so the chord from there has no length: its tangent takes its place."""

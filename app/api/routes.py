@@ -131,7 +131,7 @@ async def models(request: Request) -> ModelsResponse:
     responses=refusals(401, 404, 409, 422, 429, 503),
 )
 async def reload(
-    name: Annotated[str, Path(description="Its name, one of `GET /models`.")], request: Request
+    name: Annotated[str, Path(description="Its name, one of `GET /models`.", examples=["english"])], request: Request
 ) -> ReloadResponse | Response:
     """Read a model's folder again, and serve what is there now if it proves sound; if not, the one before serves on.
 

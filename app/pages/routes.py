@@ -12,8 +12,10 @@ from fenestra.app.pages.document import document
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "html": "text/html"}
 ASSETS = frozenset(
-    "base.css docs.css page.css tones.css window.css icon.svg panes.svg docs.js page.js command.js dom.js entities.js "
-    "examples.js explanation.js labels.js marked.js models.js refusals.js service.js shares.js tokens.js".split()
+    "base.css docs.css page.css tones.css tools.css window.css icon.svg panes.svg command.js compare.js correct.js "
+    "corrections.js csv.js docs.js dom.js entities.js examples.js explanation.js faults.js files.js labels.js "
+    "latest.js link.js many.js marked.js models.js offsets.js page.js paging.js refusals.js results.js service.js "
+    "shares.js store.js streaming.js summary.js tokens.js try.js".split()
 )
 """The files that ``/static/`` serves. Names are looked up here, so no path from a request reaches the disk."""
 

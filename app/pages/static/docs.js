@@ -1,6 +1,7 @@
 // Draws the OpenAPI document. Text nodes only, never markup.
 
 import { at, heading, make } from "./dom.js";
+import { tryIt } from "./try.js";
 
 /** Text in which `backticks` mark code. */
 function prose(text) {
@@ -80,6 +81,12 @@ function requestPart(api, path, body) {
   return [make("h3", "", "Request, ", make("code", "", media)), ...table(api, schema, { asked: true }), make("h3", "", "Examples"), ...examples];
 }
 
+function tryPart(api, path, method, { parameters = [], requestBody }) {
+  const [media, { schema } = {}] = contentOf(requestBody);
+  const inPath = parameters.filter((one) => one.in === "path");
+  return tryIt(path, method, { media, examples: resolve(api, schema).examples, parameters: inPath });
+}
+
 function headersPart(api, headers) {
   const properties = Object.fromEntries(
     Object.entries(headers ?? {}).map(([name, { schema, description }]) => [name, { ...schema, description }]));
@@ -107,6 +114,7 @@ function operation(api, path, method, details) {
     ...parametersPart(api, details.parameters),
     ...requestPart(api, tried(path, details.parameters), details.requestBody),
     ...responsePart(api, details.responses),
+    tryPart(api, path, method, details),
   );
   section.id = `${method}-${path.slice(1)}`;
   return section;

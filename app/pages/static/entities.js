@@ -3,12 +3,10 @@
 import { at, heading, make } from "./dom.js";
 import { tone } from "./labels.js";
 
-const MAX_ROWS = 500;
-
-export function drawEntities(entities) {
-  at("rows").replaceChildren(...entities.slice(0, MAX_ROWS).map(row));
-  at("rows-cut").textContent = `The first ${MAX_ROWS.toLocaleString("en")} of ${entities.length.toLocaleString("en")}.`;
-  at("rows-cut").hidden = entities.length <= MAX_ROWS;
+/** Show entities; `paged` says whether they are those of one page among others. */
+export function drawEntities(entities, paged) {
+  at("entities").textContent = paged ? "Entities on this page" : "Entities";
+  at("rows").replaceChildren(...entities.map(row));
   at("list").hidden = entities.length === 0;
 }
 
@@ -17,7 +15,7 @@ function row({ text, label, score }, place) {
   meter.value = score;
   meter.setAttribute("aria-hidden", "true"); // the number beside it says the same
   const element = make("tr", "",
-    heading("row", "name", text),
+    heading("row", "name", make("bdi", "", text)),
     make("td", "", make("span", `chip ${tone(label)}`, label)),
     make("td", "", make("span", "score", meter, make("span", "", `${(100 * score).toFixed(0)} %`))),
   );

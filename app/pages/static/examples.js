@@ -1,6 +1,6 @@
-// Example texts, and example requests that the service has to refuse.
+// Example texts in the language of a model.
 
-import { at, make } from "./dom.js";
+import { at, button } from "./dom.js";
 
 const ENGLISH = {
   "One name": "Chelsea Clinton moved to Chelsea. Chelsea beat Arsenal on Sunday, said Clinton in Clinton, Iowa.",
@@ -16,38 +16,22 @@ const RUSSIAN = {
   News: "ВЛАДИВОСТОК, 3 июня. «Аэрофлот» открывает рейс из Казани. «Билеты уже в продаже», — сказала Анна Соколова агентству ТАСС.",
 };
 
-const LIMIT = 100_001; // one more than the default limit
-const MARKUP = "<img src=x onerror=alert(1)> Ada Lovelace </script><script>alert(\"London\")</script> javascript:alert(1)";
+let offered = null;
 
-/** Each has the text to show and, if it is not the usual one, the body to send. */
-const FAULTS = {
-  "Too long": { text: "London ".repeat(LIMIT / 7 + 1) },
-  "Half a character": { text: "Ada \ud83d Lovelace", body: { text: "Ada \ud83d Lovelace" } },
-  Empty: { text: "", body: { text: "", details: true } },
-  Markup: { text: MARKUP },
-  "Not JSON": { text: "Ada Lovelace", body: "{\"text\": \"Ada Lovelace\"" },
-  "Unknown label": { text: "Ada Lovelace", body: { text: "Ada Lovelace", labels: ["UNICORN"] } },
-};
-
-let offered = { nothing: "" }; // the text in the box before the user has edited it
+/** Whether somebody wrote a text, and did not just choose it here. */
+const written = (text) => text && ![ENGLISH, RUSSIAN].some((texts) => Object.values(texts).includes(text));
 
 /**
- * Draw the buttons with texts in the language of a model, which only its name tells. `onTry` gets a text and, for a
- * request made by hand, its body. Gives what the box should hold that holds `text`: what someone wrote stays.
+ * Draw the buttons with texts in the language of a model, which only its name tells. `onTry` gets a text.
+ * Gives what the box should hold that holds `text`: what someone wrote stays.
  */
 export function drawExamples(model, text, onTry) {
   const texts = model === "russian" ? RUSSIAN : ENGLISH;
-  if (texts === offered) return text;
-  const button = (name, { text, body }) => {
-    const element = make("button", "", name);
-    element.type = "button";
-    element.addEventListener("click", () => onTry(text, body));
-    return element;
-  };
-  const tries = Object.entries(texts).map(([name, text]) => button(name, { text }));
-  at("examples").replaceChildren(at("examples-name"), ...tries);
-  at("faults").replaceChildren(...Object.entries(FAULTS).map(([name, fault]) => button(name, fault)));
-  const unwritten = Object.values(offered).includes(text);
+  if (texts !== offered) {
+    const tries = Object.entries(texts).map(([name, example]) => button(name, () => onTry(example)));
+    at("examples").replaceChildren(at("examples-name"), ...tries);
+  }
+  const stays = texts === offered || written(text) || Object.values(texts).includes(text);
   offered = texts;
-  return unwritten ? texts["One name"] : text;
+  return stays ? text : texts["One name"];
 }

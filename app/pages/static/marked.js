@@ -3,11 +3,9 @@
 import { at, make } from "./dom.js";
 import { tone } from "./labels.js";
 
-const MAX_MARKS = 5000; // the text behind them is shown unmarked
-
-/** A button for each label that occurs, with its count; it hides and shows the label. */
+/** A button for each label that occurs or is hidden, with its count; it hides and shows the label. */
 export function drawLabels(entities, hidden, onToggle) {
-  const counts = new Map();
+  const counts = new Map([...hidden].map((label) => [label, 0]));
   for (const { label } of entities) counts.set(label, (counts.get(label) ?? 0) + 1);
   const group = at("labels");
   const known = new Map([...group.children].map((button) => [button.dataset.label, button]));
@@ -32,18 +30,25 @@ function labelButton(label, onToggle) {
   return button;
 }
 
-/** Offsets are UTF-16 units, which is what slice() counts. */
-export function drawText(text, entities) {
+/** A part of a text as nodes, its entities marked. Offsets are UTF-16 units, which is what slice() counts. */
+export function marks(text, entities, { start = 0, end = text.length } = {}, classOf = () => "") {
   const pieces = [];
-  let before = 0;
-  entities.slice(0, MAX_MARKS).forEach(({ start, end, label }, place) => {
-    const mark = make("mark", tone(label), text.slice(start, end), make("small", "", label));
+  let before = start;
+  entities.forEach((entity, place) => {
+    const mark = make("mark", `${tone(entity.label)} ${classOf(entity)}`.trim(), text.slice(entity.start, entity.end), make("small", "", entity.label));
     mark.dataset.place = place;
-    mark.dataset.start = start;
-    pieces.push(text.slice(before, start), mark);
-    before = end;
+    mark.dataset.start = entity.start;
+    if (entity.start > before) pieces.push(text.slice(before, entity.start));
+    pieces.push(mark);
+    before = entity.end;
   });
-  pieces.push(text.slice(before));
-  at("marked").replaceChildren(...pieces);
+  if (end > before) pieces.push(text.slice(before, end));
+  return pieces;
+}
+
+/** Show a page of a text with its entities. */
+export function drawText(text, entities, page, classOf) {
+  at("marked").dataset.start = page.start;
+  at("marked").replaceChildren(...marks(text, entities, page, classOf));
   if (!text) at("marked").append(make("span", "soft", "Names in your text will light up here."));
 }

@@ -1,78 +1,73 @@
 // The page to try the tagger: its events. All text of the user or the service becomes text nodes only.
 
 import { drawCommand } from "./command.js";
-import { at } from "./dom.js";
+import { at, copy, count, make } from "./dom.js";
 import { drawEntities, light } from "./entities.js";
 import { drawExamples } from "./examples.js";
 import { closeExplanation, drawExplanation } from "./explanation.js";
+import { latest } from "./latest.js";
+import { BadLink, carries, linkTo, readLink } from "./link.js";
 import { drawLabels, drawText } from "./marked.js";
-import { chosenModel, greet, modelInUse, named } from "./models.js";
+import { choose, chosenModel, greet, labelsInUse, modelInUse, named, secondModel } from "./models.js";
+import { onPage, pager, pagesOf } from "./paging.js";
 import { complain, content } from "./refusals.js";
-import { ask, Refusal } from "./service.js";
+import { ask } from "./service.js";
+import { keep, recall } from "./store.js";
 import { tokenView } from "./tokens.js";
 
-const PAUSE_MS = 250; // after the last key, before the request
+const PAUSE_MS = 250; // after the last key, before the request; a long text waits longer
+const LONG = 20_000; // UTF-16 units
 const STEP_MS = 60; // between tokens, as an arrow key repeats
 const LOW = 0.7; // of the window's height: an element that begins below that is out of view
+const RIVALS = 4;
 
-const state = { text: "", entities: [], tokens: [], hidden: new Set(), token: -1 };
-const view = tokenView(explain);
-
-/** One request at a time: a later one cancels the earlier one, sent or not. */
-function latest(onRefusal) {
-  let timer = 0;
-  let sent = null;
-  return function soon(milliseconds, work) {
-    clearTimeout(timer);
-    sent?.abort();
-    sent = null;
-    timer = setTimeout(async () => {
-      const mine = (sent = new AbortController());
-      try {
-        await work(mine.signal);
-      } catch (error) {
-        if (error.name === "AbortError" || mine.signal.aborted) return;
-        if (!(error instanceof Refusal)) throw error;
-        onRefusal(error);
-        if (error.retry > 0) soon(1000 * error.retry, work);
-      }
-    }, milliseconds);
-  };
-}
+const EMPTY = { text: "", entities: [], tokens: [], pages: pagesOf("", [], []), answer: null, second: null };
+const state = { ...EMPTY, page: 0, hidden: new Set(), least: 0, token: -1, rival: "" };
+const view = tokenView((token, pointed) => explain(token, token === state.token ? state.rival : "", pointed), turn);
+const drawPager = pager(turn);
+let correction = null; // the module that corrects names, once somebody has asked for it
+let many = null; // the module of many texts, likewise
 
 const soonTag = latest((refusal) => {
-  if (!refusal.retry) show("", [], [], ""); // do not show results of another text
+  if (!refusal.retry) show(EMPTY, ""); // do not show results of another text
   complain(refusal);
   at("status").textContent = at("time").textContent = "";
 });
 const soonExplain = latest(complain);
 
-/** Tag the text; `body` is another request to send instead. */
-function tag(milliseconds, body) {
+/** Tag the text, by the second model, too, if there is to be one. */
+function tag(milliseconds) {
   soonTag(milliseconds, async (signal) => {
     const text = at("text").value;
-    if (!text.trim() && body === undefined) return show("", [], [], "");
+    remember();
+    if (!text.trim()) return show(EMPTY, "");
     const began = performance.now();
-    const answer = await ask("tag", { body: body ?? { ...asked(text), details: true }, signal });
-    const [{ entities, tokens = [] }] = answer.results;
-    show(text, entities, tokens, `${Math.round(performance.now() - began)} ms`);
+    const body = asked(text);
+    const answer = await ask("tag", { body: { ...body, details: true }, signal });
+    const time = `${Math.round(performance.now() - began)}\u00a0ms`;
+    const name = secondModel();
+    const second = name ? await ask("tag", { body: { ...body, model: name }, signal }) : null;
+    const [{ entities, tokens = [], warnings = [] }] = answer.results;
+    warn([...(answer.warnings ?? []), ...warnings]);
+    show({ text, entities, tokens, pages: pagesOf(text, tokens, entities), answer, second }, time);
     named(answer.model);
   });
 }
 
 /** Explain the selected token, or show that none is. On a phone the result is below the text: scroll to it. */
-function explain(token, pointed) {
-  state.token = token;
-  drawCommand(state.text, chosenModel(), token);
+function explain(token, rival, pointed) {
+  Object.assign(state, { token, rival: rival === state.tokens[token]?.tag ? "" : rival });
+  drawSame();
   if (token < 0) {
     soonExplain(0, () => undefined);
     return closeExplanation();
   }
   soonExplain(STEP_MS, async (signal) => {
-    const answer = await ask("explain", { body: { ...asked(state.text), token }, signal });
+    const answer = await ask("explain", { body: { ...askedWhy(), alternatives: RIVALS }, signal });
     content();
     view.tint(answer.window);
-    drawExplanation(answer);
+    const entity = state.entities.find(({ start, end }) => start <= answer.token.start && answer.token.end <= end);
+    drawExplanation(answer, entity, state.rival, (other) => explain(token, other));
     if (pointed && at("why").getBoundingClientRect().top > LOW * innerHeight) at("why").scrollIntoView();
   });
 }
@@ -83,42 +78,182 @@ function asked(text) {
   return { text: text.toWellFormed?.() ?? text, offsets: "utf16", ...(model && { model }) };
 }
 
-function show(text, entities, tokens, time) {
-  Object.assign(state, { text, entities, tokens });
+/** The request that explains the selected token. */
+const askedWhy = () => ({ ...asked(state.text), token: state.token, ...(state.rival && { against: state.rival }) });
+
+/** What of the answer is to be seen, as fields of a request. */
+function filters() {
+  const labels = labelsInUse().filter((label) => !state.hidden.has(label));
+  return { ...(state.least && { min_score: state.least / 100 }), ...(state.hidden.size && { labels }) };
+}
+
+const isShown = ({ label, score }) => !state.hidden.has(label) && score >= state.least / 100;
+
+function show(found, time) {
+  Object.assign(state, found, { page: Math.min(state.page, found.pages.length - 1) });
   content();
-  at("status").textContent = time && (entities.length === 1 ? "1 entity" : `${entities.length || "No"} entities`);
   at("time").textContent = time && `· ${time}`;
   draw();
 }
 
 function draw() {
-  const shown = state.entities.filter(({ label }) => !state.hidden.has(label));
+  const shown = state.entities.filter(isShown);
+  const page = state.pages[state.page];
   drawLabels(state.entities, state.hidden, toggle);
-  drawText(state.text, shown);
-  drawEntities(shown);
-  view.show(state.text, state.tokens, state.hidden);
-  drawCommand(state.text, chosenModel(), state.token);
+  at("least-label").hidden = !state.entities.length && !state.least;
+  at("status").textContent = state.answer ? inWords(shown.length, state.entities.length) : "";
+  correction?.show(state, shown);
+  drawText(state.text, onPage(correction?.entities() ?? shown, page), page, correction?.classOf);
+  drawEntities(onPage(shown, page), state.pages.length > 1);
+  drawPager(state.page, state.pages.length);
+  view.show(state.text, tokensOf(page), state.hidden, page.first);
+  at("correcting").hidden = !state.answer;
+  many?.refilter();
+  compare(shown, page);
+  drawSame();
+}
+
+const inWords = (shown, all) => (shown < all ? `${count(shown)} of ` : "") + (all === 1 ? "1 entity" : `${all ? count(all) : "No"} entities`);
+
+let cut = { all: null, page: null, tokens: [] }; // the same list for the same page, so that it is not drawn anew
+
+function tokensOf(page) {
+  if (cut.all !== state.tokens || cut.page !== page) cut = { all: state.tokens, page, tokens: state.tokens.slice(page.first, page.last) };
+  return cut.tokens;
+}
+
+async function compare(shown, page) {
+  const { text, answer, second } = state;
+  if (!second && at("versus").hidden) return;
+  const { closeComparison, drawComparison } = await import("./compare.js");
+  if (answer !== state.answer) return; // a later text was faster
+  if (!second) return closeComparison();
+  drawComparison(text, { name: answer.model.name, entities: shown },
+    { name: second.model.name, entities: second.results[0].entities.filter(isShown) }, page);
+}
+
+/** What gives the same from a program; nobody waits for it where it is folded. */
+function drawSame() {
+  at("same").hidden = !state.answer;
+  if (!at("same").open || !state.answer) return;
+  const { entities, ...rest } = state.answer.results[0];
+  const answer = { model: state.answer.model, results: [{ ...rest, tokens: undefined, entities: entities.filter(isShown) }] };
+  drawCommand({ ...asked(state.text), ...filters() }, state.token >= 0 ? askedWhy() : null, answer);
+}
+
+/** Show another page of the text; returns whether there is one. */
+function turn(step) {
+  if (!state.pages[state.page + step]) return false;
+  state.page += step;
+  draw();
+  at("marked").scrollTop = at("tokens").scrollTop = 0;
+  return true;
+}
+
+function warn(warnings) {
+  at("warnings").replaceChildren(...warnings.map((words) => make("li", "", words)));
+  at("warnings").hidden = warnings.length === 0;
 }
 
 /** Offer examples that suit the model; returns whether the text has changed. */
 function offer() {
-  const before = at("text").value; // a browser may have kept one
-  at("text").value = drawExamples(modelInUse(), before, (text, body) => {
-    at("text").value = text;
-    tag(0, body);
-  });
+  const before = at("text").value;
+  at("text").value = drawExamples(modelInUse(), before, write);
   return at("text").value !== before;
+}
+
+/** Put a text into the box. */
+function write(text) {
+  at("text").value = text;
+  tag(0);
 }
 
 function toggle(label) {
   if (!state.hidden.delete(label)) state.hidden.add(label);
+  remember();
   draw();
 }
 
-at("text").addEventListener("input", () => tag(PAUSE_MS));
+/** What a link carries, and what this browser remembers. */
+const carried = () => ({ text: at("text").value, model: modelInUse(), second: secondModel(), least: state.least, hidden: [...state.hidden] });
+
+function remember() {
+  if (modelInUse()) keep("page", carried());
+}
+
+/** Take up what was carried here; none of it can be trusted to be of the kind that it should be. */
+function takeUp(given) {
+  const { text, model, second, least, hidden } = given ?? {};
+  at("text").value = typeof text === "string" ? text : "";
+  wanted = { model, second };
+  state.least = Number.isInteger(least) && least > 0 && least < 100 ? least : 0;
+  state.hidden = new Set(Array.isArray(hidden) ? hidden.filter((label) => typeof label === "string") : []);
+  at("least").value = state.least;
+  at("least-shown").value = `${state.least} %`;
+}
+
+let wanted = {}; // the models of a link, or of the last visit
+
+/** Take up the link that led here, if one did; its text then stands in the box, and no longer in the address. */
+async function arrive() {
+  if (!carries(location.hash)) return false;
+  const hash = location.hash;
+  history.replaceState(null, "", location.pathname + location.search);
+  try {
+    takeUp(await readLink(hash));
+    return true;
+  } catch (error) {
+    if (!(error instanceof BadLink)) throw error;
+    say(error.message);
+    return false;
+  }
+}
+
+const say = (words) => (at("notice").textContent = words);
+
+async function copyLink() {
+  try {
+    await copy(await linkTo(carried()));
+    say("The link is copied. It holds the text itself: no server keeps it.");
+  } catch (error) {
+    if (!(error instanceof BadLink)) throw error;
+    say(error.message);
+  }
+}
+
+async function openFile(file) {
+  if (!file) return;
+  const files = await import("./files.js");
+  try {
+    const found = await files.read(file);
+    if (found.text !== undefined) {
+      write(found.text);
+      return say(`${file.name} is in the box.`);
+    }
+    many ??= await import("./many.js");
+    say(`${file.name} is in the table below.`);
+    many.open(found, { model: chosenModel, isShown, onOpen: write });
+  } catch (error) {
+    if (!(error instanceof files.BadFile)) throw error;
+    say(error.message);
+  }
+}
+
+async function correct() {
+  const on = at("correcting").getAttribute("aria-pressed") === "false";
+  const module = await import("./correct.js");
+  at("correcting").setAttribute("aria-pressed", String(on));
+  correction = on ? module.begin(labelsInUse, draw) : module.end();
+  draw();
+}
+
+at("text").addEventListener("input", () => {
+  state.page = 0;
+  tag(at("text").value.length > LONG ? 3 * PAUSE_MS : PAUSE_MS);
+});
 at("marked").addEventListener("click", (event) => {
   const mark = event.target.closest("mark");
-  if (mark) view.chooseAt(Number(mark.dataset.start));
+  if (mark && !correction) view.chooseAt(Number(mark.dataset.start));
 });
 for (const id of ["marked", "rows"]) {
   at(id).addEventListener("mouseover", light);
@@ -128,12 +263,52 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") view.close();
 });
 at("why-close").addEventListener("click", () => view.close());
-greet(() => {
-  if (offer()) tag(0);
+at("same").addEventListener("toggle", drawSame);
+at("least").addEventListener("input", () => {
+  state.least = Number(at("least").value);
+  at("least-shown").value = `${state.least} %`;
   draw();
-}, () => {
+});
+at("least").addEventListener("change", remember);
+at("correcting").addEventListener("click", correct);
+at("link").addEventListener("click", copyLink);
+at("open").addEventListener("click", () => at("file").click());
+at("file").addEventListener("change", () => {
+  openFile(at("file").files[0]);
+  at("file").value = "";
+});
+for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(type, (event) => {
+    if (![...event.dataTransfer.types].includes("Files")) return;
+    event.preventDefault();
+    at("write").classList.toggle("over", type === "dragenter" || type === "dragover");
+    if (type === "drop") openFile(event.dataTransfer.files[0]);
+  });
+}
+addEventListener("hashchange", async () => {
+  if (await arrive()) begin();
+});
+
+/** Begin with what is in the box, now that it is known which models there are. */
+function begin() {
+  choose(wanted.model, wanted.second);
+  wanted = {};
   offer();
   tag(0);
-});
-offer();
-tag(0);
+}
+
+async function start() {
+  if (!(await arrive())) takeUp(recall("page"));
+  offer();
+  tag(0);
+  greet(() => {
+    const chosen = choose(wanted.model, wanted.second);
+    if (offer() || chosen) tag(0);
+    draw();
+  }, () => {
+    offer();
+    tag(0);
+  });
+}
+
+start();

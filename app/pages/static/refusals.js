@@ -18,10 +18,16 @@ const WORDS = {
   unreachable: "The service cannot be reached. Is it running?",
 };
 
-/** Show what an error means, and below it what the service said. */
-export function complain({ code, status, message, id, retry }) {
+/** What an error means, and whether it is tried again. */
+export function wordsFor({ code, retry = 0 }) {
   const again = retry > 0 ? ` This page asks again in ${retry === 1 ? "a second" : `${retry} seconds`}.` : "";
-  at("problem-words").textContent = (WORDS[code] ?? "The service did not answer as expected.") + again;
+  return (WORDS[code] ?? "The service did not answer as expected.") + again;
+}
+
+/** Show what an error means, and below it what the service said. */
+export function complain(refusal) {
+  const { code, status, message, id } = refusal;
+  at("problem-words").textContent = wordsFor(refusal);
   const said = [status && `${status} ${code}`, message, id && `request ${id}`].filter(Boolean);
   at("problem-said").replaceChildren(...said.map((part) => make("span", "", part)));
   at("problem-said").hidden = said.length === 0;

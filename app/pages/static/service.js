@@ -12,13 +12,34 @@ export class Refusal extends Error {
 
 /** Request JSON. A string is sent as the body as it is; anything else is encoded as JSON. */
 export async function ask(path, { body, signal } = {}) {
-  const post = {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: typeof body === "string" ? body : JSON.stringify(body),
-  };
+  return withRefusals(async () => read(await send(path, body, "application/json", signal)));
+}
+
+/** Send lines of JSON, and give the objects that answer them, as they come. */
+export async function* askLines(path, lines, signal) {
+  const response = await withRefusals(async () => {
+    const answer = await send(path, lines, "application/x-ndjson", signal);
+    return answer.ok ? answer : read(answer);
+  });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let part = await withRefusals(() => reader.read()); !part.done; part = await withRefusals(() => reader.read())) {
+    const found = (rest + part.value).split("\n");
+    rest = found.pop();
+    for (const line of found) if (line) yield JSON.parse(line);
+  }
+}
+
+function send(path, body, media, signal) {
+  if (body === undefined) return fetch(path, { signal });
+  const sent = typeof body === "string" ? body : JSON.stringify(body);
+  return fetch(path, { method: "POST", headers: { "Content-Type": media }, body: sent, signal });
+}
+
+/** A connection that cannot be made, or breaks, is a Refusal, too. */
+async function withRefusals(work) {
   try {
-    return await read(await fetch(path, body === undefined ? { signal } : { ...post, signal }));
+    return await work();
   } catch (error) {
     if (error instanceof Refusal || error.name === "AbortError") throw error;
     throw new Refusal("unreachable", { retry: RETRY_SECONDS });

@@ -7,15 +7,15 @@ import { at, make } from "./dom.js";
 import { labelOf, tone } from "./labels.js";
 import { level } from "./shares.js";
 
-const MAX_TOKENS = 2000; // more would make the page slow
-
 /** Make the view.
  *
- * `onChoose` gets a token's index, or -1 when none is chosen any more, and whether a person pointed at this one,
- * and did not come along with the arrows.
+ * `onChoose` gets a token's index in the text, or -1 when none is chosen any more, and whether a person pointed at this
+ * one, and did not come along with the arrows. `onEdge` gets -1 or 1 where the arrows leave the page, shows the page
+ * there, and returns whether there is one.
  */
-export function tokenView(onChoose) {
+export function tokenView(onChoose, onEdge) {
   const list = at("tokens");
+  let first = 0; // the index in the text of the first token of the page; all else here counts from it
   let tokens = [];
   let options = [];
   let hidden = new Set();
@@ -55,17 +55,22 @@ export function tokenView(onChoose) {
       levels = new Map();
     }
     paint();
-    onChoose(place, pointed);
+    onChoose(place < 0 ? -1 : first + place, pointed);
   }
 
   function move(place) {
-    if (!options[place]) return;
+    const wasChosen = chosen >= 0;
+    const back = place < 0;
+    if (!options[place]) {
+      if (!onEdge(back ? -1 : 1)) return;
+      place = back ? options.length - 1 : 0;
+    }
     makeCurrent(place);
     options[place].focus();
-    if (chosen >= 0) choose(place);
+    if (wasChosen) choose(place);
   }
 
-  /** The token nearest to the current one in the next line of text, up or down. */
+  /** The token nearest to the current one in the next line of text, up or down; one beyond the page if there is none. */
   function nextLine(step) {
     const { offsetTop: top, offsetLeft: left } = options[current];
     let best = -1;
@@ -75,7 +80,7 @@ export function tokenView(onChoose) {
       if (best >= 0 && option.offsetTop !== options[best].offsetTop) break;
       if (best < 0 || Math.abs(option.offsetLeft - left) < Math.abs(options[best].offsetLeft - left)) best = place;
     }
-    return best;
+    return best >= 0 ? best : step < 0 ? -1 : options.length;
   }
 
   function onKey(event) {
@@ -104,21 +109,20 @@ export function tokenView(onChoose) {
   });
 
   return {
-    /** Show the tokens of a text. The selected one stays selected if the same word is still in its place. */
-    show(text, newTokens, newHidden) {
-      const word = tokens[chosen]?.text;
+    /** Show the tokens of a page. The selected one stays selected if the same word is still in its place. */
+    show(text, newTokens, newHidden, newFirst = 0) {
+      const word = newFirst === first ? tokens[chosen]?.text : undefined;
       const changed = tokens !== newTokens;
       hidden = newHidden;
       if (!changed) return paint();
       tokens = newTokens;
+      first = newFirst;
       levels = new Map();
-      options = tokens.slice(0, MAX_TOKENS).map(tokenOption);
+      options = tokens.map(tokenOption);
       list.replaceChildren(...withBreaks(text, tokens, options));
       at("words").hidden = at("why").hidden = options.length === 0;
-      at("tokens-cut").textContent = `The first ${MAX_TOKENS.toLocaleString("en")} words and signs of ${tokens.length.toLocaleString("en")}.`;
-      at("tokens-cut").hidden = tokens.length <= MAX_TOKENS;
       makeCurrent(Math.max(0, Math.min(current, options.length - 1)));
-      const stays = chosen >= 0 && chosen < options.length && tokens[chosen].text === word;
+      const stays = word !== undefined && tokens[chosen]?.text === word;
       if (chosen >= 0) choose(stays ? chosen : -1);
       else paint();
     },
@@ -142,7 +146,7 @@ export function tokenView(onChoose) {
   };
 }
 
-function tokenOption({ text, tag, score }, place) {
+function tokenOption({ text, tag, score }) {
   const percent = (100 * score).toFixed(0);
   const option = make("span", "token",
     make("span", "word", text),
@@ -152,7 +156,6 @@ function tokenOption({ text, tag, score }, place) {
   option.setAttribute("aria-selected", "false");
   option.setAttribute("aria-label", `${text}: ${tag}, ${percent} percent`);
   option.tabIndex = -1;
-  option.dataset.token = place;
   return option;
 }
 

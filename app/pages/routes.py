@@ -12,10 +12,10 @@ from fenestra.app.pages.document import document
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "html": "text/html"}
 ASSETS = frozenset(
-    "base.css docs.css page.css tones.css tools.css window.css icon.svg panes.svg command.js compare.js correct.js "
-    "corrections.js csv.js docs.js dom.js entities.js examples.js explanation.js faults.js files.js labels.js "
-    "latest.js link.js many.js marked.js models.js offsets.js page.js paging.js refusals.js results.js service.js "
-    "shares.js store.js streaming.js summary.js tokens.js try.js".split()
+    "base.css docs.css page.css tones.css tools.css window.css icon.svg panes.svg carry.js command.js compare.js "
+    "correct.js corrections.js csv.js docs.js dom.js entities.js examples.js explanation.js faults.js files.js "
+    "labels.js latest.js learning.js link.js many.js marked.js models.js offsets.js opening.js page.js paging.js "
+    "refusals.js results.js service.js shares.js store.js streaming.js summary.js tokens.js try.js".split()
 )
 """The files that ``/static/`` serves. Names are looked up here, so no path from a request reaches the disk."""
 

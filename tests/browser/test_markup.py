@@ -28,7 +28,7 @@ def test_markup_in_a_text_is_shown(visit, real, write):
         with page.expect_response("**/explain"):
             page.locator(".token").nth(place).click()
     page.locator("#why-body").wait_for()
-    page.get_by_text("The same from the command line").click()
+    page.get_by_text("The same from a program").click()
     for evil in EVIL:
         assert json.dumps(evil)[1:-1].replace("'", "'\\''") in page.locator("#curl").text_content()
     holds_only_text(page)

@@ -231,9 +231,9 @@ def test_a_text_at_the_limit_stays_readable(page, write):
     sentence = "Ada met Bob in London. "
     text = (sentence * (100_000 // len(sentence) + 1))[:100_000]
     write(page, text)
-    page.get_by_text("The first 2,000 words").wait_for()
-    assert page.locator(".token").count() == 2000
-    assert page.locator("#rows tr").count() == 500
+    page.get_by_text("Page 1 of ").wait_for()
+    assert page.locator("#status").inner_text().endswith(" entities")
+    assert page.locator("*").count() < 5000
     explain(page, page.locator(".token").first.click)
 
 

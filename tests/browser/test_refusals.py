@@ -8,56 +8,42 @@ import pytest
 from fenestra.app.codes import STATUS
 from fenestra.app.pages.routes import asset
 
-FAULTS = "See how it answers to what it cannot take"
 
-
-@pytest.mark.parametrize(
-    ("button", "status", "words"),
-    [
-        ("Too long", 422, "The service does not accept this request."),
-        ("Half a character", 422, "There is half a character in this text"),
-        ("Not JSON", 400, "not valid JSON"),
-        ("Unknown label", 422, "The service does not accept this request."),
-    ],
-)
-def test_an_example_of_an_error_shows_how_the_service_answers(visit, real, button, status, words):
-    page = visit(real, refusals=True)
+def test_a_refusal_is_told_in_words_with_what_the_service_said_below(visit, stub):
+    page = visit(stub(max_chars=100), refusals=True)
     page.locator("mark").first.wait_for()
-    page.get_by_text(FAULTS).click()
     with page.expect_response("**/tag") as answer:
-        page.get_by_role("button", name=button).click()
+        page.get_by_label("Your text").fill("London " * 20)
     alert = page.get_by_role("alert")
     alert.wait_for()
     error = answer.value.json()["error"]
-    assert answer.value.status == status
-    assert words in alert.inner_text()
-    assert [f"{status} {error['code']}", error["message"], f"request {error['request_id']}"] == page.locator(
+    assert "The service does not accept this request." in alert.inner_text()
+    assert [f"422 {error['code']}", error["message"], f"request {error['request_id']}"] == page.locator(
         "#problem-said span"
     ).all_inner_texts()
-    page.get_by_role("button", name="History").click()
-    page.locator("mark", has_text="Babbage").wait_for()
+    assert page.locator("#words").is_hidden()
+    page.get_by_label("Your text").fill("Ada met Bob.")
+    page.locator("mark", has_text="Bob").wait_for()
     assert alert.is_hidden()
 
 
-def test_an_empty_text_is_no_error(visit, real):
+def test_half_a_character_is_mended(visit, real):
     page = visit(real)
-    page.locator("mark").first.wait_for()
-    page.get_by_text(FAULTS).click()
-    page.get_by_role("button", name="Empty").click()
-    page.get_by_text("No entities").wait_for()
-    assert page.get_by_role("alert").is_hidden()
-    assert page.locator("#words").is_hidden()
-
-
-def test_half_a_character_is_mended_as_one_types_on(visit, real):
-    page = visit(real, refusals=True)
-    page.get_by_text(FAULTS).click()
-    page.get_by_role("button", name="Half a character").click()
-    page.get_by_role("alert").wait_for()
-    page.get_by_label("Your text").press("End")
-    page.get_by_label("Your text").press_sequentially(" in London")
+    page.get_by_label("Your text").evaluate(
+        "(box) => { box.value = 'Ada \\ud83d in London'; box.dispatchEvent(new Event('input')); }"
+    )
     page.locator("mark", has_text="London").wait_for()
     assert page.get_by_role("alert").is_hidden()
+
+
+def test_what_the_service_warns_of_is_shown(visit, stub):
+    def warn(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"warnings": ["This text is <b>not</b> English."]})
+
+    page = visit(stub(), prepare=lambda page: page.route("**/tag", warn))
+    page.locator("#warnings li").wait_for()
+    assert page.locator("#warnings li").all_inner_texts() == ["This text is <b>not</b> English."]
 
 
 def answers(status, code, **headers):

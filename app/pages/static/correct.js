@@ -3,6 +3,7 @@
 import { at, button, count, download, make } from "./dom.js";
 import { moved, put, record, remove, same, snapped } from "./corrections.js";
 import { tone } from "./labels.js";
+import * as learning from "./learning.js";
 import { keep, recall } from "./store.js";
 
 const MOST = 2_000_000; // UTF-16 units of all corrected texts together; a browser keeps about 5 MB
@@ -21,10 +22,11 @@ const kept = () => {
   return Array.isArray(list) ? list.filter((one) => typeof one?.[0] === "string" && Array.isArray(one[1])) : [];
 };
 
-/** Begin to correct; gives what the page asks while that goes on. */
-export function begin(labelsInUse, onChange) {
+/** Begin to correct; gives what the page asks while that goes on. `onLearnt` is called when another model answers. */
+export function begin({ model, labelsInUse, onChange, onLearnt }) {
   labels = labelsInUse;
   redraw = onChange;
+  learning.open({ model, redraw: () => found.text && drawTools(), onLearnt, kept });
   at("marked").addEventListener("click", onClick);
   document.addEventListener("selectionchange", onSelect);
   at("correct").hidden = false;
@@ -36,6 +38,7 @@ export function end() {
   at("marked").removeEventListener("click", onClick);
   document.removeEventListener("selectionchange", onSelect);
   at("correct").hidden = true;
+  learning.close();
   entities = picked = null;
   found = { text: "", tokens: [], entities: [] };
   return null;
@@ -141,16 +144,15 @@ function drawTools() {
   none.disabled = !chosen;
   const rows = picked ? [make("div", "row", ...kinds, none)] : [];
   if (exact) rows.push(make("div", "row", ...borders(act, chosen)));
-  at("correct").replaceChildren(said, ...rows, keptPart(act));
+  at("correct").replaceChildren(said, ...rows, keptPart(act), ...learning.parts(act));
   const again = [...at("correct").querySelectorAll("button")].find(({ dataset, disabled }) => dataset.act === focused && !disabled);
   if (focused) (again ?? at("correct").querySelector("button:not(:disabled)"))?.focus();
 }
 
 function borders(act, entity) {
-  return [["start", -1, "← from", "Begin one word earlier"], ["start", 1, "from →", "Begin one word later"],
-    ["end", -1, "← to", "End one word earlier"], ["end", 1, "to →", "End one word later"]].map(([side, step, word, meaning]) => {
+  const arrow = (side, step, meaning) => {
     const next = moved(found.tokens, entity, side, step);
-    const one = act(`${side} ${step}`, word, () => {
+    const one = act(`${side} ${step}`, step < 0 ? "←" : "→", () => {
       picked = next;
       change(put(remove(entities, entity.start), next));
     });
@@ -158,7 +160,9 @@ function borders(act, entity) {
     one.title = meaning;
     one.disabled = !next;
     return one;
-  });
+  };
+  return [make("span", "soft", "Begins"), arrow("start", -1, "Begin one word earlier"), arrow("start", 1, "Begin one word later"),
+    make("span", "soft", "Ends"), arrow("end", -1, "End one word earlier"), arrow("end", 1, "End one word later")];
 }
 
 /** What was corrected in this browser so far, and what can be done with it. */

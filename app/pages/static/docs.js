@@ -111,10 +111,10 @@ function operation(api, path, method, details) {
   const title = make("h2", "", make("span", "method", method.toUpperCase()), make("code", "", path));
   const section = make("section", "card operation", title,
     ...(details.description ?? "").split("\n\n").map((paragraph) => make("p", "", ...prose(paragraph))),
+    tryPart(api, path, method, details),
     ...parametersPart(api, details.parameters),
     ...requestPart(api, tried(path, details.parameters), details.requestBody),
     ...responsePart(api, details.responses),
-    tryPart(api, path, method, details),
   );
   section.id = `${method}-${path.slice(1)}`;
   return section;

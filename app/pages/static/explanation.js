@@ -65,7 +65,7 @@ function drawRivals({ alternatives = [] }, rival, onAgainst) {
   const focused = at("rivals").contains(document.activeElement) ? document.activeElement.dataset.tag : null;
   const buttons = alternatives.map(({ name, score }) => {
     const one = button("", () => onAgainst(name === rival ? "" : name), labelOf(name) ? tone(labelOf(name)) : "plain");
-    one.append(make("b", "", name), ` ${percent(score)}`);
+    one.append(make("b", "", name), " ", make("span", "whole", percent(score)));
     one.dataset.tag = name;
     one.setAttribute("aria-pressed", String(name === rival));
     return one;

@@ -11,7 +11,7 @@ export function drawLabels(entities, hidden, onToggle) {
   const known = new Map([...group.children].map((button) => [button.dataset.label, button]));
   const buttons = [...counts].sort().map(([label, count]) => {
     const button = known.get(label) ?? labelButton(label, onToggle); // reuse the button, so that it keeps the keyboard focus
-    button.replaceChildren(label, make("span", "count", String(count)));
+    button.replaceChildren(label, " ", make("span", "count", String(count)));
     button.setAttribute("aria-label", `${label}, ${count}`);
     button.setAttribute("aria-pressed", String(!hidden.has(label)));
     return button;

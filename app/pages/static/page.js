@@ -1,18 +1,18 @@
 // The page to try the tagger: its events. All text of the user or the service becomes text nodes only.
 
+import { arrive, chooseWanted, copyLink, remember, resume } from "./carry.js";
 import { drawCommand } from "./command.js";
-import { at, copy, count, make } from "./dom.js";
+import { at, count, make } from "./dom.js";
 import { drawEntities, light } from "./entities.js";
 import { drawExamples } from "./examples.js";
 import { closeExplanation, drawExplanation } from "./explanation.js";
 import { latest } from "./latest.js";
-import { BadLink, carries, linkTo, readLink } from "./link.js";
 import { drawLabels, drawText } from "./marked.js";
-import { choose, chosenModel, greet, labelsInUse, modelInUse, named, secondModel } from "./models.js";
+import { chosenModel, greet, labelsInUse, modelInUse, named, secondModel } from "./models.js";
+import { redrawMany, takeFiles } from "./opening.js";
 import { onPage, pager, pagesOf } from "./paging.js";
 import { complain, content } from "./refusals.js";
 import { ask } from "./service.js";
-import { keep, recall } from "./store.js";
 import { tokenView } from "./tokens.js";
 
 const PAUSE_MS = 250; // after the last key, before the request; a long text waits longer
@@ -26,7 +26,6 @@ const state = { ...EMPTY, page: 0, hidden: new Set(), least: 0, token: -1, rival
 const view = tokenView((token, pointed) => explain(token, token === state.token ? state.rival : "", pointed), turn);
 const drawPager = pager(turn);
 let correction = null; // the module that corrects names, once somebody has asked for it
-let many = null; // the module of many texts, likewise
 
 const soonTag = latest((refusal) => {
   if (!refusal.retry) show(EMPTY, ""); // do not show results of another text
@@ -39,7 +38,7 @@ const soonExplain = latest(complain);
 function tag(milliseconds) {
   soonTag(milliseconds, async (signal) => {
     const text = at("text").value;
-    remember();
+    remember(state);
     if (!text.trim()) return show(EMPTY, "");
     const began = performance.now();
     const body = asked(text);
@@ -108,7 +107,7 @@ function draw() {
   drawPager(state.page, state.pages.length);
   view.show(state.text, tokensOf(page), state.hidden, page.first);
   at("correcting").hidden = !state.answer;
-  many?.refilter();
+  redrawMany();
   compare(shown, page);
   drawSame();
 }
@@ -170,80 +169,15 @@ function write(text) {
 
 function toggle(label) {
   if (!state.hidden.delete(label)) state.hidden.add(label);
-  remember();
+  remember(state);
   draw();
-}
-
-/** What a link carries, and what this browser remembers. */
-const carried = () => ({ text: at("text").value, model: modelInUse(), second: secondModel(), least: state.least, hidden: [...state.hidden] });
-
-function remember() {
-  if (modelInUse()) keep("page", carried());
-}
-
-/** Take up what was carried here; none of it can be trusted to be of the kind that it should be. */
-function takeUp(given) {
-  const { text, model, second, least, hidden } = given ?? {};
-  at("text").value = typeof text === "string" ? text : "";
-  wanted = { model, second };
-  state.least = Number.isInteger(least) && least > 0 && least < 100 ? least : 0;
-  state.hidden = new Set(Array.isArray(hidden) ? hidden.filter((label) => typeof label === "string") : []);
-  at("least").value = state.least;
-  at("least-shown").value = `${state.least} %`;
-}
-
-let wanted = {}; // the models of a link, or of the last visit
-
-/** Take up the link that led here, if one did; its text then stands in the box, and no longer in the address. */
-async function arrive() {
-  if (!carries(location.hash)) return false;
-  const hash = location.hash;
-  history.replaceState(null, "", location.pathname + location.search);
-  try {
-    takeUp(await readLink(hash));
-    return true;
-  } catch (error) {
-    if (!(error instanceof BadLink)) throw error;
-    say(error.message);
-    return false;
-  }
-}
-
-const say = (words) => (at("notice").textContent = words);
-
-async function copyLink() {
-  try {
-    await copy(await linkTo(carried()));
-    say("The link is copied. It holds the text itself: no server keeps it.");
-  } catch (error) {
-    if (!(error instanceof BadLink)) throw error;
-    say(error.message);
-  }
-}
-
-async function openFile(file) {
-  if (!file) return;
-  const files = await import("./files.js");
-  try {
-    const found = await files.read(file);
-    if (found.text !== undefined) {
-      write(found.text);
-      return say(`${file.name} is in the box.`);
-    }
-    many ??= await import("./many.js");
-    say(`${file.name} is in the table below.`);
-    many.open(found, { model: chosenModel, isShown, onOpen: write });
-  } catch (error) {
-    if (!(error instanceof files.BadFile)) throw error;
-    say(error.message);
-  }
 }
 
 async function correct() {
   const on = at("correcting").getAttribute("aria-pressed") === "false";
   const module = await import("./correct.js");
   at("correcting").setAttribute("aria-pressed", String(on));
-  correction = on ? module.begin(labelsInUse, draw) : module.end();
+  correction = on ? module.begin({ model: modelInUse(), labelsInUse, onChange: draw, onLearnt: () => tag(0) }) : module.end();
   draw();
 }
 
@@ -269,43 +203,28 @@ at("least").addEventListener("input", () => {
   at("least-shown").value = `${state.least} %`;
   draw();
 });
-at("least").addEventListener("change", remember);
+at("least").addEventListener("change", () => remember(state));
 at("correcting").addEventListener("click", correct);
-at("link").addEventListener("click", copyLink);
-at("open").addEventListener("click", () => at("file").click());
-at("file").addEventListener("change", () => {
-  openFile(at("file").files[0]);
-  at("file").value = "";
-});
-for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
-  document.addEventListener(type, (event) => {
-    if (![...event.dataTransfer.types].includes("Files")) return;
-    event.preventDefault();
-    at("write").classList.toggle("over", type === "dragenter" || type === "dragover");
-    if (type === "drop") openFile(event.dataTransfer.files[0]);
-  });
-}
+at("link").addEventListener("click", () => copyLink(state));
+takeFiles({ model: chosenModel, isShown, onOpen: write });
 addEventListener("hashchange", async () => {
-  if (await arrive()) begin();
+  if (!(await arrive(state))) return;
+  known();
+  tag(0);
 });
 
-/** Begin with what is in the box, now that it is known which models there are. */
-function begin() {
-  choose(wanted.model, wanted.second);
-  wanted = {};
-  offer();
-  tag(0);
+/** Go on now that it is known which models there are. */
+function known() {
+  const chosen = chooseWanted();
+  if (offer() || chosen) tag(0);
+  draw();
 }
 
 async function start() {
-  if (!(await arrive())) takeUp(recall("page"));
+  if (!(await arrive(state))) resume(state);
   offer();
   tag(0);
-  greet(() => {
-    const chosen = choose(wanted.model, wanted.second);
-    if (offer() || chosen) tag(0);
-    draw();
-  }, () => {
+  greet(known, () => {
     offer();
     tag(0);
   });

@@ -10,9 +10,9 @@ export class Refusal extends Error {
   }
 }
 
-/** Request JSON. A string is sent as the body as it is; anything else is encoded as JSON. */
-export async function ask(path, { body, signal } = {}) {
-  return withRefusals(async () => read(await send(path, body, "application/json", signal)));
+/** Request JSON, by POST if there is a body. A string is sent as it is; anything else is encoded as JSON. */
+export async function ask(path, { body, method, signal } = {}) {
+  return withRefusals(async () => read(await (method ? fetch(path, { method, signal }) : send(path, body, "application/json", signal))));
 }
 
 /** Send lines of JSON, and give the objects that answer them, as they come. */

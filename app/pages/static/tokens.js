@@ -149,7 +149,7 @@ export function tokenView(onChoose, onEdge) {
 function tokenOption({ text, tag, score }) {
   const percent = (100 * score).toFixed(0);
   const option = make("span", "token",
-    make("span", "word", text),
+    make("span", "word", text), " ",
     make("span", "tag", make("b", "", tag), ` ${percent}`),
   );
   option.setAttribute("role", "option");

@@ -12,9 +12,10 @@ export function tryIt(path, method, { media, examples = [], parameters = [] }) {
   const box = media ? bodyBox(label, examples.length ? written(examples[0], media) : "") : null;
   const said = make("p", "soft");
   said.setAttribute("role", "status");
-  const shown = make("pre", "");
+  const shown = make("samp", "answer");
   shown.hidden = true;
   shown.tabIndex = 0;
+  shown.setAttribute("role", "region");
   shown.setAttribute("aria-label", `Answer of ${label}`);
   const sender = button("Send", async () => {
     sender.disabled = true;

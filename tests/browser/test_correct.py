@@ -1,0 +1,143 @@
+"""Names that are corrected on the page, as the corpus that training reads."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fenestra.training.data.corpus import read_corpus
+
+TEXT = "🎶 Ada Lovelace met Siemens in Munich on Sunday."
+
+
+@pytest.fixture
+def page(visit, real, write):
+    page = visit(real)
+    write(page, TEXT)
+    page.locator("#models option").first.wait_for(state="attached")
+    page.get_by_role("button", name="Correct the names").click()
+    page.get_by_role("group", name="Correct the names").wait_for()
+    return page
+
+
+def shown(page):
+    """The marked names: words and label."""
+    return page.locator("#marked mark").evaluate_all(
+        "all => all.map(one => [one.firstChild.data, one.lastChild.textContent])"
+    )
+
+
+def select(page, begin, end):
+    """Select a part of the shown text, as a mouse does."""
+    page.evaluate(
+        """([begin, end]) => {
+            const walker = document.createTreeWalker(document.getElementById("marked"), NodeFilter.SHOW_TEXT);
+            let place = 0, from = null;
+            for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+                if (node.parentElement.localName === "small") continue;
+                if (!from && begin < place + node.length) from = [node, begin - place];
+                if (end <= place + node.length) return getSelection().setBaseAndExtent(...from, node, end - place);
+                place += node.length;
+            }
+        }""",
+        [begin, end],
+    )
+    page.locator("#correct p bdi").wait_for()
+
+
+def say(page, word):
+    page.locator("#correct").get_by_role("button", name=word, exact=True).click()
+
+
+def downloaded(page, folder):
+    with page.expect_download() as download:
+        say(page, "Download for training")
+    path = folder / "corrections.jsonl"
+    path.write_bytes(Path(download.value.path()).read_bytes())
+    return path, [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_selected_words_become_a_name_of_whole_words(page):
+    assert ["Sunday", "LOC"] not in shown(page)
+    begin = TEXT.index("Sunday") + 1  # one more than in UTF-16 units, which the page counts
+    select(page, begin + 2, begin + 4)
+    assert page.locator("#correct p").inner_text() == "“Sunday” is:"
+    say(page, "LOC")
+    assert shown(page)[-1] == ["Sunday", "LOC"]
+    assert page.locator("#marked mark.changed").count() == 1
+
+
+def test_a_name_gets_another_label_other_borders_or_goes(page):
+    page.locator("#marked mark", has_text="Ada Lovelace").click()
+    say(page, "ORG")
+    assert shown(page)[0] == ["Ada Lovelace", "ORG"]
+    page.get_by_label("Begin one word later").click()
+    assert shown(page)[0] == ["Lovelace", "ORG"]
+    page.get_by_label("End one word later").click()
+    assert shown(page)[0] == ["Lovelace met", "ORG"]
+    page.get_by_label("End one word earlier").click()
+    page.get_by_label("Begin one word earlier").click()
+    say(page, "PER")
+    assert page.locator("#marked mark.changed").count() == 0
+    page.locator("#marked mark", has_text="Munich").click()
+    say(page, "no name")
+    assert "Munich" not in dict(shown(page))
+    for _ in range(6):
+        say(page, "Undo")
+    assert dict(shown(page))["Munich"] == "LOC"
+    assert page.locator("#correct").get_by_role("button", name="Undo").is_disabled()
+
+
+def test_what_overlaps_a_new_name_gives_way(page):
+    begin = TEXT.index("Lovelace") + 1
+    select(page, begin, begin + len("Lovelace met Siemens"))
+    say(page, "ORG")
+    assert shown(page)[:2] == [["Lovelace met Siemens", "ORG"], ["Munich", "LOC"]]
+
+
+def test_the_keyboard_selects_in_the_box(page):
+    page.get_by_label("Your text").focus()
+    page.keyboard.press("Control+End")
+    page.keyboard.press("ArrowLeft")
+    for _ in "Sunday":
+        page.keyboard.press("Shift+ArrowLeft")
+    page.locator("#correct p", has_text="“Sunday” is:").wait_for()
+    button = page.locator("#correct").get_by_role("button", name="PER", exact=True)
+    button.focus()
+    page.keyboard.press("Enter")
+    assert shown(page)[-1] == ["Sunday", "PER"]
+    assert page.evaluate("document.activeElement.textContent") == "PER"
+
+
+def test_corrections_are_kept_and_training_reads_them(page, write, tmp_path):
+    page.locator("#marked mark", has_text="Siemens").click()
+    say(page, "PER")
+    write(page, "Bob went home.")
+    page.locator("#marked mark", has_text="Bob").click()
+    say(page, "no name")
+    path, records = downloaded(page, tmp_path)
+    assert [record["text"] for record in records] == [TEXT, "Bob went home."]
+    assert [(TEXT[e["start"] : e["end"]], e["label"]) for e in records[0]["entities"]] == [
+        ("Ada Lovelace", "PER"), ("Siemens", "PER"), ("Munich", "LOC"),
+    ]  # fmt: skip
+    corpus = read_corpus(path)
+    assert corpus.label_counts() == {"LOC": 1, "PER": 2}
+    assert corpus.notes == ()
+    page.reload()
+    page.locator("#models option").first.wait_for(state="attached")
+    page.get_by_role("button", name="Correct the names").click()
+    page.get_by_text("2 corrected texts, kept in this browser").wait_for()
+    assert shown(page) == []
+    say(page, "Forget them")
+    page.get_by_text("No corrections yet").wait_for()
+    assert shown(page)[0][0] == "Bob"
+
+
+def test_correcting_ends_as_it_began(page):
+    page.locator("#marked mark", has_text="Munich").click()
+    say(page, "no name")
+    page.get_by_role("button", name="Correct the names").click()
+    assert page.locator("#correct").is_hidden()
+    assert dict(shown(page))["Munich"] == "LOC"
+    page.locator("#marked mark", has_text="Munich").click()
+    page.locator("#why-title", has_text="Munich").wait_for()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.page import first_visit, weight
 from fenestra.app.codes import STATUS
 from fenestra.app.errors import has_text_errors
 from fenestra.app.pages import routes
@@ -77,11 +78,20 @@ def test_a_script_imports_only_what_is_served_and_is_used(name):
     for names, module in re.findall(r"^import \{ (.+?) \} from \"(.+)\";$", source, re.MULTILINE):
         assert module.removeprefix("./") in ASSETS
         exported = set(
-            re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", asset(module[2:]).decode(), re.MULTILINE)
+            re.findall(
+                r"^export (?:async )?(?:function\*?|const|class) (\w+)", asset(module[2:]).decode(), re.MULTILINE
+            )
         )
         assert set(names.split(", ")) <= exported
         for imported in names.split(", "):
             assert len(re.findall(rf"\b{imported}\b", source)) > 1, imported
+
+
+def test_the_pages_stay_light():
+    """With gzip, in kB; ``python -m benchmarks.page`` prints what they weigh."""
+    assert weight(first_visit("page.html"))[1] < 45
+    assert weight(first_visit("docs.html"))[1] < 15
+    assert {*first_visit("page.html"), *first_visit("docs.html")} - {"page.html", "docs.html"} < set(ASSETS)
 
 
 def test_the_page_asks_for_offsets_in_the_unit_that_its_language_slices_by(client):

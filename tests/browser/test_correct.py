@@ -12,7 +12,7 @@ TEXT = "🎶 Ada Lovelace met Siemens in Munich on Sunday."
 
 @pytest.fixture
 def page(visit, real, write):
-    page = visit(real)
+    page = visit(real, refusals=True)  # it says that it does not learn
     write(page, TEXT)
     page.locator("#models option").first.wait_for(state="attached")
     page.get_by_role("button", name="Correct the names").click()
@@ -82,7 +82,7 @@ def test_a_name_gets_another_label_other_borders_or_goes(page):
     page.locator("#marked mark", has_text="Munich").click()
     say(page, "no name")
     assert "Munich" not in dict(shown(page))
-    for _ in range(6):
+    for _ in range(7):
         say(page, "Undo")
     assert dict(shown(page))["Munich"] == "LOC"
     assert page.locator("#correct").get_by_role("button", name="Undo").is_disabled()

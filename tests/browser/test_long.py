@@ -49,10 +49,11 @@ def test_pages_are_the_whole_text_and_cut_no_name(pages_of, words, names, line):
 
 
 @pytest.fixture
-def page(visit, real, write):
+def page(visit, real):
     page = visit(real)
     page.locator("#marked mark").first.wait_for()
-    write(page, LONG)
+    box = page.get_by_label("Your text")
+    box.evaluate("(box, text) => { box.value = text; box.dispatchEvent(new Event('input')); }", LONG)
     page.locator("#pager").wait_for()
     return page
 

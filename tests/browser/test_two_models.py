@@ -39,24 +39,24 @@ def other_answers(route):
     found = answer.json()
     if asked.get("model") == "second":
         found["model"]["name"] = "second"
-        entities = [one for one in found["results"][0]["entities"] if one["text"] != "Ada"]
+        entities = [one for one in found["results"][0]["entities"] if one["text"] != "Ada Lovelace"]
         found["results"][0]["entities"] = [one | {"label": "LOC"} if one["text"] == "Bob" else one for one in entities]
     route.fulfill(response=answer, json=found)
 
 
 def test_differences_are_marked_and_listed(visit, real, write):
     page = visit(real, prepare=lambda page: page.route("**/tag", other_answers))
-    write(page, "Ada met Bob in Munich.")
+    write(page, "Ada Lovelace met Bob in Munich.")
     page.locator("#second").wait_for()
     assert page.locator("#versus").is_hidden()
     page.get_by_label("beside").select_option("second")
     page.get_by_text("1 entity alike, 2 differences").wait_for()
     assert page.locator("#versus h3").all_inner_texts() == ["english", "second"]
-    assert page.locator("#versus .differs").all_inner_texts() == ["AdaPER", "BobPER", "BobLOC"]
+    assert page.locator("#versus .differs").all_inner_texts() == ["Ada LovelacePER", "BobPER", "BobLOC"]
     assert page.locator("#versus .agrees").all_inner_texts() == ["MunichLOC", "MunichLOC"]
     rows = page.get_by_role("table", name="Differences").locator("tbody tr")
     assert [row.locator("th, .chip, td.soft").all_inner_texts() for row in rows.all()] == [
-        ["Ada", "PER", "nothing"],
+        ["Ada Lovelace", "PER", "nothing"],
         ["Bob", "PER", "LOC"],
     ]
     page.locator("#labels").get_by_role("button", name="PER").click()

@@ -31,7 +31,7 @@ def findings(page, axe):
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", WIDE), ("dark", NARROW)])
 def test_axe_finds_nothing(visit, real, write, axe, scheme, size):
-    page = visit(real, color_scheme=scheme, viewport=size, reduced_motion="reduce")
+    page = visit(real, refusals=True, color_scheme=scheme, viewport=size, reduced_motion="reduce")
     page.locator("#second").wait_for()
     assert findings(page, axe) == []
     page.locator("#second").select_option("second")

@@ -133,6 +133,7 @@ def test_many_texts_are_stopped_gone_on_with_and_outlive_a_busy_service(visit, s
     done = int(page.locator("#many-said").inner_text().split()[0])
     assert done == asked[0] < 150
     page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped; what is done can be downloaded.").wait_for()
     page.get_by_role("button", name="Go on").click()
     page.locator("#many-said", has_text="150 of 150").wait_for()
     assert sum(asked) - asked[1] == 150, "no text is sent again"

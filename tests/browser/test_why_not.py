@@ -20,8 +20,7 @@ def page(visit, real, write):
 
 def test_the_runners_up_stand_beside_the_tag_with_their_chances(page):
     names = page.locator("#rivals button b").all_inner_texts()
-    assert len(names) == 4
-    assert len(set(names)) == 4
+    assert 2 <= len(names) == len(set(names)) <= 4
     assert "B-ORG" not in names
     assert "B-LOC" in names
     sure = page.locator("#sure").inner_text()

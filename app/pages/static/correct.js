@@ -11,22 +11,31 @@ const NAME = "corrections"; // in the store: [[text, entities]], the last one co
 
 let labels = []; // that can be given
 let redraw = null; // what shows the page anew
+let learnt = null; // what asks the model anew
+let modelInUse = null; // gives its name
+let taught = ""; // the model that was asked whether it learns
 let found = { text: "", tokens: [], entities: [] }; // what the service said of the text
 let entities = null; // the corrected ones; null while correcting is off
 let picked = null; // { start, end } of the selected words, or of the chosen entity
 let undo = [];
+let lasting = true; // whether the browser keeps corrections beyond this visit
 
-/** The lists that were kept: [[text, entities]]. */
+/** The lists that were kept: [[text, entities]]; what is not of that kind, something else wrote. */
 const kept = () => {
   const list = recall(NAME);
-  return Array.isArray(list) ? list.filter((one) => typeof one?.[0] === "string" && Array.isArray(one[1])) : [];
+  return Array.isArray(list) ? list.filter((one) => typeof one?.[0] === "string" && areOf(...one)) : [];
 };
+
+const areOf = (text, entities) => Array.isArray(entities) && entities.every((one, place) =>
+  typeof one?.label === "string" && Number.isInteger(one.start) && one.start >= (entities[place - 1]?.end ?? 0) && one.end > one.start && one.end <= text.length);
 
 /** Begin to correct; gives what the page asks while that goes on. `onLearnt` is called when another model answers. */
 export function begin({ model, labelsInUse, onChange, onLearnt }) {
+  taught = "";
   labels = labelsInUse;
   redraw = onChange;
-  learning.open({ model, redraw: () => found.text && drawTools(), onLearnt, kept });
+  modelInUse = model;
+  learnt = onLearnt;
   at("marked").addEventListener("click", onClick);
   document.addEventListener("selectionchange", onSelect);
   at("correct").hidden = false;
@@ -47,13 +56,15 @@ export function end() {
 /** The page shows a text, and those of its entities that pass its filters. */
 function show(state, shown) {
   if (state.text !== found.text || entities === null || state.tokens !== found.tokens) {
-    const known = kept().find(([text]) => text === state.text);
-    entities = known ? known[1] : shown;
     undo = [];
     picked = null;
   }
+  if (!undo.length) entities = kept().find(([text]) => text === state.text)?.[1] ?? shown;
   found = { text: state.text, tokens: state.tokens, entities: shown };
   drawTools();
+  if (taught === modelInUse()) return;
+  taught = modelInUse();
+  learning.open({ model: taught, redraw: () => entities && drawTools(), onLearnt: learnt, kept });
 }
 
 function classOf(entity) {
@@ -74,7 +85,7 @@ function store() {
   const all = same(entities, found.entities) ? others : [...others, [found.text, entities]];
   let size = all.reduce((sum, [text]) => sum + text.length, 0);
   while (size > MOST && all.length > 1) size -= all.shift()[0].length;
-  keep(NAME, all);
+  lasting = keep(NAME, all);
 }
 
 /** A click on a name picks it. */
@@ -168,14 +179,13 @@ function borders(act, entity) {
 /** What was corrected in this browser so far, and what can be done with it. */
 function keptPart(act) {
   const list = kept();
-  const said = make("span", "soft", list.length ? `${count(list.length, "corrected text")}, kept in this browser` : "No corrections yet");
+  const said = make("span", "soft", list.length ? `${count(list.length, "corrected text")}, kept ${lasting ? "in this browser" : "until you leave: this browser keeps nothing"}` : "No corrections yet");
   const back = act("undo", "Undo", () => {
     entities = undo.pop();
     picked = null;
     store();
     redraw();
   });
-  back.disabled = !undo.length;
   const save = act("download", "Download for training", () => {
     download("corrections.jsonl", "application/x-ndjson", ...list.map(([text, some]) => `${JSON.stringify(record(text, some))}\n`));
   });
@@ -186,6 +196,5 @@ function keptPart(act) {
     picked = null;
     redraw();
   });
-  save.disabled = drop.disabled = !list.length;
-  return make("div", "row kept", said, back, save, drop);
+  return make("div", "row kept", said, ...(undo.length ? [back] : []), ...(list.length ? [save, drop] : []));
 }

@@ -1,6 +1,6 @@
 // Corrected names as data. Nothing here uses the page.
 
-import { inCodePoints } from "./offsets.js";
+import { inCodePoints, wellFormed } from "./offsets.js";
 
 const overlap = (one, other) => one.start < other.end && other.start < one.end;
 const byStart = (one, other) => one.start - other.start;
@@ -37,5 +37,5 @@ export const same = (ones, others) =>
 
 /** What training reads as `jsonl` (docs/formats.md): a text and its entities, in code points. */
 export function record(text, entities) {
-  return { text, entities: inCodePoints(text, entities.map(({ start, end, label }) => ({ start, end, label }))) };
+  return { text: wellFormed(text), entities: inCodePoints(text, entities.map(({ start, end, label }) => ({ start, end, label }))) };
 }

@@ -13,6 +13,8 @@ const METHODS = {
 };
 const TWO = " The difference of two logits splits just so: each share is the one for the first tag less the one for the second.";
 
+const LEAST = 0.005; // a runner-up below that is "0 %"
+
 /** Show that no token is selected. */
 export function closeExplanation() {
   at("why-body").hidden = at("sure").hidden = at("rivals").hidden = true;
@@ -63,7 +65,8 @@ function drawSure(token, entity) {
 /** The runners-up, each a button that compares the tag with it. */
 function drawRivals({ alternatives = [] }, rival, onAgainst) {
   const focused = at("rivals").contains(document.activeElement) ? document.activeElement.dataset.tag : null;
-  const buttons = alternatives.map(({ name, score }) => {
+  const likely = alternatives.filter(({ name, score }, place) => place < 2 || score >= LEAST || name === rival);
+  const buttons = likely.map(({ name, score }) => {
     const one = button("", () => onAgainst(name === rival ? "" : name), labelOf(name) ? tone(labelOf(name)) : "plain");
     one.append(make("b", "", name), " ", make("span", "whole", percent(score)));
     one.dataset.tag = name;
@@ -101,7 +104,7 @@ function bars(value, shown, values, kind = value < 0 ? "minus" : "plus") {
 function equation(numbers, total, delta) {
   const [bias, rest] = numbers.slice(-2);
   const window = total - bias - rest;
-  const terms = [["z", total, "logit"], ["b", bias, "bias"], ["d", rest, "document"], ["sⱼ", window, "window"]];
+  const terms = [["z", total, delta ? "difference" : "logit"], ["b", bias, "bias"], ["d", rest, "document"], ["sⱼ", window, "window"]];
   const cells = terms.flatMap(([symbol, value, name], index) => {
     const number = index > 1 ? signed(Math.abs(value)).replace("+", "") : signed(value, "");
     const term = make("span", "term", make("var", "", `${index === 3 ? "Σⱼ " : ""}${delta}${symbol}`), make("b", "", number), make("small", "", name));

@@ -1,6 +1,7 @@
 // Teaching the model from corrections, where the service does that (docs/learn.md): send, learn, look at the figures, undo.
 
 import { count, heading, make, percent } from "./dom.js";
+import { wellFormed } from "./offsets.js";
 import { wordsFor } from "./refusals.js";
 import { ask, Refusal } from "./service.js";
 
@@ -66,7 +67,7 @@ async function follow() {
 /** Send the corrections of this browser, and learn from all that the service keeps. */
 const teach = (force) => doing(async () => {
   for (const [text, entities] of page.kept()) {
-    await ask(path("corrections"), { body: { text, entities: entities.map(({ start, end, label }) => ({ start, end, label })), offsets: "utf16" } });
+    await ask(path("corrections"), { body: { text: wellFormed(text), entities: entities.map(({ start, end, label }) => ({ start, end, label })), offsets: "utf16" } });
   }
   status = await ask(path("learn"), { body: force ? { force } : {} });
   await follow();
@@ -108,7 +109,7 @@ function inWords() {
   const took = seconds === null ? "" : `, ${Math.round(seconds)} s`;
   return {
     idle: "It learns from these corrections and keeps what it knows; that takes seconds to a minute.",
-    running: `The model is ${{ starting: "about to learn", learning: "learning", checking: "being checked", swapping: "being put in place" }[stage] ?? "learning"}${took}.`,
+    running: `The model is ${{ starting: "about to learn", "held out": "learning from a part, to be asked of the rest", learning: "learning", checking: "being checked", swapping: "being put in place" }[stage] ?? "learning"}${took}.`,
     done: `Done${took}: version ${serves.version} answers now.`,
     refused: `Not served: ${reason}`,
     failed: `It did not learn: ${reason}`,

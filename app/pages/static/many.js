@@ -84,7 +84,6 @@ function build() {
   title.id = "many-title";
   const named = (id, element) => Object.assign(element, { id });
   const said = named("many-said", make("span", "soft whole"));
-  said.setAttribute("role", "status");
   const meter = named("many-progress", make("progress"));
   meter.max = texts.records.length;
   meter.setAttribute("aria-label", "Texts that are tagged");
@@ -128,9 +127,17 @@ function draw() {
   at("many-progress").value = answers.length;
   at("many-said").textContent = `${count(answers.length)} of ${count(records.length, "text")}${wrong ? `, ${count(wrong)} refused` : ""}`;
   at("many-stop").textContent = control ? "Stop" : answers.length < records.length ? "Go on" : "Tag again";
-  at("many-note").textContent = note;
+  at("many-note").textContent = note || (control ? "" : ended());
   at("many-jsonl").disabled = at("many-csv").disabled = answers.length === 0;
   drawTable();
+}
+
+/** What is said once, when nothing goes on any more; a screen reader need not hear of every text. */
+function ended() {
+  const { answers, records } = texts;
+  if (answers.length < records.length) return "Stopped; what is done can be downloaded.";
+  const by = answers.findLast(({ model }) => model)?.model;
+  return `All texts are tagged${by ? ` by ${by.name} ${by.version}` : ""}.`;
 }
 
 function drawTable() {

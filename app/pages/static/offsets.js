@@ -1,5 +1,8 @@
 // From UTF-16 units, which this page counts in, to code points, which files and Python count in.
 
+/** A text without halves of characters: each becomes U+FFFD, which has the same length, so that offsets stay right. */
+export const wellFormed = (text) => text.toWellFormed?.() ?? text;
+
 /** Entities of a text, in order, with their places in code points. */
 export function inCodePoints(text, entities) {
   let unit = 0;

@@ -1,5 +1,6 @@
 // Tags many texts over POST /tag/stream, a portion a request: a browser sends a body to its end before it reads.
 
+import { wellFormed } from "./offsets.js";
 import { askLines, Refusal } from "./service.js";
 
 const PORTION = 48_000; // UTF-16 units; small enough that the service never waits for this page to read
@@ -23,7 +24,7 @@ export async function tagMany(texts, first, options, { signal, onAnswer, onWait 
     let end = next;
     do size += texts[end++].length; while (end < texts.length && size + texts[end].length <= PORTION);
     const began = next;
-    const lines = texts.slice(began, end).map((text) => `${JSON.stringify({ text: text.toWellFormed?.() ?? text, ...options })}\n`);
+    const lines = texts.slice(began, end).map((text) => `${JSON.stringify({ text: wellFormed(text), ...options })}\n`);
     try {
       for await (const answer of askLines("tag/stream", lines.join(""), signal)) {
         if (answer.error?.code === "not_ready") throw new Refusal("not_ready", { retry: 1 });

@@ -19,13 +19,13 @@ export function summary(answer, numbers, total) {
 function alone({ token, column }, total, helping, against) {
   const score = [`The network gives “${token.text}” a score of `, whole(signed(total, "")), " for ", whole(`${column}:`), ` ${inWords(column)}.`];
   if (column !== token.tag) score.push(" The answer writes it ", whole(`${token.tag}.`));
-  return [...score, ...list(" Most comes from ", helping), ...list(" Most against it: ", against)];
+  return [...score, ...list([" Most comes from "], helping), ...list([" Most against it: "], against)];
 }
 
 function compared({ token, column, against }, total, helping, against_) {
   const more = total < 0 ? "less" : "more";
   return [`The network gives “${token.text}” `, whole(signed(Math.abs(total), "")), ` ${more} for `, whole(`${column}:`), ` ${inWords(column)}, than for `,
-    whole(`${against}:`), ` ${inWords(against)}.`, ...list(` For ${column} speaks most `, helping), ...list(` For ${against}: `, against_)];
+    whole(`${against}:`), ` ${inWords(against)}.`, ...list([" For ", whole(column), " speaks most "], helping), ...list([" For ", whole(`${against}:`), " "], against_)];
 }
 
 function list(opening, panes) {
@@ -33,7 +33,7 @@ function list(opening, panes) {
   const names = panes.flatMap(({ position, text, shown }, index) => [
     ...(index ? [" and "] : []), `${called(position, text)} `, whole(`(${signed(shown)})`),
   ]);
-  return [opening, ...names, "."];
+  return [...opening, ...names, "."];
 }
 
 function called(position, text) {

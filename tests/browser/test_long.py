@@ -100,3 +100,11 @@ def test_while_one_types_nothing_is_asked_and_little_is_drawn(page):
     with page.expect_response("**/tag"):
         pass
     assert len(asked) == 1
+
+
+def test_a_text_runs_the_way_of_its_first_letter(visit, stub):
+    page = visit(stub())
+    box = page.get_by_label("Your text")
+    for text, way in (("1. שלום", "rtl"), ("مرحبا Ada", "rtl"), ("Ada مرحبا", "ltr"), ("", "ltr")):
+        box.fill(text)
+        assert box.get_attribute("dir") == way

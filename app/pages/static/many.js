@@ -51,8 +51,8 @@ async function run() {
       },
     });
   } catch (error) {
-    if (error instanceof Refusal) mine.note = wordsFor(error);
-    else if (error.name !== "AbortError") throw error;
+    if (!(error instanceof Refusal) && error.name !== "AbortError") throw error;
+    mine.note = error instanceof Refusal ? wordsFor(error) : "";
   }
   mine.control = null;
   if (mine === texts) draw();
@@ -93,7 +93,7 @@ function build() {
   const head = make("div", "card-head", title, button("Close", close, "close"));
   const note = named("many-note", make("p", "soft"));
   note.setAttribute("aria-live", "polite");
-  const table = make("table", "", make("thead", "", make("tr", "", ...["No.", "Text", "In the box"].map((name) => heading("col", "", name)))), named("many-rows", make("tbody")));
+  const table = make("table", "", make("thead", "", make("tr", "", ...["No.", "Text", "Open"].map((name) => heading("col", "", name)))), named("many-rows", make("tbody")));
   table.setAttribute("aria-labelledby", "many-title");
   const back = named("many-back", button("←", () => turn(-1)));
   const on = named("many-on", button("→", () => turn(1)));

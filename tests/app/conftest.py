@@ -54,9 +54,9 @@ class StubTagger:
             for place in range(token - 1, token + 2)
         ]  # fmt: skip
         total = 1.0 + sum(share.share for share in shares)
-        if against not in (None, *self.labels):
+        if against not in (None, "O", *self.labels):
             raise InputError("against: expected another tag, or a label, of this model")
-        names = f"S-{tag or 'PER'}", against and f"S-{against}"
+        names = f"S-{tag or 'PER'}", against if against in (None, "O") else f"S-{against}"
         others = [Alternative("O", 0.2)][:alternatives]
         return Explanation(found.tokens[token], names[0], total, 0.75, 0.25, "exact", shares, names[1], others)
 

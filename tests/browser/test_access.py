@@ -12,6 +12,22 @@ PAIRS = [  # what stands on what
 ]  # fmt: skip
 CONTROLS = {"button", "textbox", "combobox", "option", "listbox", "link", "checkbox", "DisclosureTriangle"}
 
+BROKEN_NUMBERS = """() => {
+    const broken = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        if (node.parentElement.closest("pre, textarea, select, code, .answer")) continue;
+        for (const found of node.data.matchAll(/[+−]?\\d[\\d.,]*\\d[\\s]?%?|[+−]?\\d[\\s]?%/g)) {
+            const range = document.createRange();
+            range.setStart(node, found.index);
+            range.setEnd(node, found.index + found[0].trimEnd().length);
+            const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.bottom)));
+            if (lines.size > 1) broken.push(node.data);
+        }
+    }
+    return broken;
+}"""
+
 
 def open_everything(page):
     """Explain a word, and open what can be opened."""
@@ -19,16 +35,20 @@ def open_everything(page):
     with page.expect_response("**/explain"):
         page.locator(".token").nth(3).click()
     page.locator("#why-body").wait_for()
+    if page.locator("#rivals button").count():
+        page.locator("#rivals button").first.click()
+        page.locator("#why-title", has_text="and not").wait_for()
     page.get_by_text("The same from a program").click()
 
 
 @pytest.mark.parametrize("path", ["", "docs"])
-def test_nothing_is_wider_than_the_window(visit, real, path):
+def test_nothing_is_wider_than_the_window_and_no_number_breaks(visit, real, path):
     page = visit(real + path)
     page.locator("#post-tag").wait_for() if path else open_everything(page)
     for width in (1280, 1024, 800, 640, 360, 320):
         page.set_viewport_size({"width": width, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(BROKEN_NUMBERS) == []
 
 
 def test_a_word_without_end_and_a_refusal_fit_a_phone(visit, stub, write):

@@ -1,4 +1,4 @@
-"""Teaching the model from the page, against a service that says what docs/learn.md says."""
+"""Teaching the model from the page, against a stand-in for the routes of a service that learns."""
 
 import json
 

@@ -1,4 +1,4 @@
-// Teaching the model from corrections, where the service does that (docs/learn.md): send, learn, look at the figures, undo.
+// Teaching the model from corrections, where the service does that: send, learn, look at the figures, undo.
 
 import { count, heading, make, percent } from "./dom.js";
 import { wellFormed } from "./offsets.js";
@@ -110,7 +110,7 @@ function inWords() {
   return {
     idle: "It learns from these corrections and keeps what it knows; that takes seconds to a minute.",
     running: `The model is ${{ starting: "about to learn", "held out": "learning from a part, to be asked of the rest", learning: "learning", checking: "being checked", swapping: "being put in place" }[stage] ?? "learning"}${took}.`,
-    done: `Done${took}: version ${serves.version} answers now.`,
+    done: serves.learned ? `Done${took}: version ${serves.version} answers now.` : `The model before answers again: version ${serves.version}.`,
     refused: `Not served: ${reason}`,
     failed: `It did not learn: ${reason}`,
     cancelled: "Cancelled; the model is as it was.",

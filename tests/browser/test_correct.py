@@ -137,7 +137,8 @@ def test_correcting_ends_as_it_began(page):
     page.locator("#marked mark", has_text="Munich").click()
     say(page, "no name")
     page.get_by_role("button", name="Correct the names").click()
-    assert page.locator("#correct").is_hidden()
+    page.locator("#correct").wait_for(state="hidden")
+    page.locator("#marked mark", has_text="Munich").wait_for()
     assert dict(shown(page))["Munich"] == "LOC"
     page.locator("#marked mark", has_text="Munich").click()
     page.locator("#why-title", has_text="Munich").wait_for()

@@ -156,7 +156,7 @@ def parse(chromium, real):
 cells = st.text(st.sampled_from('ab ",;\t\n\r=+-@é🎶'), max_size=6)
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.lists(cells, min_size=2, max_size=4), min_size=1, max_size=4), separator=st.sampled_from(",;\t")
 )

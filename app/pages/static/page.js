@@ -184,8 +184,8 @@ function toggle(label) {
 
 async function correct() {
   const on = at("correcting").getAttribute("aria-pressed") === "false";
-  const module = await import("./correct.js");
   at("correcting").setAttribute("aria-pressed", String(on));
+  const module = await import("./correct.js");
   correction = on ? module.begin({ model: modelInUse, labelsInUse, onChange: draw, onLearnt: () => tag(0) }) : module.end();
   draw();
 }

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from fenestra.model.errors import InputError
 from fenestra.model.label_names import Names, Renames
+from fenestra.model.suggest import did_you_mean
 
 LABELS_HEADER = "X-Fenestra-Labels"
 """Says what was renamed or dropped in an answer, as ``PER=PERSON, MISC=``; not there if nothing was."""
@@ -68,12 +69,14 @@ def check_setting(renames: Iterable[Rename], labels: Mapping[str, Sequence[str]]
     """
     for model, label, _ in renames:
         if model is not None and model not in labels:
-            raise InputError(f"FENESTRA_LABEL_MAP: no model {model!r} is served, but {', '.join(labels)}")
+            hint = did_you_mean(model, labels)
+            raise InputError(f"FENESTRA_LABEL_MAP: no model {model!r} is served, but {', '.join(labels)}{hint}")
         known = labels.values() if model is None else [labels[model]]
         if not any(label in those for those in known):
             there = sorted({one for those in known for one in those})[:_MOST_NAMES]
             whose = "no model has" if model is None else f"{model} does not have"
-            raise InputError(f"FENESTRA_LABEL_MAP: {whose} the label {label!r}; there are {', '.join(there)}")
+            hint = did_you_mean(label, there)
+            raise InputError(f"FENESTRA_LABEL_MAP: {whose} the label {label!r}; there are {', '.join(there)}{hint}")
 
 
 def of_model(renames: Iterable[Rename], model: str) -> Renames:

@@ -3,7 +3,6 @@
 Each field is read from the environment variable ``FENESTRA_`` plus its name in capitals.
 """
 
-import difflib
 import ipaddress
 import os
 import re
@@ -27,6 +26,7 @@ from fenestra.app.label_map import Rename, read_rename
 from fenestra.model.bundled import DEFAULT, bundled_model, find_model
 from fenestra.model.engine.cores import available_cores, usable_cores
 from fenestra.model.errors import InputError
+from fenestra.model.suggest import did_you_mean
 
 PREFIX = "FENESTRA_"
 _OTHER_VARIABLES = frozenset({"FENESTRA_CACHE", "FENESTRA_TARGET"})  # of the training commands, of `make wheels`
@@ -271,13 +271,10 @@ class Settings(BaseSettings):
     @classmethod
     def _refuse_unknown_variables(cls, values: object) -> object:
         """Refuse a misspelt variable: its default would stay in force silently."""
-        fields = [name.upper() for name in cls.model_fields]
-        known = {f"{PREFIX}{name}" for name in fields} | _OTHER_VARIABLES
+        known = {*(f"{PREFIX}{name.upper()}" for name in cls.model_fields), *_OTHER_VARIABLES}
         for variable in sorted(os.environ):
             if variable.upper().startswith(PREFIX) and variable.upper() not in known:
-                near = difflib.get_close_matches(variable.upper().removeprefix(PREFIX), fields, n=1)
-                hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
-                raise ValueError(f"{variable}: unknown setting{hint}")
+                raise ValueError(f"{variable}: unknown setting{did_you_mean(variable, known, prefix=PREFIX)}")
         return values
 
     @field_validator("threads")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fenestra.model.errors import InputError
+from fenestra.model.suggest import did_you_mean
 
 DEFAULT = "english"
 """The bundled model that is meant where none is named."""
@@ -28,7 +29,7 @@ def bundled_model(name: str = DEFAULT) -> Path:
     if not found:
         raise InputError("this installation bundles no model; name a checkpoint folder")
     if name not in found:
-        raise InputError(f"no model {name!r} is bundled, but {', '.join(found)}")
+        raise InputError(f"no model {name!r} is bundled, but {', '.join(found)}{did_you_mean(name, found)}")
     return found[name]
 
 

@@ -189,6 +189,32 @@ class TestUsage:
         assert named in line
         assert line.endswith("--help")
 
+    @pytest.mark.parametrize(
+        ("words", "meant"),
+        [
+            (["trian"], "; did you mean train?"),
+            (["data", "fethc"], "; did you mean fetch?"),
+            (["tag", "x", "--outptu", "y"], "; --outptu: did you mean --output?"),
+            (["train", "x", "--outptu=y"], "; --outptu: did you mean --output?"),
+            (["tag", "x", "--output-format", "cnoll"], "; did you mean conll?"),
+            (["tag", "x", "--model", "rusian"], "; did you mean russian?"),
+            (["train", "training/configs/sample.toml", "--output", "x", "training.epohs=1"], "did you mean epochs?"),
+            (["train", "training/configs/sample.toml", "--output", "x", "trianing.epochs=1"], "did you mean training?"),
+            (["train", "training/configs/sample.toml", "--output", "x", "model.scheme=BOIES"], "did you mean BIOES?"),
+            (["data", "fetch", "golve"], "; did you mean glove?"),
+            (["tag", "data/sample/dev.conll", "--labels", "PRE"], "; did you mean PER?"),
+        ],
+    )
+    def test_what_was_misspelt_is_guessed(self, fenestra, monkeypatch, words, meant):
+        monkeypatch.chdir(ROOT)
+        code, out, (line,) = fenestra(*words)
+        assert (code, out) == (2, [])
+        assert meant in line
+
+    @pytest.mark.parametrize("words", [["bogus"], ["tag", "x", "--bogus"], ["data", "fetch", "wikipedia"]])
+    def test_what_is_near_nothing_is_not_guessed(self, fenestra, words):
+        assert "did you mean" not in fenestra(*words)[2][0]
+
     def test_help_needs_neither_torch_nor_the_training_extra(self):
         """It must be there at once, and on a serving install."""
         blocked = "torch", "numpy", "gensim", "seqeval", "optuna", "fastapi", "pydantic", "uvicorn"
@@ -735,7 +761,7 @@ class TestTrain:
 
     def test_a_misspelt_field_stops_it_before_any_work(self, fenestra, job, tmp_path):
         code, _, err = fenestra("train", job, "--output", tmp_path / "out", "training.epoch=3")
-        assert (code, err) == (2, ["fenestra: training.epoch: unknown field"])
+        assert (code, err) == (2, ["fenestra: training.epoch: unknown field; did you mean epochs?"])
         assert not (tmp_path / "out").exists()
 
     def test_ctrl_c_says_how_to_go_on(self, fenestra, job, tmp_path, monkeypatch):

@@ -5,8 +5,9 @@ The configuration is stored in the checkpoint it made.
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import field
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from fenestra.model.config import ModelConfig
 from fenestra.model.errors import ConfigError
+from fenestra.model.suggest import did_you_mean
 from fenestra.model.text.language import DEFAULT, language
 
 Loss = Literal["cross_entropy", "focal", "sentence"]
@@ -484,7 +486,8 @@ def validated(adapter: TypeAdapter[_T], values: Mapping[str, Any], section: str 
     try:
         return adapter.validate_python(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_complaint(detail, section) for detail in error.errors()[:5])) from error
+        schema = adapter.json_schema()
+        raise ConfigError("; ".join(_complaint(detail, section, schema) for detail in error.errors()[:5])) from error
 
 
 def dump_config(config: RunConfig) -> dict[str, Any]:
@@ -626,13 +629,29 @@ def _from_here(name: object) -> object:
     return name if not isinstance(name, str) or (":" in name and not Path(name).exists()) else str(Path.cwd() / name)
 
 
-def _complaint(detail: Any, section: str) -> str:  # noqa: ANN401 - pydantic's own record
+def _complaint(detail: Any, section: str, schema: Mapping[str, Any]) -> str:  # noqa: ANN401 - pydantic's own record
     where = ".".join(str(part) for part in (section, *detail["loc"]) if part not in ("", "__init__"))
     if detail["type"] == "unexpected_keyword_argument":
-        return f"{where}: unknown field"
+        *path, name = detail["loc"]
+        return f"{where}: unknown field{did_you_mean(name, _fields_at(schema, path))}"
+    if detail["type"] == "missing_argument":
+        return f"{where}: missing"
     message = str(detail["msg"]).removeprefix("Value error, ")
-    return (
-        f"{where}: {message}, got {detail['input']!r}"[:300]
-        if detail["type"] != "missing_argument"
-        else f"{where}: missing"
-    )
+    hint = ""
+    if detail["type"] == "literal_error" and isinstance(detail["input"], str):
+        hint = did_you_mean(detail["input"], re.findall(r"'([^']+)'", detail["ctx"]["expected"]))
+    return f"{where}: {message}, got {detail['input']!r}"[:300] + hint
+
+
+def _fields_at(schema: Mapping[str, Any], path: Iterable[int | str]) -> list[str]:
+    """The fields of the section at a path of names, out of the JSON schema of the whole."""
+
+    def resolved(part: Mapping[str, Any]) -> Mapping[str, Any]:
+        while "$ref" in part:
+            part = schema["$defs"][part["$ref"].rpartition("/")[2]]
+        return part
+
+    place = resolved(schema)
+    for name in path:
+        place = resolved(place.get("properties", {}).get(name, {}))
+    return [*place.get("properties", ())]

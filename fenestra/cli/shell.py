@@ -22,9 +22,10 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from fenestra.cli.places import as_path, is_remote
+from fenestra.model.suggest import did_you_mean, near
 from fenestra.model.version import VERSION
 
 Verb = Callable[[argparse.Namespace], int | None]
@@ -36,11 +37,36 @@ _MAKE = {"serve": "serve", "train": "install"}
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser that complains in one line."""
+    """An argument parser that complains in one line, and says what may have been meant."""
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(  # type: ignore[override]  # of its overloads, the one that is used
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, and remember what was given: a misspelt option is often a missing one, too."""
+        self._given = [*(sys.argv[1:] if args is None else args)]
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """End with code 2."""
-        self.exit(2, f"fenestra: {message}; see {self.prog} --help\n")
+        self.exit(2, f"fenestra: {message}{self._misspelt_option()}; see {self.prog} --help\n")
+
+    def _misspelt_option(self) -> str:
+        """The first option that there is not, and what it may have meant; empty where nothing is near."""
+        known = self._option_string_actions
+        given = (word.partition("=")[0] for word in self._given if word.startswith("--"))
+        found = ((name, near(name, known)) for name in given if name not in known)
+        return next((f"; {name}: did you mean {meant[0]}?" for name, meant in found if meant), "")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401 - as argparse has it
+        """Refuse what is no choice; argparse itself suggests one from Python 3.14 on."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            raise argparse.ArgumentError(
+                action, f"{error.message}{did_you_mean(value, action.choices or ())}"
+            ) from None
 
 
 Verbs: TypeAlias = "argparse._SubParsersAction[CommandParser]"

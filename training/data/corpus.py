@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from fenestra.model.errors import ConfigError, DataError
+from fenestra.model.suggest import did_you_mean
 from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.canonical import canonical
 from fenestra.training import sources
@@ -244,8 +245,9 @@ def find_corpus(name: str, root: Path) -> Path:
         raise DataError(f"{name}: not fetched yet; run: fenestra data fetch {known}")
     path = folder / f"{split}.conll"
     if not path.is_file():
-        splits = ", ".join(sorted(file.stem for file in folder.glob("*.conll")))
-        raise DataError(f"{name}: no such split; expected one of {splits}")
+        files = sorted(file.stem for file in folder.glob("*.conll"))
+        splits = ", ".join(files)
+        raise DataError(f"{name}: no such split; expected one of {splits}{did_you_mean(split, files)}")
     return path
 
 
@@ -284,7 +286,7 @@ def _unknown_label(label: str, lines: Sequence[int], labels: Collection[str]) ->
     count = f"{len(lines):,} entit{'ies' if len(lines) > 1 else 'y'} of this label"
     return Problem(
         lines[0],
-        f"unknown label {shown(label)} ({count}), expected {', '.join(sorted(labels))}; "
+        f"unknown label {shown(label)} ({count}), expected {', '.join(sorted(labels))}{did_you_mean(label, labels)}; "
         "data.rename of a job, or evaluate --rename LABEL=O, leaves one out",
     )
 
@@ -293,7 +295,8 @@ def _check_targets(rename: Mapping[str, str], labels: Collection[str] | None) ->
     """Refuse a renaming that makes a label which the model does not have."""
     for label, target in rename.items():
         if labels is not None and target != OUTSIDE and target not in labels:
-            raise ConfigError(f"data.rename: {label} → {target}, expected O or one of {', '.join(sorted(labels))}")
+            known = f"{', '.join(sorted(labels))}{did_you_mean(target, labels)}"
+            raise ConfigError(f"data.rename: {label} → {target}, expected O or one of {known}")
 
 
 def _without_mentions(sentence: Sentence) -> Sentence:

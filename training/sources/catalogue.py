@@ -3,6 +3,7 @@
 from typing import get_args
 
 from fenestra.model.errors import ConfigError
+from fenestra.model.suggest import did_you_mean
 from fenestra.training.sources.brands import BRANDS, BRANDS_RU
 from fenestra.training.sources.brown import BROWN, BROWN_DE, BROWN_ES
 from fenestra.training.sources.conll2003 import CONLL2003
@@ -45,5 +46,5 @@ def find(name: str) -> Source:
     """
     if name not in SOURCES:
         known = "; ".join(f"{kind}: {', '.join(available(kind))}" for kind in get_args(Kind))
-        raise ConfigError(f"{name}: unknown set, expected one of these: {known}")
+        raise ConfigError(f"{name}: unknown set, expected one of these: {known}{did_you_mean(name, SOURCES)}")
     return SOURCES[name]

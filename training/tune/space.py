@@ -22,6 +22,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from fenestra.model.errors import ConfigError
+from fenestra.model.suggest import did_you_mean
 from fenestra.training.config import (
     STRICT,
     Count,
@@ -253,7 +254,8 @@ def _current(dotted: str, config: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a
     place: Any = config
     for part in dotted.split("."):
         if not isinstance(place, Mapping) or part not in place:
-            raise ConfigError(f"{dotted}: unknown field")
+            known = [*place] if isinstance(place, Mapping) else []
+            raise ConfigError(f"{dotted}: unknown field{did_you_mean(part, known)}")
         place = place[part]
     if isinstance(place, Mapping):
         raise ConfigError(f"{dotted}: is a section, expected a field of it")

@@ -13,7 +13,6 @@ V words · D width of a vector
 """
 
 import contextlib
-import difflib
 import logging
 import pickle
 import re
@@ -31,6 +30,7 @@ from gensim.models import KeyedVectors
 from gensim.models.fasttext import load_facebook_vectors
 
 from fenestra.model.errors import ConfigError, DataError, RunError
+from fenestra.model.suggest import near
 from fenestra.training.compressed import is_compressed, open_file, stem
 from fenestra.training.config import NotUtf8, VectorFormat
 from fenestra.training.vectors import fasttext as fasttext_files
@@ -213,5 +213,4 @@ def _near_names(name: str) -> str:
             names = list(gensim.downloader.info(name_only=True)["models"])
     except (ValueError, OSError, KeyError):
         return ""
-    near = difflib.get_close_matches(name, names, n=5, cutoff=0.4)
-    return f"; there are {', '.join(near or names)}"
+    return f"; there are {', '.join(near(name, names, n=5, alike=0.4) or names)}"

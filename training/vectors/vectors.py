@@ -6,7 +6,6 @@ configuration allows them. ``training/vectors/formats.py`` reads the files.
 V words · D width of a vector · N rows that are measured · R rows of a table that words share
 """
 
-import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from fenestra.model import checkpoint
 from fenestra.model.bundled import DEFAULT, bundled_model
 from fenestra.model.errors import ConfigError, DataError, InputError
+from fenestra.model.suggest import near
 from fenestra.model.text.canonical import canonical
 from fenestra.model.words.lexicon import UNKNOWN, Lexicon
 from fenestra.training import sources
@@ -296,6 +296,6 @@ def _find_row(words: Sequence[str], word: str) -> int:
         except ValueError:
             continue
     lowered = word.lower()
-    candidates = [near for near in words[:_SPELLINGS] if abs(len(near) - len(word)) <= 2 and near[:1] == lowered[:1]]
-    near = difflib.get_close_matches(lowered, candidates, n=5)
-    raise InputError(f"{word!r} has no vector" + (f"; there are {', '.join(near)}" if near else ""))
+    candidates = [one for one in words[:_SPELLINGS] if abs(len(one) - len(word)) <= 2 and one[:1] == lowered[:1]]
+    alike = near(lowered, candidates, n=5)
+    raise InputError(f"{word!r} has no vector" + (f"; there are {', '.join(alike)}" if alike else ""))

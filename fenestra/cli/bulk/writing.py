@@ -15,6 +15,7 @@ from itertools import accumulate
 from fenestra.cli.bulk.reading import Item
 from fenestra.model.errors import DataError, InputError
 from fenestra.model.results import Entity, Result, TaggedToken
+from fenestra.model.suggest import did_you_mean
 from fenestra.model.tags import OUTSIDE
 from fenestra.model.text.language import Language
 from fenestra.model.text.sentences import sentence_lengths
@@ -46,7 +47,8 @@ class Wanted:
             InputError: names one, and the labels that there are.
         """
         if unknown := sorted((self.labels or frozenset()).difference(known)):
-            raise InputError(f"--labels: {unknown[0]!r} is unknown to this model; it knows {', '.join(known)}")
+            hint = did_you_mean(unknown[0], known)
+            raise InputError(f"--labels: {unknown[0]!r} is unknown to this model; it knows {', '.join(known)}{hint}")
 
 
 class CannotHold(Exception):

@@ -119,6 +119,11 @@ class TestUsage:
         verbs = ["serve", "tag", "train", "tune", "evaluate", "data", "vectors", "bench", "mcp"]
         assert [word for word in listed if word in verbs] == verbs
 
+    def test_every_verb_is_in_a_group_of_the_help(self, fenestra):
+        _, out, _ = fenestra("--help")
+        assert "use a model:" in out
+        assert "more:" not in out, "name the new verb in _GROUPS of fenestra/cli/main.py"
+
     @pytest.mark.parametrize(
         "verb",
         [

@@ -7,7 +7,7 @@ The configuration is stored in the checkpoint it made.
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import field
 from pathlib import Path
@@ -488,6 +488,20 @@ def validated(adapter: TypeAdapter[_T], values: Mapping[str, Any], section: str 
     except ValidationError as error:
         schema = adapter.json_schema()
         raise ConfigError("; ".join(_complaint(detail, section, schema) for detail in error.errors()[:5])) from error
+
+
+def field_names() -> list[str]:
+    """Every field of a job by its dotted name, such as ``training.epochs``; a table of any keys is one field."""
+    schema = _ADAPTER.json_schema()
+
+    def below(path: tuple[str, ...]) -> Iterator[str]:
+        names = _fields_at(schema, path)
+        for name in names:
+            yield from below((*path, name))
+        if not names:
+            yield ".".join(path)
+
+    return [*below(())]
 
 
 def dump_config(config: RunConfig) -> dict[str, Any]:

@@ -3,15 +3,14 @@
 import argparse
 from pathlib import Path
 
-from fenestra.cli.shell import CommandParser, Verbs, add_model, add_verb, need, renaming, say
+from fenestra.cli.shell import Verbs, add_actions, add_model, add_verb, need, renaming, say
 
 
 def add_export(verbs: Verbs) -> None:
     """Add the verb to a command line."""
-    parser = verbs.add_parser("export", help="write a model as a package of another tool")
-    parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
-    targets = parser.add_subparsers(title="tools", metavar="TOOL", parser_class=CommandParser)
-    _add_spacy(targets)
+    _add_spacy(
+        add_actions(verbs, "export", "write a model as a package of another tool", title="tools", metavar="TOOL")
+    )
 
 
 def _add_spacy(targets: Verbs) -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from fenestra.cli.completion import ASKED, add_completion, complete
 from fenestra.cli.export import add_export
 from fenestra.cli.label_studio import add_label_studio
 from fenestra.cli.shell import (
@@ -19,6 +20,7 @@ from fenestra.cli.shell import (
     byte_count,
     complain,
     entities_key,
+    group_verbs,
     label_names,
     megabytes,
     need,
@@ -42,6 +44,14 @@ _EXAMPLES = """\
   fenestra train training/configs/sample.toml --output runs/sample
   fenestra evaluate --model runs/sample data/sample/test.conll"""
 
+_GROUPS = {
+    "use a model": ("serve", "tag", "try"),
+    "train one, and measure it": ("train", "tune", "evaluate", "compare", "learn"),
+    "data and vectors": ("data", "vectors"),
+    "this machine": ("bench", "doctor", "completion"),
+    "with other tools": ("mcp", "export", "label-studio"),
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -52,7 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done; 1 the work failed; 2 bad usage, configuration or data; 130 on Ctrl-C.
     """
-    return run(_parser(), argv)
+    parser = _parser()
+    if ASKED in os.environ:
+        complete(parser)
+    return run(parser, argv)
 
 
 def _parser() -> CommandParser:
@@ -63,7 +76,9 @@ def _parser() -> CommandParser:
     _add_bench(verbs)
     _add_mcp(verbs)
     add_export(verbs)
+    add_completion(verbs)
     add_label_studio(verbs)
+    group_verbs(parser, verbs, _GROUPS)
     return parser
 
 

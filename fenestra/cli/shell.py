@@ -13,11 +13,13 @@ import argparse
 import io
 import math
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -109,8 +111,43 @@ def add_verb(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(run=run, parser=parser, collect=collect, extra=extra)
+    parser.set_defaults(run=run, parser=parser, collect=collect, extra=extra, summary=summary)
     return parser
+
+
+def add_actions(verbs: Verbs, name: str, summary: str, *, title: str = "actions", metavar: str = "ACTION") -> Verbs:
+    """Add a verb that has actions of its own, and lists them when it is given alone; returns where to add them."""
+    parser = verbs.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
+    )
+    parser.set_defaults(run=lambda _: parser.print_help(), parser=parser, summary=summary)
+    return parser.add_subparsers(title=title, metavar=metavar, parser_class=CommandParser)
+
+
+def group_verbs(parser: CommandParser, verbs: Verbs, groups: Mapping[str, Sequence[str]]) -> None:
+    """List the verbs of a command line in groups; those that no group names come last.
+
+    Args:
+        parser: of the command line.
+        verbs: all of them, added before.
+        groups: heading → the names of its verbs.
+    """
+    grouped = {name for names in groups.values() for name in names}
+    rest = [name for name in verbs.choices if name not in grouped]
+    parts = [parser.description or ""]
+    for heading, names in [*groups.items(), ("more", rest)]:
+        lines = [_summary(name, verbs.choices[name]) for name in names if name in verbs.choices]
+        parts += ["\n".join([f"{heading}:", *lines])] if lines else []
+    parser.description = "\n\n".join(parts)
+    parser.usage = "%(prog)s [-h] [--version] [--debug] VERB …"
+    verbs.help = argparse.SUPPRESS  # the one list of all
+
+
+def _summary(name: str, parser: CommandParser) -> str:
+    """A verb and what it does, on as many lines as that takes."""
+    width = max(shutil.get_terminal_size().columns - 2, 40)
+    text = parser.get_default("summary")
+    return textwrap.fill(f"{name:<13} {text}", width, initial_indent=" " * 4, subsequent_indent=" " * 18)
 
 
 def output_file(text: str) -> Path:

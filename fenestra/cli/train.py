@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fenestra.cli.shell import (
     CommandParser,
     Verbs,
+    add_actions,
     add_verb,
     complain,
     model_folder,
@@ -164,9 +165,7 @@ def _add_evaluate(verbs: Verbs) -> None:
 
 
 def _add_data(verbs: Verbs) -> None:
-    parser = verbs.add_parser("data", help="get a known corpus, vectors or lists; check, convert or split a corpus")
-    parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
+    actions = add_actions(verbs, "data", "get a known corpus, vectors or lists; check, convert or split a corpus")
     fetch = _add_verb(
         actions,
         "fetch",
@@ -287,9 +286,7 @@ def _add_reading(parser: CommandParser, option: str) -> None:
 
 
 def _add_vectors(verbs: Verbs) -> None:
-    parser = verbs.add_parser("vectors", help="make word vectors, or look at some")
-    parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=CommandParser)
+    actions = add_actions(verbs, "vectors", "make word vectors, or look at some")
     near = _add_verb(
         actions,
         "neighbours",

@@ -694,6 +694,14 @@ class TestData:
         code, _, (line,) = fenestra("data", "split", whole, "50%", first, rest)
         assert (code, line) == (2, f"fenestra: {first}: is taken; each part needs a new file")
 
+    def test_a_seed_is_of_the_choice_at_random(self, fenestra, tmp_path):
+        (tmp_path / "a.conll").write_text("".join(f"w{number}\tO\n\n" for number in range(20)))
+        files = [tmp_path / name for name in ("a.conll", "first.conll", "rest.conll")]
+        code, _, (line,) = fenestra("data", "split", files[0], "50%", *files[1:], "--seed", 3)
+        assert (code, "expected --shuffle" in line) == (2, True)
+        assert fenestra("data", "split", files[0], "50%", *files[1:], "--shuffle", "--seed", 3)[0] == 0
+        assert files[1].read_text() != "".join(f"w{number}\tO\n\n" for number in range(10))
+
     def test_a_size_that_is_none_is_bad_usage(self, fenestra, tmp_path):
         code, _, (line,) = fenestra("data", "split", tmp_path / "a", "half", tmp_path / "b", tmp_path / "c")
         assert code == 2
@@ -711,6 +719,17 @@ class TestData:
 
 
 class TestVectors:
+    def test_neighbours_are_there_before_anything_was_fetched(self, fenestra, tmp_path, monkeypatch):
+        monkeypatch.setenv("FENESTRA_CACHE", str(tmp_path))
+        code, out, (line,) = fenestra("vectors", "neighbours", "munich", "-n", 3)
+        assert (code, len(out)) == (0, 3)
+        assert line.endswith("to get it: fenestra data fetch glove")
+
+    @pytest.mark.parametrize("word", ["kiel", "KIEL", "Kiel"])
+    def test_a_word_is_found_in_other_letters(self, fenestra, tmp_path, word):
+        (tmp_path / "v.txt").write_text("Kiel 1 0\nOslo 1 0.1\n")
+        assert fenestra("vectors", "neighbours", word, "--vectors", tmp_path / "v.txt")[:2] == (0, ["Oslo\t0.9950"])
+
     def test_neighbours_come_nearest_first(self, fenestra, tmp_path):
         (tmp_path / "v.txt").write_text("kiel 1 0\nlübeck 0.9 0.1\nbread 0 1\n", encoding="utf-8")
         code, out, _ = fenestra("vectors", "neighbours", "Kiel", "--vectors", tmp_path / "v.txt", "-n", 2)

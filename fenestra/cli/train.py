@@ -19,6 +19,7 @@ from fenestra.cli.shell import (
     add_actions,
     add_verb,
     complain,
+    count,
     model_folder,
     need,
     new_parser,
@@ -203,7 +204,8 @@ def _add_data(verbs: Verbs) -> None:
         "cut a corpus in two between documents, or between sentences where it marks none",
         examples=(
             "  fenestra data split corpus.conll 80% train.conll dev.conll\n"
-            "  fenestra data split train.conll 110 first110.conll last12.conll"
+            "  fenestra data split corpus.conll 110 first.conll others.conll\n"
+            "  fenestra data split corpus.conll 80% train.conll dev.conll --shuffle --seed 7"
         ),
     )
     split.add_argument("file", metavar="FILE", type=Path, help="one token a line, plain or compressed")
@@ -215,6 +217,14 @@ def _add_data(verbs: Verbs) -> None:
     )
     split.add_argument("first", metavar="FIRST", type=output_file, help="new file for the first part")
     split.add_argument("rest", metavar="REST", type=output_file, help="new file for the others")
+    split.add_argument(
+        "--shuffle", action="store_true",
+        help="choose the documents of the first part at random: for a corpus that is sorted by date or topic; each "
+        "file keeps their order",
+    )  # fmt: skip
+    split.add_argument(
+        "--seed", metavar="NUMBER", type=count, help="of --shuffle: the same number chooses the same (default: 1)"
+    )
 
 
 def _add_convert(actions: Verbs) -> None:
@@ -296,8 +306,9 @@ def _add_vectors(verbs: Verbs) -> None:
     )
     near.add_argument("word", metavar="WORD")
     near.add_argument(
-        "--vectors", metavar="SOURCE", default="glove",
-        help="a fetched set, bundled, bundled:NAME, gensim:NAME, checkpoint:FOLDER, or a file (default: %(default)s)",
+        "--vectors", metavar="SOURCE",
+        help="a fetched set, bundled, bundled:NAME, gensim:NAME, checkpoint:FOLDER, or a file (default: glove, or the "
+        "vectors of the bundled English model where glove is not fetched)",
     )  # fmt: skip
     near.add_argument("-n", metavar="COUNT", type=whole_number, default=10, help="how many (default: %(default)s)")
     own = _add_verb(
@@ -584,7 +595,10 @@ def _convert(options: argparse.Namespace) -> None:
 def _split(options: argparse.Namespace) -> None:
     from fenestra.training.data.split import split_corpus
 
-    for part in split_corpus(options.file, options.size, options.first, options.rest):
+    if options.seed is not None and not options.shuffle:
+        options.parser.error("--seed: expected --shuffle beside it")
+    seed = (1 if options.seed is None else options.seed) if options.shuffle else None
+    for part in split_corpus(options.file, options.size, options.first, options.rest, seed=seed):
         say(str(part))
 
 
@@ -592,8 +606,21 @@ def _neighbours(options: argparse.Namespace) -> None:
     from fenestra.training.config import VectorsConfig
     from fenestra.training.vectors.vectors import load_vectors, neighbours
 
-    for word, similarity in neighbours(load_vectors(VectorsConfig(source=options.vectors)), options.word, options.n):
+    source = options.vectors or _vectors_there_are()
+    for word, similarity in neighbours(load_vectors(VectorsConfig(source=source)), options.word, options.n):
         say(f"{word}\t{similarity:.4f}")
+
+
+def _vectors_there_are() -> str:
+    """The vectors to look at where none are named: those that this machine has."""
+    from fenestra.training import sources
+
+    if sources.cached("glove") is not None:
+        return "glove"
+    complain(
+        "glove is not fetched, so these are the bundled model's vectors; to get it: fenestra data fetch glove", code=0
+    )
+    return "bundled"
 
 
 def _train_vectors(options: argparse.Namespace) -> None:

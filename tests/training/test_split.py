@@ -154,3 +154,32 @@ def test_a_corpus_of_another_format_is_refused_with_what_to_do(tmp_path):
     path.write_text('{"text": "a", "label": []}\n')
     with pytest.raises(InputError, match="is doccano, expected one token a line; fenestra data convert"):
         split_corpus(path, Size.parse("1"), tmp_path / "1", tmp_path / "2")
+
+
+DOCUMENTS = "\n".join(f"-DOCSTART-\tO\n\nw{number}a\tO\n\nw{number}b\tO\n" for number in range(30))
+
+
+def shuffled(folder, seed):
+    """The words of both parts of 30 documents of two sentences."""
+    folder.mkdir()
+    (folder / "corpus.conll").write_text(DOCUMENTS)
+    parts = folder / "first", folder / "rest"
+    found = split_corpus(folder / "corpus.conll", Size.parse("60%"), *parts, seed=seed)
+    assert [part[1:] for part in found] == [(18, 36), (12, 24)]
+    return [[line.split()[0] for line in part.read_text().splitlines() if line.startswith("w")] for part in parts]
+
+
+def test_a_random_part_has_whole_documents_in_their_order(tmp_path):
+    first, rest = shuffled(tmp_path / "a", seed=1)
+    assert sorted(first + rest) == sorted(f"w{number}{letter}" for number in range(30) for letter in "ab")
+    for words in (first, rest):
+        numbers = [int(word[1:-1]) for word in words]
+        assert numbers == sorted(numbers)
+        assert numbers[::2] == numbers[1::2]
+    assert first[-1] > "w17b"
+
+
+def test_the_same_seed_chooses_the_same_and_another_one_others(tmp_path):
+    one, same, other = (shuffled(tmp_path / name, seed) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    assert one == same
+    assert one != other

@@ -1,13 +1,14 @@
-"""Split a corpus into two files: its first part and the rest.
+"""Split a corpus into two files: its first part and the rest, or a random part and the rest.
 
 Documents stay whole and in their order. Neighbouring documents often have the same source and the same names, so a
-random part would share names with the rest, and scores on it would be too high.
+random part shares names with the rest, and scores on it are too high; but where a corpus is sorted, by date or by
+topic, its last part is another kind of text than the first, and a random part is the better choice.
 """
 
+import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,8 +59,8 @@ class Part(NamedTuple):
         return f"{self.path}: {documents}{self.sentences:,} sentences"
 
 
-def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part, Part]:
-    """Write the first documents of a corpus to one file and the others to another, line by line as they are.
+def split_corpus(path: Path, size: Size, first: Path, rest: Path, *, seed: int | None = None) -> tuple[Part, Part]:
+    """Write some documents of a corpus to one file and the others to another, line by line as they are.
 
     Args:
         path: one token a line, plain or compressed; comments stay with their sentence. Where it marks no documents,
@@ -67,6 +68,8 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
         size: what goes to the first file.
         first: must not exist yet.
         rest: must not exist yet.
+        seed: of the choice of the documents of the first file at random; the same seed chooses the same. Without one
+            they are the first of the corpus.
 
     Raises:
         DataError: the corpus cannot be read.
@@ -81,7 +84,10 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
     marked = any(_opens(sentence) or _opens_in_comment(sentence) for sentence in sentences)
     documents = _documents(sentences) if marked else [[sentence] for sentence in sentences]
     count = size.of(len(documents))
-    halves = [list(chain.from_iterable(some)) for some in (documents[:count], documents[count:])]
+    chosen = _chosen(len(documents), count, seed)
+    halves: list[list[Lines]] = [[], []]
+    for place, document in enumerate(documents):
+        halves[place not in chosen] += document
     found = [sum(not _opens(sentence) for sentence in half) for half in halves]
     if not all(found):
         marks = f"{len(documents):,} documents" if marked else f"{len(documents):,} sentences, no mark of a document"
@@ -89,6 +95,12 @@ def split_corpus(path: Path, size: Size, first: Path, rest: Path) -> tuple[Part,
     _write({first: halves[0], rest: halves[1]})
     counts = (count, len(documents) - count) if marked else (0, 0)
     return Part(first, counts[0], found[0]), Part(rest, counts[1], found[1])
+
+
+def _chosen(number: int, count: int, seed: int | None) -> Container[int]:
+    """Places of the documents of the first part."""
+    count = min(count, number)
+    return range(count) if seed is None else frozenset(random.Random(seed).sample(range(number), count))
 
 
 def _sentences(path: Path) -> Iterator[Lines]:

@@ -196,7 +196,7 @@ def neighbours(vectors: "WordVectors | KeyedVectors", word: str, n: int = 10) ->
 
     Args:
         vectors: where to look.
-        word: looked up as it is written, else lower-cased.
+        word: looked up as it is written, else in lower case, in title case, or in capitals.
         n: how many, at most.
 
     Returns:
@@ -290,7 +290,7 @@ def _order(words: Sequence[str], rows: Sequence[int], first: Iterable[str]) -> l
 
 
 def _find_row(words: Sequence[str], word: str) -> int:
-    for form in (word, word.lower()):
+    for form in (word, word.lower(), word.title(), word.upper()):
         try:
             return words.index(form)
         except ValueError:

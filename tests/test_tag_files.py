@@ -795,3 +795,26 @@ def test_standard_input_is_no_file_of_that_name_and_no_output_is_written_to_one(
     stdin(b"Ada met Ito.\n")
     assert tag("-")[0] == 0
     assert "- is standard output" in tag("-", "-o", "-")[2][-1]
+
+
+RUSSIAN = "Анна Соколова переехала из Казани во Владивосток."
+
+
+def test_texts_in_another_script_are_tagged_and_said_in_one_line(tag, tmp_path):
+    path = write(tmp_path / "a.txt", f"{RUSSIAN}\nTom Kerr met Анна in Oslo.\n{RUSSIAN}\n")
+    code, out, (line,) = tag(path)
+    assert (code, len(out)) == (0, 3)
+    assert line == (
+        "fenestra: 2 texts are mostly Cyrillic, and this model reads Latin script (en); --model russian reads Cyrillic"
+    )
+
+
+def test_a_document_of_words_in_another_script_is_said_too(tag, tmp_path):
+    words = "\n".join(f"{word}\tO" for word in RUSSIAN.split())
+    assert tag(write(tmp_path / "a.conll", words))[2] == [
+        "fenestra: 1 text is mostly Cyrillic, and this model reads Latin script (en); --model russian reads Cyrillic"
+    ]
+
+
+def test_texts_that_fit_are_not_spoken_of(tag, tmp_path):
+    assert tag(write(tmp_path / "a.txt", LETTER))[2] == []

@@ -1,6 +1,6 @@
 """From what the model found to what the client asked for: filters, units, JSON."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from fenestra.app.errors import Problem
 from fenestra.model.explain import Explanation
 from fenestra.model.progress import parts
 from fenestra.model.results import DIGITS, Alternative, Entity, Result, TaggedToken
+from fenestra.model.text.scripts import other_script, script_of
 
 _Rows = list[dict[str, Any]]
 _Found = Sequence[Entity | TaggedToken]
@@ -32,7 +33,7 @@ def check_labels(wanted: Iterable[str] | None, known: Sequence[str], field: str 
 
 
 def tag_answer(
-    request: TagRequest, name: str, version: str, results: list[Result], line: int | None = None
+    request: TagRequest, name: str, version: str, results: list[Result], line: int | None = None, language: str = ""
 ) -> Iterator[bytes]:
     """Write the response of ``POST /tag`` as JSON, in pieces that are each bounded in time.
 
@@ -42,17 +43,23 @@ def tag_answer(
         version: of the model.
         results: one for each text or sentence, in order; each is dropped when it is written.
         line: of a stream, that this responds to.
+        language: that the model reads, ISO 639-1; a text in another script than its own is warned of.
     """
     opening = _opening(name, version)
     if line is not None:
         opening = b'{"line":%d,' % line + opening[1:]
-    texts = request.texts
+    texts, items = request.texts, request.items
     group: _Rows = []
     between, tokens = opening, 0
+    misread: dict[str, list[int]] = {}
     results.reverse()
     for place in range(len(results)):
         result = results.pop()
         text = None if texts is None else texts[place]
+        script = other_script(items[place], language)
+        if script is not None:
+            misread.setdefault(script, []).append(place)
+            tokens += _PIECE // 50  # it took as long to find out as so many entities
         lists = _lists(request, result)
         size = sum(map(len, lists.values()))
         if size > _PIECE:
@@ -68,7 +75,21 @@ def tag_answer(
         if tokens > _PIECE:
             yield between + to_json(group)[1:-1]
             group, between, tokens = [], b",", 0
-    yield (between if group or between is opening else b"") + to_json(group)[1:-1] + b"]}"
+    warned = b',"warnings":' + to_json(_warnings(misread, language)) if misread else b""
+    yield (between if group or between is opening else b"") + to_json(group)[1:-1] + b"]" + warned + b"}"
+
+
+def _warnings(misread: Mapping[str, list[int]], language: str) -> list[dict[str, Any]]:
+    """Say which results are of texts in another script than that of the language."""
+    own = script_of(language)
+    return [
+        {
+            "code": "other_script",
+            "message": f"most letters are {script}; this model reads {own} script (language {language})",
+            "results": places,
+        }
+        for script, places in misread.items()
+    ]
 
 
 @lru_cache(maxsize=64)

@@ -268,6 +268,18 @@ class ModelName(Answer):
     """Identifies the weights: changes whenever they do."""
 
 
+class AnswerWarning(Answer):
+    """Why some of the results may be of no use, although nothing failed."""
+
+    code: Literal["other_script"]
+    """For programs. `other_script`: most letters of a text are of a script that the model's language is not written
+    in."""
+    message: str
+    """What is the matter, for people. It never repeats what was sent."""
+    results: list[int]
+    """Which results it is about, counted from 0."""
+
+
 class TagResponse(Answer):
     """One result for each text or sentence, in order."""
 
@@ -275,6 +287,8 @@ class TagResponse(Answer):
     """The model that answered."""
     results: list[Result]
     """One for each text or sentence, in order."""
+    warnings: list[AnswerWarning] | None = None
+    """Only there where a result may be of no use."""
 
 
 class ExplainResponse(Answer):

@@ -85,7 +85,7 @@ def _job(
 
     def render(results: list[Result]) -> Iterator[bytes]:
         service.metrics.tagged(results)
-        return tag_answer(request, model.name, model.version, results, line)
+        return tag_answer(request, model.name, model.version, results, line, model.language)
 
     return (_Alternatives(model.tagger, request.alternatives) if request.alternatives else model.tagger), render
 

@@ -1,6 +1,7 @@
 """Bulk tagging: ``fenestra tag``. See :mod:`fenestra.cli.bulk` for its parts."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,7 @@ from fenestra.cli.bulk.texts import MAX_BYTES, Unit
 from fenestra.cli.bulk.units import Sizes, UnitDone, WorkUnit, piece_done, units_of
 from fenestra.cli.bulk.workers import Method, Pool
 from fenestra.cli.bulk.writing import Wanted
+from fenestra.cli.misread import misread_note
 from fenestra.cli.output import check_not_input, check_writable, is_same_folder, is_stream, make_folder, opened
 from fenestra.cli.places import as_path
 from fenestra.model.engine.machine import available_bytes, usual_cache_mb
@@ -193,6 +195,7 @@ class _Run:
     def _go(self, sink: Sink, store: Store | None, units: Iterator[WorkUnit], meter: Meter) -> None:
         """Tag all units and give what becomes of them on, in order."""
         reused = False
+        misread = Counter[str]()
 
         def window(workers: int) -> int:
             return workers * _STREAMED_WINDOW if store is None else _STORED_WINDOW
@@ -210,6 +213,8 @@ class _Run:
         def count(unit: WorkUnit, done: UnitDone) -> None:
             texts, tokens = (sum(getattr(piece, name) for piece in done.pieces) for name in ("texts", "tokens"))
             meter.count(unit.cost, texts, tokens)
+            for piece in done.pieces:
+                misread.update(piece.misread)
 
         may_block = any(given.is_stream for given in self.inputs)
         work = _Work(self.tagger, self.job, store)
@@ -225,6 +230,8 @@ class _Run:
                     "fewer --workers or a lower --max-line need less"
                 ) from error
             sink.finish()
+        if misread:
+            self.note(misread_note(misread, self.tagger.language.code))
 
     def _total(self) -> int:
         return 0 if any(given.is_stream for given in self.inputs) else sum(given.size for given in self.inputs)

@@ -12,6 +12,7 @@ from fenestra.extras import missing
 try:
     from fenestra.app.api.schemas import (
         Alternative,
+        AnswerWarning,
         Entity,
         ExplainResponse,
         LineError,
@@ -45,6 +46,7 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "Alternative",
+    "AnswerWarning",
     "AsyncClient",
     "BatchSize",
     "Client",

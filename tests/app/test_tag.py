@@ -1,5 +1,7 @@
 """``POST /tag``: the responses to valid requests."""
 
+import json
+
 import pytest
 
 from fenestra.model.results import Result
@@ -166,3 +168,48 @@ def test_alternatives_without_details_or_out_of_range_are_refused(client, refuse
     assert "alternatives needs details" in answer.json()["error"]["message"]
     for count in (-1, 21, 1.5, "two"):
         refused(client.tag({"text": "Ada", "details": True, "alternatives": count}), 422, "invalid_request")
+
+
+RUSSIAN = "Анна Соколова переехала из Казани во Владивосток."
+WARNING = {
+    "code": "other_script",
+    "message": "most letters are Cyrillic; this model reads Latin script (language en)",
+}
+
+
+@pytest.mark.parametrize("body", [{"text": RUSSIAN}, {"tokens": RUSSIAN.split()}])
+def test_a_text_in_another_script_is_tagged_and_warned_of(client, body):
+    answer = client.tag(body).json()
+    assert list(answer) == ["model", "results", "warnings"]
+    assert answer["warnings"] == [{**WARNING, "results": [0]}]
+    assert len(answer["results"]) == 1
+
+
+def test_a_warning_says_which_results_it_is_about(client):
+    answer = client.tag({"text": ["Ada", RUSSIAN, "met Ada", RUSSIAN, "東京都は日本の首都であり世界最大の都市"]}).json()
+    assert [warning["results"] for warning in answer["warnings"]] == [[1, 3], [4]]
+    assert len(answer["results"]) == 5
+
+
+def test_without_a_reason_there_is_no_warning(client):
+    text = "Ada met Анна Соколова in Kazan and Владивосток later that year."
+    assert set(client.tag({"text": [text, ""]}).json()) == {"model", "results"}
+
+
+def test_many_texts_in_another_script_are_still_written_in_pieces():
+    from fenestra.app.api.rendering import tag_answer
+    from fenestra.app.api.schemas import TagRequest
+
+    request, results = TagRequest(text=[RUSSIAN] * 1000), [Result([], [], []) for _ in range(1000)]
+    pieces = [*tag_answer(request, "m", "1", results, language="en")]
+    assert len(pieces) > 10
+    assert len(json.loads(b"".join(pieces))["warnings"][0]["results"]) == 1000
+
+
+def test_a_line_of_a_stream_is_warned_of_too(client):
+    lines = [json.dumps({"text": text}) for text in ("met Ada", RUSSIAN)]
+    head = {"content-type": "application/x-ndjson"}
+    answer = client.request("POST", "/tag/stream", content="\n".join(lines), headers=head)
+    first, second = map(json.loads, answer.text.splitlines())
+    assert "warnings" not in first
+    assert second["warnings"] == [{**WARNING, "results": [0]}]

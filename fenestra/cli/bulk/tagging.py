@@ -1,5 +1,6 @@
 """Chunks are tagged and written out: the part of the work that a worker does."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from fenestra.cli.bulk.texts import MAX_BYTES, Unit
 from fenestra.cli.bulk.writing import CannotHold, Wanted, conll_lines, json_lines
 from fenestra.model.results import Result
 from fenestra.model.tagger import Tagger
+from fenestra.model.text.scripts import other_script
 
 ENTITIES = "entities"
 """The key of a JSON object that the entities are written to."""
@@ -44,6 +46,8 @@ class Tagged:
     tokens: int = 0
     bad: list[Bad] = field(default_factory=list)
     """What was left out."""
+    misread: Counter[str] = field(default_factory=Counter)
+    """Texts that are written in a script which the model's language has not, by that script."""
     stopped: bool = False
     """Whether the last of these ended the work: nothing behind it was tagged."""
 
@@ -67,6 +71,8 @@ def tag_chunk(tagger: Tagger, job: Job, chunk: Chunk, between: Callable[[], obje
         else:
             done.texts += len(found)
             done.tokens += sum(len(result.tokens) for result in found)
+            scripts = (other_script(result.source, tagger.language.code) for result in found)
+            done.misread.update(script for script in scripts if script)
         return True
 
     taken = ENTITIES if job.output_format == "jsonl" and job.entities_key is None else None

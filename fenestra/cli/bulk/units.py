@@ -7,9 +7,9 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -94,6 +94,8 @@ class PieceDone:
     tokens: int
     bad: tuple[Bad, ...] = ()
     stopped: bool = False
+    misread: Mapping[str, int] = field(default_factory=dict)
+    """Texts of other scripts than that of the model's language, by script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,9 @@ class UnitDone:
 
 def piece_done(tagged: Tagged) -> PieceDone:
     """What became of a piece, without what was written."""
-    return PieceDone(len(tagged.written), tagged.texts, tagged.tokens, tuple(tagged.bad), tagged.stopped)
+    return PieceDone(
+        len(tagged.written), tagged.texts, tagged.tokens, tuple(tagged.bad), tagged.stopped, tagged.misread
+    )
 
 
 @dataclass(slots=True)

@@ -271,7 +271,7 @@ class Settings(BaseSettings):
     @classmethod
     def _refuse_unknown_variables(cls, values: object) -> object:
         """Refuse a misspelt variable: its default would stay in force silently."""
-        known = {*(f"{PREFIX}{name.upper()}" for name in cls.model_fields), *_OTHER_VARIABLES}
+        known = variables()
         for variable in sorted(os.environ):
             if variable.upper().startswith(PREFIX) and variable.upper() not in known:
                 raise ValueError(f"{variable}: unknown setting{did_you_mean(variable, known, prefix=PREFIX)}")
@@ -337,6 +337,11 @@ class Settings(BaseSettings):
             return self.models
         name = self.model_name or (_own_name(self.model) if self.model else DEFAULT)
         return (NamedFolder(name, self.model or bundled_model()),)
+
+
+def variables() -> frozenset[str]:
+    """Every variable of the environment that means something to Fenestra, in capitals."""
+    return frozenset(f"{PREFIX}{name.upper()}" for name in Settings.model_fields) | _OTHER_VARIABLES
 
 
 def _first_line(error: ValidationError) -> str:

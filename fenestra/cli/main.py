@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fenestra.cli.completion import ASKED, add_completion, complete
+from fenestra.cli.doctor import add_doctor
 from fenestra.cli.export import add_export
 from fenestra.cli.label_studio import add_label_studio
 from fenestra.cli.shell import (
@@ -77,6 +78,7 @@ def _parser() -> CommandParser:
     _add_mcp(verbs)
     add_export(verbs)
     add_completion(verbs)
+    add_doctor(verbs)
     add_label_studio(verbs)
     group_verbs(parser, verbs, _GROUPS)
     return parser

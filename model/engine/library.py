@@ -204,12 +204,18 @@ def load() -> Kernel | None:
     return next(builds(), None)
 
 
+def cpu_level() -> int:
+    """Which builds this processor can run, as :data:`BUILDS` counts; 0 also where nothing was compiled."""
+    try:
+        level: int = ctypes.CDLL(str(FOLDER / library_name("any"))).cpu_level()
+    except (OSError, AttributeError):  # or it was compiled from older sources
+        return 0
+    return level
+
+
 def builds() -> Iterator[Kernel]:
     """All builds that this processor can run, the best first."""
-    try:
-        level = ctypes.CDLL(str(FOLDER / library_name("any"))).cpu_level()
-    except (OSError, AttributeError):  # nothing was compiled, or from older sources: each build is tried
-        level = 0
+    level = cpu_level()
     for name, needed in BUILDS.items():
         path = FOLDER / library_name(name)
         if needed <= level and path.is_file():

@@ -13,6 +13,7 @@ from fenestra.cli.completion import ASKED, add_completion, complete
 from fenestra.cli.doctor import add_doctor
 from fenestra.cli.export import add_export
 from fenestra.cli.label_studio import add_label_studio
+from fenestra.cli.prompt import add_try
 from fenestra.cli.shell import (
     CommandParser,
     Verbs,
@@ -73,6 +74,7 @@ def _parser() -> CommandParser:
     parser, verbs = new_parser("fenestra", "A windowed named-entity tagger: train it, measure it, serve it.", _EXAMPLES)
     _add_serve(verbs)
     _add_tag(verbs)
+    add_try(verbs)
     add_verbs(verbs)
     _add_bench(verbs)
     _add_mcp(verbs)

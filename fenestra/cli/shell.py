@@ -27,6 +27,7 @@ from types import FrameType
 from typing import Any, NoReturn, TypeAlias
 
 from fenestra.cli.places import as_path, is_remote
+from fenestra.cli.waiting import clear
 from fenestra.model.suggest import did_you_mean, near
 from fenestra.model.version import VERSION
 
@@ -310,6 +311,7 @@ def run(parser: CommandParser, argv: Sequence[str] | None) -> int:
 
 def complain(message: str, *, code: int) -> int:
     """Print every line of a message on standard error behind the program's name, and return ``code``."""
+    clear()
     for line in message.splitlines():
         sys.stderr.write(f"fenestra: {line}\n")
     return code
@@ -328,6 +330,7 @@ def need(*names: str) -> None:
 
 def say(text: str) -> None:
     """Print a result on standard output."""
+    clear()
     sys.stdout.write(f"{text}\n")
 
 

@@ -19,7 +19,6 @@ DOCUMENTS = sorted(
 )
 LECTURE = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")
 TUNING = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
-SPEED = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODEL = (ROOT / "model" / "README.md").read_text(encoding="utf-8")
 INDEX = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
@@ -70,15 +69,6 @@ def test_every_setting_that_the_lecture_table_names_exists():
     named = re.findall(r"`(training|vectors|model|data)\.(\w+)`", LECTURE)
     assert len(named) > 8
     assert [f"{section}.{key}" for section, key in named if key not in config[section]] == []
-
-
-def test_commands_of_measurements_take_the_options_that_they_are_shown_with():
-    import importlib
-
-    lines = re.findall(r"^    python -m (benchmarks\.\w+)(?: (--.+))?$", SPEED, re.MULTILINE)
-    assert len(lines) > 5
-    for module, words in lines:
-        importlib.import_module(module)._parser().parse_args(words.split())
 
 
 def test_the_space_that_the_page_on_tuning_shows_can_be_searched(tmp_path):

@@ -32,7 +32,7 @@ def add_completion(verbs: Verbs) -> None:
         examples=(
             '  eval "$(fenestra completion bash)"                              in ~/.bashrc\n'
             '  eval "$(fenestra completion zsh)"                               in ~/.zshrc, after compinit\n'
-            "  fenestra completion fish > ~/.config/fish/completions/fenestra.fish"
+            "  fenestra completion fish > fenestra.fish                          for ~/.config/fish/completions/"
         ),
     )
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))

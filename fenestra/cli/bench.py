@@ -16,6 +16,7 @@ from typing import Any
 
 from fenestra.cli.bulk.inputs import guess_format
 from fenestra.cli.bulk.reading import items
+from fenestra.cli.waiting import waiting
 from fenestra.model.errors import InputError
 from fenestra.model.tagger import Tagger
 from fenestra.model.text.language import Language
@@ -45,7 +46,8 @@ def bench(folder: Path, file: Path, *, repeats: int = 5, device: str = "auto", t
         InputError: the file holds nothing to tag, or the model cannot be loaded.
     """
     began = time.perf_counter()
-    tagger = Tagger.load(folder, device=device, threads=threads)
+    with waiting("loading the model"):
+        tagger = Tagger.load(folder, device=device, threads=threads)
     load_seconds = time.perf_counter() - began
     texts, sentences = read(file, tagger.language)
     raw_tokens = sum(len(tokenize(text, tagger.language)) for text in texts)

@@ -39,6 +39,7 @@ from fenestra.cli.shell import (
     worker_count,
 )
 from fenestra.cli.train import add_verbs
+from fenestra.cli.waiting import waiting
 
 _EXAMPLES = """\
   echo "Ada Lovelace met Charles Babbage in London." | fenestra tag -
@@ -304,10 +305,11 @@ def _tag(options: argparse.Namespace) -> int:
         cache = RAY_CACHE_MB if options.cache_mb is None else options.cache_mb
     else:
         cache = cache_mb(workers or 1) if options.cache_mb is None else options.cache_mb / (workers or 1)
-    tagger = Tagger.load(
-        options.model or bundled_model(), device=device, threads=options.threads, cache_numbers=options.cache_numbers,
-        cache_mb=cache,
-    )  # fmt: skip
+    with waiting("loading the model"):
+        tagger = Tagger.load(
+            options.model or bundled_model(), device=device, threads=options.threads,
+            cache_numbers=options.cache_numbers, cache_mb=cache,
+        )  # fmt: skip
     left_out = tag_files(
         tagger,
         options.files,

@@ -29,6 +29,7 @@ from fenestra.cli.shell import (
     say,
     whole_number,
 )
+from fenestra.cli.waiting import Wait, waiting
 
 if TYPE_CHECKING:
     from fenestra.model.tagger import Tagger
@@ -352,19 +353,21 @@ def _add_vectors(verbs: Verbs) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     need("torch", "seqeval", "gensim")
-    from fenestra.training.config import load_config
-    from fenestra.training.job import train
+    with waiting("loading torch"):
+        from fenestra.training.config import load_config
+        from fenestra.training.job import train
 
     config = load_config(options.config, options.overrides)
     try:
-        folder = train(
-            config,
-            options.output,
-            resume=options.resume,
-            overwrite=options.overwrite,
-            observe=_observer(config.training.epochs),
-            remark=partial(complain, code=0),
-        )
+        with waiting("reading corpora and vectors") as wait:
+            folder = train(
+                config,
+                options.output,
+                resume=options.resume,
+                overwrite=options.overwrite,
+                observe=_observer(config.training.epochs, wait),
+                remark=partial(complain, code=0),
+            )
     except KeyboardInterrupt:
         complain(f"complete epochs are kept; go on with --output {options.output} --resume", code=130)
         raise
@@ -374,22 +377,29 @@ def _train(options: argparse.Namespace) -> None:
 
 def _tune(options: argparse.Namespace) -> None:
     need("torch", "seqeval", "gensim", "optuna", "tomli_w")
-    from fenestra.cli.progress import SearchProgress
+    with waiting("loading torch"):
+        from fenestra.cli.progress import SearchProgress
     from fenestra.training.config import load_config
     from fenestra.training.tune.space import load_space
     from fenestra.training.tune.tune import BEST, PAGE, tune
 
     config = load_config(options.config, options.overrides)
     space = load_space(options.space, config, options.trials)
+
+    def observe(done: int) -> SearchProgress:
+        wait.end()
+        return SearchProgress(space.study.trials, done=done)
+
     try:
-        report = tune(
-            config,
-            space,
-            options.output,
-            command=_tune_command(options),
-            resume=options.resume,
-            observe=lambda done: SearchProgress(space.study.trials, done=done),
-        )
+        with waiting("reading corpora and vectors") as wait:
+            report = tune(
+                config,
+                space,
+                options.output,
+                command=_tune_command(options),
+                resume=options.resume,
+                observe=observe,
+            )
     except KeyboardInterrupt:
         complain(f"complete trials are kept; go on with --output {options.output} --resume", code=130)
         raise
@@ -414,14 +424,15 @@ def _best_found(report: dict[str, Any]) -> str:
     return "\n".join([heading, *lines])
 
 
-def _observer(epochs: int) -> "Callable[[Path, int], Any]":
-    """Show epochs on standard error and write them for TensorBoard."""
+def _observer(epochs: int, wait: Wait) -> "Callable[[Path, int], Any]":
+    """Show epochs on standard error, and write them for TensorBoard; what is before and behind them is a wait."""
     from fenestra.cli.progress import TrainingProgress
     from fenestra.cli.tensorboard import EventWriter
     from fenestra.training.output import EVENTS
 
     @contextmanager
     def observe(work: Path, done: int) -> "Iterator[Callable[[Epoch], None]]":
+        wait.end()
         with TrainingProgress(epochs, done=done) as show, EventWriter(work / EVENTS, done=done) as write:
 
             def watch(epoch: "Epoch") -> None:
@@ -429,6 +440,7 @@ def _observer(epochs: int) -> "Callable[[Path, int], Any]":
                 show(epoch)
 
             yield watch
+        wait.begin("calibrating, measuring and writing the checkpoint")
 
     return observe
 
@@ -446,11 +458,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     need("seqeval")
     from fenestra.training.report.evaluation import known_entities, measure, measure_variants
 
-    tagger = _load(options.model, options.device)
-    gold = _read(options, options.corpora, tagger.labels)
-    known = known_entities(_read(options, options.seen, tagger.labels).sentences) if options.seen else None
-    found = measure(tagger, gold.sentences, known)
-    variants = measure_variants(tagger, gold.sentences, options.variants, found.scores.micro)
+    with waiting("loading the model") as wait:
+        tagger = _load(options.model, options.device)
+        wait.begin("reading the corpora")
+        gold = _read(options, options.corpora, tagger.labels)
+        known = known_entities(_read(options, options.seen, tagger.labels).sentences) if options.seen else None
+        wait.begin("tagging and scoring")
+        found = measure(tagger, gold.sentences, known)
+        variants = measure_variants(tagger, gold.sentences, options.variants, found.scores.micro)
     say(_evaluation_text(found))
     if variants:
         say(f"\n{_variants_text(found, variants)}")
@@ -569,13 +584,16 @@ def _check(options: argparse.Namespace) -> int:
     from fenestra.training.data.corpus import find_corpus
     from fenestra.training.vectors.vectors import load_vectors
 
-    found = check_corpus(
-        [find_corpus(name, Path()) for name in options.files],
-        against=[find_corpus(name, Path()) for name in options.against],
-        vectors=load_vectors(VectorsConfig(source=options.vectors)) if options.vectors else None,
-        labels=options.labels,
-        **_reading(options),
-    )
+    with waiting("reading the vectors") as wait:
+        vectors = load_vectors(VectorsConfig(source=options.vectors)) if options.vectors else None
+        wait.begin("reading the corpora")
+        found = check_corpus(
+            [find_corpus(name, Path()) for name in options.files],
+            against=[find_corpus(name, Path()) for name in options.against],
+            vectors=vectors,
+            labels=options.labels,
+            **_reading(options),
+        )
     say(json.dumps(found.as_dict(), ensure_ascii=False, indent=1) if options.json else str(found))
     if found.ok:
         return 0
@@ -585,9 +603,10 @@ def _check(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> None:
     from fenestra.training.data.convert import convert_corpus
 
-    done = convert_corpus(
-        options.source, options.target, to=options.to, to_scheme=options.to_scheme, **_reading(options)
-    )
+    with waiting("converting"):
+        done = convert_corpus(
+            options.source, options.target, to=options.to, to_scheme=options.to_scheme, **_reading(options)
+        )
     complain("\n".join(f"{options.source}: {note}" for note in done.notes), code=0)
     say(str(done))
 
@@ -607,7 +626,9 @@ def _neighbours(options: argparse.Namespace) -> None:
     from fenestra.training.vectors.vectors import load_vectors, neighbours
 
     source = options.vectors or _vectors_there_are()
-    for word, similarity in neighbours(load_vectors(VectorsConfig(source=source)), options.word, options.n):
+    with waiting("reading the vectors"):
+        vectors = load_vectors(VectorsConfig(source=source))
+    for word, similarity in neighbours(vectors, options.word, options.n):
         say(f"{word}\t{similarity:.4f}")
 
 

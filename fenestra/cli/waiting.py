@@ -13,24 +13,39 @@ _lock = threading.Lock()
 _line = ""  # what stands on the terminal now
 
 
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Say what is waited for if it takes longer than a second; nothing where standard error is no terminal.
+class Wait:
+    """Something that is waited for; the thread that counts is over with it, so that processes may be forked then."""
 
-    The thread that counts is over when this is, so that processes may be forked then.
-    """
-    if not sys.stderr.isatty():
-        yield
-        return
-    over = threading.Event()
-    counter = threading.Thread(target=_count, args=(what, over, time.monotonic()), daemon=True)
-    counter.start()
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._counter: threading.Thread | None = None
+
+    def begin(self, what: str) -> None:
+        """Wait for this, and no longer for what was waited for before."""
+        self.end()
+        if sys.stderr.isatty():
+            self._over = threading.Event()
+            self._counter = threading.Thread(target=_count, args=(what, self._over, time.monotonic()), daemon=True)
+            self._counter.start()
+
+    def end(self) -> None:
+        """Take note that it is over."""
+        self._over.set()
+        if self._counter is not None:
+            self._counter.join()
+            self._counter = None
+            clear()
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[Wait]:
+    """Say what is waited for if it takes longer than a second; nothing where standard error is no terminal."""
+    wait = Wait()
+    wait.begin(what)
     try:
-        yield
+        yield wait
     finally:
-        over.set()
-        counter.join()
-        clear()
+        wait.end()
 
 
 def clear() -> None:

@@ -19,6 +19,7 @@ CORPUS      ?= data/sample/test.conll
 WORKERS     ?= 4
 INTEGRATIONS ?= $(basename $(notdir $(sort $(wildcard tests/integrations/environments/*.txt))))
 WITH        ?=
+EXTRA       ?= dev
 PYTEST_ARGS ?=
 BENCH_ARGS  ?=
 SOAK_ARGS   ?=
@@ -41,7 +42,7 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-install: $(VENV)/.dev ## create .venv and install Fenestra with everything: serving, training, development (PYTHON, TORCH_INDEX, WITH)
+install: $(VENV)/.$(EXTRA) ## create .venv and install Fenestra with everything, tools of its developers included; EXTRA=train or serve leaves these out (PYTHON, TORCH_INDEX, WITH)
 
 serve: $(VENV)/.serve ## serve a model, the bundled one unless MODEL is given (HOST, PORT); installs only what serving needs
 	@exec $(BIN)/fenestra serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL))
@@ -59,7 +60,7 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: install check ## install, check, then every test (WORKERS, PYTEST_ARGS)
+test: $(VENV)/.dev check ## install, check, then every test (WORKERS, PYTEST_ARGS)
 	@if [ "$$CI" = true ]; then .ci/browser; fi
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 

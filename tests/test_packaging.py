@@ -280,9 +280,9 @@ class TestMakefile:
             program.write_text('#!/bin/sh\necho "$0 $@" >> calls\n', encoding="utf-8")
             program.chmod(0o755)
 
-        def run(verb):
+        def run(verb, *variables):
             (tmp_path / "calls").write_text("", encoding="utf-8")
-            make("-C", str(tmp_path), verb, "CI=")
+            make("-C", str(tmp_path), verb, "CI=", *variables)
             return re.findall(r"-m pip install .*-e (\S+)$", (tmp_path / "calls").read_text("utf-8"), re.MULTILINE)
 
         return run
@@ -301,6 +301,11 @@ class TestMakefile:
     def test_a_verb_that_needs_less_than_is_there_installs_nothing(self, installed_by, first, enough_for):
         assert installed_by(first)
         assert [installed_by(verb) for verb in (first, *enough_for.split())] == [[]] * (1 + len(enough_for.split()))
+
+    @pytest.mark.parametrize("extra", ["serve", "train", "dev"])
+    def test_a_newcomer_can_leave_the_tools_of_developers_out(self, installed_by, extra):
+        assert installed_by("install", f"EXTRA={extra}") == [f".[{extra}]"]
+        assert installed_by("install", f"EXTRA={extra}") == []
 
     def test_serving_and_training_add_to_each_other(self, installed_by):
         assert [installed_by(verb) for verb in ("serve", "train", "serve", "train")] == [

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tomllib
 import traceback
+from itertools import pairwise
 from pathlib import Path
 
 from fenestra.cli import main as cli
@@ -64,7 +65,7 @@ class Sandbox:
 
     def _shim(self, path, name):
         path.parent.mkdir(parents=True, exist_ok=True)
-        reads = name == "fenestra"
+        reads = name in ("fenestra", "python")
         path.write_text(_SHIM.format(python=sys.executable, address=self.address, name=name, reads=reads))
         path.chmod(0o755)
 
@@ -75,8 +76,8 @@ class Sandbox:
         made = {name for pattern in patterns for name in re.findall(pattern, script)}
         for name in self._owned():
             named = re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w-])", script)
-            if named and name not in made:
-                source, target = self.own / name, self.folder / name
+            source, target = self.own / name, self.folder / name
+            if named and name not in made and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
 
@@ -155,6 +156,8 @@ class Sandbox:
     def _python(self, words):
         if words[:2] == ["-m", "fenestra"]:
             return self._fenestra(words[2:])
+        if words[0] in ("-", "-c"):
+            return subprocess.run([sys.executable, *words], input=sys.stdin.buffer.read(), timeout=60).returncode
         if words[:1] != ["-m"] or not words[1].startswith("benchmarks"):
             raise SystemExit(f"no stand-in for python {' '.join(words)}")
         path = ROOT.joinpath(*words[1].split("."))
@@ -182,7 +185,11 @@ class Sandbox:
         files = [words[place + 1] for place, word in enumerate(words) if word == "-f"]
         return int(not all(Path(name).is_file() for name in files or ["compose.yaml"]))
 
-    _kubectl = _docker
+    def _kubectl(self, words):
+        pairs = list(pairwise(words))
+        files = [Path(value) for option, value in pairs if option == "-f"]
+        folders = [Path(value) / "kustomization.yaml" for option, value in pairs if option in ("-k", "kustomize")]
+        return int(not all(path.is_file() for path in files + folders))
 
     def _taskset(self, words):
         return getattr(self, f"_{words[2]}")(words[3:])

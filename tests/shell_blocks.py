@@ -10,6 +10,8 @@ _COMMAND = re.compile(
 )
 _REMARK = re.compile(r" {3,}\S.*$")  # what stands beside a command says what it does
 
+_FORM = re.compile(r"\[(options|--|section\.key)")  # a line that tells the form of a command, and is none
+
 
 class Block(NamedTuple):
     """Commands that belong together, as a script."""
@@ -32,15 +34,17 @@ def blocks_of(text):
         if _COMMAND.match(f"{lines[0]} ") and "  (" not in lines[0]:
             script = "\n".join(_REMARK.sub("", line) if line[:1] != " " else line for line in lines)
             found.append(Block(rest.count("\n", 0, match.start()) + 1, script + "\n"))
-    return sorted(found)
+    return sorted(block for block in found if not _FORM.search(block.script))
 
 
 def typed(session):
     """What is typed in a session of a terminal: behind a dollar sign, and on lines that go on."""
-    lines, goes_on = [], False
+    lines, goes_on, end = [], False, ""
     for line in session.splitlines():
-        if line.startswith("$ ") or goes_on:
-            lines.append(line.removeprefix("$ "))
+        if line.startswith("$ ") or goes_on or end:
+            lines.append(line if end else line.removeprefix("$ "))
+            here = re.search(r"<<'(\w+)'", line)
+            end = here[1] if here else "" if line == end else end
             goes_on = line.endswith("\\")
     return "".join(f"{line}\n" for line in lines)
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -262,7 +262,7 @@ def _parts(done: UnitDone) -> list[Tagged]:
     parts, offset = [], 0
     for piece in done.pieces:
         written = done.written[offset : offset + piece.size]
-        parts.append(Tagged(written, piece.texts, piece.tokens, list(piece.bad), piece.stopped))
+        parts.append(Tagged(written, piece.texts, piece.tokens, list(piece.bad), piece.stopped, Counter(piece.misread)))
         offset += piece.size
     return parts
 

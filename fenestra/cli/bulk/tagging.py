@@ -46,10 +46,10 @@ class Tagged:
     tokens: int = 0
     bad: list[Bad] = field(default_factory=list)
     """What was left out."""
-    misread: Counter[str] = field(default_factory=Counter)
-    """Texts that are written in a script which the model's language has not, by that script."""
     stopped: bool = False
     """Whether the last of these ended the work: nothing behind it was tagged."""
+    misread: Counter[str] = field(default_factory=Counter)
+    """Texts that are written in a script which the model's language has not, by that script."""
 
 
 def tag_chunk(tagger: Tagger, job: Job, chunk: Chunk, between: Callable[[], object] = lambda: None) -> Tagged:

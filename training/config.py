@@ -97,7 +97,7 @@ class DataConfig(ReadingConfig):
     """Corpora that are only reported on, once, at the end."""
     unlabelled: tuple[str, ...] = ()
     """Text that the teachers tag: files of one text a line, whose names end in `.txt`, or corpora, whose tags are
-    ignored. Needs training.teachers."""
+    ignored. Needs training.teachers, or training.start, which then teaches what it says of it."""
     root: str = ""
     """Folder that relative file names start from; the folder of the configuration file when empty."""
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -242,9 +242,12 @@ class TrainingConfig:
     bare: Fraction = 0.0
     """Share of the sentences of which an entity is learnt from once more by itself, as in a cell of a table."""
     teachers: tuple[str, ...] = ()
-    """Folders of checkpoints with the same tags; their mean probabilities are the targets in the unlabelled corpora."""
+    """Folders of checkpoints with the same tags; their mean probabilities are the targets in the unlabelled corpora.
+    Where there are none, and training.start is given, those of the network that training starts with are."""
     unlabelled_sentences: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of the sentences of the unlabelled corpora that each epoch uses, drawn anew for each."""
+    repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How often an epoch uses each annotated sentence, where they are few beside the unlabelled ones."""
     loss: Loss = "cross_entropy"
     """The loss that is minimised: of each window, or (sentence) of the tags of a sentence together, which goes with
     `model.decoder = "transitions"`."""
@@ -339,9 +342,9 @@ class RunConfig:
             raise ConfigError(
                 'training.patience: expected 0 with training.keep = "last", which waits for no better epoch'
             )
-        if bool(training.teachers) != bool(self.data.unlabelled):
+        if bool(training.teachers) != bool(self.data.unlabelled) and (training.teachers or training.start == "none"):
             raise ConfigError("training.teachers: expected together with data.unlabelled, the text that they tag")
-        if training.teachers and training.loss != "cross_entropy":
+        if self.data.unlabelled and training.loss != "cross_entropy":
             raise ConfigError(f'training.teachers: not with training.loss = "{training.loss}"')
         self._check_kind()
         for name, width, given in (

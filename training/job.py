@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ from fenestra.training.data.unlabelled import read_unlabelled
 from fenestra.training.device import resolve_device
 from fenestra.training.fit.batches import TaggedStream, varied_shares
 from fenestra.training.fit.calibrate import Output, calibration_of, fit_calibration
-from fenestra.training.fit.distillation import Teacher, check_teachers, load_teachers, teacher_probabilities
+from fenestra.training.fit.distillation import Teacher, check_teachers, load_teachers, network_probabilities, teacher_probabilities
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import Progress, fit
 from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
@@ -242,7 +243,8 @@ def read(config: RunConfig) -> dict[str, Corpus]:
     if config.data.unlabelled:
         corpora["unlabelled"] = read_unlabelled(config.data.unlabelled, config.data)
     for split in ("train", "dev"):
-        if all(tag == OUTSIDE for tag in pack_sentences(corpora[split].sentences).tags):
+        nothing = all(tag == OUTSIDE for tag in pack_sentences(corpora[split].sentences).tags)
+        if nothing and config.training.start == "none":  # a trained model may learn that something is no name
             raise InputError(f"data.{split}: holds no entity, so there is nothing to learn or to decide by")
     return corpora
 
@@ -290,9 +292,12 @@ def begin(config: RunConfig, inputs: Inputs, device: torch.device) -> tuple[Prog
     build = partial(TaggedStream.build, lexicon=inputs.lexicon, vectors=network.vectors, config=config.model)
     copies, made = augmentations(config, inputs.corpora["train"]), other_contexts(config, inputs.corpora)
     parts, teacher_TK = [inputs.corpora["train"].sentences, isolated_one_by_one(join_sentences([copies, made]))], None
-    if inputs.teachers:
+    if "unlabelled" in inputs.corpora:
         unlabelled = inputs.corpora["unlabelled"].sentences
-        teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
+        if inputs.teachers:
+            teacher_TK = teacher_probabilities(inputs.teachers, unlabelled)
+        else:
+            teacher_TK = network_probabilities(network, build(unlabelled), device)
         parts.append(unlabelled)
     sentences = join_sentences(parts)
     variants = [packed_variant(name, sentences, config.seed) for name in varied_shares(training)]
@@ -369,8 +374,19 @@ def window(network: WordEncoder) -> WindowTagger:
     return network
 
 
-def publish(config: RunConfig, inputs: Inputs, done: Sequence[Progress], folder: Path, *, seconds: float) -> None:
-    """Calibrate and evaluate the weights that were kept, and write them with report and model card to a new folder."""
+def publish(
+    config: RunConfig,
+    inputs: Inputs,
+    done: Sequence[Progress],
+    folder: Path,
+    *,
+    seconds: float,
+    extra: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Calibrate and evaluate the weights that were kept, and write them with report and model card to a new folder.
+
+    ``extra`` are more files to keep beside the model, name → content.
+    """
     for progress in done:
         progress.network.load_state_dict({**progress.network.state_dict(), **progress.best})
     network = inputs.network
@@ -410,16 +426,17 @@ def publish(config: RunConfig, inputs: Inputs, done: Sequence[Progress], folder:
         device=str(tagger.device),
         seconds=seconds,
     )
-    extra = {
+    files = {
+        **extra,
         JOB: json.dumps(inputs.fingerprint(config), ensure_ascii=False, indent=1) + "\n",
         "report.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
         "report.html": report.render_html(facts),
         "README.md": report.render_card(facts),
     }
     if isinstance(model, Arrays):
-        checkpoint.save_arrays(model, folder, extra)
+        checkpoint.save_arrays(model, folder, files)
     else:
-        checkpoint.save(model, folder, extra)
+        checkpoint.save(model, folder, files)
 
 
 def calibrated(

@@ -61,6 +61,8 @@ class Sampling(NamedTuple):
     """Share of the sentences without tags that is drawn."""
     made: float = 1.0
     """Share of the sentences that augmentation made that is drawn."""
+    repeats: int = 1
+    """How often an annotated sentence is drawn."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -309,11 +311,11 @@ class TaggedStream:
         if run[-1] >= self.labelled:
             return int(rng.random() < sampling.unlabelled)
         if run[-1] >= self.labelled - self.made and sampling.made < 1:
-            return int(rng.random() < sampling.made)
+            return int(rng.random() < sampling.made) * sampling.repeats
         oversample = sampling.oversample
         if oversample == 1.0 or not self.named_S[run[0] : run[-1] + 1].any():
-            return 1
-        return int(oversample) + (rng.random() < oversample % 1)
+            return sampling.repeats
+        return (int(oversample) + (rng.random() < oversample % 1)) * sampling.repeats
 
 
 def _columns(

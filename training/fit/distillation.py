@@ -23,7 +23,10 @@ from fenestra.model.tagger import Tagger
 from fenestra.training.data.corpus import documents_of
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.stream import Sentences
+from fenestra.training.fit.batches import TaggedStream
+from fenestra.training.fit.loop import score_stream
 from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
+from fenestra.training.network.word_encoder import WordEncoder
 
 
 class Teacher(Protocol):
@@ -100,3 +103,15 @@ def teacher_probabilities(teachers: Sequence[Teacher], sentences: Sequence[Sente
     total_TK = sum(torch.from_numpy(teacher.log_probabilities(documents)).exp() for teacher in teachers)
     assert isinstance(total_TK, Tensor)
     return (total_TK / len(teachers)).half()
+
+
+def network_probabilities(network: WordEncoder, stream: TaggedStream, device: torch.device) -> Tensor:
+    """What a network says of text before it is trained on: the targets by which it keeps what it knows.
+
+    Without calibration: where the network says what it said, such targets leave its weights as they are (Li & Hoiem,
+    Learning without Forgetting, 2016).
+
+    Returns:
+        teacher_TK, float16.
+    """
+    return score_stream(network.to(device).eval(), stream, device).softmax(dim=1).half()

@@ -139,8 +139,9 @@ def fit(
     progress.network.prepare(options, device)
     varied = tuple(varied_shares(options).values())
     sampling = Sampling(
-        options.oversample, options.join_sentences, varied, options.unlabelled_sentences, config.augmentation.share
-    )
+        options.oversample, options.join_sentences, varied, options.unlabelled_sentences, config.augmentation.share,
+        options.repeats,
+    )  # fmt: skip
     while not progress.finished(options):
         number = len(progress.epochs) + 1
         rng = seed_epoch(config.seed, number)

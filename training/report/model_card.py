@@ -137,6 +137,8 @@ def _besides(config: Mapping[str, Any]) -> str:
     if teachers := training.get("teachers", ()):
         names = _listed(f"`{_plain(name)}`" for name in teachers)
         found.append(f"The text of `unlabelled` was learnt from as {names} tag{'s' * (len(teachers) == 1)} it.")
+    elif config["data"].get("unlabelled"):
+        found.append("The text of `unlabelled` was learnt from as the model that training began with tags it.")
     made = [
         f"{what} ({amount:g} for each sentence)"
         for what, amount in (

@@ -1,0 +1,139 @@
+"""The training job that goes on from a model: few corrections, again and again, between text that is replayed.
+
+The weights move towards the corrections, and where that would change what the model says of other text, they are pulled
+back: the network before the first update is the teacher of what is replayed (:mod:`fenestra.training.fit.distillation`).
+Its targets are met by the weights to begin with, so there is no dropout, which would disturb them. A model with a CRF has
+no such teacher; it learns its own best tags of that text.
+
+    FOLDER/corrections.conll   what is to be learnt
+           replay.conll        what is replayed
+           elsewhere.conll     some more of that, with the tags of the model before: what did it forget?
+           names.tsv           names for copies of the corrections in which names are others
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fenestra.model.checkpoint import Checkpoint
+from fenestra.model.config import ModelConfig
+from fenestra.training.config import RunConfig, parse_config
+from fenestra.training.data.conll import DOCSTART
+from fenestra.training.data.inspection import Sentence
+from fenestra.training.learn.replay import name_lists
+
+CORRECTIONS, REPLAY, ELSEWHERE, _NAMES = "corrections.conll", "replay.conll", "elsewhere.conll", "names.tsv"
+UPDATES = 120
+"""About, of a learning."""
+_ALONE = 20  # updates where nothing is replayed, and each further one only forgets
+_BATCH_TOKENS = 3_600
+_SHARE = 0.2  # of the tokens of a batch are corrections
+_MOST_REPEATS = 1_000
+_MOST_COPIES = 20  # of the corrections of a model with a CRF
+_RENAMED = 3.0
+_TRAINING: Mapping[str, Any] = {
+    "keep": "last", "learning_rate": 5e-4, "schedule": "cosine", "warmup_steps": 0, "weight_decay": 0.0, "average": 0.0,
+    "batch_tokens": _BATCH_TOKENS, "input_dropout": 0.0, "field_dropout": 0.0, "hidden_dropout": 0.0,
+    "unlabelled_sentences": 1.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a model is to learn, and what it is to keep."""
+
+    corrections: Sequence[Sentence]
+    replay: Sequence[Sentence]
+    """With the tags of the model before."""
+    elsewhere: Sequence[Sentence]
+    """Likewise."""
+
+
+def loss_of(model: ModelConfig) -> str:
+    """The loss of a model, which follows from its decoder."""
+    return "sentence" if model.decoder == "transitions" else "cross_entropy"
+
+
+def with_new_labels(labels: Sequence[str], given: Sequence[str]) -> list[str]:
+    """The labels of a model, and those that were given besides."""
+    return [*labels, *(label for label in dict.fromkeys(given) if label not in labels)]
+
+
+def tokens_of(sentences: Sequence[Sentence]) -> int:
+    """How many there are."""
+    return sum(len(sentence.words) for sentence in sentences)
+
+
+def write_job(folder: Path, start: Checkpoint, source: Path, labels: Sequence[str], lesson: Lesson, seed: int) -> RunConfig:
+    """Write the corpora of a lesson, and describe the job.
+
+    Args:
+        folder: for the corpora.
+        start: the model to go on from.
+        source: its folder.
+        labels: of the new model.
+        lesson: what to learn, and what to keep.
+        seed: of the job.
+    """
+    lists = name_lists(start)
+    dev = lesson.elsewhere or lesson.corrections
+    for name, sentences in ((CORRECTIONS, lesson.corrections), (REPLAY, lesson.replay), (ELSEWHERE, dev)):
+        write_conll(folder / name, sentences)
+    names = folder / _NAMES
+    names.write_text("".join(f"{kind}\t{name}\n" for kind, found in lists.items() for name in found), encoding="utf-8")
+    model = start.config.to_json() | {"labels": list(labels)}
+    taught = start.config.decoder != "transitions" and bool(lesson.replay)
+    plan = _plan(lesson, taught=taught)
+    return parse_config({
+        "threads": 1,
+        "device": "cpu",
+        "seed": seed,
+        "data": {
+            "root": str(folder), "train": plan.train, "dev": [ELSEWHERE], "unlabelled": [REPLAY] if taught else [],
+            "format": "conll", "scheme": "IOB2", "comments": "none", "language": start.lexicon.language.code,
+        },
+        "model": model,
+        "reference": {"lists": str(names) if lists else "none"},
+        "augmentation": {"renamed": _RENAMED},
+        "training": {
+            **_TRAINING, "start": f"checkpoint:{source.absolute()}", "loss": loss_of(start.config),
+            "epochs": plan.epochs, "repeats": plan.repeats,
+        },
+    })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    train: list[str]
+    repeats: int
+    """How often an epoch uses each correction, and each of its copies."""
+    epochs: int
+
+
+def _plan(lesson: Lesson, *, taught: bool) -> _Plan:
+    """How often what is learnt from, so that corrections have their share of every batch."""
+    replayed = tokens_of(lesson.replay)
+    gold = max(int(tokens_of(lesson.corrections) * (1 + _RENAMED)), 1)
+    wanted = max(round(replayed * _SHARE / (1 - _SHARE) / gold), 1)
+    if taught:
+        repeats, train = min(wanted, _MOST_REPEATS), [CORRECTIONS]
+        size = replayed + repeats * gold
+    else:
+        copies = min(wanted, _MOST_COPIES) if replayed else 1
+        repeats, train = 1, [CORRECTIONS] * copies + [REPLAY] * bool(replayed)
+        size = replayed + copies * gold
+    updates = UPDATES if replayed else _ALONE
+    return _Plan(train, repeats, max(round(updates / max(size / _BATCH_TOKENS, 1)), 1))
+
+
+def write_conll(path: Path, sentences: Sequence[Sentence]) -> None:
+    """Write a corpus, with its documents."""
+    before = None
+    with path.open("w", encoding="utf-8") as file:
+        for sentence in sentences:
+            if sentence.document != before:
+                before = sentence.document
+                file.write(f"{DOCSTART}\tO\n\n")
+            file.writelines(f"{word}\t{tag}\n" for word, tag in zip(sentence.words, sentence.tags, strict=True))
+            file.write("\n")

@@ -14,6 +14,7 @@ from fenestra.cli.doctor import add_doctor
 from fenestra.cli.export import add_export
 from fenestra.cli.label_studio import add_label_studio
 from fenestra.cli.prompt import add_try
+from fenestra.cli.learn import add_learn
 from fenestra.cli.shell import (
     CommandParser,
     Verbs,
@@ -77,6 +78,7 @@ def _parser() -> CommandParser:
     _add_tag(verbs)
     add_try(verbs)
     add_verbs(verbs)
+    add_learn(verbs)
     _add_bench(verbs)
     _add_mcp(verbs)
     add_export(verbs)

@@ -217,6 +217,22 @@ def count(text: str) -> int:
     return _count(text, "a whole number", 1_000_000, least=0)
 
 
+def seed_number(text: str) -> int:
+    """The type of an argument that seeds random generators."""
+    return _count(text, "a whole number", 2**31 - 1, least=0)
+
+
+def points(text: str) -> float:
+    """The type of an argument in points of F1, of which all are 100."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected points from 0 to 100")
+    return value
+
+
 def port_number(text: str) -> int:
     """The type of an argument that is a TCP port; 0 takes a free one."""
     return _count(text, "a TCP port", 65_535, least=0)

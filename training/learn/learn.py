@@ -36,8 +36,7 @@ BOUND = 0.5
 LEARNED = "learned.json"
 """The figures of a learning, in the folder that it made."""
 _LEAST_HELD_OUT = 8  # corrected texts from which some are held out
-_FOLDS = 3
-_ELSEWHERE = 8  # every eighth replayed sentence tells what was forgotten, and is not learnt from
+_FOLDS = 2
 
 Tell = Callable[[str], object]
 """Called with what is being done, in a few words."""
@@ -128,15 +127,19 @@ def plan(
     start: Checkpoint, old: Tagger, given: Sequence[Sentence], file: Path | None, seed: int
 ) -> tuple[Lesson, list[str]]:
     """What to learn and what to replay, and the labels of the new model."""
+    text = replay(start, file, Random(seed))
     known = {sentence.words for sentence in given}
-    text = [sentence for sentence in replay(start, file, Random(seed)) if sentence.words not in known]
-    tagged = [
-        sentence._replace(tags=tuple(write_tags(found, len(sentence.words))))
-        for sentence, found in zip(text, spans_of(old, text), strict=True)
-    ]
-    kept, elsewhere = [s for n, s in enumerate(tagged) if n % _ELSEWHERE], tagged[::_ELSEWHERE]
+    learnt, asked = (_as_tagged(old, [s for s in some if s.words not in known]) for some in text)
     new = sorted({span.label for sentence in given for span in spans(sentence.tags)})
-    return Lesson(given, kept, elsewhere), with_new_labels(start.config.labels, new)
+    return Lesson(given, learnt, asked), with_new_labels(start.config.labels, new)
+
+
+def _as_tagged(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The same sentences with the tags that a model gives them."""
+    return [
+        sentence._replace(tags=tuple(write_tags(found, len(sentence.words))))
+        for sentence, found in zip(sentences, spans_of(tagger, sentences), strict=True)
+    ]
 
 
 def train(config: RunConfig) -> tuple[job.Inputs, Progress]:
@@ -162,9 +165,16 @@ def finished(config: RunConfig, inputs: job.Inputs, progress: Progress) -> Tagge
 
 
 def _held_out(
-    work: Path, start: Checkpoint, source: Path, labels: Sequence[str], lesson: Lesson, seed: int, tell: Tell, old: Tagger
+    work: Path,
+    start: Checkpoint,
+    source: Path,
+    labels: Sequence[str],
+    lesson: Lesson,
+    seed: int,
+    tell: Tell,
+    old: Tagger,
 ) -> Change | None:
-    """Scores on corrections that were not learnt from: each text is held out once, with a third of the others."""
+    """Scores on corrections that were not learnt from: each text is held out once, with half of the others."""
     if documents(lesson.corrections) < _LEAST_HELD_OUT:
         return None
     asked: list[Sentence] = []

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.tags import OUTSIDE
@@ -24,18 +25,29 @@ from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.names import Names
 from fenestra.training.data.unlabelled import read_unlabelled
 
-MOST_TOKENS = 120_000
-"""Of a replay, so that learning takes seconds."""
+MOST_TOKENS, MOST_ASKED = 120_000, 20_000
+"""Of what is replayed, and of what is asked, so that learning takes seconds."""
 _ROOT = Path(__file__).resolve().parents[1]
 _SAMPLE = _ROOT.parent / "data" / "sample"
 _SAMPLE_LANGUAGE = "en"
+_SAMPLE_LEARNT, _SAMPLE_ASKED = ("train",), ("dev", "test")
+_ASKED = 8  # every eighth sentence, where there is no text apart
 _CONTEXTS = {"en": "english.txt", "ru": "russian.txt"}
 _MADE, _VARIED = 4_000, 6_000  # short texts, and variants
 _SWAPPED = 0.5  # share of the words of a variant that are others
 
 
-def replay(start: Checkpoint, file: Path | None, rng: Random) -> list[Sentence]:
-    """Text to replay, every tag O, each sentence a document of its own; empty if nothing fits the model.
+class Replay(NamedTuple):
+    """Sentences with every tag O, each a document of its own."""
+
+    learnt: list[Sentence]
+    """To learn from."""
+    asked: list[Sentence]
+    """To tell what was forgotten: as unlike the others as can be had."""
+
+
+def replay(start: Checkpoint, file: Path | None, rng: Random) -> Replay:
+    """Text to replay; none if nothing fits the model.
 
     Args:
         start: the model that is to learn.
@@ -45,14 +57,15 @@ def replay(start: Checkpoint, file: Path | None, rng: Random) -> list[Sentence]:
     Raises:
         DataError: the file cannot be read, or holds no text.
     """
-    own = _own(start, file) if file else []
-    coming_along = _sample(start) + _made(start, rng)
-    varied = list(_varied(coming_along, start.lexicon.gazetteers.clusters, rng))
+    own, made = _own(start, file) if file else [], _made(start, rng)
     rng.shuffle(own)
-    others = [*coming_along, *varied]
+    asked = own[::_ASKED] or _sample(start, _SAMPLE_ASKED) or made[::_ASKED]
+    known = {sentence.words for sentence in asked}
+    coming_along = [s for s in _sample(start, _SAMPLE_LEARNT) + made if s.words not in known]
+    others = coming_along + list(_varied(coming_along, start.lexicon.gazetteers.clusters, rng))
     rng.shuffle(others)
-    found = _first([*own, *others], MOST_TOKENS)
-    return [sentence._replace(document=number) for number, sentence in enumerate(found)]
+    learnt = [sentence for sentence in own if sentence.words not in known] + others
+    return Replay(_apart(_first(learnt, MOST_TOKENS)), _apart(_first(asked, MOST_ASKED)))
 
 
 def name_lists(start: Checkpoint) -> dict[str, list[str]]:
@@ -69,11 +82,11 @@ def _own(start: Checkpoint, file: Path) -> list[Sentence]:
     return list(read_unlabelled([str(file.absolute())], data).sentences)
 
 
-def _sample(start: Checkpoint) -> list[Sentence]:
+def _sample(start: Checkpoint, splits: Sequence[str]) -> list[Sentence]:
     """The sentences that come along, of a model of their language."""
     if start.lexicon.language.code != _SAMPLE_LANGUAGE:
         return []
-    corpora = [read_corpus(path).canonical() for path in sorted(_SAMPLE.glob("*.conll"))]
+    corpora = [read_corpus(_SAMPLE / f"{split}.conll").canonical() for split in splits]
     return [_untagged(sentence) for corpus in corpora for sentence in corpus.sentences]
 
 
@@ -109,6 +122,11 @@ def _varied(sentences: Sequence[Sentence], clusters: Mapping[str, str], rng: Ran
 
 def _untagged(sentence: Sentence) -> Sentence:
     return sentence._replace(tags=(OUTSIDE,) * len(sentence.words))
+
+
+def _apart(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The same, each a document of its own."""
+    return [sentence._replace(document=number) for number, sentence in enumerate(sentences)]
 
 
 def _first(sentences: Sequence[Sentence], most: int) -> list[Sentence]:

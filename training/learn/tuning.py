@@ -27,8 +27,8 @@ CORRECTIONS, REPLAY, ELSEWHERE, _NAMES = "corrections.conll", "replay.conll", "e
 UPDATES = 120
 """About, of a learning."""
 _ALONE = 20  # updates where nothing is replayed, and each further one only forgets
-_BATCH_TOKENS = 3_600
-_SHARE = 0.2  # of the tokens of a batch are corrections
+_BATCH_TOKENS = 1_800
+_SHARE = 0.12  # of the tokens of a batch are corrections
 _MOST_REPEATS = 1_000
 _MOST_COPIES = 20  # of the corrections of a model with a CRF
 _RENAMED = 3.0
@@ -65,7 +65,9 @@ def tokens_of(sentences: Sequence[Sentence]) -> int:
     return sum(len(sentence.words) for sentence in sentences)
 
 
-def write_job(folder: Path, start: Checkpoint, source: Path, labels: Sequence[str], lesson: Lesson, seed: int) -> RunConfig:
+def write_job(
+    folder: Path, start: Checkpoint, source: Path, labels: Sequence[str], lesson: Lesson, seed: int
+) -> RunConfig:
     """Write the corpora of a lesson, and describe the job.
 
     Args:

@@ -13,7 +13,7 @@ from limits.storage.base import Storage
 from starlette.routing import Route
 
 from fenestra.app import errors as problems
-from fenestra.app.api import huggingface, kserve, presidio, routes
+from fenestra.app.api import huggingface, kserve, learning, presidio, routes
 from fenestra.app.api.direct import DirectTagging
 from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.link import Link
@@ -31,7 +31,7 @@ from fenestra.app.settings import Settings
 from fenestra.model.errors import InputError
 from fenestra.model.version import VERSION
 
-ROUTERS = (routes.router, huggingface.router, presidio.router, kserve.router, pages.router)
+ROUTERS = (routes.router, learning.router, huggingface.router, presidio.router, kserve.router, pages.router)
 """All routes."""
 _OTHER_SERVER = (
     "this server has no deadlines and no limits for connections; "

@@ -175,6 +175,16 @@ class Settings(BaseSettings):
     """Other names for labels in the answers of ``/hf`` and ``/analyze``, as ``PER:PERSON,LOC:LOCATION``; ``MISC:``
     leaves those entities out, and ``english/PER:PERSON`` is for one model alone. A label that no model has stops the
     start, and fails a reload. If unset, ``/hf`` has the labels of the model, ``/analyze`` those of Presidio."""
+    # ── learning from corrections ──
+    learn_folder: Path | None = None
+    """Folder for corrections of users and for models that learnt from them; made if it is missing, for its owner alone.
+    Needs ``FENESTRA_API_KEYS``. If unset, the service keeps no text and learns nothing."""
+    max_corrections: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Most corrections that are kept for a model; together they have 16 MiB at most."""
+    learn_seconds: Seconds = 900.0
+    """Longest time of a learning, in seconds; then it is ended, and nothing is changed."""
+    learn_mb: Annotated[int, Field(ge=256)] = 2048
+    """Most memory of the process that learns, in MB; on Linux."""
     # ── computing ──
     device: Annotated[str, _form(r"auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda or cuda:N")] = "auto"
     """Where to compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if there is a device."""
@@ -300,6 +310,13 @@ class Settings(BaseSettings):
         if len({name for name, _ in models}) < len(models):
             raise ValueError("two models have the same name")
         return models
+
+    @model_validator(mode="after")
+    def _learns_behind_keys(self) -> Self:
+        """Whoever may correct may change the model."""
+        if self.learn_folder is not None and not self.api_keys:
+            raise ValueError(f"{PREFIX}LEARN_FOLDER: learning changes the models, so it needs {PREFIX}API_KEYS")
+        return self
 
     @field_validator("label_map")
     @classmethod

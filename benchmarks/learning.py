@@ -1,9 +1,9 @@
 """What twenty corrections of one kind teach, and what they cost elsewhere: ``python -m benchmarks.learning``.
 
 For each kind of ``benchmarks/learning.toml`` and each seed, the bundled model learns from twenty texts, as ``fenestra
-learn`` does. Said are F1 on the texts themselves; on the probe, texts of the same kind with other names in other sentence
-patterns; F1 elsewhere, on the development parts that the card of the bundled model names; what ``fenestra learn``
-estimates of that without their labels; and seconds of one core. Kinds marked * decided how it works.
+learn`` does. Said are F1 on the texts themselves; on the probe, texts of the same kind with other names in other
+sentence patterns; F1 elsewhere, on the development parts that the card of the bundled model names; what ``fenestra
+learn`` estimates of that without their labels; and seconds of one core. Kinds marked * decided how it works.
 
 The corpora lie in ``--root``, as training/configs/english.toml and russian.toml describe it:
 
@@ -99,15 +99,13 @@ def lesson(subject: Subject, kind: dict[str, Any], seed: int, replay: Path | Non
         given, asked = (read_corrections(path, start, lambda _: None) for path in (texts, probe))
         begun = time.process_time()
         what, labels = plan(start, old, given, replay, seed)
-        new = finished(
-            config := write_job(folder, start, bundled_model(subject.name), labels, what, seed), *train(config)
-        )
+        config = write_job(folder, start, bundled_model(subject.name), labels, what, seed)
+        new = finished(config, *train(config))
         seconds = time.process_time() - begun
-    after = subject.f1(new)
+    after, estimate = subject.f1(new), -points_lost(old, new, what.elsewhere)
     return (
         f"{kind['name'] + ' *' * kind['decides']:32} {seed:4}  {_both(old, new, given)}  {_both(old, new, asked)}  "
-        f"{subject.before:.2f} → {after:.2f} {after - subject.before:+.2f}  {-points_lost(old, new, what.elsewhere):+9.2f}  "
-        f"{seconds:7.1f}"
+        f"{subject.before:.2f} → {after:.2f} {after - subject.before:+.2f}  {estimate:+9.2f}  {seconds:7.1f}"
     )
 
 

@@ -248,6 +248,15 @@ def describe(folder: Path) -> dict[str, Any]:
     return read_manifest(folder)[0]
 
 
+def version_in(folder: Path) -> str:
+    """The version of the checkpoint in a folder, without loading it.
+
+    Raises:
+        CheckpointError: as :func:`load`, of the manifest.
+    """
+    return Files(folder, _LIMITS).version
+
+
 def read_extra(folder: Path, name: str) -> dict[str, Any]:
     """Read a JSON file that is kept beside the model, such as its job.
 

@@ -54,7 +54,13 @@ from fenestra.training.data.unlabelled import read_unlabelled
 from fenestra.training.device import resolve_device
 from fenestra.training.fit.batches import TaggedStream, varied_shares
 from fenestra.training.fit.calibrate import Output, calibration_of, fit_calibration
-from fenestra.training.fit.distillation import Teacher, check_teachers, load_teachers, network_probabilities, teacher_probabilities
+from fenestra.training.fit.distillation import (
+    Teacher,
+    check_teachers,
+    load_teachers,
+    network_probabilities,
+    teacher_probabilities,
+)
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import Progress, fit
 from fenestra.training.fit.recurrent_teacher import RecurrentTeacher

@@ -44,6 +44,7 @@ STREAM_EXAMPLES: dict[str, Any] = {
 }
 TAGS = [
     {"name": "tagging", "description": "Finds named entities."},
+    {"name": "learning", "description": "Corrects entities, and lets models learn from that."},
     {"name": "operation", "description": "For those who run the service."},
     {"name": "other tools", "description": "The interfaces of other tools, for their clients."},
 ]

@@ -19,6 +19,7 @@ from fenestra.app.engine.jobs import TagsText
 from fenestra.app.engine.reloads import Reloads
 from fenestra.app.errors import Problem, log
 from fenestra.app.label_map import check_setting
+from fenestra.app.learning.lineage import serving
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import NamedFolder, Settings
 from fenestra.model import checkpoint
@@ -112,7 +113,8 @@ class Models:
         """
         loaded = {}
         for served in self._settings.served:
-            loaded[served.name] = await run_in_thread(read_model, served, None, self._open_model)
+            now = serving(self._settings, served.name)
+            loaded[served.name] = await run_in_thread(read_model, now, None, self._open_model)
         check_label_map(self._settings, loaded)
         for model in loaded.values():
             log.info("model %s %s is ready", model.name, model.version)
@@ -132,7 +134,8 @@ class Models:
             FenestraError: it is not usable, or the start with it would fail; says why.
         """
         old = self.get(name)
-        new = await run_in_thread(read_model, NamedFolder(name, old.folder), old.tagger, self._open_model)
+        now = serving(self._settings, name)
+        new = await run_in_thread(read_model, now, old.tagger, self._open_model)
         check_label_map(self._settings, self._served | {name: new})
         return new
 
@@ -195,7 +198,7 @@ class Models:
         seen = tried = model.files
         while True:
             await asyncio.sleep(seconds)
-            files = await run_in_thread(fingerprint, model.folder)
+            files = await run_in_thread(fingerprint, self.get(model.name).folder)
             if files == seen and files not in (tried, self.get(model.name).files):
                 tried = files
                 with suppress(Problem):  # logged and counted; the model before serves on

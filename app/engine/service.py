@@ -16,6 +16,7 @@ from fenestra.app.engine.loop_work import LoopWork
 from fenestra.app.engine.memory import MemoryBudget
 from fenestra.app.engine.models import Models, freeze_objects, open_model, reason_of, run_in_thread
 from fenestra.app.errors import Problem, log
+from fenestra.app.learning.learning import Learning
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 
@@ -47,6 +48,7 @@ class Service:
         """Everything that could keep the event loop busy."""
         read = partial(open_model, settings=settings) if tagger is None else lambda *_: tagger
         self.models = Models(settings, self.metrics, read, link.reload if link else None)
+        self.learning = Learning(settings, self.models, self.metrics)
         self.failure: str | None = None
         """Why the process has to end; None as long as it works."""
         self.exit_code = 0
@@ -129,6 +131,7 @@ class Service:
         try:
             yield
         finally:
+            await self.learning.close()
             if self._reloading is not None:
                 tasks.append(self._reloading)
             for task in tasks:

@@ -47,7 +47,7 @@ def run_bounded(command: Sequence[str], log: Path, stop: Callable[[], bool], lim
         OSError: it cannot be started.
     """
     log.unlink(missing_ok=True)  # an older process may write to it still
-    with open(log, "xb", opener=_private) as lines:  # noqa: PTH123 - Path.open takes no opener
+    with open(log, "xb", opener=_private) as lines:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=lines, stderr=subprocess.STDOUT, start_new_session=True,
             env=_environment(),

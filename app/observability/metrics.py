@@ -86,6 +86,7 @@ class Metrics:
         """The work of the models, and which models they are."""
         stage = self._tallies("stage_seconds", "Time spent in each part of the work", "stage")
         self._stage = {name: stage.of(name) for name in STAGES}
+        self._learned = self._counter("learnings", "Learnings from corrections, by how they ended", "model", "outcome")
         self._texts = self._tallies("texts", "Texts and sentences tagged").of()
         self._tokens = self._tallies("tokens", "Tokens tagged").of()
         self._unknown = self._tallies("unknown_tokens", "Tokens tagged whose word has no pretrained vector").of()
@@ -165,6 +166,10 @@ class Metrics:
         self._reloads.labels(model, "ok" if ok else "failed").inc()
         if not ok:
             self._reload_failures.labels(model).inc()
+
+    def learned(self, model: str, outcome: str) -> None:
+        """Count a learning from corrections that ended, or was undone."""
+        self._learned.labels(model, outcome).inc()
 
     def draining(self, flag: bool) -> None:
         """Set whether the service is stopping."""

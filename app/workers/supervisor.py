@@ -19,9 +19,10 @@ from typing import Any
 from fenestra.app.engine.heap import release_memory
 from fenestra.app.engine.models import ServedModel, check_label_map, freeze_objects, open_model, read_model
 from fenestra.app.errors import frames, log
+from fenestra.app.learning.lineage import serving
 from fenestra.app.middleware.rate_limit import MAX_WINDOWS
 from fenestra.app.observability.metrics import Metrics
-from fenestra.app.settings import NamedFolder, Settings
+from fenestra.app.settings import Settings
 from fenestra.app.workers.channel import Channel, Message
 from fenestra.app.workers.link import SupervisorLink
 from fenestra.app.workers.rate_windows import SharedWindowStorage
@@ -68,7 +69,8 @@ class Supervisor:
         """Of the supervisor itself."""
         self.metrics.workers(0)
         self._open = partial(open_model, settings=settings, pause=no_pause)
-        self._models = {served.name: read_model(served, None, self._open) for served in settings.served}
+        now = [serving(settings, served.name) for served in settings.served]
+        self._models = {served.name: read_model(served, None, self._open) for served in now}
         check_label_map(settings, self._models)
         for model in self._models.values():
             log.info("model %s %s is ready", model.name, model.version)
@@ -318,7 +320,7 @@ class Supervisor:
 
     def _read_again(self, model: ServedModel) -> ServedModel:
         """Load a model anew, for the workers to come."""
-        new = read_model(NamedFolder(model.name, model.folder), model.tagger, self._open)
+        new = read_model(serving(self._settings, model.name), model.tagger, self._open)
         freeze_objects()
         release_memory()
         self._renew_after = time.monotonic() + _RENEW_SECONDS

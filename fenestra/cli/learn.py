@@ -77,7 +77,8 @@ def _learn(options: argparse.Namespace) -> int:
     try:
         figures = learn(
             options.corrections, options.source, output, replay_file=options.replay, seed=options.seed,
-            force=options.force, bound=options.bound, overwrite=options.overwrite, tell=lambda step: complain(step, code=0),
+            force=options.force, bound=options.bound, overwrite=options.overwrite,
+            tell=lambda step: complain(step, code=0),
         )  # fmt: skip
     except Forgot as error:
         figures, refused = error.figures, error

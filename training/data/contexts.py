@@ -89,6 +89,13 @@ class Contexts:
             raise DataError(f"{path}: holds no pattern")
         return cls(patterns, choices, made, labels)
 
+    @staticmethod
+    def kinds(path: Path) -> set[str]:
+        """The kinds of names that a file asks for: its slots in small letters that are not listed in it."""
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+        listed = {found[1] for line in lines if (found := _CHOICE.fullmatch(line))}
+        return {slot for line in lines for slot in _SLOT.findall(line) if slot[0].islower()} - listed
+
     def make(self, names: Names, rng: Random) -> Sentence:
         """A text of one of the patterns, with names in it; a slot is left empty where there is no such name."""
         words: list[str] = []

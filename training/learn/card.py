@@ -21,10 +21,11 @@ def described(source: Path, start: Checkpoint, figures: Figures) -> dict[str, st
         config = checkpoint.read_extra(source, JOB)["config"]
         name, description = str(config["name"]) or name, str(config["description"])
     about = (
-        f"Made by `fenestra learn` from {figures.corrections} corrected texts and the model {source.name} {start.version}, "
-        f"whose weights it began with.\n\n{_table(figures)}\n\n"
+        f"Made by `fenestra learn` from {figures.corrections} corrected texts and the model {source.name} "
+        f"{start.version}, whose weights it began with.\n\n{_table(figures)}\n\n"
         f"Elsewhere it lost {figures.elsewhere.lost:.2f} F1 points, as the model before it judges "
-        f"{figures.elsewhere.texts:,} sentences without labels; the development corpus below is these, with its answers."
+        f"{figures.elsewhere.texts:,} sentences without labels. "
+        "The development corpus below is these, with its answers."
     )
     before = f"\n\nOf the model before:\n\n{description.strip()}" if description.strip() else ""
     title = name if name.endswith(_CORRECTED) else f"{name}{_CORRECTED}"

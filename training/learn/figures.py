@@ -71,8 +71,8 @@ def points_lost(old: Tagger, new: Tagger, sentences: Sequence[Sentence]) -> floa
     """F1 points that a model has lost on text without labels, against the one that it comes from.
 
     Nobody knows which entities are right there. But the old model says how probable each is: of the entities that a
-    model finds, it expects the sum of these probabilities to be right. So what only the old one finds, and was sure of,
-    costs most, and where it was in doubt, either answer costs little. Labels that the old model lacks are not looked at.
+    model finds, it expects the sum of these probabilities to be right. So what only the old one finds, and was sure
+    of, costs most, and where it was in doubt, either answer costs little. Labels that it lacks are not looked at.
 
     Returns:
         Points, 100 being all; below 0 where the old model likes the new answers better than its own.

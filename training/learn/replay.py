@@ -6,7 +6,7 @@ A file of the user's own is best. Besides, and without one, there is what comes 
     short texts     made of the patterns of configs/contexts/LANGUAGE.txt and of the model's own name lists
     sample          the sentences of data/sample, written for this project; English
     variants        of both: half of the words are others of their Brown clusters, if the model has these. They are
-                    seldom sense, but stand among the same neighbours: ``The lawyer called Ito`` → ``The nurse urged Abe``
+                    seldom sense, but have the same neighbours: ``The lawyer called Ito`` → ``The nurse urged Abe``
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +34,7 @@ _SAMPLE_LEARNT, _SAMPLE_ASKED = ("train",), ("dev", "test")
 _ASKED = 8  # every eighth sentence, where there is no text apart
 _CONTEXTS = {"en": "english.txt", "ru": "russian.txt"}
 _MADE, _VARIED = 4_000, 6_000  # short texts, and variants
+_MADE_ALONE = 12_000  # short texts where there are no variants
 _SWAPPED = 0.5  # share of the words of a variant that are others
 
 
@@ -93,11 +94,13 @@ def _sample(start: Checkpoint, splits: Sequence[str]) -> list[Sentence]:
 def _made(start: Checkpoint, rng: Random) -> list[Sentence]:
     """Short texts, for a model that has the labels and the lists that their patterns name."""
     name, labels, lists = _CONTEXTS.get(start.lexicon.language.code), start.config.labels, name_lists(start)
-    if name is None or not lists or not {"LOC", "ORG", "PER"} <= set(labels):
+    path = _ROOT / "configs" / "contexts" / (name or "")
+    if name is None or not {"LOC", "ORG", "PER"} <= set(labels) or not Contexts.kinds(path) <= lists.keys():
         return []
-    contexts = Contexts.read(_ROOT / "configs" / "contexts" / name, labels, lists)
+    contexts = Contexts.read(path, labels, lists)
     names = Names.collect((), (), lists, labels, 1.0)
-    made = (contexts.make(names, rng) for _ in range(_MADE))
+    count = _MADE if start.lexicon.gazetteers.clusters else _MADE_ALONE
+    made = (contexts.make(names, rng) for _ in range(count))
     return [_untagged(s._replace(words=tuple(map(canonical, s.words)))) for s in made if s.words]
 
 

@@ -1,9 +1,9 @@
 """The training job that goes on from a model: few corrections, again and again, between text that is replayed.
 
-The weights move towards the corrections, and where that would change what the model says of other text, they are pulled
-back: the network before the first update is the teacher of what is replayed (:mod:`fenestra.training.fit.distillation`).
-Its targets are met by the weights to begin with, so there is no dropout, which would disturb them. A model with a CRF has
-no such teacher; it learns its own best tags of that text.
+The weights move towards the corrections, and where that would change what the model says of other text, they are
+pulled back: the network before the first update is the teacher of what is replayed
+(:mod:`fenestra.training.fit.distillation`). Its targets are met by the weights to begin with, so there is no dropout,
+which would disturb them. A model with a CRF has no such teacher; it learns its own best tags of that text.
 
     FOLDER/corrections.conll   what is to be learnt
            replay.conll        what is replayed

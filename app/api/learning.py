@@ -1,0 +1,163 @@
+"""Routes to correct entities, and to let a model learn from corrections."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Path, Query, Request
+
+from fenestra.app.api.json_body import Bounds, parse, read_body
+from fenestra.app.api.learning_schemas import (
+    MOST_LISTED,
+    CorrectedEntity,
+    CorrectedText,
+    CorrectionRequest,
+    CorrectionResponse,
+    CorrectionsResponse,
+    LearnRequest,
+    LearnResponse,
+)
+from fenestra.app.api.offsets import Unit, convert
+from fenestra.app.api.openapi import refusals, request_body
+from fenestra.app.api.reading import read_strictly
+from fenestra.app.api.schemas import ReloadResponse
+from fenestra.app.api.tagging import read_request
+from fenestra.app.engine.models import run_in_thread
+from fenestra.app.engine.service import Service, service_of
+from fenestra.app.errors import Problem, log
+from fenestra.app.learning.corrections import Correction, Span
+from fenestra.app.learning.learning import Wanted
+from fenestra.model.errors import StorageError
+
+T = TypeVar("T")
+
+router = APIRouter(prefix="/models/{name}", tags=["learning"])
+Name = Annotated[str, Path(description="Its name, one of `GET /models`.")]
+
+
+@router.post(
+    "/corrections", status_code=201, response_model=CorrectionResponse,
+    responses=refusals(401, 404, 413, 415, 422, 429, 503), openapi_extra=request_body(CorrectionRequest),
+)  # fmt: skip
+async def correct(name: Name, request: Request) -> CorrectionResponse:
+    """Keep a text with the entities that it should have; of a text that was corrected before, the new ones count."""
+    service = service_of(request)
+    corrections = service.learning.corrections(name)
+    asked = await service.work.aside(partial(_read, service, await read_body(request)))
+    spans = await service.work.aside(partial(spans_of, asked))
+    kept = await _kept(partial(corrections.add, asked.text, spans))
+    return shown(kept, asked.offsets)
+
+
+@router.get("/corrections", response_model=CorrectionsResponse, responses=refusals(401, 404, 422, 429, 503))
+async def corrections(
+    name: Name,
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="How many to list.")] = 100,
+    skip: Annotated[int, Query(ge=0, description="How many of the newest to leave out.")] = 0,
+    offsets: Annotated[Unit, Query(description="Unit of `start` and `end`.")] = "codepoint",
+) -> CorrectionsResponse:
+    """List the corrections, the newest first."""
+    found = await _kept(service_of(request).learning.corrections(name).all)
+    some = found[::-1][skip : skip + limit]
+    return CorrectionsResponse(total=len(found), corrections=[shown(one, offsets) for one in some])
+
+
+@router.delete("/corrections/{key}", response_model=CorrectionResponse, responses=refusals(401, 404, 422, 429, 503))
+async def forget(
+    name: Name, key: Annotated[str, Path(description="Id of the correction.")], request: Request
+) -> CorrectionResponse:
+    """Forget a correction, its text too. A model that has learnt from it stays as it is: learn again, or undo."""
+    return shown(await _kept(partial(service_of(request).learning.corrections(name).remove, key)), "codepoint")
+
+
+@router.post(
+    "/learn", status_code=202, response_model=LearnResponse,
+    responses=refusals(401, 404, 409, 413, 415, 422, 429, 501, 503), openapi_extra=request_body(LearnRequest),
+)  # fmt: skip
+async def learn(name: Name, request: Request) -> LearnResponse:
+    """Learn from all corrections, in the background; the new model serves if it has not forgotten too much.
+
+    It goes on from the model that the settings name, whichever serves. One learning runs at a time.
+    """
+    service = service_of(request)
+    asked = await read_request(service, LearnRequest, await read_body(request))
+    return LearnResponse(**await service.learning.begin(name, Wanted(asked.force, asked.seed)))
+
+
+@router.get("/learn", response_model=LearnResponse, responses=refusals(401, 404, 422, 429, 503))
+async def learning(name: Name, request: Request) -> LearnResponse:
+    """Say how the learning that runs, or the last one, stands."""
+    return LearnResponse(**await service_of(request).learning.state(name))
+
+
+@router.delete("/learn", response_model=LearnResponse, responses=refusals(401, 404, 409, 422, 429, 503))
+async def cancel(name: Name, request: Request) -> LearnResponse:
+    """End the learning that runs; the model before serves on."""
+    return LearnResponse(**await service_of(request).learning.cancel(name))
+
+
+@router.post("/undo", response_model=ReloadResponse, responses=refusals(401, 404, 409, 422, 429, 503))
+async def undo(name: Name, request: Request) -> ReloadResponse:
+    """Serve the model before the last one that was learnt."""
+    old, new = await service_of(request).learning.undo(name)
+    return ReloadResponse(name=new.name, version=new.version, previous=old.version)
+
+
+def _read(service: Service, raw: bytes) -> CorrectionRequest:
+    """Validate a correction; the names of fields are looked at first, before an error could repeat one.
+
+    Raises:
+        Problem: it is not valid.
+    """
+    value = parse(raw, Bounds.of(service.settings))
+    entities = value.get(CorrectionRequest.listed) if isinstance(value, dict) else None
+    known = CorrectedEntity.model_fields
+    for entity in entities if isinstance(entities, list) else ():
+        if isinstance(entity, Mapping) and not entity.keys() <= known.keys():
+            names = ", ".join(known)
+            raise Problem("unknown_or_duplicate_field", f"an entity has an unknown field; the known ones are {names}")
+    return read_strictly(CorrectionRequest, value, service.settings)
+
+
+def spans_of(asked: CorrectionRequest) -> tuple[Span, ...]:
+    """The entities in code points, by their start.
+
+    Raises:
+        Problem: ``invalid_request``: one is not in the text, holds half of a character, is blank, or two overlap.
+    """
+    place = {count: point for point, count in convert(asked.text, range(len(asked.text) + 1), asked.offsets).items()}
+    found: list[Span] = []
+    for number, entity in sorted(enumerate(asked.entities), key=lambda pair: pair[1].start):
+        start, end = place.get(entity.start), place.get(entity.end)
+        if start is None or end is None or not start < end:
+            raise Problem("invalid_request", f"entities[{number}]: start and end are no part of the text")
+        if not asked.text[start:end].strip():
+            raise Problem("invalid_request", f"entities[{number}]: holds blanks alone")
+        if found and start < found[-1][1]:
+            raise Problem("invalid_request", f"entities[{number}]: overlaps with another one")
+        found.append((start, end, entity.label))
+    return tuple(found)
+
+
+def shown(kept: Correction, unit: Unit) -> CorrectionResponse:
+    """A correction as an answer has it."""
+    place = convert(kept.text, [point for start, end, _ in kept.entities for point in (start, end)], unit)
+    entities = [
+        CorrectedText(start=place[start], end=place[end], label=label, text=kept.text[start:end])
+        for start, end, label in kept.entities
+    ]
+    return CorrectionResponse(id=kept.id, created=kept.created, text=kept.text, entities=entities)
+
+
+async def _kept(work: Callable[[], T]) -> T:
+    """Read or write corrections on a thread.
+
+    Raises:
+        Problem: ``not_ready``: the disk refused; the log says why.
+    """
+    try:
+        return await run_in_thread(work)
+    except StorageError as error:
+        log.error("corrections cannot be kept: %s", error)
+        raise Problem("not_ready", "corrections cannot be kept now; the log says why") from error

@@ -172,23 +172,22 @@ class Learning:
         """Learn, and swap; whatever happens is in the state in the end."""
         name = lineage.folder.name.removesuffix(".learn")
         state: State = {**read_json(lineage.folder / _STATE), "version": None, "reason": None}
-        with held:
-            try:
-                made = lineage.models / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-                code = await run_in_thread(self._run, name, lineage, made, wanted)
-                state |= await self._outcome(name, lineage, made, code)
-            except Stopped as error:
-                cancelled = (lineage.folder / _CANCEL).exists() and not self._stopping
-                state |= {"state": "cancelled"} if cancelled else {"state": "failed", "reason": str(error)}
-            except Problem as problem:
-                state |= {"state": "failed", "reason": problem.message}
-            except Exception as error:
-                log.error("learning for model %s failed with %s", name, frames(error))
-                state |= {"state": "failed", "reason": "something went wrong here; the log says where"}
-            state["seconds"] = round(time.time() - state["began"], 1)
-            await run_in_thread(self._finish, lineage, state)
+        try:
+            made = lineage.models / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+            code = await run_in_thread(self._run, name, lineage, made, wanted)
+            state |= await self._outcome(name, lineage, made, code)
+        except Stopped as error:
+            cancelled = (lineage.folder / _CANCEL).exists() and not self._stopping
+            state |= {"state": "cancelled"} if cancelled else {"state": "failed", "reason": str(error)}
+        except Problem as problem:
+            state |= {"state": "failed", "reason": problem.message}
+        except Exception as error:
+            log.error("learning for model %s failed with %s", name, frames(error))
+            state |= {"state": "failed", "reason": "something went wrong here; the log says where"}
+        state["seconds"] = round(time.time() - state["began"], 1)
         self._metrics.learned(name, state["state"])
         log.info("learning for model %s: %s after %s s", name, state["state"], state["seconds"])
+        await run_in_thread(self._finish, lineage, state, held)
 
     def _run(self, name: str, lineage: Lineage, made: Path, wanted: Wanted) -> int:
         """Run the training to its end, always from the model of the settings, so that mistakes do not pile up."""
@@ -218,12 +217,13 @@ class Learning:
             raise
         return {"state": "done", "figures": figures, "version": new.version}
 
-    def _finish(self, lineage: Lineage, state: State) -> None:
-        """Note how it ended, and remove what only the process needed."""
-        for name in (_GIVEN, _CANCEL, _FIGURES):
-            (lineage.folder / name).unlink(missing_ok=True)
-        lineage.clean()
-        write_json(lineage.folder / _STATE, state)
+    def _finish(self, lineage: Lineage, state: State, held: ExitStack) -> None:
+        """Remove what only the process needed, note how it ended, and give the place back: who sees it may begin."""
+        with held:
+            for name in (_GIVEN, _CANCEL, _FIGURES):
+                (lineage.folder / name).unlink(missing_ok=True)
+            lineage.clean()
+            write_json(lineage.folder / _STATE, state)
 
     def _state(self, root: Path, model: ServedModel) -> State:
         lineage = Lineage(root, model.name)

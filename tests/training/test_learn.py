@@ -158,7 +158,7 @@ def test_texts_without_any_name_are_corrections_too(source, tmp_path):
 
 def test_what_forgot_too_much_is_not_written(source, corrections, tmp_path, monkeypatch):
     monkeypatch.setattr(learning, "points_lost", lambda *_: 0.75)
-    with pytest.raises(Forgot, match="lost 0.75 F1 points") as caught:
+    with pytest.raises(Forgot, match=r"lost 0\.75 F1 points") as caught:
         learn(corrections, source, tmp_path / "new")
     assert caught.value.figures.elsewhere.lost == 0.75
     assert not (tmp_path / "new").exists()
@@ -183,7 +183,7 @@ def test_the_command_shows_what_it_cost_and_its_code_says_if_it_was_too_much(
 
 def test_empty_corrections_are_one_clear_line(source, tmp_path):
     (tmp_path / "none.jsonl").write_text("\n")
-    with pytest.raises(DataError, match="none.jsonl"):
+    with pytest.raises(DataError, match=r"none\.jsonl"):
         learn(tmp_path / "none.jsonl", source, tmp_path / "new")
 
 

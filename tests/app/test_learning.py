@@ -1,0 +1,379 @@
+"""Corrections, learning in the background, the swap, and undoing."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fenestra.app.api.learning import spans_of
+from fenestra.app.api.learning_schemas import CorrectionRequest
+from fenestra.app.errors import Problem
+from fenestra.app.learning import corrections as corrections_module
+from fenestra.app.learning import learning as learning_module
+from fenestra.app.learning.corrections import Corrections
+from fenestra.app.learning.files import locked
+from fenestra.app.learning.lineage import KEPT, Lineage
+from fenestra.app.learning.process import Limits, Stopped, run_bounded
+from fenestra.app.main import create_app
+from fenestra.app.settings import Settings
+from fenestra.model import checkpoint
+from fenestra.model.errors import InputError
+from tests.app.conftest import Client, assert_refused
+from tests.model.conftest import small_model
+
+KEY = "a key"
+HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+HASH = hashlib.sha256(KEY.encode()).hexdigest()
+FIGURES = {"elsewhere": {"texts": 9, "lost": 0.75, "bound": 0.5}}
+
+
+@pytest.fixture
+def model(tmp_path):
+    checkpoint.save(small_model(), tmp_path / "small")
+    return tmp_path / "small"
+
+
+@pytest.fixture
+def settings(model, tmp_path):
+    return Settings(model=model, api_keys=HASH, learn_folder=tmp_path / "learn")
+
+
+@pytest.fixture
+def service(settings):
+    with Client(create_app(settings)) as client:
+        yield client
+
+
+class Trainer:
+    """Stands for the process: writes another model, or what it is told to."""
+
+    def __init__(self, monkeypatch):
+        self.code, self.figures, self.began, self.texts = 0, {"corrections": 1, **FIGURES}, 0, []
+        self.wait = lambda _: None
+        monkeypatch.setattr(learning_module, "run_bounded", self)
+
+    def __call__(self, command, log, stop, limits):
+        self.began += 1
+        made = Path(command[command.index("--output") + 1])
+        given = Path(command[command.index("learn") + 1])
+        self.texts = [json.loads(line)["text"] for line in given.read_text().splitlines()]
+        self.command, self.limits = command, limits
+        log.write_text("fenestra: learning\n")
+        self.wait(stop)
+        if not self.code:
+            checkpoint.save(small_model(hidden=(16 + self.began,)), made)
+        Path(command[command.index("--json") + 1]).write_text(json.dumps(self.figures))
+        return self.code
+
+
+@pytest.fixture
+def trainer(monkeypatch):
+    return Trainer(monkeypatch)
+
+
+def call(service, method, path, body=None, name="small", **options):
+    content = {} if body is None else {"content": json.dumps(body)}
+    return service.request(method, f"/models/{name}/{path}", headers=HEADERS, **content, **options)
+
+
+def correct(service, text="Ask Ramp.", entities=({"start": 4, "end": 8, "label": "ORG"},), **more):
+    return call(service, "POST", "corrections", {"text": text, "entities": list(entities), **more})
+
+
+def ended(service):
+    for _ in range(200):
+        state = call(service, "GET", "learn").json()
+        if state["state"] != "running":
+            return state
+        time.sleep(0.02)
+    raise AssertionError(state)
+
+
+def version(service):
+    return service.get("/models", headers=HEADERS).json()["models"][0]["version"]
+
+
+def test_learning_is_off_unless_a_folder_is_set(model):
+    with Client(create_app(Settings(model=model, api_keys=HASH))) as service:
+        for method, path in (("GET", "corrections"), ("GET", "learn"), ("DELETE", "learn"), ("POST", "undo")):
+            assert_refused(call(service, method, path), 404, "learning_off")
+        assert_refused(call(service, "POST", "learn", {}), 404, "learning_off")
+
+
+def test_learning_needs_keys(model, tmp_path):
+    with pytest.raises(
+        InputError, match="FENESTRA_LEARN_FOLDER: learning changes the models, so it needs FENESTRA_API"
+    ):
+        Settings.read(model=model, learn_folder=tmp_path)
+
+
+def test_a_correction_is_kept_listed_and_forgotten(service, tmp_path):
+    made = correct(service)
+    assert made.status_code == 201
+    assert made.json()["entities"] == [{"start": 4, "end": 8, "label": "ORG", "text": "Ramp"}]
+    correct(service, "Nothing here.", ())
+    found = call(service, "GET", "corrections").json()
+    assert found["total"] == 2
+    assert [one["text"] for one in found["corrections"]] == ["Nothing here.", "Ask Ramp."]
+    assert len(call(service, "GET", "corrections?limit=1&skip=1").json()["corrections"]) == 1
+    file = tmp_path / "learn" / "small.learn" / "corrections.jsonl"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    key = made.json()["id"]
+    assert call(service, "DELETE", f"corrections/{key}").json()["text"] == "Ask Ramp."
+    assert "Ramp" not in file.read_text()
+    assert_refused(call(service, "DELETE", f"corrections/{key}"), 404, "not_found")
+
+
+def test_a_text_that_is_corrected_again_keeps_its_id(service):
+    first, second = correct(service).json(), correct(service, entities=()).json()
+    assert first["id"] == second["id"]
+    assert call(service, "GET", "corrections").json()["corrections"] == [second]
+
+
+@pytest.mark.parametrize(
+    ("entities", "more"),
+    [
+        ([{"start": 4, "end": 99, "label": "ORG"}], {}),
+        ([{"start": 4, "end": 4, "label": "ORG"}], {}),
+        ([{"start": 3, "end": 4, "label": "ORG"}], {}),
+        ([{"start": 0, "end": 4, "label": "A"}, {"start": 3, "end": 8, "label": "B"}], {}),
+        ([{"start": 4, "end": 8, "label": "a b"}], {}),
+        ([{"start": 4, "end": 8, "label": "O"}], {}),
+        ([{"start": 4, "end": 8, "label": "ORG"}], {"offsets": "bytes"}),
+    ],
+)
+def test_what_is_no_correction_is_refused(service, entities, more):
+    assert_refused(correct(service, entities=entities, **more), 422, "invalid_request")
+    assert call(service, "GET", "corrections").json()["total"] == 0
+
+
+def test_no_refusal_repeats_what_was_sent(service):
+    secret = "the-secret-word"
+    for body in (
+        {"text": secret, "entities": [{secret: 1}]}, {"text": secret, secret: 1},
+        {"text": secret, "entities": [{"start": 0, "end": 1, "label": f"{secret} {secret}"}]},
+        {"text": [secret], "entities": []},
+    ):  # fmt: skip
+        refused = call(service, "POST", "corrections", body)
+        assert refused.status_code == 422
+        assert secret not in refused.text
+
+
+def test_offsets_count_what_the_client_counts(service):
+    rocket = "🚀 Ramp"
+    made = correct(service, rocket, [{"start": 3, "end": 7, "label": "ORG"}], offsets="utf16").json()
+    assert made["entities"] == [{"start": 3, "end": 7, "label": "ORG", "text": "Ramp"}]
+    found = call(service, "GET", "corrections?offsets=utf8").json()["corrections"][0]
+    assert (found["entities"][0]["start"], found["entities"][0]["end"]) == (5, 9)
+    half = CorrectionRequest(text=rocket, entities=[{"start": 1, "end": 3, "label": "ORG"}], offsets="utf16")
+    with pytest.raises(Problem, match=r"entities\[0\]"):
+        spans_of(half)
+
+
+def test_full_corrections_are_refused(tmp_path, monkeypatch):
+    store = Corrections(tmp_path, "m", 2)
+    store.add("a", ())
+    store.add("b", ())
+    with pytest.raises(Problem, match="full: 2 texts"):
+        store.add("c", ())
+    store.add("b", ((0, 1, "ORG"),))  # in the place of the one before
+    monkeypatch.setattr(corrections_module, "MOST_BYTES", 200)
+    with pytest.raises(Problem, match="full"):
+        store.add("b", ((0, 1, "ORG"),) * 9)
+    assert [one.text for one in store.all()] == ["a", "b"]
+
+
+def test_half_a_line_of_a_killed_process_is_passed_over(tmp_path):
+    store = Corrections(tmp_path, "m", 9)
+    store.add("a", ())
+    with (tmp_path / "m.learn" / "corrections.jsonl").open("ab") as file:
+        file.write(b'{"id": "x", "te')
+    store.add("b", ())
+    store.add("c", ())
+    assert [one.text for one in store.all()] == ["a", "b", "c"]
+
+
+def test_a_model_named_like_a_parent_folder_stays_inside(tmp_path):
+    assert Lineage(tmp_path, "..").folder.resolve().parent == tmp_path.resolve()
+
+
+def test_what_was_learnt_serves_and_can_be_undone(service, trainer, tmp_path, settings):
+    before = version(service)
+    correct(service)
+    begun = call(service, "POST", "learn", {"seed": 4})
+    assert begun.status_code == 202
+    done = ended(service)
+    assert (done["state"], done["serves"]["learned"], done["undo"]) == ("done", True, before)
+    assert done["version"] == done["serves"]["version"] == version(service) != before
+    assert done["figures"]["elsewhere"]["lost"] == 0.75
+    assert trainer.texts == ["Ask Ramp."]
+    assert trainer.command[trainer.command.index("--seed") + 1] == "4"
+    assert trainer.limits == Limits(900.0, 2048, 10)
+    assert not list((tmp_path / "learn" / "small.learn").glob("learning.jsonl"))
+    metrics = service.get("/metrics", headers=HEADERS).text
+    assert 'fenestra_learnings_total{model="small",outcome="done"} 1.0' in metrics
+    undone = call(service, "POST", "undo").json()
+    assert undone == {"name": "small", "version": before, "previous": done["version"]}
+    assert version(service) == before
+    assert not list((tmp_path / "learn" / "small.learn" / "models").iterdir())
+    assert_refused(call(service, "POST", "undo"), 409, "conflict")
+
+
+def test_a_learnt_model_serves_after_a_restart_too(service, trainer, settings):
+    correct(service)
+    call(service, "POST", "learn", {})
+    learnt = ended(service)["version"]
+    with Client(create_app(settings)) as again:
+        assert version(again) == learnt
+        assert call(again, "GET", "learn").json()["state"] == "done"
+
+
+def test_undo_goes_back_step_by_step_and_only_so_many_are_kept(service, trainer, tmp_path):
+    versions = [version(service)]
+    correct(service)
+    for _ in range(KEPT + 1):
+        call(service, "POST", "learn", {})
+        versions.append(ended(service)["version"])
+    assert len(list((tmp_path / "learn" / "small.learn" / "models").iterdir())) == KEPT
+    assert call(service, "POST", "undo").json()["version"] == versions[-2]
+    assert call(service, "GET", "learn").json()["undo"] == versions[-3]
+
+
+def test_a_model_that_forgot_too_much_does_not_serve(service, trainer):
+    before = version(service)
+    correct(service)
+    trainer.code = 2
+    call(service, "POST", "learn", {"force": False})
+    state = ended(service)
+    assert (state["state"], state["figures"]["elsewhere"]) == ("refused", FIGURES["elsewhere"])
+    assert "0.75 F1 points" in state["reason"]
+    assert version(service) == before
+    assert state["undo"] is None
+
+
+def test_a_training_that_fails_changes_nothing(service, trainer):
+    before = version(service)
+    correct(service)
+    trainer.code, trainer.figures = 1, None
+    call(service, "POST", "learn", {})
+    state = ended(service)
+    assert (state["state"], version(service)) == ("failed", before)
+    assert "code 1" in state["reason"]
+
+
+def test_a_model_that_cannot_be_loaded_does_not_serve(service, trainer, monkeypatch, tmp_path):
+    before = version(service)
+    correct(service)
+    monkeypatch.setattr(checkpoint, "save", lambda _, folder: folder.mkdir(parents=True))
+    call(service, "POST", "learn", {})
+    state = ended(service)
+    assert (state["state"], version(service)) == ("failed", before)
+    assert Lineage(tmp_path / "learn", "small").folders() == []
+
+
+def test_one_learns_at_a_time_and_can_be_cancelled(service, trainer):
+    before = version(service)
+    correct(service)
+
+    def wait(stop):
+        while not stop():
+            time.sleep(0.01)
+        raise Stopped("it was stopped")
+
+    trainer.wait = wait
+    call(service, "POST", "learn", {})
+    assert call(service, "GET", "learn").json()["stage"] == "learning"
+    assert_refused(call(service, "POST", "learn", {}), 409, "conflict")
+    assert_refused(call(service, "POST", "undo"), 409, "conflict")
+    assert call(service, "DELETE", "learn").json()["state"] == "cancelled"
+    assert version(service) == before
+    assert_refused(call(service, "DELETE", "learn"), 409, "conflict")
+
+
+def test_a_learning_ends_with_the_service_that_began_it(settings, trainer, tmp_path):
+    stopped = []
+
+    def wait(stop):
+        while not stop():
+            time.sleep(0.01)
+        stopped.append(True)
+        raise Stopped("it was stopped")
+
+    trainer.wait = wait
+    with Client(create_app(settings)) as service:
+        correct(service)
+        call(service, "POST", "learn", {})
+    assert stopped
+    with Client(create_app(settings)) as again:
+        assert call(again, "GET", "learn").json()["state"] == "failed"
+
+
+def test_a_learning_of_a_killed_process_is_over(service, tmp_path):
+    correct(service)
+    folder = tmp_path / "learn" / "small.learn"
+    (folder / "state.json").write_text(json.dumps({"state": "running", "began": time.time(), "started": "…"}))
+    assert call(service, "GET", "learn").json()["state"] == "failed"
+    with locked(tmp_path / "learn" / "lock") as free:  # another process learns
+        assert free
+        (tmp_path / "learn" / "who.json").write_text('"small"')
+        assert call(service, "GET", "learn").json()["state"] == "running"
+
+
+def test_there_has_to_be_something_to_learn_and_a_way_to(service, monkeypatch):
+    assert_refused(call(service, "POST", "learn", {}), 409, "conflict")
+    assert_refused(call(service, "POST", "learn", {}, name="nobody"), 404, "not_found")
+    correct(service)
+    monkeypatch.setattr(learning_module, "find_spec", lambda name: None if name == "torch" else object())
+    refused = call(service, "POST", "learn", {})
+    assert_refused(refused, 501, "not_installed")
+    assert "pip install 'fenestra-ner[train]'" in refused.json()["error"]["message"]
+
+
+def test_a_full_disk_is_no_mistake_of_the_client(service, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert_refused(correct(service), 503, "not_ready")
+
+
+def test_no_text_is_logged(service, trainer, caplog):
+    with caplog.at_level("DEBUG"):
+        correct(service, "Ask Quibberly.", ({"start": 4, "end": 13, "label": "ORG"},))
+        trainer.code = 1
+        call(service, "POST", "learn", {})
+        ended(service)
+    assert "Quibberly" not in caplog.text
+
+
+def test_a_process_is_bounded_and_stopped(tmp_path):
+    log = tmp_path / "log"
+
+    def run(code, stop=lambda: False, **limits):
+        return run_bounded([sys.executable, "-c", code], log, stop, Limits(**{"seconds": 60, **limits}))
+
+    assert run("import sys; print(1); sys.exit(3)") == 3
+    assert log.read_text() == "1\n"
+    assert log.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(Stopped, match="longer than"):
+        run("import time; time.sleep(60)", seconds=0.2)
+    with pytest.raises(Stopped, match="stopped"):
+        run("import time; time.sleep(60)", stop=lambda: True)
+    assert run("import os, time; time.sleep(0.3); os._exit(os.getpriority(os.PRIO_PROCESS, 0))", nice=7) >= 7
+    if sys.platform == "linux":
+        assert run("import time; time.sleep(0.3); bytearray(1 << 29)", megabytes=256) == 1
+        assert "MemoryError" in log.read_text()
+
+
+def test_an_attached_process_ends_with_the_one_that_started_it():
+    code = "import sys, time; from fenestra.cli.learn import _end_with_input; _end_with_input()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(60) == 130

@@ -36,6 +36,7 @@ COPY training training
 COPY app app
 COPY fenestra fenestra
 COPY data/models data/models
+COPY data/sample data/sample
 # There is no compiler in this image, so one is fetched for as long as the build lasts (fenestra/hatch_build.py).
 RUN pip wheel --no-deps --wheel-dir /wheels .
 

@@ -31,6 +31,7 @@ _UNITS = {
     "threads": "threads",
     "connections": "connections",
     "workers": "processes",
+    "corrections": "texts",
 }
 """The unit of a setting, by the last word of its name."""
 

@@ -66,7 +66,9 @@ class TestInstallation:
     def test_the_wheel_holds_one_package_and_the_bundled_models(self):
         """The service looks for its models where the wheel puts them."""
         assert WHEEL["packages"] == ["fenestra"]
-        assert WHEEL["force-include"] == {"data/models": "fenestra/data/models"}
+        assert WHEEL["force-include"] == {
+            "data/models": "fenestra/data/models", "data/sample": "fenestra/data/sample",
+        }  # fmt: skip
         assert set(bundled_models().values()) == set((ROOT / "data" / "models").iterdir())
 
     def test_the_bundled_models_together_stay_small(self):

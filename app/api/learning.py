@@ -22,11 +22,11 @@ from fenestra.app.api.openapi import refusals, request_body
 from fenestra.app.api.reading import read_strictly
 from fenestra.app.api.schemas import ReloadResponse
 from fenestra.app.api.tagging import read_request
+from fenestra.app.engine.learning import Wanted
 from fenestra.app.engine.models import run_in_thread
 from fenestra.app.engine.service import Service, service_of
 from fenestra.app.errors import Problem, log
 from fenestra.app.learning.corrections import Correction, Span
-from fenestra.app.learning.learning import Wanted
 from fenestra.model.errors import StorageError
 
 T = TypeVar("T")

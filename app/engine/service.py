@@ -11,12 +11,12 @@ from starlette.requests import Request
 from fenestra.app.engine.heap import release_memory
 from fenestra.app.engine.inference import Inference
 from fenestra.app.engine.jobs import TagsText
+from fenestra.app.engine.learning import Learning
 from fenestra.app.engine.link import Link
 from fenestra.app.engine.loop_work import LoopWork
 from fenestra.app.engine.memory import MemoryBudget
 from fenestra.app.engine.models import Models, freeze_objects, open_model, reason_of, run_in_thread
 from fenestra.app.errors import Problem, log
-from fenestra.app.learning.learning import Learning
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 

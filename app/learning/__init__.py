@@ -5,7 +5,7 @@
                       lock              held while that is read or written
                       serves.json       which of the models below serves (`lineage`)
                       models/…          what was learnt, each a checkpoint; a few of the last ones
-                      state.json        how the last learning went (`learning`)
+                      state.json        how the last learning went (engine/learning.py)
                       learning.log      what its process wrote
 
 The folder holds users' texts: it is made for its owner alone, and nothing of it is logged. Processes of one service

@@ -12,9 +12,9 @@ import pytest
 
 from fenestra.app.api.learning import spans_of
 from fenestra.app.api.learning_schemas import CorrectionRequest
+from fenestra.app.engine import learning as learning_module
 from fenestra.app.errors import Problem
 from fenestra.app.learning import corrections as corrections_module
-from fenestra.app.learning import learning as learning_module
 from fenestra.app.learning.corrections import Corrections
 from fenestra.app.learning.files import locked
 from fenestra.app.learning.lineage import KEPT, Lineage

@@ -11,7 +11,7 @@ from fenestra.training.job import JOB
 from fenestra.training.learn.figures import Figures
 
 
-def described(source: Path, start: Checkpoint, figures: Figures) -> dict[str, str]:
+def described(source: Path, start: Checkpoint, figures: Figures) -> tuple[str, str]:
     """Name and description of the new model.
 
     What the card of the old one says of sources and licences holds for the new one, and is taken over.
@@ -29,7 +29,7 @@ def described(source: Path, start: Checkpoint, figures: Figures) -> dict[str, st
     )
     before = f"\n\nOf the model before:\n\n{description.strip()}" if description.strip() else ""
     title = name if name.endswith(_CORRECTED) else f"{name}{_CORRECTED}"
-    return {"name": title, "description": about + before}
+    return title, about + before
 
 
 _CORRECTED = ", corrected"

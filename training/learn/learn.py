@@ -102,7 +102,8 @@ def learn(
         if elsewhere.lost > bound and not force:
             raise Forgot(figures)
         extra = {LEARNED: json.dumps(figures.to_json(), indent=1) + "\n"}
-        card = replace(config, **described(source, start, figures))
+        name, description = described(source, start, figures)
+        card = replace(config, name=name, description=description)
         seconds = sum(epoch.seconds for epoch in progress.epochs)
         job.publish(card, inputs, [progress], draft_folder(work), seconds=seconds, extra=extra)
         put_in_place(work, output, overwrite=overwrite)

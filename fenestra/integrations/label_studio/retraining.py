@@ -4,18 +4,15 @@ Without a job of the operator's, the weights start as those of the model (`train
 epochs. With one, its corpora and settings count, and the annotated texts come on top.
 """
 
-import os
-import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from fenestra.app.learning.process import Limits, Stopped, run_bounded
 from fenestra.integrations.label_studio.examples import Examples
 from fenestra.model.errors import FenestraError
 from fenestra.model.tagger import Tagger
@@ -23,6 +20,7 @@ from fenestra.training.config import load_config
 from fenestra.training.data.alignment import Output
 from fenestra.training.data.formats.offsets import write_jsonl
 from fenestra.training.data.inspection import Text
+from fenestra.training.learn.tuning import loss_of, with_new_labels
 
 LEAST_KEPT = 0.6
 """F1 that a new model must have on held-out texts, measured against the entities of the old one."""
@@ -42,7 +40,6 @@ _FINE_TUNING: dict[str, Any] = {
     "hidden_dropout": 0.3,
 }
 _TAUGHT, _REHEARSED, _HELD_OUT = "annotated.jsonl", "rehearsed.jsonl", "held-out.jsonl"
-_POLL = 0.1
 
 
 class NotRetrained(Exception):
@@ -71,7 +68,7 @@ def write_job(folder: Path, base: Tagger, examples: Examples, job: Path | None) 
 def _fine_tuning(folder: Path, base: Tagger, examples: Examples) -> dict[str, Any]:
     """The job that goes on from the weights of a model."""
     assert base.folder is not None
-    model = base.config.to_json() | {"labels": _with_new(base.labels, examples)}
+    model = base.config.to_json() | {"labels": with_new_labels(base.labels, examples.labels)}
     taught, rehearsed = examples.copies
     train = [_TAUGHT] * taught + [_REHEARSED] * (rehearsed if examples.rehearsed else 0)
     dev = _HELD_OUT if any(text.annotations for text in examples.held_out) else _TAUGHT
@@ -82,7 +79,7 @@ def _fine_tuning(folder: Path, base: Tagger, examples: Examples) -> dict[str, An
         "threads": 1,
         "data": {"root": str(folder), "train": train, "dev": [dev], "language": base.language.code},
         "model": model,
-        "training": {"start": start, **_FINE_TUNING, "loss": _loss(model)},
+        "training": {"start": start, **_FINE_TUNING, "loss": loss_of(base.config)},
     }
 
 
@@ -93,17 +90,8 @@ def _extended(folder: Path, examples: Examples, job: Path) -> dict[str, Any]:
     return {
         "extends": str(job.absolute()),
         "data": {"train": [*config.data.train, *taught]},
-        "model": {"labels": _with_new(config.model.labels, examples)},
+        "model": {"labels": with_new_labels(config.model.labels, examples.labels)},
     }
-
-
-def _with_new(labels: Sequence[str], examples: Examples) -> list[str]:
-    """The labels of a model, and those that annotators gave besides."""
-    return [*labels, *(label for label in examples.labels if label not in labels)]
-
-
-def _loss(model: dict[str, Any]) -> str:
-    return "sentence" if model["decoder"] == "transitions" else "cross_entropy"
 
 
 def run(job: Path, output: Path, log: Path, stop: threading.Event) -> None:
@@ -119,19 +107,12 @@ def run(job: Path, output: Path, log: Path, stop: threading.Event) -> None:
         NotRetrained: it failed, took too long, or was stopped.
     """
     command = [sys.executable, "-m", "fenestra", "train", str(job), "--output", str(output), "--overwrite"]
-    log.unlink(missing_ok=True)  # an older training may write to it still
-    with log.open("wb") as lines:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=lines, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        ends = time.monotonic() + MOST_SECONDS
-        while process.poll() is None:
-            if stop.wait(_POLL) or time.monotonic() > ends:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                raise NotRetrained("the training was stopped")
-    if process.returncode:
-        raise NotRetrained(f"the training ended with code {process.returncode}; {log} says why")
+    try:
+        code = run_bounded(command, log, stop.is_set, Limits(MOST_SECONDS))
+    except Stopped as error:
+        raise NotRetrained("the training was stopped") from error
+    if code:
+        raise NotRetrained(f"the training ended with code {code}; {log} says why")
 
 
 def checked(folder: Path, old: Tagger, examples: Examples, **options: Any) -> Tagger:  # noqa: ANN401 - of Tagger.load

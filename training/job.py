@@ -80,6 +80,7 @@ from fenestra.training.vectors.vectors import Coverage, WordVectors, coverage, l
 
 JOB = "job.json"
 
+_SMALL_CACHE_MB = 40  # of a job that goes on from a model, which reads little and may have little memory
 _LEAST_DEVIATION = 1e-3  # so that a dimension in which all means are equal is not divided by 0
 
 Watch = Callable[[Epoch], None]
@@ -455,7 +456,7 @@ def calibrated(
         model = to_checkpoint(whole, inputs.lexicon, network, Calibration())
         if inputs.start:  # the few sentences of such a job say little of how sure the model may be
             final = replace(model, calibration=calibration_for(inputs.start, whole))
-            return final, Tagger(final, device=config.device)
+            return final, Tagger(final, device=config.device, cache_mb=_SMALL_CACHE_MB)
         small = bool(config.training.lower_sentences or config.augmentation.small)
         calibration = fit_calibration(Tagger(model, device=config.device), dev, crf=network.crf, small=small)
         final = replace(model, calibration=calibration)

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +92,7 @@ def _learn(options: argparse.Namespace) -> int:
 
 def _end_with_input() -> None:
     """End the process when whoever started it has ended: standard input is a pipe that it holds open."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not by sys.stdin, whose lock a thread that waits would keep at the end of the process
         pass
     os._exit(130)
 

@@ -372,8 +372,15 @@ def test_a_process_is_bounded_and_stopped(tmp_path):
 
 
 def test_an_attached_process_ends_with_the_one_that_started_it():
-    code = "import sys, time; from fenestra.cli.learn import _end_with_input; _end_with_input()"
+    code = "from fenestra.cli.learn import _end_with_input; _end_with_input()"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(60) == 130
+
+
+def test_an_attached_process_that_is_done_ends_as_it_would_otherwise():
+    code = "import threading; from fenestra.cli.learn import _end_with_input\n"
+    code += "threading.Thread(target=_end_with_input, daemon=True).start()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
+        assert process.wait(60) == 0

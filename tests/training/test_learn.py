@@ -139,7 +139,7 @@ def test_the_same_seed_makes_the_same_model(source, corrections, tmp_path):
 
 def test_a_new_label_is_learnt(tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "UPDATES", 30)
-    monkeypatch.setattr(tuning, "_TRAINING", {**tuning._TRAINING, "learning_rate": 0.05})
+    monkeypatch.setattr(tuning, "_RATE", 0.05)
     checkpoint.save(small_network(tame=True).checkpoint(), tmp_path / "start")
     path = tmp_path / "corrections.jsonl"
     path.write_text('{"text": "Ada met munich .", "entities": [{"start": 0, "end": 3, "label": "DRUG"}]}\n' * 2)

@@ -37,6 +37,7 @@ LEARNED = "learned.json"
 """The figures of a learning, in the folder that it made."""
 _LEAST_HELD_OUT = 8  # corrected texts from which some are held out
 _FOLDS = 2
+_CACHE_MB = 40  # of a tagger; there are a few
 
 Tell = Callable[[str], object]
 """Called with what is being done, in a few words."""
@@ -86,7 +87,7 @@ def learn(
     torch.set_num_threads(1)
     with claimed(output, resume=False, overwrite=overwrite) as work, job.rare_garbage_collection():
         start = checkpoint.load(source)
-        old = Tagger(start, folder=source, device="cpu", threads=1)
+        old = Tagger(start, folder=source, device="cpu", threads=1, cache_mb=_CACHE_MB)
         given = read_corrections(corrections, start, tell, **reading)
         lesson, labels = plan(start, old, given, replay_file, seed)
         held_out = _held_out(work, start, source, labels, lesson, seed, tell, old)
@@ -130,9 +131,10 @@ def plan(
     """What to learn and what to replay, and the labels of the new model."""
     text = replay(start, file, Random(seed))
     known = {sentence.words for sentence in given}
-    learnt, asked = (_as_tagged(old, [s for s in some if s.words not in known]) for some in text)
+    parts = (text.learnt, text.asked)
+    learnt, asked = (_as_tagged(old, [s for s in some if s.words not in known]) for some in parts)
     new = sorted({span.label for sentence in given for span in spans(sentence.tags)})
-    return Lesson(given, learnt, asked), with_new_labels(start.config.labels, new)
+    return Lesson(given, learnt, asked, text.written), with_new_labels(start.config.labels, new)
 
 
 def _as_tagged(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Sentence]:

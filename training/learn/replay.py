@@ -45,6 +45,8 @@ class Replay(NamedTuple):
     """To learn from."""
     asked: list[Sentence]
     """To tell what was forgotten: as unlike the others as can be had."""
+    written: bool
+    """Whether people wrote some of it, and not all is made up."""
 
 
 def replay(start: Checkpoint, file: Path | None, rng: Random) -> Replay:
@@ -66,7 +68,8 @@ def replay(start: Checkpoint, file: Path | None, rng: Random) -> Replay:
     others = coming_along + list(_varied(coming_along, start.lexicon.gazetteers.clusters, rng))
     rng.shuffle(others)
     learnt = [sentence for sentence in own if sentence.words not in known] + others
-    return Replay(_apart(_first(learnt, MOST_TOKENS)), _apart(_first(asked, MOST_ASKED)))
+    written = bool(own or _sample(start, _SAMPLE_LEARNT))
+    return Replay(_apart(_first(learnt, MOST_TOKENS)), _apart(_first(asked, MOST_ASKED)), written)
 
 
 def name_lists(start: Checkpoint) -> dict[str, list[str]]:

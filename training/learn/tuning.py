@@ -29,11 +29,13 @@ UPDATES = 120
 _ALONE = 20  # updates where nothing is replayed, and each further one only forgets
 _BATCH_TOKENS = 1_800
 _SHARE = 0.12  # of the tokens of a batch are corrections
+_RATE = 5e-4
+_GENTLE_SHARE, _GENTLE_RATE = 0.04, 2e-4  # where made-up text alone holds the weights back
 _MOST_REPEATS = 1_000
 _MOST_COPIES = 20  # of the corrections of a model with a CRF
 _RENAMED = 3.0
 _TRAINING: Mapping[str, Any] = {
-    "keep": "last", "learning_rate": 5e-4, "schedule": "cosine", "warmup_steps": 0, "weight_decay": 0.0, "average": 0.0,
+    "keep": "last", "schedule": "cosine", "warmup_steps": 0, "weight_decay": 0.0, "average": 0.0,
     "batch_tokens": _BATCH_TOKENS, "input_dropout": 0.0, "field_dropout": 0.0, "hidden_dropout": 0.0,
     "unlabelled_sentences": 1.0,
 }  # fmt: skip
@@ -48,6 +50,8 @@ class Lesson:
     """With the tags of the model before."""
     elsewhere: Sequence[Sentence]
     """Likewise."""
+    written: bool = True
+    """Whether people wrote some of what is replayed."""
 
 
 def loss_of(model: ModelConfig) -> str:
@@ -99,7 +103,7 @@ def write_job(
         "reference": {"lists": str(names) if lists else "none"},
         "augmentation": {"renamed": _RENAMED},
         "training": {
-            **_TRAINING, "start": f"checkpoint:{source.absolute()}", "loss": loss_of(start.config),
+            **_TRAINING, "learning_rate": _RATE if lesson.written else _GENTLE_RATE, "start": f"checkpoint:{source.absolute()}", "loss": loss_of(start.config),
             "epochs": plan.epochs, "repeats": plan.repeats,
         },
     })  # fmt: skip
@@ -117,7 +121,8 @@ def _plan(lesson: Lesson, *, taught: bool) -> _Plan:
     """How often what is learnt from, so that corrections have their share of every batch."""
     replayed = tokens_of(lesson.replay)
     gold = max(int(tokens_of(lesson.corrections) * (1 + _RENAMED)), 1)
-    wanted = max(round(replayed * _SHARE / (1 - _SHARE) / gold), 1)
+    share = _SHARE if lesson.written else _GENTLE_SHARE
+    wanted = max(round(replayed * share / (1 - share) / gold), 1)
     if taught:
         repeats, train = min(wanted, _MOST_REPEATS), [CORRECTIONS]
         size = replayed + repeats * gold

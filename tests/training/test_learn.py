@@ -1,22 +1,30 @@
 """Learning from corrections: what is replayed, what is measured, and what is written."""
 
 import json
+from collections import Counter
 from random import Random
 
 import pytest
+import torch
 
 from fenestra.cli.main import main
 from fenestra.model import checkpoint
 from fenestra.model.bundled import bundled_model
 from fenestra.model.errors import DataError
 from fenestra.model.tagger import Tagger
+from fenestra.training import job
+from fenestra.training.config import VectorsConfig
+from fenestra.training.data.contexts import Contexts
 from fenestra.training.data.inspection import Sentence
+from fenestra.training.fit.batches import Sampling
+from fenestra.training.fit.loop import score_stream
 from fenestra.training.learn import learn as learning
 from fenestra.training.learn import tuning
 from fenestra.training.learn.figures import points_lost, score_of, spans_of
 from fenestra.training.learn.learn import Forgot, documents, folds, learn
 from fenestra.training.learn.replay import replay
 from fenestra.training.learn.tuning import Lesson, write_job
+from fenestra.training.vectors.vectors import load_vectors
 from tests.training.networks import small_network
 
 TEXTS = [
@@ -193,3 +201,23 @@ def test_scores_count_entities(english):
     found = score_of(tagger, text)
     assert (found.precision, found.recall) == (0.5, 0.5)
     assert len(spans_of(tagger, text)[0]) == 2
+
+
+def test_the_network_before_the_first_update_is_the_teacher(english, tmp_path):
+    """Where nothing else pulls, the gradient of its own targets is next to nothing."""
+    given, text = sentences("Ask Ramp .", tags=["O", "B-ORG", "O"]), sentences("Ada lived in London .", "It is late .")
+    config = write_job(tmp_path, english, bundled_model(), english.config.labels, Lesson(given, text, text), 1)
+    corpora = job.read(config)
+    inputs = job.prepare(config, corpora, load_vectors(VectorsConfig(source="none")))
+    progress, stream, _ = job.begin(config, inputs, torch.device("cpu"))
+    logits_TK = score_stream(progress.network.eval(), stream, torch.device("cpu"))[-len(stream.teacher_TK) :]
+    torch.testing.assert_close(stream.teacher_TK.float(), logits_TK.softmax(dim=1), atol=1e-3, rtol=0)
+    runs = stream.shuffled(Random(1), Sampling(repeats=5))
+    drawn = Counter(sentence for run in runs for sentence in run)
+    assert [drawn[n] for n in range(stream.labelled)] == [5] * stream.labelled
+    assert [drawn[n] for n in range(stream.labelled, stream.sentences)] == [1, 1]
+
+
+def test_the_kinds_that_contexts_ask_for_are_those_that_they_do_not_list(tmp_path):
+    (tmp_path / "c.txt").write_text("# [ignored]\nrole = nurse\n[PER] is a [role] in [city] .\n")
+    assert Contexts.kinds(tmp_path / "c.txt") == {"city"}

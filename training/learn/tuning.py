@@ -103,7 +103,8 @@ def write_job(
         "reference": {"lists": str(names) if lists else "none"},
         "augmentation": {"renamed": _RENAMED},
         "training": {
-            **_TRAINING, "learning_rate": _RATE if lesson.written else _GENTLE_RATE, "start": f"checkpoint:{source.absolute()}", "loss": loss_of(start.config),
+            **_TRAINING, "learning_rate": _RATE if lesson.written else _GENTLE_RATE,
+            "start": f"checkpoint:{source.absolute()}", "loss": loss_of(start.config),
             "epochs": plan.epochs, "repeats": plan.repeats,
         },
     })  # fmt: skip

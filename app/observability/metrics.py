@@ -34,6 +34,8 @@ REFUSALS = (
     "connections",
 )
 """Reasons why a request or a connection is refused."""
+LEARNINGS = ("done", "refused", "failed", "cancelled", "undone")
+"""How a learning from corrections can end."""
 STAGES = ("tokenize", "rows", "network", "decode", "render")
 """The stages of the work on a text."""
 
@@ -160,6 +162,8 @@ class Metrics:
         for outcome in ("ok", "failed"):  # from the start at 0, so that alerts see the first failure as a rise
             self._reloads.labels(name, outcome)
         self._reload_failures.labels(name)
+        for outcome in LEARNINGS:
+            self._learned.labels(name, outcome)
 
     def reloaded(self, model: str, ok: bool) -> None:
         """Count an attempt to reload a model."""

@@ -13,8 +13,8 @@ from fenestra.cli.completion import ASKED, add_completion, complete
 from fenestra.cli.doctor import add_doctor
 from fenestra.cli.export import add_export
 from fenestra.cli.label_studio import add_label_studio
-from fenestra.cli.prompt import add_try
 from fenestra.cli.learn import add_learn
+from fenestra.cli.prompt import add_try
 from fenestra.cli.shell import (
     CommandParser,
     Verbs,

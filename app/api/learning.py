@@ -32,7 +32,7 @@ from fenestra.model.errors import StorageError
 T = TypeVar("T")
 
 router = APIRouter(prefix="/models/{name}", tags=["learning"])
-Name = Annotated[str, Path(description="Its name, one of `GET /models`.")]
+Name = Annotated[str, Path(description="Its name, one of `GET /models`.", examples=["english"])]
 
 
 @router.post(

@@ -16,6 +16,7 @@ CONFIG      ?= training/configs/sample.toml
 OUTPUT      ?= runs/sample
 FILE        ?= data/sample/test.conll
 CORPUS      ?= data/sample/test.conll
+DOCS_PORT   ?= 8080
 WORKERS     ?= 4
 INTEGRATIONS ?= $(basename $(notdir $(sort $(wildcard tests/integrations/environments/*.txt))))
 WITH        ?=
@@ -37,7 +38,7 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve train check fix test coverage test-fast test-integrations bench bench-peers bench-ablation soak stateful fuzz promises wheels lock image clean
+.PHONY: help install serve train check fix test coverage test-fast test-integrations bench bench-peers bench-ablation soak stateful fuzz promises docs wheels lock image clean
 
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -101,6 +102,9 @@ fuzz: $(VENV)/.dev ## the kernel, built with sanitizers, and the checkpoint load
 promises: $(VENV)/.dev ## run the short form of every promise and write docs/promises.md; half an hour (PROMISE_ARGS)
 	@exec $(BIN)/python -m benchmarks.promises $(PROMISE_ARGS)
 
+docs: $(VENV)/.docs ## build the documentation site strictly into build/docs, and serve it (DOCS_PORT)
+	@exec $(BIN)/python -m website --port $(DOCS_PORT)
+
 wheels: $(VENV)/.dev ## build the sdist and the wheels of all platforms into dist/, compiled here without an emulator (WHEELS)
 	rm -rf dist
 	$(BIN)/python -m hatchling build -t sdist
@@ -115,7 +119,7 @@ image: ## build the container image (DOCKER, TARGET=serve|train, IMAGE, TORCH_IN
 
 clean: ## remove .venv, caches and build outputs; never runs/
 	rm -rf $(VENV) $(VENV)-* build dist model/engine/kernel-* *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find app fenestra model training tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find app fenestra model training tests benchmarks website -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ── the virtual environment: made once, installed anew when pyproject.toml or the kernel changes ──
 
@@ -141,13 +145,13 @@ $(VENV)/.base: $(INSTALL)
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/.serve $(VENV)/.train: $(VENV)/.%: $(INSTALL)
+$(VENV)/.serve $(VENV)/.train $(VENV)/.docs: $(VENV)/.%: $(INSTALL)
 	$(PIP) -e '.[$*]'
 	@touch $(VENV)/.base $@
 
 $(VENV)/.dev: $(INSTALL)
 	$(PIP) -e '.[dev]' $(WITH)
-	@touch $(VENV)/.base $(VENV)/.serve $(VENV)/.train $@
+	@touch $(VENV)/.base $(VENV)/.serve $(VENV)/.train $(VENV)/.docs $@
 
 # One environment for each tool: their requirements need not agree with each other, nor with ours for development. A tool
 # that is a program of its own and does not agree with ours either has one inside of it, server/.

@@ -24,7 +24,7 @@ class Columns(NamedTuple):
     item_M: NDArray[np.int64]
     """The item of each, from 0."""
     start_M: NDArray[np.int32]
-    """Where it starts: in code points of its text, or in words of its sentence."""
+    """Where it starts, in code points of its text, or in words of its sentence."""
     end_M: NDArray[np.int32]
     """One past its last."""
     label_M: NDArray[np.int32]

@@ -112,6 +112,12 @@ class ModelConfig:
     recurrent: RecurrentConfig = field(default_factory=RecurrentConfig)
 
     def __post_init__(self) -> None:
+        for name, (holds, expected) in self.rules().items():
+            if not holds:
+                raise ConfigError(f"model.{name}: expected {expected}")
+
+    def rules(self) -> dict[str, tuple[bool, str]]:
+        """Whether each field is as it has to be, by its name, and what is expected of it."""
         features, recurrent = self.features, self.recurrent
         rules = {
             "context": (_whole(self.context, 0, 50), "between 0 and 50"),
@@ -176,9 +182,7 @@ class ModelConfig:
             }
         else:
             rules["recurrent"] = (recurrent == RecurrentConfig(), 'no such section without model.kind = "recurrent"')
-        for name, (holds, expected) in rules.items():
-            if not holds:
-                raise ConfigError(f"model.{name}: expected {expected}")
+        return rules
 
     def widened(self, members: int) -> Self:
         """The network that as many window networks are together: their rows and hidden units side by side.

@@ -64,7 +64,7 @@ class Explanation(NamedTuple):
     """Less that of ``against``, where there is one; so are all parts of it."""
     bias: float
     document: float
-    """What the text around the window adds: the topic of the document, and the word's other tokens in it."""
+    """What the text around the window adds, that is the topic of the document and the word's other tokens in it."""
     method: Method
     shares: list[Share]
     """2C+1, in order of position."""

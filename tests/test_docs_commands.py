@@ -29,6 +29,7 @@ from tests.conftest import ROOT, SAMPLE
 from tests.sandbox import Sandbox
 from tests.shell_blocks import blocks_of, examples_of
 from tests.test_docs import DOCUMENTS
+from tests.test_docs_pages import SESSIONS
 
 CARDS = sorted(ROOT.glob("data/models/*/README.md"))
 EXCEPTIONS = {
@@ -39,7 +40,8 @@ EXCEPTIONS = {
     "pip install en/*.whl": "of the wheel that spaCy, which is not installed here, makes; see tests/integrations",
 }
 """Commands that do not run here, by their beginning, and why. What stands behind one in its block does not either."""
-BLOCKS = {path: blocks_of(path.read_text(encoding="utf-8")) for path in [*DOCUMENTS, *CARDS]}
+PAGES = [path for path in [*DOCUMENTS, *CARDS] if path.stem not in SESSIONS]  # tests/test_docs_pages.py runs the others
+BLOCKS = {path: blocks_of(path.read_text(encoding="utf-8")) for path in PAGES}
 EXAMPLES = list(examples_of(_parser()))
 
 

@@ -234,7 +234,7 @@ def test_every_exception_is_still_needed():
     assert [beginning for beginning in EXCEPTIONS if not any(beginning in script for script in scripts)] == []
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, *CARDS], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_options_of_commands_within_a_text_exist(document):
     text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     strange = []

@@ -91,8 +91,23 @@ def _say_language(app: Sphinx, page: str, template: str, context: dict[str, Any]
     context["language"] = "ru" if page.endswith(".ru") else app.config.language
 
 
+_ATTRIBUTES: dict[str, list[str]] = {}
+"""Docstrings of attributes, kept from napoleon: it takes what stands before a colon in the first line for a type."""
+
+
+def _hide_attribute(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    if what in {"attribute", "data", "property"}:
+        _ATTRIBUTES[name], lines[:] = [*lines], []
+
+
+def _show_attribute(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    lines[:] = _ATTRIBUTES.pop(name, lines)
+
+
 def setup(app: Sphinx) -> None:
     """Connect what is our own."""
+    app.connect("autodoc-process-docstring", _hide_attribute, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", _show_attribute, priority=600)
     app.connect("html-page-context", _say_language)
     app.connect("source-read", _add_navigation)
     formulas.add_renderer(app)

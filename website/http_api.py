@@ -37,7 +37,7 @@ Every answer that is not 2xx is `{"error": {"code": …, "message": …, "reques
 is `{"error": "message"}`, as these expect. The message repeats nothing of what was sent. What to do about each code is
 in [running the service](operations.md#when-something-goes-wrong).
 """
-_TITLES = {"tagging": "Tagging", "operation": "Operation", "other tools": "For other tools"}
+_TITLES = {"other tools": "For other tools"}
 
 
 class _Stub:
@@ -49,8 +49,8 @@ def page() -> str:
     api = _document()
     schemas = api["components"]["schemas"]
     parts = [_INTRODUCTION.format(limits=api["info"]["description"])]
-    for tag, title in _TITLES.items():
-        parts.append(f"## {title}\n")
+    for tag in dict.fromkeys(operation["tags"][0] for _, _, operation in _operations(api)):
+        parts.append(f"## {_TITLES.get(tag, tag.capitalize())}\n")
         parts += [_operation(api, *found) for found in _operations(api) if found[2]["tags"] == [tag]]
     parts += ["## Objects\n", *(_schema(name, schemas[name]) for name in sorted(_answers(api)))]
     codes = table(["status", "`code`"], [[str(status), f"`{code}`"] for code, status in STATUS.items()])
@@ -101,11 +101,12 @@ def _request(api: _Json, kind: str, media: _Json) -> str:
 
 def _answer(operation: _Json) -> str:
     """What comes back, and with which statuses."""
-    content = operation["responses"]["200"].get("content", {})
+    good = next(status for status in operation["responses"] if status.startswith("2"))
+    content = operation["responses"][good].get("content", {})
     kinds = [f"`{kind}`" + (f", {_type(media['schema'])}" if media.get("schema") else "")
              for kind, media in [*content.items()][:1]]  # fmt: skip
-    others = ", ".join(sorted(status for status in operation["responses"] if status != "200"))
-    return f"Answers 200 with {kinds[0] if kinds else 'nothing'}. Else {others}."
+    others = ", ".join(sorted(status for status in operation["responses"] if status != good))
+    return f"Answers {good} with {kinds[0] if kinds else 'nothing'}. Else {others}."
 
 
 def _answers(api: _Json) -> set[str]:

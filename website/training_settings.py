@@ -37,7 +37,8 @@ A key that is unknown and a value that is not allowed stop the job before any wo
 
 _UNITS = {
     "epochs": "epochs", "patience": "epochs", "step_epochs": "epochs", "pruning_epochs": "epochs",
-    "members": "networks", "batch_tokens": "tokens", "min_count": "occurrences", "warmup_steps": "updates",
+    "members": "networks",
+    "repeats": "times", "batch_tokens": "tokens", "min_count": "occurrences", "warmup_steps": "updates",
     "threads": "threads", "context": "words", "hidden": "units", "limit": "words", "contexts": "texts",
     "minutes": "minutes",
     "prefixes": "characters", "suffixes": "characters", "ngram_sizes": "characters", "filter_width": "characters",

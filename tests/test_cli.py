@@ -116,7 +116,7 @@ class TestUsage:
     def test_it_has_the_verbs_of_the_contract(self, fenestra):
         _, out, _ = fenestra("--help")
         listed = [line.split()[0] for line in out if line.startswith("    ") and line.split()]
-        verbs = ["serve", "tag", "train", "tune", "evaluate", "data", "vectors", "bench", "mcp"]
+        verbs = ["serve", "tag", "train", "tune", "evaluate", "compare", "data", "vectors", "bench", "mcp"]
         assert [word for word in listed if word in verbs] == verbs
 
     def test_every_verb_is_in_a_group_of_the_help(self, fenestra):
@@ -134,6 +134,7 @@ class TestUsage:
             "train",
             "tune",
             "evaluate",
+            "compare",
             "data fetch",
             "data check",
             "vectors neighbours",
@@ -236,6 +237,7 @@ class TestUsage:
             ("serve", "uvicorn", "serve", "serve"),
             ("serve", "pydantic", "serve", "serve"),
             ("evaluate", "seqeval", "train", "install"),
+            ("compare", "pydantic", "train", "install"),
             ("train", "torch", "train", "install"),
             ("train", "seqeval", "train", "install"),
             ("train", "pydantic", "train", "install"),
@@ -252,6 +254,7 @@ class TestUsage:
         words = {
             "serve": ["--port", "0"],
             "evaluate": ["--model", folder, "data/sample/dev.conll"],
+            "compare": [folder, folder, "data/sample/dev.conll"],
             "train": ["training/configs/sample.toml", "--output", tmp_path / "new"],
             "tune": ["training/configs/sample.toml", "no_space.toml", "--output", tmp_path / "new"],
             "data check": ["data/sample/dev.conll", "--vectors", "bundled"],

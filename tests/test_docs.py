@@ -93,6 +93,10 @@ def test_the_page_on_tuning_tells_of_every_field_of_the_study_with_its_default()
     assert {name: told[name].strip('"') for name in shown} == shown
 
 
+def test_what_the_page_on_comparing_types_into_python_gives_what_it_shows():
+    type_in((ROOT / "docs" / "compare.md").read_text(encoding="utf-8"), "compare.md")
+
+
 # ── examples ──
 
 

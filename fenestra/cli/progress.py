@@ -1,6 +1,7 @@
 """How a long job shows itself on standard error: a bar on a terminal, a plain line an epoch anywhere else."""
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -82,17 +83,28 @@ class SearchProgress(_Shown):
             stream: where to; standard error when omitted.
         """
         super().__init__(trials, "trial", done=done, stream=stream)
+        self._waits = False
 
     def epoch(self, trial: int, seed: int, epoch: Epoch) -> None:
         """Show an epoch."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"trial {trial}, seed {seed}, epoch {epoch.number}: dev F1 {epoch.dev_f1:.2%}")
 
-    def trial(self, trial: Trial, *, is_best: bool) -> None:
-        """Show a trial that is over."""
+    def trial(self, trial: Trial, *, is_best: bool, done: int) -> None:
+        """Show a trial that is over; the bar counts those of all processes."""
         self._print(trial_line(trial, self._total, is_best=is_best))
         if self._bar is not None:
-            self._bar.update()
+            self._bar.update(done - self._bar.n)
+
+    def lost(self, number: int) -> None:
+        """Say that a trial was for nothing."""
+        self._print(f"trial {number}/{self._total}  lost: other processes took this one for dead, and do it again")
+
+    def waiting(self, numbers: Sequence[int]) -> None:
+        """Say once which trials of other processes are waited for."""
+        if numbers and not self._waits:
+            self._print(f"waiting for trials of other processes: {', '.join(map(str, numbers))}")
+        self._waits = bool(numbers)
 
 
 def line(epoch: Epoch, total: int) -> str:

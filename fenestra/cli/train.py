@@ -1,4 +1,4 @@
-"""The verbs that need the training extra: train, tune, evaluate, data, vectors.
+"""The verbs that need the training extra: train, tune, evaluate, compare, data, vectors.
 
 Only their arguments are described when this module is imported; what they use is imported when they run.
 """
@@ -13,8 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fenestra.cli.compare import add_compare
+from fenestra.cli.corpora import (
+    FORMATS,
+    add_corpus_options,
+    add_reading,
+    aligned,
+    label_list,
+    load_model,
+    read_annotated,
+    reading_of,
+)
 from fenestra.cli.shell import (
-    CommandParser,
     Verbs,
     add_actions,
     add_verb,
@@ -24,7 +34,6 @@ from fenestra.cli.shell import (
     need,
     new_parser,
     output_file,
-    renaming,
     run,
     say,
     whole_number,
@@ -32,20 +41,12 @@ from fenestra.cli.shell import (
 from fenestra.cli.waiting import Wait, waiting
 
 if TYPE_CHECKING:
-    from fenestra.model.tagger import Tagger
-    from fenestra.training.data.corpus import Corpus
     from fenestra.training.data.split import Size
     from fenestra.training.fit.epoch import Epoch
-    from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
     from fenestra.training.fit.score import LabelScore
     from fenestra.training.report.evaluation import Evaluation, Variant
 
 _add_verb = partial(add_verb, extra="train")
-_FORMATS = (
-    "conll", "conllu", "jsonl", "doccano", "prodigy", "spacy-json", "label-studio", "brat", "hf-jsonl", "hf-parquet",
-    "spacy",
-)  # fmt: skip
-_READING = ("format", "scheme", "word_column", "tag_column", "comments", "class_names", "misaligned", "language")
 _FETCHED = (
     "a corpus: conll2003; vectors: glove, glove50, navec, spacy-md; clusters: brown, brown-es, brown-de; "
     "lexicon: names, names-ru, brands, brands-ru"
@@ -68,6 +69,7 @@ def add_verbs(verbs: Verbs) -> None:
     _add_train(verbs)
     _add_tune(verbs)
     _add_evaluate(verbs)
+    add_compare(verbs)
     _add_data(verbs)
     _add_vectors(verbs)
 
@@ -103,6 +105,7 @@ def _add_tune(verbs: Verbs) -> None:
             "  fenestra tune job.toml space.toml --output runs/search\n"
             "  fenestra tune job.toml space.toml training.epochs=8 --output runs/search --trials 20\n"
             "  fenestra tune job.toml space.toml --output runs/search --trials 100 --resume\n"
+            "  fenestra tune job.toml space.toml --output runs/search --storage sqlite:///search.db --resume\n"
             "  fenestra train runs/search/best.toml --output runs/best"
         ),
     )
@@ -115,7 +118,19 @@ def _add_tune(verbs: Verbs) -> None:
     parser.add_argument(
         "--trials", metavar="N", type=whole_number, help="how many in all, instead of what SPACE.toml says"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the search in DIR, if there is one")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the search in DIR or the database, if there is one; several processes may, at the same time",
+    )
+    parser.add_argument(
+        "--storage", metavar="URL",
+        help="record the search in a database, which processes of several machines can share: sqlite:///FILE, "
+        "postgresql+psycopg://USER@HOST/DATABASE (default: a file in DIR, which they can share, too)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--study", metavar="NAME", help="name of the search in the database (default: search); needs --storage"
+    )
 
 
 def _add_evaluate(verbs: Verbs) -> None:
@@ -141,20 +156,7 @@ def _add_evaluate(verbs: Verbs) -> None:
     parser.add_argument(
         "--json", metavar="OUT", type=output_file, help="also write everything that was measured, as JSON"
     )
-    parser.add_argument(
-        "--rename", metavar="LABEL=LABEL", type=renaming, action="append", default=[],
-        help="read a label of the file as one of the model's; O leaves it out",
-    )  # fmt: skip
-    _add_reading(parser, "--format")
-    parser.add_argument(
-        "--as-trained",
-        action="store_true",
-        help="read corpora as the model's job did: its renaming, format, scheme, columns and mentions",
-    )
-    parser.add_argument(
-        "--root", metavar="DIR", type=Path, default=Path(), help="folder that relative files start from"
-    )
-    parser.add_argument("--drop-mentions", action="store_true", help="leave out user names of social media")
+    add_corpus_options(parser, "the model")
     parser.add_argument(
         "--seen", metavar="FILE.conll", action="append", default=[],
         help="what the model learnt from: score its entities and all others apart",
@@ -194,8 +196,8 @@ def _add_data(verbs: Verbs) -> None:
         "--against", metavar="FILE", action="append", default=[], help="training data: what of it comes back in FILE"
     )
     check.add_argument("--vectors", metavar="SOURCE", help="word vectors: how many of the words they know")
-    _add_reading(check, "--format")
-    check.add_argument("--labels", metavar="A,B,…", type=_labels, help="the labels there may be; any unless given")
+    add_reading(check, "--format")
+    check.add_argument("--labels", metavar="A,B,…", type=label_list, help="the labels there may be; any unless given")
     check.add_argument("--json", action="store_true", help="print JSON")
     _add_convert(actions)
     split = _add_verb(
@@ -245,55 +247,17 @@ def _add_convert(actions: Verbs) -> None:
     )
     parser.add_argument("source", metavar="IN", type=Path, help="a file, compressed or not, or a folder")
     parser.add_argument("target", metavar="OUT", type=Path, help="a new file; for brat a new folder")
-    _add_reading(parser, "--from")
+    add_reading(parser, "--from")
     parser.add_argument(
         "--to",
         metavar="FORMAT",
-        choices=_FORMATS,
+        choices=FORMATS,
         help="format of OUT, one of the same; by its name unless given: x.conllu, x.doccano.jsonl",
     )
     parser.add_argument(
         "--to-scheme", metavar="SCHEME", choices=["IOB2", "IOB1", "BIOES", "BILOU", "BMES", "IO"], default="IOB2",
         help="how OUT writes spans as tags, where it has tags: IOB2, IOB1, BIOES, BILOU, BMES or IO (default: IOB2)",
     )  # fmt: skip
-
-
-def _add_reading(parser: CommandParser, option: str) -> None:
-    """Add the options that say how corpora are read, the fields of ReadingConfig; ``option`` is that of the format."""
-    reading = parser.add_argument_group("how files are read")
-    reading.add_argument(
-        option, dest="format", metavar="FORMAT", choices=["auto", *_FORMATS], default="auto",
-        help=f"format, told from name and contents unless given: {', '.join(_FORMATS)}",
-    )  # fmt: skip
-    reading.add_argument(
-        "--scheme", metavar="SCHEME", default="auto",
-        choices=["auto", "IOB1", "IOB2", "BIOES", "BILOU", "BMES", "IO", "lenient"],
-        help="how tags write spans: IOB1, IOB2, BIOES, BILOU, BMES, IO (labels without a prefix), or lenient, which "
-        "reads broken tags as conlleval does (default: found out)",
-    )  # fmt: skip
-    reading.add_argument(
-        "--word-column", metavar="C", default="auto",
-        help="column of the word, from 0, -1 is the last; or its name, or the key of a row (default: the first)",
-    )  # fmt: skip
-    reading.add_argument(
-        "--tag-column", metavar="C", default="auto",
-        help="column of the tag, likewise; in CoNLL-U also a key of MISC (default: the last; NE, NER … of MISC)",
-    )  # fmt: skip
-    reading.add_argument(
-        "--comments", metavar="PREFIX", default="auto",
-        help="what comments begin with, or none (default: # where it cannot be a token and its tag)",
-    )  # fmt: skip
-    reading.add_argument(
-        "--class-names", metavar="A,B,…", type=_labels, default=(),
-        help="tags by number, for rows that hold numbers and do not name them: O,B-PER,I-PER",
-    )  # fmt: skip
-    reading.add_argument(
-        "--misaligned", choices=["expand", "drop", "refuse"], default="expand",
-        help="what becomes of spans that do not fall on token borders (default: %(default)s)",
-    )  # fmt: skip
-    reading.add_argument(
-        "--language", metavar="CODE", default="en", help="of texts, whose tokens are found so (default: %(default)s)"
-    )
 
 
 def _add_vectors(verbs: Verbs) -> None:
@@ -380,11 +344,14 @@ def _tune(options: argparse.Namespace) -> None:
     with waiting("loading torch"):
         from fenestra.cli.progress import SearchProgress
     from fenestra.training.config import load_config
+    from fenestra.training.tune.record import SEARCH
     from fenestra.training.tune.space import load_space
     from fenestra.training.tune.tune import BEST, PAGE, tune
 
     config = load_config(options.config, options.overrides)
     space = load_space(options.space, config, options.trials)
+    if options.study and not options.storage:
+        options.parser.error("--study names a search in a database; say which with --storage")
 
     def observe(done: int) -> SearchProgress:
         wait.end()
@@ -398,6 +365,8 @@ def _tune(options: argparse.Namespace) -> None:
                 options.output,
                 command=_tune_command(options),
                 resume=options.resume,
+                storage=options.storage,
+                search=options.study or SEARCH,
                 observe=observe,
             )
     except KeyboardInterrupt:
@@ -408,9 +377,16 @@ def _tune(options: argparse.Namespace) -> None:
 
 
 def _tune_command(options: argparse.Namespace) -> str:
-    """The command that asks for a search, whether or not it was begun before."""
-    trials = ["--trials", str(options.trials)] if options.trials else []
-    words = [options.config, options.space, *options.overrides, "--output", options.output, *trials]
+    """The command that asks for a search, whether or not it was begun before; without a password for the database."""
+    from fenestra.training.tune.record import shown_url
+
+    given = {
+        "--trials": options.trials,
+        "--storage": options.storage and shown_url(options.storage),
+        "--study": options.study,
+    }
+    more = [word for name, value in given.items() if value for word in (name, value)]
+    words = [options.config, options.space, *options.overrides, "--output", options.output, *more]
     return shlex.join(["fenestra", "tune", *map(str, words)])
 
 
@@ -459,10 +435,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     from fenestra.training.report.evaluation import known_entities, measure, measure_variants
 
     with waiting("loading the model") as wait:
-        tagger = _load(options.model, options.device)
+        tagger = load_model(options.model, options.device)
         wait.begin("reading the corpora")
-        gold = _read(options, options.corpora, tagger.labels)
-        known = known_entities(_read(options, options.seen, tagger.labels).sentences) if options.seen else None
+        gold = read_annotated(options, options.corpora, tagger.labels, like=options.model)
+        known = (
+            known_entities(read_annotated(options, options.seen, tagger.labels, like=options.model).sentences)
+            if options.seen
+            else None
+        )
         wait.begin("tagging and scoring")
         found = measure(tagger, gold.sentences, known)
         variants = measure_variants(tagger, gold.sentences, options.variants, found.scores.micro)
@@ -473,51 +453,6 @@ def _evaluate(options: argparse.Namespace) -> None:
         about = {"model": str(options.model), "version": tagger.version, "corpus": gold.name, "sha256": gold.sha256}
         measured = {**about, **found.as_dict(), "variants": {name: asdict(v) for name, v in variants.items()}}
         options.json.write_text(json.dumps(measured, ensure_ascii=False, indent=1) + "\n", "utf-8")
-
-
-def _load(folder: Path, device: str) -> "Tagger | RecurrentTeacher":
-    """A model of either kind; torch is needed for a recurrent one only."""
-    from fenestra.model.checkpoint import read_config
-    from fenestra.model.tagger import Tagger
-
-    if read_config(folder).kind == "window":
-        return Tagger.load(folder, device=device)
-    need("torch")
-    from fenestra.training.fit.recurrent_teacher import RecurrentTeacher
-
-    return RecurrentTeacher.load(folder, device)
-
-
-def _read(options: argparse.Namespace, names: Sequence[str], labels: Sequence[str]) -> "Corpus":
-    from fenestra.training.config import DataConfig
-    from fenestra.training.data.corpus import read_corpora
-
-    reading = _reading(options) | {"rename": dict(options.rename), "drop_mentions": options.drop_mentions}
-    if options.as_trained:
-        reading |= _reading_of(options.model)
-    data = DataConfig(train=tuple(names), dev=tuple(names), root=str(options.root), **reading)
-    corpus = read_corpora(names, data, labels)
-    complain("\n".join(corpus.notes), code=0)
-    return corpus
-
-
-def _reading(options: argparse.Namespace) -> dict[str, Any]:
-    """The options that say how corpora are read."""
-    return {name: getattr(options, name) for name in _READING}
-
-
-def _reading_of(folder: Path) -> dict[str, Any]:
-    """How the job that made a checkpoint read its corpora."""
-    from fenestra.model.checkpoint import read_extra
-    from fenestra.model.errors import CheckpointError
-    from fenestra.training.job import JOB
-
-    try:
-        data = read_extra(folder, JOB)["config"]["data"]
-        added = {key: data[key] for key in _READING if key in data}  # a checkpoint may be older than a setting
-        return added | {key: data[key] for key in ("scheme", "rename", "drop_mentions")}
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / JOB}: does not say how its corpora were read ({error})") from error
 
 
 def _evaluation_text(found: "Evaluation") -> str:
@@ -539,12 +474,12 @@ def _evaluation_text(found: "Evaluation") -> str:
         for label, counts in zip(found.confusion.labels, found.confusion.counts, strict=True)
     ]
     return (
-        f"{_aligned(table)}\n\n"
+        f"{aligned(table)}\n\n"
         f"token accuracy {scores.token_accuracy:.2%} of {found.tokens:,} tokens in {found.sentences:,} sentences\n"
         f"expected calibration error {found.reliability.expected_calibration_error:.4f}, "
         f"Brier score {found.reliability.brier_score:.4f}\n\n"
-        f"{_aligned(thresholds)}\n\n"
-        f"{_aligned(matrix)}"
+        f"{aligned(thresholds)}\n\n"
+        f"{aligned(matrix)}"
     )
 
 
@@ -556,20 +491,11 @@ def _variants_text(whole: "Evaluation", variants: "dict[str, Variant]") -> str:
         [name, *_shares(found.scores), f"{found.share_of_f1:.2%}", f"{found.calibration_error:.4f}"]
         for name, found in variants.items()
     ]
-    return _aligned(table)
+    return aligned(table)
 
 
 def _shares(scores: "LabelScore") -> list[str]:
     return [f"{value:.2%}" for value in (scores.precision, scores.recall, scores.f1)]
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table: the first column to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
-        for row in rows
-    )
 
 
 def _fetch(options: argparse.Namespace) -> None:
@@ -592,7 +518,7 @@ def _check(options: argparse.Namespace) -> int:
             against=[find_corpus(name, Path()) for name in options.against],
             vectors=vectors,
             labels=options.labels,
-            **_reading(options),
+            **reading_of(options),
         )
     say(json.dumps(found.as_dict(), ensure_ascii=False, indent=1) if options.json else str(found))
     if found.ok:
@@ -605,7 +531,7 @@ def _convert(options: argparse.Namespace) -> None:
 
     with waiting("converting"):
         done = convert_corpus(
-            options.source, options.target, to=options.to, to_scheme=options.to_scheme, **_reading(options)
+            options.source, options.target, to=options.to, to_scheme=options.to_scheme, **reading_of(options)
         )
     complain("\n".join(f"{options.source}: {note}" for note in done.notes), code=0)
     say(str(done))
@@ -681,7 +607,3 @@ def _variants(text: str) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in VARIANTS]:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r}, expected all, or some of {', '.join(VARIANTS)}")
     return names
-
-
-def _labels(text: str) -> tuple[str, ...]:
-    return tuple(label for label in text.split(",") if label)

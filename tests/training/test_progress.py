@@ -67,10 +67,10 @@ def test_every_trial_of_a_search_is_a_line():
     stream = io.StringIO()
     with SearchProgress(20, stream=stream) as show:
         show.epoch(1, 3, epoch(1))
-        show.trial(trial(1), is_best=True)
-        show.trial(trial(2, state="pruned", why="below the median after epoch 3"), is_best=False)
-        show.trial(trial(3, state="failed", dev_f1=None, why="loss nan"), is_best=False)
-        show.trial(trial(4, repeats=1), is_best=False)
+        show.trial(trial(1), is_best=True, done=2)
+        show.trial(trial(2, state="pruned", why="below the median after epoch 3"), is_best=False, done=2)
+        show.trial(trial(3, state="failed", dev_f1=None, why="loss nan"), is_best=False, done=2)
+        show.trial(trial(4, repeats=1), is_best=False, done=2)
     values = "training.learning_rate 0.00312346, model.hidden [16, 8]  12.3 s"
     assert stream.getvalue().splitlines() == [
         f"trial 1/20  dev F1 50.00% *  {values}",
@@ -84,7 +84,7 @@ def test_on_a_terminal_the_trial_under_way_shows_its_epochs():
     stream = Terminal()
     with SearchProgress(4, done=1, stream=stream) as show:
         show.epoch(2, 3, epoch(7))
-        show.trial(trial(2), is_best=True)
+        show.trial(trial(2), is_best=True, done=2)
     assert "trial 2, seed 3, epoch 7: dev F1 50.00%" in stream.getvalue()
     assert "trial 2/4  dev F1 50.00% *" in stream.getvalue()
     assert "2/4 [" in stream.getvalue().split("\r")[-1]

@@ -25,6 +25,7 @@ from fenestra.training.report.plots import (
     line_chart,
     nice_ticks,
     reliability_chart,
+    scatter_chart,
     search_chart,
 )
 from fenestra.training.report.predictions import Prediction
@@ -308,6 +309,15 @@ class TestPlots:
         places = re.findall(r'cy="([\d.]+)"', drawn)
         assert len(places) == len(scores)
         assert len(set(places)) == 1
+
+    def test_a_value_lies_where_it_is_on_its_axis_and_the_best_score_stands_out(self):
+        drawn = scatter_chart("x", [(1, 0.5), (3, 0.9), (2, 0.7)], [(1, "one"), (3, "<three>")], x_label="value")
+        dots = re.findall(r'class="dot (\w+)" cx="([\d.]+)" cy="([\d.]+)"', drawn)
+        assert [style for style, _, _ in dots] == ["first", "second", "first"]
+        x, y = ([float(dot[place]) for dot in dots] for place in (1, 2))
+        assert x[2] == pytest.approx((x[0] + x[1]) / 2)
+        assert y[1] < y[2] < y[0]
+        assert "&lt;three&gt;" in drawn
 
     def test_bars_are_as_long_as_their_shares(self):
         drawn = bar_chart("b", {"model.context": 0.6, "<x>": 0.3})

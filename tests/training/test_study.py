@@ -7,8 +7,9 @@ from statistics import fmean
 import pytest
 
 from fenestra.model.errors import ConfigError, StorageError
+from fenestra.training.tune.record import RECORD
 from fenestra.training.tune.space import Choices, Range, Space, StudyConfig
-from fenestra.training.tune.study import RECORD, Study
+from fenestra.training.tune.study import Study
 from fenestra.training.tune.trial import SeedScore, Trial, best_of
 
 SPACE = Space(

@@ -1,6 +1,5 @@
 """The search: fair, blind to the test corpus, the same whether it was interrupted or not; and what it leaves behind."""
 
-import fcntl
 import json
 import signal
 import subprocess
@@ -17,9 +16,9 @@ from fenestra.model.errors import ConfigError, InputError, RunError
 from fenestra.training.config import load_config
 from fenestra.training.job import train
 from fenestra.training.tune import tune as tune_module
+from fenestra.training.tune.record import RECORD
 from fenestra.training.tune.search_page import render_search
 from fenestra.training.tune.space import configure, load_space
-from fenestra.training.tune.study import RECORD
 from fenestra.training.tune.tune import BEST, PAGE, REPORT, NoWatch, tune
 from tests.conftest import ROOT, SAMPLE
 from tests.training.test_report import EVIL, Page
@@ -339,13 +338,6 @@ class TestResume:
         with pytest.raises(InputError, match="out: is a file"):
             search.run()
 
-    def test_a_second_search_is_refused(self, search):
-        search.output.mkdir()
-        with (search.output / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            with pytest.raises(InputError, match="another training job is writing there"):
-                search.run()
-
 
 class TestPage:
     def test_it_is_well_formed_refers_to_nothing_outside_and_shows_the_search(self, done):
@@ -370,6 +362,18 @@ class TestPage:
         assert "script" not in page.names
         assert not page.open
         assert sum(EVIL in text for text in page.text) >= 4
+
+    def test_from_three_trials_on_the_best_stand_side_by_side_and_each_field_has_its_picture(self, done):
+        report = json.loads(json.dumps(done[1]))
+        plain = {"state": "complete", "repeats": None, "why": ""}
+        for trial, dev_f1 in zip(report["trials"], (0.5, 0.75, 0.625), strict=False):
+            trial |= {**plain, "dev_f1": dev_f1}
+        text = " ".join(Page(render_search({**report, "trials": report["trials"][:3]})).text)
+        assert "best: trial 2 second: trial 3 third: trial 1" in text
+        page = render_search({**report, "trials": report["trials"][:3]})
+        for field in report["space"]:
+            assert f'aria-label="Dev F1 by {field}"' in page
+        assert "Dev F1 by" not in render_search({**report, "trials": report["trials"][:2]})
 
     def test_what_mattered_is_drawn_once_it_is_known(self, done):
         assert "8 complete trials or more" in render_search({**done[1], "importances": {}})

@@ -269,7 +269,7 @@ def _errors(pairs: Sequence[Pair]) -> Errors:
     counts: Counter[tuple[ErrorKind, str, str | None, str | None, str | None]] = Counter()
     first: dict[tuple[ErrorKind, str, str | None, str | None, str | None], Example] = {}
     for pair in pairs:
-        for kind, span, instead in _mistakes(pair.gold, pair.answer.spans):
+        for kind, span, instead in mistakes(pair.gold, pair.answer.spans):
             predicted = span if kind == "spurious" else instead
             group = (
                 kind,
@@ -280,12 +280,12 @@ def _errors(pairs: Sequence[Pair]) -> Errors:
             )
             totals[kind] += 1
             counts[group] += 1
-            first.setdefault(group, _example(pair.sentence, span))
+            first.setdefault(group, example_of(pair.sentence, span))
     frequent = (Mistake(*group, count, first[group]) for group, count in counts.most_common(_MOST_FREQUENT))
     return Errors(totals, tuple(frequent))
 
 
-def _mistakes(gold: Sequence[Span], found: Sequence[Span]) -> Iterator[tuple[ErrorKind, Span, Span | None]]:
+def mistakes(gold: Sequence[Span], found: Sequence[Span]) -> Iterator[tuple[ErrorKind, Span, Span | None]]:
     """List each gold span that was not found with an overlapping predicted span, then predicted spans without overlap.
 
     An overlapping span of the right label has a wrong boundary and comes first; one of another label is a wrong label.
@@ -306,7 +306,7 @@ def _mistakes(gold: Sequence[Span], found: Sequence[Span]) -> Iterator[tuple[Err
             yield "spurious", other, None
 
 
-def _example(sentence: Sentence, span: Span) -> Example:
+def example_of(sentence: Sentence, span: Span) -> Example:
     """The words around a span, as many as fit on a line."""
     words = sentence.words
     before = words[max(span.start - _CONTEXT_WORDS, 0) : span.start]

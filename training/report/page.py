@@ -4,9 +4,11 @@ What it is made of stands in :mod:`fenestra.training.report.markup`; everything 
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
 from typing import Any
 
+from fenestra.training.config import parse_config, publishable_config
 from fenestra.training.data.perturbations import DESCRIPTION
 from fenestra.training.report.markup import card, duration, flatten, frame, pairs, table, tiles
 from fenestra.training.report.plots import Line, heat_map, line_chart, reliability_chart
@@ -37,9 +39,29 @@ def made_of(report: Mapping[str, Any]) -> str:
     """The end of a report: configuration and environment."""
     environment = flatten({**report["environment"], "fenestra": report["fenestra"]})
     return (
-        f'<h2>Configuration</h2>\n<section class="card">{pairs(flatten(report["config"]))}</section>\n'
+        f'<h2>Configuration</h2>\n<section class="card">{_configuration(report["config"])}</section>\n'
         f'<h2>Environment</h2>\n<section class="card">{pairs(environment)}</section>'
     )
+
+
+def _configuration(config: Mapping[str, Any]) -> str:
+    """What the job set, and, folded away, what it left at its default."""
+    default = default_fields()
+    fields = flatten(config)
+    left = [field for field in fields if field in default]
+    return pairs([field for field in fields if field not in default]) + (
+        f'<details class="fold"><summary>{len(left)} more fields have their defaults</summary>{pairs(left)}</details>'
+        if left
+        else ""
+    )
+
+
+@cache
+def default_fields() -> frozenset[tuple[str, str]]:
+    """Dotted name and text of every field of a job that sets what it must, and nothing else."""
+    must = {"data": {"train": ["train.conll"], "dev": ["dev.conll"]}, "model": {"labels": ["LABEL"]}}
+    dumped = publishable_config(parse_config(must))
+    return frozenset(flatten(dumped)) - frozenset(flatten(must))
 
 
 def _of_first(report: Mapping[str, Any]) -> str:

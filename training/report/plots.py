@@ -118,10 +118,7 @@ def search_chart(title: str, trials: Sequence[tuple[float | None, bool]], *, x_l
         trials: score of each, None for a failed one, and whether it is complete; one complete or more.
         x_label: what is counted.
     """
-    complete = sorted(score for score, whole in trials if whole and score is not None)
-    middle = median(complete)
-    lowest = max(complete[0], middle - 2 * (complete[-1] - middle))
-    ticks = nice_ticks(lowest, complete[-1])
+    ticks = _score_ticks([score for score, whole in trials if whole and score is not None])
     frame = _Frame(1, max(len(trials), 2), ticks[0], ticks[-1])
     parts = [_horizontal_grid(frame, ticks), _whole_numbers(frame, len(trials)), _axis_title(frame, x_label)]
     best = -math.inf
@@ -135,6 +132,34 @@ def search_chart(title: str, trials: Sequence[tuple[float | None, bool]], *, x_l
             best = score
             steps.append(f"H{frame.x(number):.1f}V{y:.1f}" if steps else f"M{frame.x(number):.1f} {y:.1f}")
     parts.append(f'<path class="line second" d="{"".join(steps)}H{frame.x(len(trials)):.1f}"/>')
+    return _svg(title, parts, frame.width, frame.height)
+
+
+def scatter_chart(
+    title: str,
+    dots: Sequence[tuple[float, float]],
+    ticks: Sequence[tuple[float, str]],
+    *,
+    x_label: str,
+) -> str:
+    """Draw scores over the values that led to them, the best one highlighted; low scores as in :func:`search_chart`.
+
+    Args:
+        title: for screen readers.
+        dots: value and score of each; one or more.
+        ticks: places on the axis of values and what is written there; the first and the last are its ends.
+        x_label: what the values are of.
+    """
+    scores = _score_ticks([score for _, score in dots])
+    (low, _), (high, _) = ticks[0], ticks[-1]
+    margin = (high - low) * 0.08 or 1.0
+    frame = _Frame(low - margin, high + margin, scores[0], scores[-1], width=420, height=240)
+    parts = [_horizontal_grid(frame, scores), _axis_title(frame, x_label)]
+    parts += [_x_tick(frame, place, label) for place, label in ticks]
+    best = max(range(len(dots)), key=lambda place: dots[place][1])
+    for place, (value, score) in enumerate(dots):
+        y = frame.y(min(max(score, scores[0]), scores[-1]))
+        parts.append(_dot("second" if place == best else "first", frame.x(value), y))
     return _svg(title, parts, frame.width, frame.height)
 
 
@@ -169,6 +194,12 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
     digits = max(0, 2 - math.floor(math.log10(step)))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(number * step, digits) for number in range(first, max(last, first + 1) + 1)]
+
+
+def _score_ticks(scores: Sequence[float]) -> list[float]:
+    """An axis that ends as far below the median as twice the best is above it."""
+    middle, best = median(scores), max(scores)
+    return nice_ticks(max(min(scores), middle - 2 * (best - middle)), best)
 
 
 def _cell(x: float, y: float, size: int, number: int, share: float) -> str:

@@ -1,17 +1,22 @@
 """The report of a search as one page of HTML that needs no other file and no network; everything in it is escaped."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from fenestra.training.report.markup import card, duration, flatten, frame, pairs, table, tiles
 from fenestra.training.report.page import corpora_table, made_of
-from fenestra.training.report.plots import bar_chart, search_chart
+from fenestra.training.report.plots import bar_chart, scatter_chart, search_chart
 from fenestra.training.tune.space import shown
 from fenestra.training.tune.trial import FEWEST_FOR_IMPORTANCE
 
 _FINISHED = ("complete", "pruned", "failed")
+_PLACES = ("best", "second", "third")
+_TOP = len(_PLACES)  # of the best trials, side by side
+_FEWEST_FOR_PICTURES = 3  # complete trials
+_LONGEST_TICK = 12  # characters
 
 
 def render_search(report: Mapping[str, Any]) -> str:
@@ -22,6 +27,7 @@ def render_search(report: Mapping[str, Any]) -> str:
         "<h2>The search</h2>",
         f'<section class="pair">{card("Dev F1 of the trials", _history(report))}'
         f"{card('What made the difference', _importances(report))}</section>",
+        _fields(report),
         f'<section class="card"><h3>Every trial</h3>{_trials(report)}</section>',
         f'<h2>How</h2>\n<section class="card"><p class="code">{escape(report["command"])}</p>'
         f"{pairs(flatten({'study': report['study']}))}</section>",
@@ -53,21 +59,25 @@ def _tiles(report: Mapping[str, Any]) -> str:
 
 
 def _best(report: Mapping[str, Any]) -> str:
-    best = report["best"]
+    """The best trials side by side: where they agree, the search has found something."""
+    best = sorted(_complete(report), key=lambda trial: (-trial["dev_f1"], trial["number"]))[:_TOP]
+    scores = [f"{trial['dev_f1']:.2%}" for trial in best]
     rows = [
         (
             "",
             [
                 f"<code>{escape(name)}</code>",
-                escape(shown(best["values"][name])) if best else "",
+                *(escape(shown(trial["values"][name])) for trial in best),
                 escape(shown(report["as_it_stands"][name])),
                 escape(_domain(domain)),
             ],
         )
         for name, domain in report["space"].items()
     ]
+    rows.append(("other", ["dev F1", *scores, "", ""]))
+    head = [f"{place}: trial {trial['number']}" for place, trial in zip(_PLACES, best, strict=False)]
     return (
-        table(("field", "best", "as the configuration stands", "searched"), rows, numbers=0)
+        table(("field", *head, "as the configuration stands", "searched"), rows, numbers=0)
         + '<p class="note">The best of many scores on the same corpus is a little too good. The test corpus was not '
         "read: train with the best values, and look at it once.</p>"
     )
@@ -103,6 +113,44 @@ def _importances(report: Mapping[str, Any]) -> str:
         "them (PED-ANOVA, Watanabe et al. 2023), as shares. It says what mattered within the space, not which "
         "way.</p>"
     )
+
+
+def _fields(report: Mapping[str, Any]) -> str:
+    """One picture a field: its value in each complete trial, and the score of that trial."""
+    complete = [trial for trial in _complete(report) if trial["repeats"] is None]
+    if len(complete) < _FEWEST_FOR_PICTURES:
+        return ""
+    pictures = "".join(card(name, _field(name, domain, complete)) for name, domain in report["space"].items())
+    return (
+        '<h2>Field by field</h2>\n<p class="note">A dot is a complete trial, the highlighted one the best. All fields '
+        "vary at once: what is seen here is a hint, and the fewer trials, the fainter.</p>"
+        f'<section class="pair">{pictures}</section>'
+    )
+
+
+def _field(name: str, domain: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
+    if "choices" in domain:
+        texts = [shown(choice) for choice in domain["choices"]]
+        ticks = [(float(place), _cut(text)) for place, text in enumerate(texts)]
+        places = [float(texts.index(shown(trial["values"][name]))) for trial in trials]
+    else:
+        scale, back = (math.log10, lambda x: 10**x) if domain["log"] else (float, float)
+        low, high = scale(domain["low"]), scale(domain["high"])
+        ticks = [(low, shown(domain["low"])), (high, shown(domain["high"]))]
+        if domain["log"] or not isinstance(domain["low"], int) or high - low > 1:
+            middle = (low + high) / 2
+            ticks.insert(1, (middle, f"{back(middle):.2g}"))
+        places = [scale(trial["values"][name]) for trial in trials]
+    dots = [(place, trial["dev_f1"]) for place, trial in zip(places, trials, strict=True)]
+    return scatter_chart(f"Dev F1 by {name}", dots, ticks, x_label="logarithmic" if domain.get("log") else "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TICK else f"{text[: _LONGEST_TICK - 1]}…"
+
+
+def _complete(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [trial for trial in report["trials"] if trial["state"] == "complete"]
 
 
 def _trials(report: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ OUTPUT/trials.jsonl   the record of the search, complete at any moment (:mod:`fe
        report.json    everything about the search so far
        report.html    the same as a page
 
-The three are written anew after every trial, each in one step.
+The three are written anew after every trial, each in one step. Several processes may work on one search: they share the
+folder, or a database, which then is the record.
 """
 
 import json
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -21,6 +23,7 @@ from typing import Any, Protocol
 import torch
 
 from fenestra.model.errors import ConfigError, InputError, RunError, TrainingDiverged
+from fenestra.model.storage import storage_error
 from fenestra.training.config import RunConfig, VectorsConfig, publishable_config, write_config
 from fenestra.training.data.corpus import Corpus
 from fenestra.training.device import resolve_device
@@ -28,15 +31,19 @@ from fenestra.training.files import replace_durably
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import fit
 from fenestra.training.job import Inputs, begin, prepare, rare_garbage_collection, read, used_vectors, words_of
-from fenestra.training.output import LOCK, held
+from fenestra.training.output import LOCK
+from fenestra.training.tune.record import RECORD, SEARCH, open_database
 from fenestra.training.tune.search_page import render_search
 from fenestra.training.tune.search_report import SearchReport, build_search_report
-from fenestra.training.tune.space import SOURCE, Space, StudyConfig, configure, standing
-from fenestra.training.tune.study import RECORD, Attempt, Study
+from fenestra.training.tune.space import SOURCE, Space, StudyConfig, Values, configure, standing
+from fenestra.training.tune.study import Attempt, Study, TrialLost
 from fenestra.training.tune.trial import SeedScore, State, Trial, best_of
+from fenestra.training.tune.workers import LOCKS, locked, sharing_database, sharing_folder
 from fenestra.training.vectors.vectors import WordVectors, load_vectors
 
 BEST, REPORT, PAGE = "best.toml", "report.json", "report.html"
+
+_POLL = 1.0  # seconds between two looks at what other processes do
 
 
 class Watch(Protocol):
@@ -45,8 +52,14 @@ class Watch(Protocol):
     def epoch(self, trial: int, seed: int, epoch: Epoch) -> None:
         """An epoch of a trial is over."""
 
-    def trial(self, trial: Trial, *, is_best: bool) -> None:
-        """A trial is over; ``is_best`` if no earlier one had as good a dev F1."""
+    def trial(self, trial: Trial, *, is_best: bool, done: int) -> None:
+        """A trial is over; ``is_best`` if no earlier one had as good a dev F1; ``done`` of all processes together."""
+
+    def lost(self, number: int) -> None:
+        """Other processes took this one for dead, and do its trial again."""
+
+    def waiting(self, numbers: Sequence[int]) -> None:
+        """Nothing is left to do but trials that other processes are working on; called again and again."""
 
 
 class NoWatch:
@@ -55,7 +68,13 @@ class NoWatch:
     def epoch(self, trial: int, seed: int, epoch: Epoch) -> None:
         """Do nothing."""
 
-    def trial(self, trial: Trial, *, is_best: bool) -> None:
+    def trial(self, trial: Trial, *, is_best: bool, done: int) -> None:
+        """Do nothing."""
+
+    def lost(self, number: int) -> None:
+        """Do nothing."""
+
+    def waiting(self, numbers: Sequence[int]) -> None:
         """Do nothing."""
 
 
@@ -112,17 +131,21 @@ def tune(
     *,
     command: str,
     resume: bool = False,
+    storage: str | None = None,
+    search: str = SEARCH,
     observe: Observe = unobserved,
 ) -> SearchReport:
-    """Search a space of configurations for the best dev F1.
+    """Search a space of configurations for the best dev F1, alone or together with other processes.
 
     Args:
         config: the job whose fields are searched.
         space: which fields, and how.
         output: folder of the search; must not hold anything yet.
         command: how the search was asked for, for the report.
-        resume: continue an earlier search in the same folder, if there was one. The number of trials and the time limit
-            may be changed.
+        resume: continue a search in the same folder or database, if there is one, whether or not other processes work
+            on it. The number of trials and the time limit may be changed.
+        storage: URL of a database that is the record, in place of a file in the folder.
+        search: its name in the database.
         observe: is called with epochs and trials.
 
     Returns:
@@ -130,33 +153,71 @@ def tune(
 
     Raises:
         InputError: configuration, corpora or vectors are wrong, or the folder is taken.
-        RunError: no trial was completed, or the disk refused.
+        RunError: no trial was completed, or the disk or the database refused.
     """
     torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
-    with _claimed(output, resume=resume), rare_garbage_collection():
+    with _claimed(output, resume=resume, in_database=storage is not None), rare_garbage_collection():
+        record = open_database(storage, search) if storage else output
         blind = replace(config, data=replace(config.data, test=()))
         material = Material.read(blind, space)
         inputs = {"config": publishable_config(blind), "space": space.fingerprint(), **material.fingerprint()}
-        study = Study.open(output, space, inputs)
-        first = standing(blind, space)
-        with observe(len(study.trials)) as watch:
-            while not _over(study.trials, space.study):
-                attempt = study.ask(first if space.holds(first) else None)
-                trial = _repeated(attempt, study.trials) or _run(attempt, blind, space.study, material, device, watch)
-                attempt.finish(trial)
-                _publish(config, space, material, study, output, command)
-                watch.trial(trial, is_best=best_of(study.trials) == trial)
-        report = _publish(config, space, material, study, output, command)
+        study = Study.open(record, space, inputs, resume=resume)
+        publish = partial(_publish, config, space, material, study, output, command)
+
+        def work(attempt: Attempt, watch: Watch) -> None:
+            trial = _repeated(attempt, study.trials) or _run(attempt, blind, space.study, material, device, watch)
+            attempt.finish(trial)
+            publish()
+            trials = study.trials
+            watch.trial(trial, is_best=best_of(trials) == trial, done=len(trials))
+
+        with _shared(study, output, in_database=storage is not None), observe(len(study.trials)) as watch:
+            _search(study, space, standing(blind, space), work, watch)
+        report = publish()
     if report["best"] is None:
         raise RunError(f"none of {len(report['trials'])} trials was completed; the last: {report['trials'][-1]['why']}")
     return report
 
 
-def _over(trials: Sequence[Trial], study: StudyConfig) -> bool:
-    """Whether all trials are done, or their time is up."""
-    seconds = sum(trial.seconds for trial in trials)
-    return len(trials) >= study.trials or 0 < study.minutes * 60 <= seconds
+def _search(study: Study, space: Space, first: Values, work: Callable[[Attempt, Watch], None], watch: Watch) -> None:
+    """Work on trials until those of all processes are over, so that the report is about the whole search."""
+    first_or_none = first if space.holds(first) else None
+    while len(trials := study.trials) < space.study.trials:
+        time_is_up = 0 < space.study.minutes * 60 <= sum(trial.seconds for trial in trials)
+        attempt = None if time_is_up else study.ask(first_or_none)
+        if attempt:
+            with _under_way(attempt, watch):
+                while study.twins(attempt):  # the same values: their outcome serves for both
+                    time.sleep(_POLL)
+                work(attempt, watch)
+            continue
+        others = study.others()
+        if time_is_up and not others:
+            return
+        watch.waiting(others)
+        time.sleep(_POLL)
+
+
+@contextmanager
+def _under_way(attempt: Attempt, watch: Watch) -> Iterator[None]:
+    """Let others have the number of a trial that is interrupted."""
+    try:
+        yield
+    except TrialLost:
+        watch.lost(attempt.number)
+    except BaseException:
+        attempt.drop()
+        raise
+
+
+@contextmanager
+def _shared(study: Study, output: Path, *, in_database: bool) -> Iterator[None]:
+    """Let other processes know that this one is alive."""
+    database = sharing_database(study.signs_of_life, study.give_sign_of_life)
+    with database if in_database else sharing_folder(output) as workers:
+        study.join(workers)
+        yield
 
 
 def _repeated(attempt: Attempt, trials: Sequence[Trial]) -> Trial | None:
@@ -221,7 +282,18 @@ def _epochs(config: RunConfig, seed: int, material: Material, device: torch.devi
 def _publish(
     config: RunConfig, space: Space, material: Material, study: Study, output: Path, command: str
 ) -> SearchReport:
-    """Write the best configuration so far, if there is one, and the report."""
+    """Write the best configuration so far, if there is one, and the report.
+
+    One process at a time, so that none writes about fewer trials than are in the files already.
+    """
+    with _writing(output), locked(output / LOCKS / "reports"):
+        return _write(config, space, material, study, output, command)
+
+
+def _write(
+    config: RunConfig, space: Space, material: Material, study: Study, output: Path, command: str
+) -> SearchReport:
+    """Write the files; their drafts have fixed names."""
     trials = study.trials
     best = best_of(trials)
     if best is not None:
@@ -252,24 +324,42 @@ def _heading(best: Trial, trials: int, command: str) -> str:
 
 
 @contextmanager
-def _claimed(output: Path, *, resume: bool) -> Iterator[None]:
-    """Lock the folder of a search; it is removed in the end if it is empty.
+def _claimed(output: Path, *, resume: bool, in_database: bool) -> Iterator[None]:
+    """Make the folder of a search; it is removed in the end if it is empty.
 
     Raises:
-        InputError: there is something else, or a search that is not to be resumed, or another process has locked it.
+        InputError: there is something else, or a search that is not to be resumed.
         StorageError: the folder cannot be made.
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: is a file, expected a folder that does not exist yet")
     ours = not output.exists()
     try:
-        with held(output, output):
-            files = {path.name for path in output.iterdir()} - {LOCK}
-            if files and RECORD not in files:
-                raise InputError(f"{output}: holds files that are not a search; choose another --output")
-            if files and not resume:
-                raise InputError(f"{output}: holds a search; go on with --resume, or choose another --output")
-            yield
+        with _writing(output):
+            output.mkdir(parents=True, exist_ok=True)
+            files = {path.name.removesuffix(".new") for path in output.iterdir()} - {LOCKS, LOCK}
+        _refuse_taken(output, files, resume=resume, in_database=in_database)
+        yield
     finally:
         if ours and output.is_dir() and not any(output.iterdir()):
             output.rmdir()
+
+
+def _refuse_taken(output: Path, files: set[str], *, resume: bool, in_database: bool) -> None:
+    reports = {BEST, REPORT, PAGE}
+    if files and RECORD not in files and not files <= reports:
+        raise InputError(f"{output}: holds files that are not a search; choose another --output")
+    if files and not resume:
+        raise InputError(f"{output}: holds a search; go on with --resume, or choose another --output")
+    if in_database and RECORD in files:
+        raise InputError(f"{output}: holds a search that is not in a database; choose another --output")
+    if files and RECORD not in files and not in_database:
+        raise InputError(f"{output}: holds the reports of a search in a database; say which with --storage")
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(output, 0, error) from error

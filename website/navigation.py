@@ -16,6 +16,7 @@ NAVIGATION: dict[str, Sequence[Page]] = {
         ("docs/few-labels", ["docs/teachers", "docs/augmentation"]),
         "docs/learn",
         ("docs/settings-by-size", ["docs/tuning"]),
+        "docs/compare",
         "docs/thresholds",
         ("docs/many-texts", ["docs/tagging", "docs/arrow", "docs/ray"]),
         "docs/gpu",

@@ -16,9 +16,9 @@ from fenestra.app import server
 from fenestra.app.main import create_app
 from fenestra.app.settings import Settings
 from fenestra.model.errors import RunError
-from fenestra.model.explain import Explanation, Share
 from fenestra.model.progress import Progress
 from fenestra.model.results import Entity, Result, TaggedToken
+from fenestra.model.text.language import language
 
 WORD = re.compile(r"\w+|[^\w\s]")
 OPENING = frozenset({"open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.listdir"})
@@ -28,6 +28,7 @@ class CommandedTagger:
     """Follows the commands in its texts."""
 
     labels = ("PER",)
+    language = language("en")
     version = "faulty-1"
 
     def __init__(self):
@@ -49,11 +50,6 @@ class CommandedTagger:
                     yield Progress("network")
             yield Progress("rows", len(text.split()))
         return [analysis(item) for item in items]
-
-    def explain_in_steps(self, item, token):
-        yield Progress("network")
-        found = analysis(item).tokens[token]
-        return Explanation(found, "S-PER", 1.0, 1.0, 0.0, "exact", [Share(0, found.text, 0, 1, 0.0)])
 
 
 def analysis(item):

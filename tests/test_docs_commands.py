@@ -21,6 +21,10 @@ from fenestra.model import checkpoint
 from fenestra.model.engine import cores
 from fenestra.model.tagger import Tagger
 from fenestra.training import job, sources
+from fenestra.training.data.corpus import read_corpus
+from fenestra.training.fit.score import from_counts
+from fenestra.training.learn import learn as learning
+from fenestra.training.learn.figures import Change, Elsewhere, Figures
 from fenestra.training.sources.cache import describe
 from fenestra.training.sources.catalogue import find
 from fenestra.training.sources.vector_sets import write_vector_set
@@ -62,7 +66,16 @@ def own(tmp_path_factory, quick_job):
         (folder / name).write_text(f'extends = "{SAMPLE}"\n', "utf-8")
     (folder / "space.toml").write_text("[training]\nlearning_rate = {low = 1e-4, high = 1e-2, log = true}\n", "utf-8")
     model = job.train(replace(quick_job, training=replace(quick_job.training, epochs=1)), folder / "MODEL")
-    for name in ("DIR", "runs/sample", "runs/news", "runs/conll2003-1", "runs/label-studio/project-7/model"):
+    for name in (
+        "DIR",
+        "runs/sample",
+        "runs/before",
+        "runs/after",
+        "runs/corrected",
+        "runs/news",
+        "runs/conll2003-1",
+        "runs/label-studio/project-7/model",
+    ):
         shutil.copytree(model, folder / name)
     fetched(folder)
     return folder
@@ -99,6 +112,10 @@ def put_texts(folder):
     for name in ("notes.txt", "letter.txt", "TEXT.txt", "news.txt", "abstracts.txt", "FILE", "corpus/a.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text * 6, "utf-8")
+    (folder / "mail.txt").write_text(text, "utf-8")
+    (folder / "corrections.jsonl").write_text(
+        json.dumps({"text": "Ask Ramp.", "entities": [{"start": 4, "end": 8, "label": "ORG"}]}) + "\n", "utf-8"
+    )
     (folder / "mail.txt.gz").write_bytes(gzip.compress(text.encode()))
     for name in ("docs.jsonl", "texts.jsonl"):
         (folder / name).write_text(json.dumps({"text": text}) + "\n", "utf-8")
@@ -169,7 +186,15 @@ def stand_ins(monkeypatch, own):
 
     monkeypatch.setattr(server, "serve", serve)
     monkeypatch.setattr(job, "train", train)
+
+    def learn(corrections, source, output, *, bound, **_):
+        assert read_corpus(corrections).sentences
+        shutil.copytree(own / "MODEL", output, dirs_exist_ok=True)
+        same = Change(from_counts(1, 1, 1), from_counts(1, 1, 1))
+        return Figures(1, Tagger.load(source).labels, same, None, Elsewhere(0, 0.0, bound))
+
     monkeypatch.setattr(tune, "tune", search)
+    monkeypatch.setattr(learning, "learn", learn)
     monkeypatch.setattr(sources, "fetch", lambda name, force=False: own / ".cache" / find(name).name)
     monkeypatch.setattr(cores, "usable_cores", lambda: 1)  # nothing is forked beside a service
     monkeypatch.setattr(Tagger, "load", lambda folder, **options: loaded(Path(folder).resolve(), **options))

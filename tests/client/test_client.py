@@ -209,7 +209,8 @@ def test_a_client_of_ones_own_stays_open():
 
 KINDS = {
     **dict.fromkeys((400, 405, 413, 415, 422, 431), InvalidRequest),
-    **{401: Unauthorized, 404: NotFound, 409: ReloadFailed, 429: RateLimited, 500: ServiceFailed},
+    **{401: Unauthorized, 404: NotFound, 409: ReloadFailed, 429: RateLimited},
+    **dict.fromkeys((500, 501), ServiceFailed),
     **dict.fromkeys((503, 504), Unavailable),
 }
 

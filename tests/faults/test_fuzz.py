@@ -93,6 +93,13 @@ OPERATIONS = [
     ("GET", "/v2/models/{name}/ready"),
     ("POST", "/v2/models/{name}/infer"),
     ("POST", "/models/{name}/reload"),
+    ("POST", "/models/{name}/corrections"),
+    ("GET", "/models/{name}/corrections"),
+    ("DELETE", "/models/{name}/corrections/{key}"),
+    ("POST", "/models/{name}/learn"),
+    ("GET", "/models/{name}/learn"),
+    ("DELETE", "/models/{name}/learn"),
+    ("POST", "/models/{name}/undo"),
     ("GET", "/models"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
@@ -108,8 +115,9 @@ def test_these_are_all_operations_of_the_document(document):
 def test_operations_have_names(document):
     names = [entry["operationId"] for item in document.raw_schema["paths"].values() for entry in item.values()]
     assert sorted(names) == [
-        "analyze", "explain", "health", "huggingface", "huggingface_model", "livez", "metrics", "models", "readyz",
-        "recognizers", "reload", "supportedentities", "tag", "tag_stream",
+        "analyze", "cancel", "correct", "corrections", "explain", "forget", "health", "huggingface", "huggingface_model",
+        "learn", "learning", "livez", "metrics", "models", "readyz", "recognizers", "reload", "supportedentities", "tag",
+        "tag_stream", "undo",
         "v2_infer", "v2_live", "v2_model", "v2_model_ready", "v2_ready", "v2_server",
     ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import round_trips
-from fenestra.cli import train as command
+from fenestra.cli import corpora as command
 from fenestra.cli.main import main
 from fenestra.model.errors import DataError, InputError
 from fenestra.training.config import FormatName, ReadingConfig, ReadScheme
@@ -58,7 +58,7 @@ def name_of(form: str) -> str:
 def test_every_format_is_named_in_the_settings_on_the_command_line_and_in_the_documents():
     names = get_args(FormatName)
     assert set(FORMATS) == set(names)
-    assert names == command._FORMATS
+    assert names == command.FORMATS
     assert list(command._READING) == list(ReadingConfig.__dataclass_fields__)
     assert set(round_trips.READERS) == set(names)
     page = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")

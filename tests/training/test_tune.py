@@ -408,7 +408,8 @@ class TestCommand:
         assert main([str(word) for word in words]) == 2
         out, err = capsys.readouterr()
         assert not out
-        assert err == f"fenestra: {search.folder / 'space.toml'}: training.lerning_rate: unknown field\n"
+        said = "training.lerning_rate: unknown field; did you mean learning_rate?"
+        assert err == f"fenestra: {search.folder / 'space.toml'}: {said}\n"
         assert not search.output.exists()
 
 

@@ -99,7 +99,7 @@ def sentence_loss(crf: LinearChainCRF, factor: float = 1.0) -> LossFunction:
         # A constant per token does not change the probability of a path, and this one keeps the sums near 0.
         log_p_NK = (logits_NK * factor).log_softmax(dim=1)
         scores = crf.masked(factor)
-        length_S = length_S[length_S > 0]
+        length_S, gold_N = length_S[length_S > 0], gold_N.long()  # a stream keeps tags in bytes, which would be a mask
         nats = log_partition(log_p_NK, length_S, scores).sum() - _path_score(log_p_NK, gold_N, length_S, scores)
         return nats / len(gold_N)
 

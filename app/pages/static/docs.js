@@ -94,10 +94,12 @@ function headersPart(api, headers) {
 }
 
 function responsePart(api, responses) {
-  const [media, { schema, examples } = {}] = contentOf(responses["200"]);
-  const refusals = Object.entries(responses).filter(([status]) => status !== "200");
-  const parts = [make("h3", "", "Answer 200, ", make("code", "", media ?? "")), ...table(api, schema),
-    ...headersPart(api, responses["200"].headers)];
+  const isAnswer = ([status]) => status.startsWith("2");
+  const [[status, answer]] = Object.entries(responses).filter(isAnswer);
+  const refusals = Object.entries(responses).filter((one) => !isAnswer(one));
+  const [media, { schema, examples } = {}] = contentOf(answer);
+  const parts = [make("h3", "", `Answer ${status}, `, make("code", "", media ?? "")), ...table(api, schema),
+    ...headersPart(api, answer.headers)];
   const lines = Object.values(examples ?? {}).map(({ value }) => JSON.stringify(value));
   if (lines.length) parts.push(make("pre", "", make("code", "", lines.join("\n"))));
   if (refusals.length) {
@@ -120,22 +122,28 @@ function operation(api, path, method, details) {
   return section;
 }
 
-async function draw() {
-  try {
-    const api = await (await fetch("openapi.json")).json();
-    at("about").replaceChildren(...prose(`${api.info.summary} Version ${api.info.version}. ${api.info.description ?? ""}`));
-    for (const [path, methods] of Object.entries(api.paths)) {
-      for (const [method, details] of Object.entries(methods)) {
-        const section = operation(api, path, method, details);
-        const link = make("a", "", `${method.toUpperCase()} ${path}`);
-        link.href = `#${section.id}`;
-        at("paths").append(make("li", "", link));
-        at("operations").append(section);
-      }
+function draw(api) {
+  at("about").replaceChildren(...prose(`${api.info.summary} Version ${api.info.version}. ${api.info.description ?? ""}`));
+  for (const [path, methods] of Object.entries(api.paths)) {
+    for (const [method, details] of Object.entries(methods)) {
+      const section = operation(api, path, method, details);
+      const link = make("a", "", `${method.toUpperCase()} ${path}`);
+      link.href = `#${section.id}`;
+      at("paths").append(make("li", "", link));
+      at("operations").append(section);
     }
-  } catch {
-    at("about").textContent = "The service cannot be reached. Is it running?";
   }
 }
 
-draw();
+async function start() {
+  let api;
+  try {
+    api = await (await fetch("openapi.json")).json();
+  } catch {
+    at("about").textContent = "The service cannot be reached. Is it running?";
+    return;
+  }
+  draw(api);
+}
+
+start();

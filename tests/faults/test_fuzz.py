@@ -115,9 +115,9 @@ def test_these_are_all_operations_of_the_document(document):
 def test_operations_have_names(document):
     names = [entry["operationId"] for item in document.raw_schema["paths"].values() for entry in item.values()]
     assert sorted(names) == [
-        "analyze", "cancel", "correct", "corrections", "explain", "forget", "health", "huggingface", "huggingface_model",
-        "learn", "learning", "livez", "metrics", "models", "readyz", "recognizers", "reload", "supportedentities", "tag",
-        "tag_stream", "undo",
+        "analyze", "cancel", "correct", "corrections", "explain", "forget", "health", "huggingface",
+        "huggingface_model", "learn", "learning", "livez", "metrics", "models", "readyz", "recognizers", "reload",
+        "supportedentities", "tag", "tag_stream", "undo",
         "v2_infer", "v2_live", "v2_model", "v2_model_ready", "v2_ready", "v2_server",
     ]  # fmt: skip
 

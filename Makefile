@@ -43,7 +43,7 @@ PIP  := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_IN
 help: ## list the verbs and the variables they take
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-install: $(VENV)/.$(EXTRA) ## create .venv and install Fenestra with everything, tools of its developers included; EXTRA=train or serve leaves these out (PYTHON, TORCH_INDEX, WITH)
+install: $(VENV)/.$(EXTRA) ## create .venv and install Fenestra with everything, tools of its developers included; EXTRA=train, serve or train,serve leaves these out (PYTHON, TORCH_INDEX, WITH)
 
 serve: $(VENV)/.serve ## serve a model, the bundled one unless MODEL is given (HOST, PORT); installs only what serving needs
 	@exec $(BIN)/fenestra serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL))
@@ -145,7 +145,7 @@ $(VENV)/.base: $(INSTALL)
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/.serve $(VENV)/.train $(VENV)/.docs: $(VENV)/.%: $(INSTALL)
+$(VENV)/.serve $(VENV)/.train $(VENV)/.docs $(VENV)/.train,serve: $(VENV)/.%: $(INSTALL)
 	$(PIP) -e '.[$*]'
 	@touch $(VENV)/.base $@
 

@@ -113,6 +113,7 @@ def put_texts(folder):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text * 6, "utf-8")
     (folder / "mail.txt").write_text(text, "utf-8")
+    shutil.copy(folder / "test.conll", folder / "probe.conll")
     (folder / "corrections.jsonl").write_text(
         json.dumps({"text": "Ask Ramp.", "entities": [{"start": 4, "end": 8, "label": "ORG"}]}) + "\n", "utf-8"
     )

@@ -129,7 +129,7 @@ def test_corrections_are_kept_and_training_reads_them(page, write, tmp_path):
     page.get_by_text("2 corrected texts, kept in this browser").wait_for()
     assert shown(page) == []
     say(page, "Forget them")
-    page.get_by_text("No corrections yet").wait_for()
+    page.get_by_text("No corrections in this browser yet").wait_for()
     assert shown(page)[0][0] == "Bob"
 
 

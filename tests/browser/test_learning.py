@@ -135,5 +135,5 @@ def test_a_service_that_does_not_learn_offers_nothing(visit, stub, code):
     page.locator("#marked mark").first.wait_for()
     with page.expect_response("**/learn"):
         page.get_by_role("button", name="Correct the names").click()
-    page.get_by_text("No corrections yet").wait_for()
+    page.get_by_text("No corrections in this browser yet").wait_for()
     assert page.locator("#correct").get_by_role("button", name="Teach").count() == 0

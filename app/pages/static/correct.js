@@ -179,7 +179,7 @@ function borders(act, entity) {
 /** What was corrected in this browser so far, and what can be done with it. */
 function keptPart(act) {
   const list = kept();
-  const said = make("span", "soft", list.length ? `${count(list.length, "corrected text")}, kept ${lasting ? "in this browser" : "until you leave: this browser keeps nothing"}` : "No corrections yet");
+  const said = make("span", "soft", list.length ? `${count(list.length, "corrected text")}, kept ${lasting ? "in this browser" : "until you leave: this browser keeps nothing"}` : "No corrections in this browser yet");
   const back = act("undo", "Undo", () => {
     entities = undo.pop();
     picked = null;

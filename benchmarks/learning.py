@@ -102,7 +102,7 @@ def lesson(subject: Subject, kind: dict[str, Any], seed: int, replay: Path | Non
         config = write_job(folder, start, bundled_model(subject.name), labels, what, seed)
         new = finished(config, *train(config))
         seconds = time.process_time() - begun
-    after, estimate = subject.f1(new), -points_lost(old, new, what.elsewhere)
+    after, estimate = subject.f1(new), -(points_lost(old, new, what.elsewhere) or 0.0)
     return (
         f"{kind['name'] + ' *' * kind['decides']:32} {seed:4}  {_both(old, new, given)}  {_both(old, new, asked)}  "
         f"{subject.before:.2f} → {after:.2f} {after - subject.before:+.2f}  {estimate:+9.2f}  {seconds:7.1f}"

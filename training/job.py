@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -389,10 +389,12 @@ def publish(
     *,
     seconds: float,
     extra: Mapping[str, str] = MappingProxyType({}),
+    private: Collection[str] = (),
 ) -> None:
     """Calibrate and evaluate the weights that were kept, and write them with report and model card to a new folder.
 
-    ``extra`` are more files to keep beside the model, name → content.
+    ``extra`` are more files to keep beside the model, name → content. Of the corpora that are ``private``, as ``train``
+    or ``dev``, no word stands in the report.
     """
     for progress in done:
         progress.network.load_state_dict({**progress.network.state_dict(), **progress.best})
@@ -409,7 +411,10 @@ def publish(
     for split in ("dev", "test"):
         if split in inputs.corpora:
             sentences = inputs.corpora[split].sentences
-            evaluations[split] = measure(tagger, sentences, known)
+            found = measure(tagger, sentences, known)
+            evaluations[split] = (
+                replace(found, errors=replace(found.errors, frequent=())) if split in private else found
+            )
             variants[split] = measure_variants(tagger, sentences, VARIANTS, evaluations[split].scores.micro)
             gold, words = [s.tags for s in sentences], [s.words for s in sentences]
             baselines[split] = score(gold, frequent.predict(words))
@@ -423,7 +428,7 @@ def publish(
         corpora=inputs.corpora,
         vectors=inputs.vectors,
         reference=inputs.reference.licences,
-        coverage=inputs.coverage,
+        coverage=replace(inputs.coverage, missing=()) if "train" in private else inputs.coverage,
         epochs=done[0].epochs,
         evaluations=evaluations,
         baselines=baselines,

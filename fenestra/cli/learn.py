@@ -73,11 +73,18 @@ def _learn(options: argparse.Namespace) -> int:
 
     output = options.output or Path(f"{options.source.name}-corrected")
     refused = None
+
+    def tell(words: str) -> None:
+        complain(words, code=0)
+
+    def keep_quiet(_: str) -> None:
+        """The service keeps what is written here; remarks quote texts."""
+
     try:
         figures = learn(
             options.corrections, options.source, output, replay_file=options.replay, seed=options.seed,
             force=options.force, bound=options.bound, overwrite=options.overwrite,
-            tell=lambda step: complain(step, code=0),
+            tell=tell, remark=keep_quiet if options.attached else tell,
         )  # fmt: skip
     except Forgot as error:
         figures, refused = error.figures, error
@@ -104,9 +111,10 @@ def _shown(figures: "Figures") -> str:
         rows.append(("corrections that were held out", figures.held_out))
     lines = [f"{'F1':32}{'before':>8}{'after':>8}"]
     lines += [f"{name:32}{_percent(change.before)}{_percent(change.after)}" for name, change in rows]
-    elsewhere = figures.elsewhere
-    lost = f"{elsewhere.lost:.2f} F1 points lost on {elsewhere.texts:,} other sentences, estimated"
-    return "\n".join([*lines, f"elsewhere: {lost if elsewhere.texts else 'unknown: no text to ask; give --replay'}"])
+    lost, texts = figures.elsewhere.lost, figures.elsewhere.texts
+    unknown = "unknown: no text to ask; give --replay"
+    known = unknown if lost is None else f"{lost:.2f} F1 points lost on {texts:,} other sentences, estimated"
+    return "\n".join([*lines, f"elsewhere: {known}"])
 
 
 def _percent(score: "LabelScore") -> str:

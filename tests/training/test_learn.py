@@ -99,7 +99,7 @@ def test_points_are_lost_where_the_old_model_was_sure(english):
     text = sentences("Ada Lovelace lived in London .", "He met Charles Babbage in Paris .")
     assert points_lost(old, old, text) == 0
     assert points_lost(old, Blind(), text) > 80
-    assert points_lost(old, Blind(), []) == 0
+    assert points_lost(old, Blind(), []) is None
 
 
 def test_each_text_is_held_out_once():
@@ -193,6 +193,38 @@ def test_empty_corrections_are_one_clear_line(source, tmp_path):
     (tmp_path / "none.jsonl").write_text("\n")
     with pytest.raises(DataError, match=r"none\.jsonl"):
         learn(tmp_path / "none.jsonl", source, tmp_path / "new")
+
+
+def test_where_there_is_no_text_to_ask_nobody_says_that_nothing_was_lost(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fenestra.training.learn.replay._SAMPLE_LANGUAGE", "xx")  # as for a Spanish model
+    path = tmp_path / "corrections.jsonl"
+    path.write_text("".join(json.dumps(text).replace("Siemens", "Quibberly") + "\n" for text in TEXTS))
+    assert main(["learn", str(path), "--from", str(source), "-o", str(tmp_path / "new")]) == 0
+    assert "elsewhere: unknown: no text to ask" in capsys.readouterr().out
+    assert json.loads((tmp_path / "new" / "learned.json").read_text())["elsewhere"]["lost"] is None
+    assert "Nobody knows what it lost elsewhere" in (tmp_path / "new" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("language", ["en", "xx"])
+def test_no_text_of_a_correction_stands_in_the_new_model(source, tmp_path, monkeypatch, language):
+    monkeypatch.setattr("fenestra.training.learn.replay._SAMPLE_LANGUAGE", language)
+    path = tmp_path / "corrections.jsonl"
+    path.write_text("".join(json.dumps(text).replace("Siemens", "Quibberly") + "\n" for text in TEXTS))
+    learn(path, source, tmp_path / "new", force=True)
+    for file in (tmp_path / "new").iterdir():
+        assert b"Quibberly" not in file.read_bytes(), file.name
+        assert b"Lovelace" not in file.read_bytes(), file.name
+
+
+def test_remarks_quote_texts_and_are_not_for_the_log_of_a_service(source, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("fenestra.cli.learn._end_with_input", lambda: None)
+    path = tmp_path / "corrections.jsonl"
+    path.write_text('{"text": "Ada met Quibberly .", "entities": [{"start": 8, "end": 12, "label": "PER"}]}\n')
+    command = ["learn", str(path), "--from", str(source), "--force", "-o"]
+    assert main([*command, str(tmp_path / "one")]) == 0
+    assert "do not fall on token borders" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "two"), "--attached"]) == 0
+    assert "Quib" not in capsys.readouterr().err
 
 
 def test_scores_count_entities(english):

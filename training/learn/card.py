@@ -8,7 +8,7 @@ from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.errors import CheckpointError
 from fenestra.training.fit.score import LabelScore
 from fenestra.training.job import JOB
-from fenestra.training.learn.figures import Figures
+from fenestra.training.learn.figures import Elsewhere, Figures
 
 
 def described(source: Path, start: Checkpoint, figures: Figures) -> tuple[str, str]:
@@ -22,10 +22,7 @@ def described(source: Path, start: Checkpoint, figures: Figures) -> tuple[str, s
         name, description = str(config["name"]) or name, str(config["description"])
     about = (
         f"Made by `fenestra learn` from {figures.corrections} corrected texts and the model {source.name} "
-        f"{start.version}, whose weights it began with.\n\n{_table(figures)}\n\n"
-        f"Elsewhere it lost {figures.elsewhere.lost:.2f} F1 points, as the model before it judges "
-        f"{figures.elsewhere.texts:,} sentences without labels. "
-        "The development corpus below is these, with its answers."
+        f"{start.version}, whose weights it began with.\n\n{_table(figures)}\n\n{_elsewhere(figures.elsewhere)}"
     )
     before = f"\n\nOf the model before:\n\n{description.strip()}" if description.strip() else ""
     title = name if name.endswith(_CORRECTED) else f"{name}{_CORRECTED}"
@@ -33,6 +30,18 @@ def described(source: Path, start: Checkpoint, figures: Figures) -> tuple[str, s
 
 
 _CORRECTED = ", corrected"
+
+
+def _elsewhere(found: Elsewhere) -> str:
+    if found.lost is None:
+        return (
+            "Nobody knows what it lost elsewhere: there was no text to ask. "
+            "The development corpus below is the corrections themselves."
+        )
+    return (
+        f"Elsewhere it lost {found.lost:.2f} F1 points, as the model before it judges {found.texts:,} sentences "
+        "without labels. The development corpus below is these, with its answers."
+    )
 
 
 def _table(figures: Figures) -> str:

@@ -32,8 +32,8 @@ class Elsewhere:
     """What the model forgot."""
 
     texts: int
-    lost: float
-    """F1 points lost on them, estimated."""
+    lost: float | None
+    """F1 points lost on them, estimated; None where there was no text to ask."""
     bound: float
     """What it may lose."""
 
@@ -67,7 +67,7 @@ def score_of(tagger: Tagger, sentences: Sequence[Sentence]) -> LabelScore:
     return f1_of_spans([spans(sentence.tags) for sentence in sentences], spans_of(tagger, sentences))
 
 
-def points_lost(old: Tagger, new: Tagger, sentences: Sequence[Sentence]) -> float:
+def points_lost(old: Tagger, new: Tagger, sentences: Sequence[Sentence]) -> float | None:
     """F1 points that a model has lost on text without labels, against the one that it comes from.
 
     Nobody knows which entities are right there. But the old model says how probable each is: of the entities that a
@@ -75,16 +75,17 @@ def points_lost(old: Tagger, new: Tagger, sentences: Sequence[Sentence]) -> floa
     of, costs most, and where it was in doubt, either answer costs little. Labels that it lacks are not looked at.
 
     Returns:
-        Points, 100 being all; below 0 where the old model likes the new answers better than its own.
+        Points, 100 being all; below 0 where the old model likes the new answers better than its own. None without
+        sentences: then nobody knows.
     """
     if not sentences:
-        return 0.0
+        return None
     found = [spans_of(tagger, sentences) for tagger in (old, new)]
     known = [[span for span in sentence if span.label in old.labels] for sentence in found[1]]
     chance = _Chances(old, sentences)
     total = sum(map(len, found[0]))
     before, after = (_expected_f1(chance, some, total) for some in (found[0], known))
-    return 100 * (before - after)
+    return round(100 * (before - after), 3)
 
 
 def _expected_f1(chance: "_Chances", found: Sequence[Sequence[Span]], total: int) -> float:

@@ -48,7 +48,7 @@ class Forgot(InputError):
 
     def __init__(self, figures: Figures) -> None:
         lost, bound = figures.elsewhere.lost, figures.elsewhere.bound
-        super().__init__(f"the new model lost {lost:.2f} F1 points on other text, and {bound:g} are allowed")
+        super().__init__(f"the new model lost {lost or 0:.2f} F1 points on other text, and {bound:g} are allowed")
         self.figures = figures
 
 
@@ -63,6 +63,7 @@ def learn(
     bound: float = BOUND,
     overwrite: bool = False,
     tell: Tell = lambda _: None,
+    remark: Tell = lambda _: None,
     **reading: Any,  # noqa: ANN401 - of read_corpus
 ) -> Figures:
     """Make a model that has learnt from corrections.
@@ -77,6 +78,7 @@ def learn(
         bound: F1 points that it may lose elsewhere.
         overwrite: if ``output`` holds a checkpoint, replace it.
         tell: is called with each step.
+        remark: is called with what is odd about the corrections, in their words.
         reading: fields of :class:`fenestra.training.config.ReadingConfig`.
 
     Raises:
@@ -88,7 +90,7 @@ def learn(
     with claimed(output, resume=False, overwrite=overwrite) as work, job.rare_garbage_collection():
         start = checkpoint.load(source)
         old = Tagger(start, folder=source, device="cpu", threads=1, cache_mb=_CACHE_MB)
-        given = read_corrections(corrections, start, tell, **reading)
+        given = read_corrections(corrections, start, remark, **reading)
         lesson, labels = plan(start, old, given, replay_file, seed)
         held_out = _held_out(work, start, source, labels, lesson, seed, tell, old)
         tell("learning")
@@ -98,20 +100,21 @@ def learn(
         tell("checking")
         new.self_test()
         learned = Change(score_of(old, given), score_of(new, given))
-        elsewhere = Elsewhere(len(lesson.elsewhere), round(points_lost(old, new, lesson.elsewhere), 3), bound)
+        elsewhere = Elsewhere(len(lesson.elsewhere), points_lost(old, new, lesson.elsewhere), bound)
         figures = Figures(documents(given), tuple(labels), learned, held_out, elsewhere)
-        if elsewhere.lost > bound and not force:
+        if elsewhere.lost is not None and elsewhere.lost > bound and not force:
             raise Forgot(figures)
         extra = {LEARNED: json.dumps(figures.to_json(), indent=1) + "\n"}
         name, description = described(source, start, figures)
         card = replace(config, name=name, description=description)
         seconds = sum(epoch.seconds for epoch in progress.epochs)
-        job.publish(card, inputs, [progress], draft_folder(work), seconds=seconds, extra=extra)
+        private = ("train",) if lesson.elsewhere else ("train", "dev")  # else dev is the corrections themselves
+        job.publish(card, inputs, [progress], draft_folder(work), seconds=seconds, extra=extra, private=private)
         put_in_place(work, output, overwrite=overwrite)
     return figures
 
 
-def read_corrections(path: Path, start: Checkpoint, tell: Tell, **reading: Any) -> list[Sentence]:  # noqa: ANN401
+def read_corrections(path: Path, start: Checkpoint, remark: Tell, **reading: Any) -> list[Sentence]:  # noqa: ANN401
     """Read corrections as a corpus in the language of the model.
 
     Raises:
@@ -119,7 +122,7 @@ def read_corrections(path: Path, start: Checkpoint, tell: Tell, **reading: Any) 
     """
     corpus = read_corpus(path, **{"language": start.lexicon.language.code, **reading}).canonical()
     for note in corpus.notes:
-        tell(note)
+        remark(note)
     if not corpus.sentences:
         raise DataError(f"{path}: holds no corrections")
     return list(corpus.sentences)

@@ -123,7 +123,7 @@ function figures() {
   if (!found || status.state === "running") return [];
   const line = (name, figure) => figure && make("tr", "", heading("row", "", name), make("td", "", percent(figure.before.f1)), make("td", "", percent(figure.after.f1)));
   const rows = [line("Names in the corrections", found.learned), line("Names in corrections held out", found.held_out)].filter(Boolean);
-  const lost = make("tr", "", heading("row", "", "F1 points lost on other text, estimated"), make("td", ""), make("td", "", found.elsewhere.lost.toFixed(2)));
+  const lost = make("tr", "", heading("row", "", "F1 points lost on other text, estimated"), make("td", ""), make("td", "", found.elsewhere.lost?.toFixed(2) ?? "unknown"));
   const head = make("tr", "", ...["F1", "before", "after"].map((name) => heading("col", "", name)));
   const table = make("table", "figures", make("thead", "", head), make("tbody", "", ...rows, lost));
   table.setAttribute("aria-label", "What was learnt");

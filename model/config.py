@@ -130,7 +130,7 @@ class ModelConfig:
             "labels": (
                 isinstance(self.labels, tuple)
                 and 1 <= len(self.labels) <= _MOST_LABELS
-                and all(_is_label(label) for label in self.labels)
+                and all(is_label(label) for label in self.labels)
                 and len(set(self.labels)) == len(self.labels),
                 f"one or more different labels, {_MOST_LABELS} at most, of 1 to {_LONGEST_LABEL} printable characters, "
                 "none of them O",
@@ -238,7 +238,7 @@ def _lengths(numbers: tuple[int, ...], most: int) -> bool:
     )
 
 
-def _is_label(label: object) -> bool:
+def is_label(label: object) -> bool:
     """Whether something is a label that can stand in a line of any file, in a log and in a metric, as it is."""
     return (
         isinstance(label, str)

@@ -1,10 +1,11 @@
 """Routes to correct entities, and to let a model learn from corrections."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
 
 from fenestra.app.api.json_body import Bounds, parse, read_body
 from fenestra.app.api.learning_schemas import (
@@ -17,19 +18,16 @@ from fenestra.app.api.learning_schemas import (
     LearnRequest,
     LearnResponse,
 )
-from fenestra.app.api.offsets import Unit, convert
+from fenestra.app.api.offsets import Unit, convert, points_of
 from fenestra.app.api.openapi import refusals, request_body
 from fenestra.app.api.reading import read_strictly
 from fenestra.app.api.schemas import ReloadResponse
 from fenestra.app.api.tagging import read_request
-from fenestra.app.engine.learning import Wanted
+from fenestra.app.engine.learning import Wanted, on_disk
 from fenestra.app.engine.models import run_in_thread
 from fenestra.app.engine.service import Service, service_of
-from fenestra.app.errors import Problem, log
+from fenestra.app.errors import Problem
 from fenestra.app.learning.corrections import Correction, Span
-from fenestra.model.errors import StorageError
-
-T = TypeVar("T")
 
 router = APIRouter(prefix="/models/{name}", tags=["learning"])
 Name = Annotated[str, Path(description="Its name, one of `GET /models`.", examples=["english"])]
@@ -39,14 +37,14 @@ Name = Annotated[str, Path(description="Its name, one of `GET /models`.", exampl
     "/corrections", status_code=201, response_model=CorrectionResponse,
     responses=refusals(401, 404, 413, 415, 422, 429, 503), openapi_extra=request_body(CorrectionRequest),
 )  # fmt: skip
-async def correct(name: Name, request: Request) -> CorrectionResponse:
+async def correct(name: Name, request: Request) -> Response:
     """Keep a text with the entities that it should have; of a text that was corrected before, the new ones count."""
     service = service_of(request)
     corrections = service.learning.corrections(name)
     asked = await service.work.aside(partial(_read, service, await read_body(request)))
     spans = await service.work.aside(partial(spans_of, asked))
-    kept = await _kept(partial(corrections.add, asked.text, spans))
-    return shown(kept, asked.offsets)
+    kept = await on_disk(corrections.add, asked.text, spans)
+    return await _answer(partial(_written, kept, asked.offsets), 201)
 
 
 @router.get("/corrections", response_model=CorrectionsResponse, responses=refusals(401, 404, 422, 429, 503))
@@ -56,19 +54,19 @@ async def corrections(
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="How many to list.")] = 100,
     skip: Annotated[int, Query(ge=0, description="How many of the newest to leave out.")] = 0,
     offsets: Annotated[Unit, Query(description="Unit of `start` and `end`.")] = "codepoint",
-) -> CorrectionsResponse:
+) -> Response:
     """List the corrections, the newest first."""
-    found = await _kept(service_of(request).learning.corrections(name).all)
-    some = found[::-1][skip : skip + limit]
-    return CorrectionsResponse(total=len(found), corrections=[shown(one, offsets) for one in some])
+    found = await on_disk(service_of(request).learning.corrections(name).all)
+    return await _answer(partial(_listed, len(found), found[::-1][skip : skip + limit], offsets))
 
 
 @router.delete("/corrections/{key}", response_model=CorrectionResponse, responses=refusals(401, 404, 422, 429, 503))
 async def forget(
     name: Name, key: Annotated[str, Path(description="Id of the correction.")], request: Request
-) -> CorrectionResponse:
+) -> Response:
     """Forget a correction, its text too. A model that has learnt from it stays as it is: learn again, or undo."""
-    return shown(await _kept(partial(service_of(request).learning.corrections(name).remove, key)), "codepoint")
+    gone = await on_disk(service_of(request).learning.corrections(name).remove, key)
+    return await _answer(partial(_written, gone, "codepoint"))
 
 
 @router.post(
@@ -126,7 +124,8 @@ def spans_of(asked: CorrectionRequest) -> tuple[Span, ...]:
     Raises:
         Problem: ``invalid_request``: one is not in the text, holds half of a character, is blank, or two overlap.
     """
-    place = {count: point for point, count in convert(asked.text, range(len(asked.text) + 1), asked.offsets).items()}
+    counts = (count for entity in asked.entities for count in (entity.start, entity.end))
+    place = points_of(asked.text, counts, asked.offsets)
     found: list[Span] = []
     for number, entity in sorted(enumerate(asked.entities), key=lambda pair: pair[1].start):
         start, end = place.get(entity.start), place.get(entity.end)
@@ -150,14 +149,15 @@ def shown(kept: Correction, unit: Unit) -> CorrectionResponse:
     return CorrectionResponse(id=kept.id, created=kept.created, text=kept.text, entities=entities)
 
 
-async def _kept(work: Callable[[], T]) -> T:
-    """Read or write corrections on a thread.
+def _written(kept: Correction, unit: Unit) -> bytes:
+    return shown(kept, unit).model_dump_json().encode()
 
-    Raises:
-        Problem: ``not_ready``: the disk refused; the log says why.
-    """
-    try:
-        return await run_in_thread(work)
-    except StorageError as error:
-        log.error("corrections cannot be kept: %s", error)
-        raise Problem("not_ready", "corrections cannot be kept now; the log says why") from error
+
+def _listed(total: int, some: Sequence[Correction], unit: Unit) -> bytes:
+    """Written one by one: each call into C is bounded by one text."""
+    return b'{"total":%d,"corrections":[%b]}' % (total, b",".join(_written(one, unit) for one in some))
+
+
+async def _answer(write: Callable[[], bytes], status: int = 200) -> Response:
+    """Write an answer on a thread: a million entities would keep the event loop from all others."""
+    return Response(await run_in_thread(write), status, media_type="application/json")

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from fenestra.app.api.offsets import Unit
 from fenestra.app.api.schemas import Answer, Request, Whole
+from fenestra.model.config import is_label
 
 MOST_LISTED = 1000
 _LABEL = r"^[^\s\x00-\x1f\x7f]+$"
@@ -45,6 +46,8 @@ class CorrectionRequest(Request):
     def _no_outside(self) -> Self:
         if any(entity.label == "O" for entity in self.entities):
             raise ValueError("O is no label: leave out what is no entity")
+        if not all(is_label(entity.label) for entity in self.entities):  # no model could have it
+            raise ValueError("a label holds a sign that cannot be printed")
         return self
 
 
@@ -127,4 +130,5 @@ class LearnResponse(Answer):
     reason: str | None
     """Why it was refused or failed."""
     figures: dict[str, Any] | None
-    """F1 before and after, on the corrections and on others that were held out, and points lost elsewhere."""
+    """F1 before and after, on the corrections and on others that were held out, and points lost elsewhere, null where
+    nobody knows."""

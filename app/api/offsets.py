@@ -39,6 +39,41 @@ def convert(text: str, points: Iterable[int], unit: Unit, known: tuple[int, int]
     return converted
 
 
+def points_of(text: str, counts: Iterable[int], unit: Unit) -> Mapping[int, int]:
+    """Convert offsets of another unit into code points, in one pass over the text; what is in no text is left out.
+
+    >>> points_of("👩‍🚀 Ada", [0, 6, 1, 99], "utf16")
+    {0: 0, 6: 4}
+
+    Args:
+        text: the text of the offsets; without lone surrogates.
+        counts: offsets in the unit; those outside of the text, or inside of a character, have no code point.
+        unit: theirs.
+    """
+    wanted = sorted(set(counts))
+    if unit == "codepoint" or text.isascii():
+        return {count: count for count in wanted if 0 <= count <= len(text)}
+    codec, width = ("utf-8", 1) if unit == "utf8" else ("utf-16-le", 2)
+    data = text.encode(codec)
+    found: dict[int, int] = {}
+    before = point = 0
+    for count in wanted:
+        end = count * width
+        if not 0 <= end <= len(data) or _is_inside(data, end, unit):
+            continue
+        point += len(data[before:end].decode(codec))
+        found[count] = point
+        before = end
+    return found
+
+
+def _is_inside(data: bytes, place: int, unit: Unit) -> bool:
+    """Whether a character goes on at a place: a byte of UTF-8 as 10xxxxxx, or the second half of a surrogate pair."""
+    if place == len(data):
+        return False
+    return data[place] & 0xC0 == 0x80 if unit == "utf8" else data[place + 1] & 0xFC == 0xDC
+
+
 def _width(piece: str, unit: Unit) -> int:
     """The length of a piece of text, in a unit."""
     return len(piece.encode("utf-8")) if unit == "utf8" else len(piece.encode("utf-16-le")) // 2

@@ -9,29 +9,34 @@ import json
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fenestra.app.engine.models import Models, ServedModel, run_in_thread
 from fenestra.app.errors import Problem, frames, log
 from fenestra.app.learning.corrections import Correction, Corrections
-from fenestra.app.learning.files import locked, private_folder, read_json, write_json
-from fenestra.app.learning.lineage import Lineage, configured
+from fenestra.app.learning.files import locked, private_folder, read_json, replace_file, write_json
+from fenestra.app.learning.lineage import LOCK, Lineage, configured
 from fenestra.app.learning.process import Limits, Stopped, run_bounded
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 from fenestra.model import checkpoint
-from fenestra.model.errors import FenestraError
+from fenestra.model.errors import FenestraError, StorageError
+from fenestra.model.storage import storage_error
 
-_LOCK, _WHO, _STATE, _CANCEL, _LOG, _GIVEN, _FIGURES = (
-    "lock", "who.json", "state.json", "cancel", "learning.log", "learning.jsonl", "figures.json",
+T = TypeVar("T")
+
+_WHO, _STATE, _CANCEL, _LOG, _GIVEN, _FIGURES = (
+    "who.json", "state.json", "cancel", "learning.log", "learning.jsonl", "figures.json",
 )  # fmt: skip
 _NICE = 10
 _CANCEL_SECONDS = 10.0
+_LOOKS, _LOOK_SECONDS = 5, 0.02  # at the lock, which whoever asks for the state shares for a moment
 _NEEDED = "torch", "seqeval"  # of the extra train
 _REFUSED = 2  # exit code of `fenestra learn` with figures that say why
 _STEPS = ("held out", "learning", "checking")
@@ -59,13 +64,13 @@ class Learning:
         """The corrections of a model.
 
         Raises:
-            Problem: ``learning_off``, ``not_found`` or ``not_ready``.
+            Problem: ``learning_off``, ``not_found``, or ``not_ready``.
         """
         return Corrections(self._root(name), name, self._settings.max_corrections)
 
     async def state(self, name: str) -> State:
         """How the last learning of a model went, and what serves."""
-        return await run_in_thread(self._state, self._root(name), self._models.get(name))
+        return await on_disk(self._state, self._root(name), self._models.get(name))
 
     async def begin(self, name: str, wanted: Wanted) -> State:
         """Begin to learn from all corrections.
@@ -76,18 +81,18 @@ class Learning:
         root, model = self._root(name), self._models.get(name)
         if missing := [module for module in _NEEDED if find_spec(module) is None]:
             raise Problem("not_installed", f"{missing[0]} is missing here; install: pip install 'fenestra-ner[train]'")
-        given = await run_in_thread(self.corrections(name).all)
+        given = await on_disk(self.corrections(name).all)
         if not given:
             raise Problem("conflict", "there are no corrections to learn from")
-        held = await run_in_thread(self._claim, root, name)
+        held = await on_disk(self._claim, root, name)
         lineage = Lineage(root, name)
         try:
-            await run_in_thread(self._prepare, lineage, given)
+            begun = await on_disk(self._prepare, lineage, given)
         except BaseException:
             held.close()
             raise
-        self._task = asyncio.create_task(self._learn(lineage, wanted, held))
-        return await run_in_thread(self._state, root, model)
+        self._task = asyncio.create_task(self._learn(name, lineage, wanted, held, begun))
+        return await on_disk(self._state, root, model)
 
     async def cancel(self, name: str) -> State:
         """End the learning that runs.
@@ -96,12 +101,11 @@ class Learning:
             Problem: ``learning_off``, ``not_found``, or ``conflict``: none runs.
         """
         root, model = self._root(name), self._models.get(name)
-        if (await run_in_thread(self._state, root, model))["state"] != "running":
+        if (await on_disk(self._state, root, model))["state"] != "running":
             raise Problem("conflict", "nothing is learning")
-        folder = Lineage(root, name).folder
-        await run_in_thread((folder / _CANCEL).touch)
+        await on_disk(_touch, Lineage(root, name).folder / _CANCEL)
         ends = time.monotonic() + _CANCEL_SECONDS
-        while (found := await run_in_thread(self._state, root, model))["state"] == "running":
+        while (found := await on_disk(self._state, root, model))["state"] == "running":
             if time.monotonic() > ends:  # a swap that is under way is not broken off
                 break
             await asyncio.sleep(0.05)
@@ -115,17 +119,18 @@ class Learning:
         """
         root = self._root(name)
         lineage = Lineage(root, name)
-        with await run_in_thread(self._claim, root, name):
-            folders = await run_in_thread(lineage.folders)
+        with await on_disk(self._claim, root, name):
+            folders = await on_disk(lineage.folders)
             if not folders:
                 raise Problem("conflict", "nothing was learnt that could be undone")
-            await run_in_thread(lineage.pop)
+            await on_disk(lineage.pop)
             try:
                 found = await self._models.reload(name)
             except BaseException:
-                await run_in_thread(lineage.push, folders[-1])
+                await on_disk(lineage.restore, folders)
                 raise
-            await run_in_thread(lineage.clean)
+            with suppress(Problem):  # which is logged; the next learning cleans up
+                await on_disk(lineage.clean)
         self._metrics.learned(name, "undone")
         return found
 
@@ -149,33 +154,34 @@ class Learning:
         Raises:
             Problem: ``conflict``.
         """
-        with ExitStack() as stack:
-            if not stack.enter_context(locked(private_folder(root) / _LOCK, wait=False)):
-                raise Problem("conflict", "a model is learning already; GET …/learn says how it stands")
-            write_json(root / _WHO, name)
-            return stack.pop_all()
+        for _ in range(_LOOKS):
+            with ExitStack() as stack:
+                if stack.enter_context(locked(private_folder(root) / LOCK, wait=False)):
+                    write_json(root / _WHO, name)
+                    return stack.pop_all()
+            time.sleep(_LOOK_SECONDS)
+        raise Problem("conflict", "a model is learning already; GET …/learn says how it stands")
 
-    def _prepare(self, lineage: Lineage, given: list[Correction]) -> None:
-        """Write what the process reads."""
+    def _prepare(self, lineage: Lineage, given: list[Correction]) -> State:
+        """Write what the process reads; returns the state that it begins with."""
         private_folder(lineage.models)
         lineage.clean()
         (lineage.folder / _CANCEL).unlink(missing_ok=True)
         (lineage.folder / _FIGURES).unlink(missing_ok=True)
         (lineage.folder / _LOG).unlink(missing_ok=True)
         lines = "".join(json.dumps(as_annotated(one), ensure_ascii=False) + "\n" for one in given)
-        descriptor = lineage.folder / _GIVEN
-        descriptor.touch(mode=0o600)
-        descriptor.write_text(lines, encoding="utf-8")
-        write_json(lineage.folder / _STATE, {"state": "running", "started": _now(), "began": time.time()})
+        replace_file(lineage.folder / _GIVEN, lines.encode())
+        begun = {"state": "running", "started": _now(), "began": time.time()}
+        write_json(lineage.folder / _STATE, begun)
+        return begun
 
-    async def _learn(self, lineage: Lineage, wanted: Wanted, held: ExitStack) -> None:
+    async def _learn(self, name: str, lineage: Lineage, wanted: Wanted, held: ExitStack, begun: State) -> None:
         """Learn, and swap; whatever happens is in the state in the end."""
-        name = lineage.folder.name.removesuffix(".learn")
-        state: State = {**read_json(lineage.folder / _STATE), "version": None, "reason": None}
+        state: State = {**begun, "version": None, "reason": None}
         try:
             made = lineage.models / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
             code = await run_in_thread(self._run, name, lineage, made, wanted)
-            state |= await self._outcome(name, lineage, made, code)
+            state |= await self._outcome(name, lineage, made, code, begun)
         except Stopped as error:
             cancelled = (lineage.folder / _CANCEL).exists() and not self._stopping
             state |= {"state": "cancelled"} if cancelled else {"state": "failed", "reason": str(error)}
@@ -187,7 +193,8 @@ class Learning:
         state["seconds"] = round(time.time() - state["began"], 1)
         self._metrics.learned(name, state["state"])
         log.info("learning for model %s: %s after %s s", name, state["state"], state["seconds"])
-        await run_in_thread(self._finish, lineage, state, held)
+        with suppress(Problem):  # which is logged; the state is then that of a learning that did not come to its end
+            await on_disk(self._finish, lineage, state, held)
 
     def _run(self, name: str, lineage: Lineage, made: Path, wanted: Wanted) -> int:
         """Run the training to its end, always from the model of the settings, so that mistakes do not pile up."""
@@ -200,20 +207,27 @@ class Learning:
         limits = Limits(settings.learn_seconds, settings.learn_mb, _NICE)
         return run_bounded(command, folder / _LOG, lambda: self._stopping or (folder / _CANCEL).exists(), limits)
 
-    async def _outcome(self, name: str, lineage: Lineage, made: Path, code: int) -> State:
-        """What came of it; a new model serves in the end if all is well."""
-        figures = await run_in_thread(read_json, lineage.folder / _FIGURES)
+    async def _outcome(self, name: str, lineage: Lineage, made: Path, code: int, begun: State) -> State:
+        """What came of it; a new model serves in the end if all is well.
+
+        Whether it does is decided by one file. The state says before what it then is to say, for whoever finds it if
+        this process ends in between.
+        """
+        figures = await on_disk(read_json, lineage.folder / _FIGURES)
         if code == _REFUSED and figures:
             lost, bound = figures["elsewhere"]["lost"], figures["elsewhere"]["bound"]
             reason = f"it lost {lost:.2f} F1 points elsewhere, {bound:g} are allowed"
             return {"state": "refused", "figures": figures, "reason": reason}
         if code:
             return {"state": "failed", "reason": f"the training ended with code {code}; {_LOG} in its folder says why"}
-        await run_in_thread(lineage.push, made)
+        before = await on_disk(lineage.folders)
+        swap = {"folder": made.name, "figures": figures, "version": await on_disk(_version, made)}
+        await on_disk(write_json, lineage.folder / _STATE, {**begun, "swap": swap})
+        await on_disk(lineage.push, made)
         try:
             _, new = await self._models.reload(name)
         except BaseException:
-            await run_in_thread(lineage.pop)
+            await on_disk(lineage.restore, before)
             raise
         return {"state": "done", "figures": figures, "version": new.version}
 
@@ -227,23 +241,24 @@ class Learning:
 
     def _state(self, root: Path, model: ServedModel) -> State:
         lineage = Lineage(root, model.name)
+        folders = lineage.folders()
         known: State = read_json(lineage.folder / _STATE) or {"state": "idle"}
         running = known["state"] == "running"
         if running:
-            with locked(root / _LOCK, wait=False) as free:
+            with locked(root / LOCK, wait=False, shared=True) as free:
                 if free or read_json(root / _WHO) != model.name:  # its process is gone, or it has just ended
                     known = read_json(lineage.folder / _STATE) or {"state": "idle"}
                     running = False
+                    folders = lineage.folders()
                     if known["state"] == "running":
-                        known |= {"state": "failed", "reason": "the service ended meanwhile"}
-        folders = lineage.folders()
+                        known |= _left(known.get("swap"), folders, model)
         before = (folders[-2] if len(folders) > 1 else configured(self._settings, model.name)) if folders else None
         seconds = round(time.time() - known["began"], 1) if running else known.get("seconds")
         return {
             "model": model.name,
             "state": known["state"],
             "corrections": len(self.corrections(model.name).all()),
-            "serves": {"version": model.version, "learned": bool(folders)},
+            "serves": {"version": model.version, "learned": model.folder in folders},
             "undo": _version(before),
             "started": known.get("started"),
             "seconds": seconds,
@@ -252,6 +267,26 @@ class Learning:
             "reason": known.get("reason"),
             "figures": known.get("figures"),
         }
+
+
+async def on_disk(work: Callable[..., T], *arguments: object) -> T:
+    """Read or write what is kept, on a thread.
+
+    Raises:
+        Problem: ``not_ready``: the disk refused; the log says why. Or what the work raises.
+    """
+    try:
+        return await run_in_thread(work, *arguments)
+    except StorageError as error:
+        log.error("what is learnt cannot be kept: %s", error)
+        raise Problem("not_ready", "corrections and models cannot be kept now; the log says why") from error
+
+
+def _touch(path: Path) -> None:
+    try:
+        path.touch()
+    except OSError as error:
+        raise storage_error(path, 0, error) from error
 
 
 def as_annotated(correction: Correction) -> dict[str, Any]:
@@ -269,6 +304,13 @@ def _stage(path: Path) -> str:
     steps = [line.removeprefix("fenestra: ") for line in lines]
     last = next((step for step in reversed(steps) if step.startswith(_STEPS)), "starting")
     return "swapping" if any(line.startswith("checkpoint: ") for line in lines) else last.partition(",")[0]
+
+
+def _left(swap: State | None, folders: list[Path], model: ServedModel) -> State:
+    """What a learning has left whose process is gone: a new model, if that serves, or nothing."""
+    if swap and folders and folders[-1].name == swap["folder"] and model.folder == folders[-1]:
+        return {"state": "done", "figures": swap["figures"], "version": swap["version"]}
+    return {"state": "failed", "reason": "the service ended meanwhile"}
 
 
 def _version(folder: Path | None) -> str | None:

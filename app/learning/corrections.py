@@ -65,7 +65,7 @@ class Corrections:
             name: of the model.
             most: corrections that are kept.
         """
-        self._folder, self._most = model_folder(root, name), most
+        self._root, self._folder, self._most = root, model_folder(root, name), most
         self._path = self._folder / _FILE
 
     def all(self) -> list[Correction]:
@@ -112,6 +112,7 @@ class Corrections:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        private_folder(self._root)
         with locked(private_folder(self._folder) / _LOCK):
             yield
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +29,24 @@ def model_folder(root: Path, name: str) -> Path:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold a lock between processes and threads; says whether it was free, if it is not waited for."""
-    with path.open("a") as file:
+def locked(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[bool]:
+    """Hold a lock between processes and threads; says whether it was free, if it is not waited for.
+
+    Args:
+        path: of the lock.
+        wait: for whoever holds it.
+        shared: with others that share it, as who only wants to know whether it is held.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise storage_error(path, 0, error) from error
+    with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
         else:
@@ -42,15 +54,18 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put a file in the place of another one, in one step.
+    """Put a file in the place of another one, in one step; whoever calls it holds a lock.
+
+    The draft has one name, so that what a process leaves that is killed meanwhile goes with the next one.
 
     Raises:
         StorageError: the disk refused; what was there before is still there.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.new")
     try:
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
         write_durably(draft, data)
-        draft.chmod(0o600)
         draft.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -64,8 +79,14 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - as it was written
-    """What :func:`write_json` wrote; None if there is no such file, or it is no JSON."""
+    """What :func:`write_json` wrote; None if there is no such file, or it is no JSON.
+
+    Raises:
+        StorageError: it is there, and cannot be read: what it says is not known, and is not nothing.
+    """
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    except OSError as error:
+        raise storage_error(path, 0, error) from error

@@ -19,7 +19,7 @@ from typing import Any
 from fenestra.app.engine.heap import release_memory
 from fenestra.app.engine.models import ServedModel, check_label_map, freeze_objects, open_model, read_model
 from fenestra.app.errors import frames, log
-from fenestra.app.learning.lineage import serving
+from fenestra.app.learning.lineage import is_learning, serving
 from fenestra.app.middleware.rate_limit import MAX_WINDOWS
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
@@ -218,11 +218,14 @@ class Supervisor:
         replaced = any(worker.retiring or worker.replaces for worker in self._workers.values())
         if not self._serving or self._stopping or self._missing or replaced or now < self._start_after:
             return
-        outdated = now >= self._renew_after and not self._reloads.busy
-        for worker in tuple(self._workers.values()):
-            if worker.unwanted or (outdated and worker.generation < self._reloads.generation):
-                self._fork(worker)
-                break
+        unwanted = [worker for worker in self._workers.values() if worker.unwanted]
+        if not unwanted and now >= self._renew_after and not self._reloads.busy:
+            unwanted = [worker for worker in self._workers.values() if worker.generation < self._reloads.generation]
+            if unwanted and is_learning(self._settings):  # what a worker learns would end with it
+                self._renew_after = now + _RENEW_SECONDS
+                return
+        if unwanted:
+            self._fork(unwanted[0])
 
     def _fork(self, replaces: Worker | None) -> bool:
         """Fork a worker, which takes the place of another one if there is one; returns whether that is possible now."""

@@ -5,24 +5,27 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from fenestra.app.api import learning as learning_routes
 from fenestra.app.api.learning import spans_of
 from fenestra.app.api.learning_schemas import CorrectionRequest
+from fenestra.app.api.offsets import convert, points_of
 from fenestra.app.engine import learning as learning_module
 from fenestra.app.errors import Problem
 from fenestra.app.learning import corrections as corrections_module
 from fenestra.app.learning.corrections import Corrections
 from fenestra.app.learning.files import locked
-from fenestra.app.learning.lineage import KEPT, Lineage
+from fenestra.app.learning.lineage import KEPT, Lineage, is_learning
 from fenestra.app.learning.process import Limits, Stopped, run_bounded
 from fenestra.app.main import create_app
 from fenestra.app.settings import Settings
 from fenestra.model import checkpoint
-from fenestra.model.errors import InputError
+from fenestra.model.errors import InputError, StorageError
 from tests.app.conftest import Client, assert_refused
 from tests.model.conftest import small_model
 
@@ -144,6 +147,7 @@ def test_a_text_that_is_corrected_again_keeps_its_id(service):
         ([{"start": 3, "end": 4, "label": "ORG"}], {}),
         ([{"start": 0, "end": 4, "label": "A"}, {"start": 3, "end": 8, "label": "B"}], {}),
         ([{"start": 4, "end": 8, "label": "a b"}], {}),
+        ([{"start": 4, "end": 8, "label": "a\u202eb"}], {}),
         ([{"start": 4, "end": 8, "label": "O"}], {}),
         ([{"start": 4, "end": 8, "label": "ORG"}], {"offsets": "bytes"}),
     ],
@@ -384,3 +388,138 @@ def test_an_attached_process_that_is_done_ends_as_it_would_otherwise():
     code += "threading.Thread(target=_end_with_input, daemon=True).start()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
         assert process.wait(60) == 0
+
+
+def test_a_folder_that_is_not_there_yet_is_made_for_its_owner_alone(service, tmp_path):
+    correct(service)
+    assert (tmp_path / "learn").stat().st_mode & 0o777 == 0o700
+
+
+def test_offsets_inside_of_characters_and_behind_the_text_are_refused(service):
+    for unit, end in (("utf8", 3), ("utf16", 1), ("utf8", 9_999_999), ("utf16", 9_999_999)):
+        refused = correct(service, "🚀 Ramp", [{"start": 0, "end": end, "label": "ORG"}], offsets=unit)
+        assert_refused(refused, 422, "invalid_request")
+
+
+@pytest.mark.parametrize("unit", ["codepoint", "utf16", "utf8"])
+def test_places_go_back_to_what_they_come_from(unit):
+    text = "é🚀a\u0301b" * 9
+    there = convert(text, range(len(text) + 1), unit)
+    assert points_of(text, [*there.values(), -1, 10**9], unit) == {count: point for point, count in there.items()}
+
+
+def test_long_lists_keep_nobody_waiting(service, monkeypatch):
+    threads = set()
+    real = learning_routes.shown
+
+    def shown(*arguments):
+        threads.add(threading.current_thread().name)
+        return real(*arguments)
+
+    monkeypatch.setattr(learning_routes, "shown", shown)
+    key = correct(service).json()["id"]
+    call(service, "GET", "corrections")
+    call(service, "DELETE", f"corrections/{key}")
+    assert threads == {"loading"}
+
+
+def test_a_failed_swap_loses_no_model_to_go_back_to(service, trainer, tmp_path, monkeypatch):
+    correct(service)
+    for _ in range(KEPT):
+        call(service, "POST", "learn", {})
+        ended(service)
+    lineage = Lineage(tmp_path / "learn", "small")
+    kept = lineage.folders()
+    monkeypatch.setattr(checkpoint, "save", lambda _, folder: folder.mkdir(parents=True))
+    call(service, "POST", "learn", {})
+    assert ended(service)["state"] == "failed"
+    assert lineage.folders() == kept
+    assert all(folder.is_dir() for folder in kept)
+
+
+def test_what_serves_is_not_forgotten_because_a_disk_hiccups(tmp_path, monkeypatch):
+    lineage = Lineage(tmp_path, "m")
+    (lineage.models / "one").mkdir(parents=True)
+    lineage.push(lineage.models / "one")
+
+    def fails(_):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", fails)
+        with pytest.raises(StorageError, match=r"serves\.json"):
+            lineage.clean()
+    assert lineage.folders() == [lineage.models / "one"]
+    assert (lineage.models / "one").is_dir()
+
+
+def test_no_route_calls_a_disk_that_refuses_a_mistake_of_ours(model, tmp_path):
+    (tmp_path / "learn").write_text("a file")
+    with Client(create_app(Settings(model=model, api_keys=HASH, learn_folder=tmp_path / "learn"))) as service:
+        for method, path, body in (
+            ("GET", "corrections", None), ("GET", "learn", None), ("POST", "learn", {}), ("POST", "undo", None),
+            ("DELETE", "learn", None), ("DELETE", "corrections/x", None),
+        ):  # fmt: skip
+            assert_refused(call(service, method, path, body), 503, "not_ready")
+
+
+def test_a_disk_that_is_full_in_the_end_gives_the_place_back_and_lets_the_service_end(settings, trainer, monkeypatch):
+    real = learning_module.write_json
+
+    def write_json(path, value):
+        if path.name == "state.json" and value["state"] != "running":
+            raise StorageError("no room")
+        real(path, value)
+
+    with Client(create_app(settings)) as service:
+        correct(service)
+        with monkeypatch.context() as full:
+            full.setattr(learning_module, "write_json", write_json)
+            call(service, "POST", "learn", {})
+            state = ended(service)
+            assert (state["state"], state["serves"]["learned"]) == ("done", True)
+        assert call(service, "POST", "undo").status_code == 200
+
+
+def test_who_asks_for_the_state_keeps_nobody_from_learning(service, trainer, tmp_path):
+    correct(service)
+    holder = locked(tmp_path / "learn" / "lock", shared=True)
+    holder.__enter__()
+    timer = threading.Timer(0.03, holder.__exit__, (None, None, None))
+    timer.start()
+    assert call(service, "POST", "learn", {}).status_code == 202
+    timer.join()
+    assert ended(service)["state"] == "done"
+
+
+def test_a_model_that_is_learning_is_known_to_other_processes(settings, tmp_path):
+    assert not is_learning(settings)
+    (tmp_path / "learn").mkdir()
+    with locked(tmp_path / "learn" / "lock"):
+        assert is_learning(settings)
+    assert not is_learning(settings)
+
+
+def test_nothing_of_a_draft_that_a_killed_process_left_stays(tmp_path):
+    store = Corrections(tmp_path, "m", 9)
+    key = store.add("a secret", ()).id
+    draft = tmp_path / "m.learn" / ".corrections.jsonl.new"
+    draft.write_text("a secret")
+    store.remove(key)
+    assert not any("secret" in path.read_text() for path in (tmp_path / "m.learn").iterdir())
+
+
+def test_a_kill_between_the_swap_and_its_note_is_told_as_what_it_is(settings, trainer, tmp_path):
+    with Client(create_app(settings)) as service:
+        correct(service)
+        call(service, "POST", "learn", {})
+        done = ended(service)
+    folder = tmp_path / "learn" / "small.learn"
+    (made,) = Lineage(tmp_path / "learn", "small").folders()
+    swap = {"folder": made.name, "figures": done["figures"], "version": done["version"]}
+    (folder / "state.json").write_text(json.dumps({"state": "running", "began": 1.0, "started": "…", "swap": swap}))
+    with Client(create_app(settings)) as service:
+        state = call(service, "GET", "learn").json()
+        assert (state["state"], state["version"], state["serves"]) == ("done", done["version"], done["serves"])
+        call(service, "POST", "undo")
+        assert call(service, "GET", "learn").json()["state"] == "failed"

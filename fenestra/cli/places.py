@@ -14,16 +14,23 @@ from typing import IO, Any, TextIO, cast
 from fenestra.model.errors import InputError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_PASSWORD = re.compile(rf"{_URL.pattern}[^/:@]*:(?!\d+(?:/|$))[^@]*@")
 
 
 def as_path(name: str) -> Path:
     """The path that a name means; that of a file on this machine for ``file://``.
 
     Raises:
-        InputError: the package of a file system is not installed, or there is no such one.
+        InputError: the package of a file system is not installed, or there is no such one; or the URL has a password,
+            which every message, and the file of what was left out, would repeat.
     """
     if not _URL.match(name):
         return Path(name)
+    if _PASSWORD.match(name):
+        raise InputError(
+            f"{name.partition('://')[0]}://…@…: a URL with a password, which messages and other users would see; "
+            "expected one without: each file system finds its credentials by itself"
+        )
     if name.startswith("file://"):
         from urllib.parse import urlsplit
         from urllib.request import url2pathname

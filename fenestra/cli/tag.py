@@ -213,8 +213,6 @@ class _Run:
         def count(unit: WorkUnit, done: UnitDone) -> None:
             texts, tokens = (sum(getattr(piece, name) for piece in done.pieces) for name in ("texts", "tokens"))
             meter.count(unit.cost, texts, tokens)
-            for piece in done.pieces:
-                misread.update(piece.misread)
 
         may_block = any(given.is_stream for given in self.inputs)
         work = _Work(self.tagger, self.job, store)
@@ -222,6 +220,8 @@ class _Run:
             try:
                 for unit, done in pool.run(units, known=known, done=count, may_block=may_block):
                     sink.add(unit, done)
+                    for piece in done.pieces:
+                        misread.update(piece.misread)
                     self.bad.add(unit, done)
             except DeadWorkers as error:
                 place = self.bad.place(error.unit)

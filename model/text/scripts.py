@@ -77,7 +77,10 @@ def other_script(text: str | Sequence[str], code: str) -> str | None:
     others = [sign for sign in script.other.findall(sample) if sign.isalpha()]
     if len(others) < _LEAST or len(others) <= len(script.own.findall(sample)):
         return None
-    return Counter(map(_name, others)).most_common(1)[0][0]
+    names = Counter(map(_name, others))
+    rare = names.pop(script.name, 0)  # small capitals and the like
+    count = len(others) - rare
+    return names.most_common(1)[0][0] if count >= _LEAST and count > len(script.own.findall(sample)) + rare else None
 
 
 def _name(letter: str) -> str:

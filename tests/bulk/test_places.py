@@ -102,6 +102,22 @@ def test_a_file_url_is_a_path_of_this_machine(tmp_path):
     assert not is_remote(as_path("C:relative.txt"))
 
 
+@pytest.mark.parametrize(
+    "name", ["ftp://ada:hunter2@host/a.txt", "s3://KEY:hun/ter2@bucket/a", "https://ada:hunter2@host:81/x"]
+)
+def test_a_password_in_a_url_is_refused_and_not_repeated(name, tag):
+    for words in ([name], ["-o", name, "a.txt"], ["-o", f"{name}/", "a.txt"], ["--bad-lines", name, "a.txt"]):
+        code, out, err = tag(*words)
+        assert code == 2
+        assert "a URL with a password" in err[0]
+        assert "ter2" not in out + "".join(err)
+
+
+@pytest.mark.parametrize("name", ["memory://bucket/a:b@c", "memory://ada@host/x", "memory://host:8080/a@b"])
+def test_a_url_without_a_password_is_none_with_one(name):
+    assert is_remote(as_path(name))
+
+
 def test_what_is_not_there_is_named(url):
     with pytest.raises(DataError, match="nothing: no file, and a folder without files to tag"):
         find_inputs([f"{url}/nothing"], None)

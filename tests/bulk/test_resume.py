@@ -354,3 +354,16 @@ def test_a_full_disk_is_one_line_and_keeps_what_is_finished(large, process, tmp_
     assert b"fenestra: going on with what an earlier run has left\n" in err
     assert b"tagged 0 texts" in err
     assert (tmp_path / "out").read_bytes() == expected.read_bytes()
+
+
+@pytest.mark.usefixtures("small_units")
+def test_texts_of_another_script_are_told_though_an_earlier_run_tagged_them(run, stop_after, tmp_path):
+    russian = "Анна Соколова переехала из Казани во Владивосток.\n"
+    (tmp_path / "a.txt").write_text(russian * 20 + "".join(LETTERS))
+    whole = run(output=tmp_path / "whole")
+    tagged = stop_after(3)
+    run()
+    assert tagged
+    stop_after(10**6)
+    assert run() == [GOES_ON, *whole]
+    assert whole[0].startswith("20 texts are mostly Cyrillic")

@@ -39,6 +39,7 @@ def test_a_text_of_another_script_is_noticed(text, code, script):
         ("Вчера Google и Microsoft Research объявили о совместном проекте в Казани.", "ru"),
         ("Анна Соколова", "en"),
         ("Google Chrome", "ru"),
+        ("ᴛᴏᴅᴀʏ ᴏɴʟʏ: ғʀᴇᴇ ᴄᴏғғᴇᴇ ᴀᴛ ᴏᴜʀ ʟᴏɴᴅᴏɴ sʜᴏᴘ, ᴄᴏᴍᴇ ᴇᴀʀʟʏ", "en"),
         ("Ελλάς", "en"),
         ("2024: 15 µm², ½ – “…” ©®™ ℃ ∑ → ☃ 😀 " * 5, "en"),
         ("2024: 15 %, № 7 «…»" * 5, "ru"),

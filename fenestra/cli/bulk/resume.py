@@ -272,6 +272,7 @@ def _to_json(unit: WorkUnit, done: UnitDone) -> dict[str, Any]:
                 "size": piece.size,
                 "texts": piece.texts,
                 "tokens": piece.tokens,
+                "misread": dict(piece.misread),
                 "bad": [
                     [line, error, None if raw is None else base64.b64encode(raw).decode(), too_long]
                     for line, error, raw, too_long in piece.bad
@@ -287,4 +288,4 @@ def _from_json(piece: dict[str, Any]) -> PieceDone:
         Bad(line, error, None if raw is None else base64.b64decode(raw), too_long)
         for line, error, raw, too_long in piece["bad"]
     ]
-    return PieceDone(piece["size"], piece["texts"], piece["tokens"], tuple(bad))
+    return PieceDone(piece["size"], piece["texts"], piece["tokens"], tuple(bad), misread=piece["misread"])

@@ -14,6 +14,7 @@ from benchmarks.checkpoints import put_in_place, write_variant
 from benchmarks.reloads import reloads_under_load
 from benchmarks.serving import Server
 from benchmarks.wire import Wire, post
+from fenestra.app.learning.files import locked
 from tests.app.live import wait_for
 from tests.workers.conftest import CANARY, Client, ask, close, connect, connections_of, under_load, workers_of
 
@@ -228,6 +229,22 @@ def test_workers_that_are_replaced_after_a_reload_lose_nothing(reloadable, varia
         wait_for(lambda: len(workers_of(server)) == 2 and not before & set(workers_of(server)))
 
     assert set(under_load(server, reload_and_wait)) == {200}
+
+
+def test_no_worker_is_replaced_while_one_of_them_learns(variants, tmp_path):
+    served, learn = tmp_path / "served", tmp_path / "learn"
+    served.mkdir()
+    learn.mkdir()
+    put_in_place(variants[0], served)
+    settings = {"watch_seconds": 0.2, "drain_seconds": 0, "api_keys": "0" * 64, "learn_folder": learn}
+    with Server(workers=2, model=served, **settings) as server:
+        before = set(workers_of(server))
+        with locked(learn / "lock"):
+            put_in_place(variants[1], served)
+            wait_for(lambda: "takes the place of" in server.log.read_text())
+            time.sleep(4)  # it takes two until they are replaced
+            assert set(workers_of(server)) == before
+        wait_for(lambda: len(workers_of(server)) == 2 and not before & set(workers_of(server)))
 
 
 def test_a_request_that_reloads_and_hangs_up_leaves_all_at_one_version(reloadable, variants):

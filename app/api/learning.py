@@ -1,6 +1,7 @@
 """Routes to correct entities, and to let a model learn from corrections."""
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
@@ -27,10 +28,11 @@ from fenestra.app.engine.learning import Wanted, on_disk
 from fenestra.app.engine.models import run_in_thread
 from fenestra.app.engine.service import Service, service_of
 from fenestra.app.errors import Problem
-from fenestra.app.learning.corrections import Correction, Span
+from fenestra.app.learning.corrections import Correction, Corrections, Span
 
 router = APIRouter(prefix="/models/{name}", tags=["learning"])
 Name = Annotated[str, Path(description="Its name, one of `GET /models`.", examples=["english"])]
+_LISTING = threading.Lock()
 
 
 @router.post(
@@ -44,7 +46,7 @@ async def correct(name: Name, request: Request) -> Response:
     asked = await service.work.aside(partial(_read, service, await read_body(request)))
     spans = await service.work.aside(partial(spans_of, asked))
     kept = await on_disk(corrections.add, asked.text, spans)
-    return await _answer(partial(_written, kept, asked.offsets), 201)
+    return _json(await run_in_thread(_written, kept, asked.offsets), 201)
 
 
 @router.get("/corrections", response_model=CorrectionsResponse, responses=refusals(401, 404, 422, 429, 503))
@@ -56,8 +58,8 @@ async def corrections(
     offsets: Annotated[Unit, Query(description="Unit of `start` and `end`.")] = "codepoint",
 ) -> Response:
     """List the corrections, the newest first."""
-    found = await on_disk(service_of(request).learning.corrections(name).all)
-    return await _answer(partial(_listed, len(found), found[::-1][skip : skip + limit], offsets))
+    kept = service_of(request).learning.corrections(name)
+    return _json(await on_disk(_listed, kept, slice(skip, skip + limit), offsets))
 
 
 @router.delete("/corrections/{key}", response_model=CorrectionResponse, responses=refusals(401, 404, 422, 429, 503))
@@ -66,7 +68,7 @@ async def forget(
 ) -> Response:
     """Forget a correction, its text too. A model that has learnt from it stays as it is: learn again, or undo."""
     gone = await on_disk(service_of(request).learning.corrections(name).remove, key)
-    return await _answer(partial(_written, gone, "codepoint"))
+    return _json(await run_in_thread(_written, gone, "codepoint"))
 
 
 @router.post(
@@ -153,11 +155,16 @@ def _written(kept: Correction, unit: Unit) -> bytes:
     return shown(kept, unit).model_dump_json().encode()
 
 
-def _listed(total: int, some: Sequence[Correction], unit: Unit) -> bytes:
-    """Written one by one: each call into C is bounded by one text."""
-    return b'{"total":%d,"corrections":[%b]}' % (total, b",".join(_written(one, unit) for one in some))
+def _listed(kept: Corrections, part: slice, unit: Unit) -> bytes:
+    """Read and write a list; a million entities take seconds and much memory, so this runs on a thread, one at a time.
+
+    Each call into C is bounded by one text.
+    """
+    with _LISTING:
+        found = kept.all()
+        some = found[::-1][part]
+        return b'{"total":%d,"corrections":[%b]}' % (len(found), b",".join(_written(one, unit) for one in some))
 
 
-async def _answer(write: Callable[[], bytes], status: int = 200) -> Response:
-    """Write an answer on a thread: a million entities would keep the event loop from all others."""
-    return Response(await run_in_thread(write), status, media_type="application/json")
+def _json(content: bytes, status: int = 200) -> Response:
+    return Response(content, status, media_type="application/json")

@@ -137,3 +137,13 @@ def test_a_service_that_does_not_learn_offers_nothing(visit, stub, code):
         page.get_by_role("button", name="Correct the names").click()
     page.get_by_text("No corrections in this browser yet").wait_for()
     assert page.locator("#correct").get_by_role("button", name="Teach").count() == 0
+
+
+def test_what_nobody_measured_is_said_to_be_unknown(page, teacher):
+    correct_one(page)
+    figures = FIGURES | {"elsewhere": {"texts": 0, "lost": None, "bound": 0.5}}
+    done = {"state": "done", "seconds": 9, "version": "new", "figures": figures}
+    teacher.then = [IDLE | done | {"serves": {"version": "new", "learned": True}}]
+    page.get_by_role("button", name="Teach english").click()
+    lost = page.get_by_role("table", name="What was learnt").locator("tbody tr").last
+    assert lost.inner_text().split("\t")[-1] == "unknown"

@@ -103,7 +103,7 @@ promises: $(VENV)/.dev ## run the short form of every promise and write docs/pro
 	@exec $(BIN)/python -m benchmarks.promises $(PROMISE_ARGS)
 
 docs: $(VENV)/.docs ## build the documentation site strictly into build/docs, and serve it (DOCS_PORT)
-	@exec $(BIN)/python -m website --port $(DOCS_PORT)
+	@exec $(BIN)/python -m docs.website --port $(DOCS_PORT)
 
 wheels: $(VENV)/.dev ## build the sdist and the wheels of all platforms into dist/, compiled here without an emulator (WHEELS)
 	rm -rf dist
@@ -119,7 +119,7 @@ image: ## build the container image (DOCKER, TARGET=serve|train, IMAGE, TORCH_IN
 
 clean: ## remove .venv, caches and build outputs; never runs/
 	rm -rf $(VENV) $(VENV)-* build dist model/engine/kernel-* *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find app fenestra model training tests benchmarks website -name __pycache__ -type d -prune -exec rm -rf {} +
+	find app fenestra model training tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ── the virtual environment: made once, installed anew when pyproject.toml or the kernel changes ──
 

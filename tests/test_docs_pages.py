@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from docs.website import pictures
 from tests.conftest import ROOT
 from tests.doc_session import Session, blocks, commands
-from website import pictures
 
 SESSIONS = [
     "start", "tutorial", "own-corpus", "own-vectors", "few-labels", "thresholds", "many-texts", "gpu", "deploy",
@@ -92,7 +92,7 @@ RUSSIAN_TERMS = set("батчи витерби автоградом косину
 
 def test_no_page_has_a_common_misspelling():
     pytest.importorskip("codespell_lib", reason="codespell is not installed: pip install '.[docs]'")
-    names = [str(path.relative_to(ROOT)) for path in [*PAGES, *(ROOT / "website").glob("*.py")]]
+    names = [str(path.relative_to(ROOT)) for path in [*PAGES, *(ROOT / "docs" / "website").glob("*.py")]]
     words = [sys.executable, "-m", "codespell_lib", *names]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=120)
     assert (done.returncode, done.stdout) == (0, "")
@@ -122,7 +122,7 @@ def test_the_russian_lecture_has_the_files_and_tests_of_the_english_one():
 @pytest.mark.parametrize("name", pictures.PICTURES)
 def test_a_picture_shows_what_was_measured(name):
     drawn = pictures.PICTURES[name]().svg()
-    assert drawn == (pictures.FOLDER / name).read_text(encoding="utf-8"), "draw it: python -m website.pictures"
+    assert drawn == (pictures.FOLDER / name).read_text(encoding="utf-8"), "draw it: python -m docs.website.pictures"
 
 
 def test_every_picture_is_shown_with_a_text_for_those_who_do_not_see_it():

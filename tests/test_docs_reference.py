@@ -7,13 +7,13 @@ from typing import get_args, get_origin, get_type_hints
 import pytest
 
 import fenestra
+from docs.website import generate, training_settings
 from fenestra.app.codes import STATUS
 from fenestra.app.main import ROUTERS
 from fenestra.cli.main import main
 from fenestra.client import __all__ as client_names
 from fenestra.training.config import RunConfig
 from tests.conftest import ROOT
-from website import generate, training_settings
 
 TRAINING = (ROOT / "docs" / "training-settings.md").read_text(encoding="utf-8")
 PYTHON = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ COMMAND = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("name", generate.PAGES)
 def test_a_generated_page_is_up_to_date(name):
     made = generate.PAGES[name]()
-    assert made == (generate.DOCS / name).read_text(encoding="utf-8"), "generate it: python -m website.generate"
+    assert made == (generate.DOCS / name).read_text(encoding="utf-8"), "generate it: python -m docs.website.generate"
 
 
 def settings(kind, prefix=""):

@@ -19,7 +19,7 @@ NAMED_ONLY = {"canonical", "author", "license"}  # links that a browser does not
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site") / "docs"
-    done = run("website", "--output", folder)
+    done = run("docs.website", "--output", folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -84,7 +84,7 @@ def test_links_and_pictures_that_lead_nowhere_fail_the_build(tmp_path):
     links = [f"[{name}]({target})" for name, target in BROKEN.items()]
     page = "\n\n".join(["# A page", *links, "![a picture](gone-picture.svg)"])
     (tmp_path / "docs" / "index.md").write_text(page, encoding="utf-8")
-    options = ["-q", "-b", "html", "-c", ROOT / "website", "--fail-on-warning"]
+    options = ["-q", "-b", "html", "-c", ROOT / "docs" / "website", "--fail-on-warning"]
     done = run("sphinx", *options, tmp_path, tmp_path / "out")
     assert done.returncode == 1
     told = [line for line in done.stderr.splitlines() if "toctree" not in line]

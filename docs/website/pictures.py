@@ -1,6 +1,6 @@
 r"""Draws the pictures of the documents, from the bundled model and from what was measured.
 
-    python -m website.pictures
+    python -m docs.website.pictures
 
 What was measured lies beside the pictures, as JSON. It was made by
 
@@ -10,8 +10,8 @@ What was measured lies beside the pictures, as JSON. It was made by
         --json docs/pictures/sizes.json
     fenestra evaluate --model english --rename MISC=O conll2003:dev --json evaluation.json
     fenestra train training/configs/sample.toml --output runs/sample
-    python -m website.pictures --keep evaluation.json evaluation.json
-    python -m website.pictures --keep training.json runs/sample/report.json
+    python -m docs.website.pictures --keep evaluation.json evaluation.json
+    python -m docs.website.pictures --keep training.json runs/sample/report.json
 
 where the last two keep those parts of the two reports that are drawn.
 """
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import fenestra
-from website.drawing import Axes, Picture
+from docs.website.drawing import Axes, Picture
 
-FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
+FOLDER = Path(__file__).parent.parent / "pictures"
 TEXT = "Ada Lovelace moved from London to join Siemens in Munich."
 TOKEN = 4  # London
 _FEWEST = 20

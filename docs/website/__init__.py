@@ -1,7 +1,7 @@
 """The documentation site: the pages of ``docs/`` and the others, built by Sphinx into ``build/docs``.
 
-The pages stay Markdown that can be read where it lies; this folder adds the order (:mod:`website.navigation`), the look
-(``static/``), and what is generated from the code. ``make docs`` builds and serves it.
+The pages stay Markdown that can be read where it lies; this folder adds the order (:mod:`docs.website.navigation`), the
+look (``static/``), and what is generated from the code. ``make docs`` builds and serves it.
 
 Why Sphinx with the theme Furo, by what the package index says of upkeep in November 2026:
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from docs.website import formulas  # noqa: E402
+from docs.website.navigation import below  # noqa: E402
 from fenestra.model.version import VERSION  # noqa: E402
-from website import formulas  # noqa: E402
-from website.navigation import below  # noqa: E402
 
 project = "Fenestra"
 release = VERSION
@@ -40,7 +40,7 @@ python_maximum_signature_line_length = 72
 
 html_theme = "furo"
 html_title = "Fenestra"
-html_logo = "../app/pages/static/icon.svg"
+html_logo = "../../app/pages/static/icon.svg"
 html_favicon = html_logo
 html_static_path = ["static"]
 html_css_files = ["site.css"]

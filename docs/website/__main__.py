@@ -1,4 +1,4 @@
-"""Builds the site strictly, and serves it: ``python -m website [--output DIR] [--port N]``.
+"""Builds the site strictly, and serves it: ``python -m docs.website [--output DIR] [--port N]``.
 
 A broken link or anchor, a page in no section and a name that leads nowhere fail the build.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def build(output: Path, *, quiet: bool = False) -> int:
@@ -25,7 +25,15 @@ def build(output: Path, *, quiet: bool = False) -> int:
     Returns:
         The exit code, which is 0 only if there was no warning.
     """
-    words = ["-b", "html", "-c", ROOT / "website", "-d", output.with_name(f".{output.name}-pages"), "--fail-on-warning"]
+    words = [
+        "-b",
+        "html",
+        "-c",
+        Path(__file__).parent,
+        "-d",
+        output.with_name(f".{output.name}-pages"),
+        "--fail-on-warning",
+    ]
     return build_main([str(word) for word in [*words, *(["-q"] if quiet else []), ROOT, output]])
 
 
@@ -42,7 +50,7 @@ def serve(folder: Path, port: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m website", description="Build the documentation site, and serve it."
+        prog="python -m docs.website", description="Build the documentation site, and serve it."
     )
     parser.add_argument("--output", metavar="DIR", type=Path, default=ROOT / "build" / "docs", help="of the pages")
     parser.add_argument("--port", metavar="N", type=int, help="serve it on this port of the loopback interface")

@@ -1,4 +1,4 @@
-"""Makes the notebook of the tutorial from its page: ``python -m website.notebook > docs/tutorial.ipynb``.
+"""Makes the notebook of the tutorial from its page: ``python -m docs.website.notebook > docs/tutorial.ipynb``.
 
 The page is the source. Its Python is cells of code with the output that it shows, its commands are cells of bash.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
+PAGE = Path(__file__).parent.parent / "tutorial.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 _KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 

@@ -1,13 +1,13 @@
-"""Writes every page that is generated from the code: ``python -m website.generate``."""
+"""Writes every page that is generated from the code: ``python -m docs.website.generate``."""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from docs.website import command_line, http_api, notebook, training_settings
 from fenestra.app import settings_page
-from website import command_line, http_api, notebook, training_settings
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parent.parent
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page.page,
     "training-settings.md": training_settings.page,

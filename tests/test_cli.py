@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from fenestra.cli import shell
-from fenestra.cli import train as training_cli
 from fenestra.cli.bench import percentile
 from fenestra.cli.bulk import reading
 from fenestra.cli.bulk.reading import Item
@@ -277,10 +276,6 @@ class TestUsage:
         status, out, err = finish("export", "spacy", tmp_path / "new", code=code)
         way = "pip install 'fenestra-ner[spacy]', or in the source folder: pip install '.[spacy]'"
         assert (status, out, err) == (2, "", f"fenestra: spacy is not installed; run: {way}\n")
-
-    def test_the_training_verbs_run_as_a_module_too(self, capsys):
-        assert training_cli.main(["train", "--help"]) == 0
-        assert "python -m fenestra train" in capsys.readouterr().out
 
 
 class TestEndings:
@@ -714,6 +709,12 @@ class TestData:
         (tmp_path / "a.conll").write_text(CONLL)
         _, out, _ = fenestra("data", "check", "--json", "--labels", "PER,LOC", tmp_path / "a.conll")
         assert json.loads("\n".join(out))["ok"] is True
+
+    def test_labels_may_have_blanks_between_and_none_is_empty(self, fenestra, tmp_path):
+        (tmp_path / "a.conll").write_text(CONLL)
+        assert fenestra("data", "check", tmp_path / "a.conll", "--labels", "PER, LOC")[0] == 0
+        code, _, (line,) = fenestra("data", "check", tmp_path / "a.conll", "--labels", "PER,,LOC")
+        assert (code, "'PER,,LOC', expected labels with commas between" in line) == (2, True)
 
     def test_an_unknown_name_lists_those_there_are(self, fenestra):
         code, _, (line,) = fenestra("data", "fetch", "nonsense")

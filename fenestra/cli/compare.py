@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fenestra.cli.corpora import add_corpus_options, aligned, load_model, read_annotated
-from fenestra.cli.shell import Verbs, add_verb, model_folder, need, output_file, say
+from fenestra.cli.arguments import model_folder, output_file
+from fenestra.cli.corpora import add_corpus_options, load_model, read_annotated
+from fenestra.cli.shell import Verbs, add_verb, aligned, need, say
 from fenestra.model.version import VERSION
 
 if TYPE_CHECKING:

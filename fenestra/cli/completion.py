@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fenestra.cli.shell import CommandParser, Verbs, add_verb, label_names, model_folder, need, output_folder, say
+from fenestra.cli.arguments import label_names, model_folder, output_folder
+from fenestra.cli.shell import CommandParser, Verbs, add_verb, need, say
 
 ASKED = "_ARGCOMPLETE"
 """The variable of the environment by which a shell asks for completions."""

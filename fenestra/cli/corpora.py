@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fenestra.cli.shell import CommandParser, complain, need, renaming
+from fenestra.cli.arguments import label_list, renaming
+from fenestra.cli.shell import CommandParser, complain, need
 
 if TYPE_CHECKING:
     from fenestra.model.tagger import Tagger
@@ -122,17 +123,3 @@ def _reading_of(folder: Path) -> dict[str, Any]:
         return added | {key: data[key] for key in ("scheme", "rename", "drop_mentions")}
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / JOB}: does not say how its corpora were read ({error})") from error
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table: the first column to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
-        for row in rows
-    )
-
-
-def label_list(text: str) -> tuple[str, ...]:
-    """The type of an argument that lists labels in order."""
-    return tuple(label for label in text.split(",") if label)

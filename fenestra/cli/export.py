@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from fenestra.cli.shell import Verbs, add_actions, add_model, add_verb, need, renaming, say
+from fenestra.cli.arguments import add_model, renaming
+from fenestra.cli.shell import Verbs, add_actions, add_verb, need, say
 
 
 def add_export(verbs: Verbs) -> None:

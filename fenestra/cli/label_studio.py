@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from fenestra.cli.shell import Verbs, add_verb, count, model_folder, output_folder
+from fenestra.cli.arguments import count, model_folder, output_folder
+from fenestra.cli.shell import Verbs, add_verb
 
 
 def add_label_studio(verbs: Verbs) -> None:

@@ -7,17 +7,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fenestra.cli.shell import (
-    Verbs,
-    add_verb,
-    complain,
-    model_folder,
-    need,
-    output_file,
-    points,
-    say,
-    seed_number,
-)
+from fenestra.cli.arguments import model_folder, output_file, points, seed_number
+from fenestra.cli.shell import Verbs, add_verb, complain, need, say
 
 if TYPE_CHECKING:
     from fenestra.training.fit.score import LabelScore

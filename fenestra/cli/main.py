@@ -1,4 +1,4 @@
-"""The ``fenestra`` command. Verbs that only use a model are here; those that train come from :mod:`fenestra.cli.train`.
+"""The ``fenestra`` command. The verbs ``serve``, ``tag``, ``bench`` and ``mcp`` are here, each other one is a module.
 
 Nothing heavy is imported before a verb runs, so ``--help`` and ``--version`` answer at once.
 """
@@ -9,37 +9,34 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fenestra.cli.completion import ASKED, add_completion, complete
-from fenestra.cli.doctor import add_doctor
-from fenestra.cli.export import add_export
-from fenestra.cli.label_studio import add_label_studio
-from fenestra.cli.learn import add_learn
-from fenestra.cli.prompt import add_try
-from fenestra.cli.shell import (
-    CommandParser,
-    Verbs,
+from fenestra.cli.arguments import (
     add_model,
-    add_verb,
     byte_count,
-    complain,
     entities_key,
-    group_verbs,
     label_names,
     megabytes,
-    need,
-    new_parser,
     output_file,
     output_place,
     port_number,
     probability,
     result_file,
     result_folder,
-    run,
-    say,
     whole_number,
     worker_count,
 )
-from fenestra.cli.train import add_verbs
+from fenestra.cli.compare import add_compare
+from fenestra.cli.completion import ASKED, add_completion, complete
+from fenestra.cli.data import add_data
+from fenestra.cli.doctor import add_doctor
+from fenestra.cli.evaluate import add_evaluate
+from fenestra.cli.export import add_export
+from fenestra.cli.label_studio import add_label_studio
+from fenestra.cli.learn import add_learn
+from fenestra.cli.prompt import add_try
+from fenestra.cli.shell import CommandParser, Verbs, add_verb, complain, group_verbs, need, new_parser, run, say
+from fenestra.cli.train import add_train
+from fenestra.cli.tune import add_tune
+from fenestra.cli.vectors import add_vectors
 from fenestra.cli.waiting import waiting
 
 _EXAMPLES = """\
@@ -77,7 +74,12 @@ def _parser() -> CommandParser:
     _add_serve(verbs)
     _add_tag(verbs)
     add_try(verbs)
-    add_verbs(verbs)
+    add_train(verbs)
+    add_tune(verbs)
+    add_evaluate(verbs)
+    add_compare(verbs)
+    add_data(verbs)
+    add_vectors(verbs)
     add_learn(verbs)
     _add_bench(verbs)
     _add_mcp(verbs)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from fenestra.cli.shell import Verbs, add_model, add_verb, complain, model_folder, say
+from fenestra.cli.arguments import add_model, model_folder
+from fenestra.cli.shell import Verbs, add_verb, complain, say
 
 if TYPE_CHECKING:
     from fenestra.model.results import Result

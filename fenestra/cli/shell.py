@@ -11,7 +11,6 @@ there at once and works without the training extra.
 
 import argparse
 import io
-import math
 import os
 import shutil
 import signal
@@ -22,11 +21,9 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeAlias
 
-from fenestra.cli.places import as_path, is_remote
 from fenestra.cli.waiting import clear
 from fenestra.model.suggest import did_you_mean, near
 from fenestra.model.version import VERSION
@@ -151,154 +148,6 @@ def _summary(name: str, parser: CommandParser) -> str:
     return textwrap.fill(f"{name:<13} {text}", width, initial_indent=" " * 4, subsequent_indent=" " * 18)
 
 
-def output_file(text: str) -> Path:
-    """The type of an argument that names a file to write: refused before the work, not after it."""
-    path = Path(text)
-    if text == "-":
-        raise argparse.ArgumentTypeError("- is standard output, where results go without it; for such a file say ./-")
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a folder, expected a file")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text}: there is no folder {path.parent}")
-    return path
-
-
-def result_file(text: str) -> Path:
-    """The type of an argument that names a file to write, or its URL."""
-    path = as_path(text)
-    return path if is_remote(path) else output_file(str(path) if "://" in text else text)
-
-
-def output_folder(text: str) -> Path:
-    """The type of an argument that names a folder to write to; it need not be there."""
-    path = Path(text)
-    if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a file, expected a folder")
-    return path
-
-
-def result_folder(text: str) -> Path:
-    """The type of an argument that names a folder to write to, or its URL; it need not be there."""
-    path = as_path(text)
-    return path if is_remote(path) else output_folder(str(path))
-
-
-def output_place(text: str) -> tuple[Path | None, Path | None]:
-    """The type of an argument that names a file to write or, with a slash at its end, a folder; gives one of both."""
-    return (None, result_folder(text)) if text.endswith(("/", os.sep)) else (result_file(text), None)
-
-
-def model_folder(text: str) -> Path:
-    """The type of an argument that names a model: a checkpoint folder, or a bundled model by its name."""
-    from fenestra.model.bundled import find_model
-    from fenestra.model.errors import InputError
-
-    try:
-        return find_model(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def add_model(parser: CommandParser) -> None:
-    """Add the option that names a model."""
-    parser.add_argument(
-        "--model", metavar="DIR", type=model_folder,
-        help="checkpoint folder, or the name of a bundled model (default: the bundled English model)",
-    )  # fmt: skip
-
-
-def whole_number(text: str) -> int:
-    """The type of an argument that counts something."""
-    return _count(text, "a whole number", 1_000_000)
-
-
-def count(text: str) -> int:
-    """The type of an argument that counts something, of which there may be none."""
-    return _count(text, "a whole number", 1_000_000, least=0)
-
-
-def seed_number(text: str) -> int:
-    """The type of an argument that seeds random generators."""
-    return _count(text, "a whole number", 2**31 - 1, least=0)
-
-
-def points(text: str) -> float:
-    """The type of an argument in points of F1, of which all are 100."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected points from 0 to 100")
-    return value
-
-
-def port_number(text: str) -> int:
-    """The type of an argument that is a TCP port; 0 takes a free one."""
-    return _count(text, "a TCP port", 65_535, least=0)
-
-
-def worker_count(text: str) -> int | None:
-    """The type of an argument that says how many processes; ``auto`` is None, as if it were not given."""
-    return None if text == "auto" else whole_number(text)
-
-
-def byte_count(text: str) -> int:
-    """The type of an argument that limits a length in bytes."""
-    return _count(text, "a whole number of bytes", 10**12)
-
-
-def _count(text: str, what: str, most: int, *, least: int = 1) -> int:
-    if not text.isascii() or not text.isdecimal() or not least <= (found := int(text[:20])) <= most:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected {what} from {least} to {most}")
-    return found
-
-
-def megabytes(text: str) -> float:
-    """The type of an argument in units of 10⁶ bytes."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected a number of MB, 0 or more")
-    return value
-
-
-def probability(text: str) -> float:
-    """The type of an argument from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}, expected a number from 0 to 1")
-    return value
-
-
-def label_names(text: str) -> frozenset[str]:
-    """The type of an argument that lists labels, with commas between."""
-    labels = frozenset(label.strip() for label in text.split(","))
-    if "" in labels:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected labels with commas between, such as LOC,PER")
-    return labels
-
-
-def renaming(text: str) -> tuple[str, str]:
-    """The type of an argument that gives a label another name."""
-    label, equals, target = text.partition("=")
-    if not (label and equals and target):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected LABEL=LABEL")
-    return label, target
-
-
-def entities_key(text: str) -> str:
-    """The type of an argument that names the key of an object that entities go to."""
-    if text in ("", "text", "tokens"):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected another key than those of the input")
-    return text
-
-
 def run(parser: CommandParser, argv: Sequence[str] | None) -> int:
     """Parse, do what the verb says, and turn whatever happens into an exit code and a line on standard error.
 
@@ -348,6 +197,15 @@ def say(text: str) -> None:
     """Print a result on standard output."""
     clear()
     sys.stdout.write(f"{text}\n")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table: the first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
+        for row in rows
+    )
 
 
 def _parse(parser: CommandParser, argv: Sequence[str] | None) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from tests import postgres
 if postgres.why_not():
     pytest.skip(postgres.why_not(), allow_module_level=True)
 
-from fenestra.cli.train import main
+from fenestra.cli.main import main
 from fenestra.model.errors import StorageError
 from fenestra.training.tune.record import open_database
 from fenestra.training.tune.study import Study

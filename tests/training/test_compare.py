@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fenestra.cli.train import main
+from fenestra.cli.main import main
 from fenestra.model.errors import InputError
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.data.spans import spans

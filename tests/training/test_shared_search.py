@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from fenestra.cli.train import main
+from fenestra.cli.main import main
 from fenestra.model.errors import ConfigError, InputError, StorageError
 from fenestra.training.tune import workers
 from fenestra.training.tune.record import RECORD, open_database, open_file, shown_url

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenestra.cli.train import main
+from fenestra.cli.main import main
 from fenestra.model.errors import ConfigError, InputError, RunError, StorageError
 from fenestra.training import sources
 from fenestra.training.data.corpus import find_corpus, read_corpus

@@ -128,7 +128,7 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path):
     limited = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)); "
-        "import sys; from fenestra.cli.train import main; sys.exit(main(sys.argv[1:]))"
+        "import sys; from fenestra.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     (tmp_path / "corpus.conll").write_text("word O\n\n" * 4000)
     ended = subprocess.run(

@@ -11,7 +11,7 @@ from statistics import fmean
 
 import pytest
 
-from fenestra.cli.train import main
+from fenestra.cli.main import main
 from fenestra.model.errors import ConfigError, InputError, RunError
 from fenestra.training.config import load_config
 from fenestra.training.job import train

@@ -7,12 +7,28 @@ from pathlib import Path
 from fenestra.model.errors import StorageError
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file and wait until the disk has it."""
-    with path.open("wb") as file:
+def write_durably(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write a file and wait until the disk has it; ``mode`` says who may read and write a new one."""
+    with open(path, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_durably(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Put a file in the place of another in one step: whatever happens, one of the two is there, and whole.
+
+    Raises:
+        StorageError: the disk refused; the file before is still there.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        write_durably(draft, data, mode=mode)
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise storage_error(path, len(data), error) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,14 +20,14 @@ from typing import Any, TypeVar
 from fenestra.app.engine.models import Models, ServedModel, run_in_thread
 from fenestra.app.errors import Problem, frames, log
 from fenestra.app.learning.corrections import Correction, Corrections
-from fenestra.app.learning.files import locked, private_folder, read_json, replace_file, write_json
+from fenestra.app.learning.files import locked, private_folder, read_json, write_json
 from fenestra.app.learning.lineage import LOCK, Lineage, configured
 from fenestra.app.learning.process import Limits, Stopped, run_bounded
 from fenestra.app.observability.metrics import Metrics
 from fenestra.app.settings import Settings
 from fenestra.model import checkpoint
 from fenestra.model.errors import FenestraError, StorageError
-from fenestra.model.storage import storage_error
+from fenestra.model.storage import replace_durably, storage_error
 
 T = TypeVar("T")
 
@@ -170,7 +170,7 @@ class Learning:
         (lineage.folder / _FIGURES).unlink(missing_ok=True)
         (lineage.folder / _LOG).unlink(missing_ok=True)
         lines = "".join(json.dumps(as_annotated(one), ensure_ascii=False) + "\n" for one in given)
-        replace_file(lineage.folder / _GIVEN, lines.encode())
+        replace_durably(lineage.folder / _GIVEN, lines.encode(), mode=0o600)
         begun = {"state": "running", "started": _now(), "began": time.time()}
         write_json(lineage.folder / _STATE, begun)
         return begun

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from fenestra.app.errors import Problem
-from fenestra.app.learning.files import locked, model_folder, private_folder, replace_file
-from fenestra.model.storage import storage_error
+from fenestra.app.learning.files import locked, model_folder, private_folder
+from fenestra.model.storage import replace_durably, storage_error
 
 MOST_BYTES = 16 * 2**20
 """Of the corrections of a model."""
@@ -145,4 +145,4 @@ class Corrections:
             raise storage_error(self._path, len(new.line()), error) from error
 
     def _write(self, corrections: list[Correction]) -> None:
-        replace_file(self._path, b"".join(one.line() for one in corrections))
+        replace_durably(self._path, b"".join(one.line() for one in corrections), mode=0o600)

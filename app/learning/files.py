@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fenestra.model.storage import storage_error, sync_folder, write_durably
+from fenestra.model.storage import replace_durably, storage_error
 
 
 def private_folder(path: Path) -> Path:
@@ -53,29 +53,13 @@ def locked(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[b
             yield True
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Put a file in the place of another one, in one step; whoever calls it holds a lock.
-
-    The draft has one name, so that what a process leaves that is killed meanwhile goes with the next one.
+def write_json(path: Path, value: object) -> None:
+    """Put a file for its owner alone in the place of another one, in one step.
 
     Raises:
         StorageError: the disk refused; what was there before is still there.
     """
-    draft = path.with_name(f".{path.name}.new")
-    try:
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        write_durably(draft, data)
-        draft.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise storage_error(path, len(data), error) from error
-
-
-def write_json(path: Path, value: object) -> None:
-    """As :func:`replace_file`."""
-    replace_file(path, json.dumps(value).encode())
+    replace_durably(path, json.dumps(value).encode(), mode=0o600)
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - as it was written

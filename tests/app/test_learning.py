@@ -503,7 +503,7 @@ def test_a_model_that_is_learning_is_known_to_other_processes(settings, tmp_path
 def test_nothing_of_a_draft_that_a_killed_process_left_stays(tmp_path):
     store = Corrections(tmp_path, "m", 9)
     key = store.add("a secret", ()).id
-    draft = tmp_path / "m.learn" / ".corrections.jsonl.new"
+    draft = tmp_path / "m.learn" / "corrections.jsonl.new"
     draft.write_text("a secret")
     store.remove(key)
     assert not any("secret" in path.read_text() for path in (tmp_path / "m.learn").iterdir())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fenestra.model.errors import DataError, InputError
-from fenestra.model.storage import storage_error, sync_folder
+from fenestra.model.storage import replace_durably, storage_error, sync_folder
 from fenestra.training.config import FormatName
 from fenestra.training.data.alignment import Misfits, Output, TaggedSentence, tagged_sentences, text_of
 from fenestra.training.data.corpus import inspect_corpus
@@ -22,7 +22,6 @@ from fenestra.training.data.formats import FORMATS, target_format
 from fenestra.training.data.inspection import Inspection, Text, counted, list_problems
 from fenestra.training.data.schemes import WriteScheme
 from fenestra.training.data.spans import spans, touching
-from fenestra.training.files import replace_durably
 
 
 class Conversion(NamedTuple):

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from fenestra.model.errors import ConfigError
+from fenestra.model.storage import replace_durably
 from fenestra.training.config import differences
-from fenestra.training.files import replace_durably
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import Progress
 

@@ -23,11 +23,10 @@ from typing import Any, Protocol
 import torch
 
 from fenestra.model.errors import ConfigError, InputError, RunError, TrainingDiverged
-from fenestra.model.storage import storage_error
+from fenestra.model.storage import replace_durably, storage_error
 from fenestra.training.config import RunConfig, VectorsConfig, publishable_config, write_config
 from fenestra.training.data.corpus import Corpus
 from fenestra.training.device import resolve_device
-from fenestra.training.files import replace_durably
 from fenestra.training.fit.epoch import Epoch
 from fenestra.training.fit.loop import fit
 from fenestra.training.job import Inputs, begin, prepare, rare_garbage_collection, read, used_vectors, words_of

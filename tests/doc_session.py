@@ -18,55 +18,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass
 
 from tests.conftest import ROOT
+from tests.pages import blocks, commands
 
-BLOCK = re.compile(
-    r"^(?:<!-- (?P<mark>needs|not run): (?P<why>.+?) -->\n+)?^```(?P<kind>\S+)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
 FLAGS = doctest.ELLIPSIS
-
-
-@dataclass(frozen=True)
-class Block:
-    kind: str
-    text: str
-    mark: str = ""
-    why: str = ""
-    line: int = 0
-
-
-def blocks(page):
-    """The fenced blocks of a page, with the mark above each."""
-    return [
-        Block(
-            found["kind"],
-            found["text"],
-            found["mark"] or "",
-            found["why"] or "",
-            page.count("\n", 0, found.start("text")),
-        )
-        for found in BLOCK.finditer(page)
-    ]
-
-
-def commands(text):
-    """Each command of a console block, with what is shown below it."""
-    found = []
-    open_end = ""
-    for line in text.splitlines():
-        if open_end or (found and not found[-1][1] and found[-1][0].endswith("\\")):
-            found[-1][0] += f"\n{line}"
-            open_end = "" if line == open_end else open_end
-        elif line.startswith("$ "):
-            found.append([line.removeprefix("$ "), ""])
-            here = re.search(r"<<'(\w+)'", line)
-            open_end = here[1] if here else ""
-        else:
-            found[-1][1] += f"{line}\n"
-    return [tuple(entry) for entry in found]
 
 
 def has(program):

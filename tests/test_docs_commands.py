@@ -30,8 +30,8 @@ from fenestra.training.sources.catalogue import find
 from fenestra.training.sources.vector_sets import write_vector_set
 from fenestra.training.tune import tune
 from tests.conftest import ROOT, SAMPLE
+from tests.pages import examples_of, scripts
 from tests.sandbox import Sandbox
-from tests.shell_blocks import blocks_of, examples_of
 from tests.test_docs import DOCUMENTS
 from tests.test_docs_pages import SESSIONS
 
@@ -45,7 +45,7 @@ EXCEPTIONS = {
 }
 """Commands that do not run here, by their beginning, and why. What stands behind one in its block does not either."""
 PAGES = [path for path in [*DOCUMENTS, *CARDS] if path.stem not in SESSIONS]  # tests/test_docs_pages.py runs the others
-BLOCKS = {path: blocks_of(path.read_text(encoding="utf-8")) for path in PAGES}
+SCRIPTS = {path: scripts(path.read_text(encoding="utf-8")) for path in PAGES}
 EXAMPLES = list(examples_of(_parser()))
 
 
@@ -202,17 +202,17 @@ def stand_ins(monkeypatch, own):
 
 
 @pytest.mark.parametrize(
-    "document", [path for path, blocks in BLOCKS.items() if blocks], ids=lambda path: str(path.relative_to(ROOT))
+    "document", [path for path, found in SCRIPTS.items() if found], ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_the_commands_of_a_document_run_as_they_are_written(document, tmp_path, own, request):
     """One after the other, in one folder, as someone would who follows the page."""
-    scripts = [(block.line, excepted(block.script)) for block in BLOCKS[document]]
-    needed = [tool for tool in ("curl", "openssl", "make") if any(tool in script for _, script in scripts)]
+    shown = [(line, excepted(script)) for line, script in SCRIPTS[document]]
+    needed = [tool for tool in ("curl", "openssl", "make") if any(tool in script for _, script in shown)]
     if missing := [tool for tool in needed if not shutil.which(tool)]:
         pytest.skip(f"{missing[0]} is not installed")
     url = request.getfixturevalue("url") if "curl" in needed else ""
     place = Sandbox(tmp_path, own, url, document.parent if document in CARDS else None)
-    for line, script in scripts:
+    for line, script in shown:
         if document != ROOT / "README.md":  # whose reader has nothing yet
             place.give(script)
         said = place.run(script)
@@ -256,8 +256,8 @@ def test_a_command_that_does_not_run_would_be_noticed(script, tmp_path, own):
 
 
 def test_every_exception_is_still_needed():
-    scripts = [*(block.script for blocks in BLOCKS.values() for block in blocks), *EXAMPLES]
-    assert [beginning for beginning in EXCEPTIONS if not any(beginning in script for script in scripts)] == []
+    shown = [*(block.script for found in SCRIPTS.values() for block in found), *EXAMPLES]
+    assert [beginning for beginning in EXCEPTIONS if not any(beginning in script for script in shown)] == []
 
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

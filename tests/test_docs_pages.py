@@ -12,7 +12,8 @@ import pytest
 
 from docs.website import pictures
 from tests.conftest import ROOT
-from tests.doc_session import Session, blocks, commands
+from tests.doc_session import Session
+from tests.pages import blocks, commands
 
 SESSIONS = [
     "start", "tutorial", "own-corpus", "own-vectors", "few-labels", "thresholds", "many-texts", "gpu", "deploy",

@@ -19,7 +19,7 @@ from fenestra.training.tune.record import open_database
 from fenestra.training.tune.study import Study
 from fenestra.training.tune.tune import REPORT
 from tests.conftest import ROOT
-from tests.training.test_shared_search import Process
+from tests.training.test_shared_search import Process, work_at_once
 from tests.training.test_study import INPUTS, SPACE, finished
 from tests.training.test_tune import Search
 
@@ -41,20 +41,8 @@ def test_processes_that_make_the_tables_at_once_all_get_them(url):
 
 
 def test_many_at_once_run_every_number_once(url):
-    counted, processes = [], [Process(open_database(url, "many"), 8) for _ in range(3)]
-
-    def work(study):
-        while attempt := study.ask():
-            counted.append(attempt.number)
-            attempt.should_prune(1, 0.5)
-            finished(attempt, attempt.values["rate"])
-
-    threads = [threading.Thread(target=work, args=(process.study,)) for process in processes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(counted) == list(range(1, 9)) == [trial.number for trial in processes[0].study.trials]
+    processes = [Process(open_database(url, "many"), 8) for _ in range(3)]
+    assert work_at_once(processes) == list(range(1, 9)) == [trial.number for trial in processes[0].study.trials]
 
 
 def test_the_values_are_those_of_a_search_in_a_folder(url, tmp_path):

@@ -38,6 +38,24 @@ class Process:
         return name not in self.dead
 
 
+def work_at_once(processes):
+    """The numbers that threads ran, each with a connection of its own, as processes have."""
+    counted = []
+
+    def work(study):
+        while attempt := study.ask():
+            counted.append(attempt.number)
+            attempt.should_prune(1, 0.5)
+            finished(attempt, attempt.values["rate"])
+
+    threads = [threading.Thread(target=work, args=(process.study,)) for process in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(counted)
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
     """An SQLite file whose tables are made, which takes longer than all that a test does there."""
@@ -136,21 +154,8 @@ class TestNumbers:
         assert (one.study.others(), two.study.others()) == ([2], [1])
 
     def test_many_at_once_run_every_number_once(self, place):
-        """Threads, each with a connection of its own, as processes have."""
-        counted, processes = [], [Process(place(), 12) for _ in range(3)]
-
-        def work(study):
-            while attempt := study.ask():
-                counted.append(attempt.number)
-                attempt.should_prune(1, 0.5)
-                finished(attempt, attempt.values["rate"])
-
-        threads = [threading.Thread(target=work, args=(process.study,)) for process in processes]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(counted) == list(range(1, 13)) == [trial.number for trial in processes[0].study.trials]
+        processes = [Process(place(), 12) for _ in range(3)]
+        assert work_at_once(processes) == list(range(1, 13)) == [trial.number for trial in processes[0].study.trials]
 
 
 class TestTwins:

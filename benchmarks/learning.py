@@ -31,8 +31,8 @@ from fenestra.training.data.corpus import Corpus, read_corpora
 from fenestra.training.data.spans import spans
 from fenestra.training.fit.score import f1_of_spans
 from fenestra.training.learn.figures import points_lost, score_of, spans_of
+from fenestra.training.learn.job import write_job
 from fenestra.training.learn.learn import finished, plan, read_corrections, train
-from fenestra.training.learn.tuning import write_job
 
 FILE = Path(__file__).with_suffix(".toml")
 JOBS = Path(__file__).parents[1] / "training" / "configs"

@@ -18,12 +18,12 @@ from fenestra.training.data.contexts import Contexts
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.fit.batches import Sampling
 from fenestra.training.fit.loop import score_stream
+from fenestra.training.learn import job as learning_job
 from fenestra.training.learn import learn as learning
-from fenestra.training.learn import tuning
 from fenestra.training.learn.figures import points_lost, score_of, spans_of
+from fenestra.training.learn.job import Lesson, write_job
 from fenestra.training.learn.learn import Forgot, documents, folds, learn
 from fenestra.training.learn.replay import replay
-from fenestra.training.learn.tuning import Lesson, write_job
 from fenestra.training.vectors.vectors import load_vectors
 from tests.training.networks import small_network
 
@@ -54,7 +54,7 @@ def corrections(tmp_path):
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(tuning, "UPDATES", 4)
+    monkeypatch.setattr(learning_job, "UPDATES", 4)
     monkeypatch.setattr("fenestra.training.learn.replay.MOST_TOKENS", 600)
 
 
@@ -146,8 +146,8 @@ def test_the_same_seed_makes_the_same_model(source, corrections, tmp_path):
 
 
 def test_a_new_label_is_learnt(tmp_path, monkeypatch):
-    monkeypatch.setattr(tuning, "UPDATES", 30)
-    monkeypatch.setattr(tuning, "_RATE", 0.05)
+    monkeypatch.setattr(learning_job, "UPDATES", 30)
+    monkeypatch.setattr(learning_job, "_RATE", 0.05)
     checkpoint.save(small_network(tame=True).checkpoint(), tmp_path / "start")
     path = tmp_path / "corrections.jsonl"
     path.write_text('{"text": "Ada met munich .", "entities": [{"start": 0, "end": 3, "label": "DRUG"}]}\n' * 2)

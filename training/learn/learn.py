@@ -26,8 +26,8 @@ from fenestra.training.fit.loop import Progress, fit
 from fenestra.training.fit.score import f1_of_spans
 from fenestra.training.learn.card import described
 from fenestra.training.learn.figures import Change, Elsewhere, Figures, points_lost, score_of, spans_of
+from fenestra.training.learn.job import Lesson, with_new_labels, write_job
 from fenestra.training.learn.replay import replay
-from fenestra.training.learn.tuning import Lesson, with_new_labels, write_job
 from fenestra.training.output import claimed, draft_folder, put_in_place
 from fenestra.training.vectors.vectors import load_vectors
 

@@ -20,7 +20,7 @@ from fenestra.training.config import load_config
 from fenestra.training.data.alignment import Output
 from fenestra.training.data.formats.offsets import write_jsonl
 from fenestra.training.data.inspection import Text
-from fenestra.training.learn.tuning import loss_of, with_new_labels
+from fenestra.training.learn.job import loss_of, with_new_labels
 
 LEAST_KEPT = 0.6
 """F1 that a new model must have on held-out texts, measured against the entities of the old one."""

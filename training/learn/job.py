@@ -13,13 +13,15 @@ which would disturb them. A model with a CRF has no such teacher; it learns its 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from fenestra.model.checkpoint import Checkpoint
 from fenestra.model.config import ModelConfig
+from fenestra.model.tags import OUTSIDE
 from fenestra.training.config import RunConfig, parse_config
-from fenestra.training.data.conll import DOCSTART
+from fenestra.training.data.conll import DOCSTART, write_conll
 from fenestra.training.data.inspection import Sentence
 from fenestra.training.learn.replay import name_lists
 
@@ -64,8 +66,7 @@ def with_new_labels(labels: Sequence[str], given: Sequence[str]) -> list[str]:
     return [*labels, *(label for label in dict.fromkeys(given) if label not in labels)]
 
 
-def tokens_of(sentences: Sequence[Sentence]) -> int:
-    """How many there are."""
+def _token_count(sentences: Sequence[Sentence]) -> int:
     return sum(len(sentence.words) for sentence in sentences)
 
 
@@ -85,7 +86,7 @@ def write_job(
     lists = name_lists(start)
     dev = lesson.elsewhere or lesson.corrections
     for name, sentences in ((CORRECTIONS, lesson.corrections), (REPLAY, lesson.replay), (ELSEWHERE, dev)):
-        write_conll(folder / name, sentences)
+        _write_documents(folder / name, sentences)
     names = folder / _NAMES
     names.write_text("".join(f"{kind}\t{name}\n" for kind, found in lists.items() for name in found), encoding="utf-8")
     model = start.config.to_json() | {"labels": list(labels)}
@@ -120,8 +121,8 @@ class _Plan:
 
 def _plan(lesson: Lesson, *, taught: bool) -> _Plan:
     """How often what is learnt from, so that corrections have their share of every batch."""
-    replayed = tokens_of(lesson.replay)
-    gold = max(int(tokens_of(lesson.corrections) * (1 + _RENAMED)), 1)
+    replayed = _token_count(lesson.replay)
+    gold = max(int(_token_count(lesson.corrections) * (1 + _RENAMED)), 1)
     share = _SHARE if lesson.written else _GENTLE_SHARE
     wanted = max(round(replayed * share / (1 - share) / gold), 1)
     if taught:
@@ -135,13 +136,8 @@ def _plan(lesson: Lesson, *, taught: bool) -> _Plan:
     return _Plan(train, repeats, max(round(updates / max(size / _BATCH_TOKENS, 1)), 1))
 
 
-def write_conll(path: Path, sentences: Sequence[Sentence]) -> None:
-    """Write a corpus, with its documents."""
-    before = None
+def _write_documents(path: Path, sentences: Sequence[Sentence]) -> None:
     with path.open("w", encoding="utf-8") as file:
-        for sentence in sentences:
-            if sentence.document != before:
-                before = sentence.document
-                file.write(f"{DOCSTART}\tO\n\n")
-            file.writelines(f"{word}\t{tag}\n" for word, tag in zip(sentence.words, sentence.tags, strict=True))
-            file.write("\n")
+        for _, document in groupby(sentences, key=lambda sentence: sentence.document):
+            words, tags = zip(*((sentence.words, sentence.tags) for sentence in document), strict=True)
+            write_conll(file, ([DOCSTART], *words), ([OUTSIDE], *tags))

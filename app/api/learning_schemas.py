@@ -118,17 +118,17 @@ class LearnResponse(Answer):
     serves: Serves
     """What answers now."""
     undo: str | None
-    """The version that `POST …/undo` goes back to."""
+    """The version that `POST …/undo` goes back to; null if there is none."""
     started: str | None
-    """When the last learning began; ISO 8601, UTC."""
+    """When the last learning began; ISO 8601, UTC; null if there was none."""
     seconds: float | None
     """How long it took, or has taken so far."""
     stage: str | None
-    """While it runs: `starting`, `held out`, `learning`, `checking` or `swapping`."""
+    """While it runs: `starting`, `held out`, `learning`, `checking` or `swapping`; else null."""
     version: str | None
-    """The version that it made."""
+    """The version that it made; null unless it made one."""
     reason: str | None
-    """Why it was refused or failed."""
+    """Why it was refused or failed; else null."""
     figures: dict[str, Any] | None
     """F1 before and after, on the corrections and on others that were held out, and points lost elsewhere, null where
     nobody knows."""

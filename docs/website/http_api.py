@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, cast
@@ -146,13 +147,18 @@ def _type(schema: _Json) -> str:
     least = schema.get("minimum", schema.get("ge"))
     most = schema.get("maximum", schema.get("le"))
     if least is not None:
-        return f"{word}, {least:g} {f'to {most:g}' if most is not None else 'or more'}"
+        return f"{word}, {_number(least)} {f'to {_number(most)}' if most is not None else 'or more'}"
     return word
 
 
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
 def _plural(words: str) -> str:
-    first, _, rest = words.partition(" of ")
-    return f"{first}s of {rest}" if first == "list" else f"{words}s" if words in _WORDS.values() else words
+    """Words such as ``list of strings`` or ``whole number, 0 or more``, of several."""
+    known = (word for word in ("list", *_WORDS.values()) if re.match(rf"{word}(,| of |$)", words))
+    return next((f"{word}s{words[len(word) :]}" for word in known), words)
 
 
 _WORDS = {"string": "string", "integer": "whole number", "number": "number", "boolean": "true or false",

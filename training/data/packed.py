@@ -1,4 +1,4 @@
-"""Sentences as numbers: twenty bytes or fewer a token, and on the disk if they are many.
+"""Sentences as numbers: eight bytes a token and 24 a sentence, and on the disk if they are many.
 
     words       New  York  is  big          each distinct one once, in the order of appearance
     tags        B-LOC  I-LOC  O

@@ -101,11 +101,12 @@ def test_what_the_page_on_comparing_types_into_python_gives_what_it_shows():
 
 
 def modules_with_examples():
-    for folder in ("app", "fenestra", "model", "training"):
+    for folder in ("app", "docs", "fenestra", "model", "training"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if re.search(r"^ *>>> ", path.read_text(encoding="utf-8"), re.MULTILINE):
                 parts = path.relative_to(ROOT).with_suffix("").parts
-                yield ".".join(("fenestra", *parts)).replace("fenestra.fenestra", "fenestra").removesuffix(".__init__")
+                package = () if folder in ("docs", "fenestra") else ("fenestra",)
+                yield ".".join((*package, *parts)).removesuffix(".__init__")
 
 
 @pytest.mark.parametrize("name", [*modules_with_examples()])

@@ -7,7 +7,6 @@ import logging
 import re
 import shutil
 import subprocess
-import sys
 import types
 
 import httpx
@@ -16,7 +15,7 @@ import yaml
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from fenestra.app import settings_page
+from docs.website import service_settings
 from fenestra.app.codes import STATUS
 from fenestra.app.middleware.observe import ObserveMiddleware
 from fenestra.app.middleware.request_id import RequestIdMiddleware
@@ -38,12 +37,6 @@ def table(header):
 
 
 class TestSettings:
-    def test_the_page_is_up_to_date(self):
-        made = subprocess.run(
-            [sys.executable, "-m", "fenestra.app.settings_page"], cwd=ROOT, capture_output=True, check=True, timeout=60
-        ).stdout.decode()
-        assert made == SETTINGS, "generate it again: python -m fenestra.app.settings_page > docs/settings.md"
-
     def test_every_setting_is_there_once_with_an_effect(self):
         rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", SETTINGS, re.MULTILINE)
         assert [name for name, *_ in rows] == [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
@@ -51,7 +44,7 @@ class TestSettings:
 
     def test_what_is_counted_has_a_unit(self):
         numbers = {name for name, field in Settings.model_fields.items() if type(field.default) in (int, float)}
-        assert {name for name in numbers if settings_page.unit(name) == "–"} == {"port"}
+        assert {name for name in numbers if service_settings.unit(name) == "–"} == {"port"}
 
     def test_a_default_that_the_page_tells_is_one_that_can_be_set(self, monkeypatch):
         for name, default in re.findall(r"^\| `(\w+)` \| [^|]+ \| `([^`]+)` \|", SETTINGS, re.MULTILINE):
@@ -162,7 +155,9 @@ async def ask(app):
 class TestManual:
     def test_a_docstring_and_a_range_make_an_effect(self):
         field = types.SimpleNamespace(description="How  many\n``x``.", annotation=int, metadata=[])
-        assert settings_page.effect(field) == "How many `x`."
-        assert settings_page.effect(Settings.model_fields["batch_tokens"]).endswith("Allowed: 64 to 65536.")
-        assert settings_page.effect(Settings.model_fields["log_format"]).endswith("Allowed: `auto`, `json` or `text`.")
-        assert settings_page.unit("max_header_bytes") == "bytes"
+        assert service_settings.effect(field) == "How many `x`."
+        assert service_settings.effect(Settings.model_fields["batch_tokens"]).endswith("Allowed: 64 to 65536.")
+        assert service_settings.effect(Settings.model_fields["log_format"]).endswith(
+            "Allowed: `auto`, `json` or `text`."
+        )
+        assert service_settings.unit("max_header_bytes") == "bytes"

@@ -4,12 +4,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.website import command_line, http_api, notebook, training_settings
-from fenestra.app import settings_page
+from docs.website import command_line, http_api, notebook, service_settings, training_settings
 
 DOCS = Path(__file__).parent.parent
 PAGES: dict[str, Callable[[], str]] = {
-    "settings.md": settings_page.page,
+    "settings.md": service_settings.page,
     "training-settings.md": training_settings.page,
     "command-line.md": command_line.page,
     "http.md": http_api.page,

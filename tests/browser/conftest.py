@@ -82,6 +82,17 @@ def real(chromium):
         yield f"http://{HOST}:{server.port}/"
 
 
+@pytest.fixture(scope="module")
+def function(chromium, real):
+    """Call functions of the page where they run: ``function("csv.js", "parseCsv")("a,b", ",")``."""
+    page = chromium.new_page()
+    page.goto(f"{real}docs")
+    yield lambda file, name: lambda *given: page.evaluate(
+        f"async ([name, given]) => (await import('/static/{file}'))[name](...given)", [name, given]
+    )
+    page.close()
+
+
 class NamedTagger(StubTagger):
     """A stub with labels of one's choice: words that begin with a capital get them in turn."""
 

@@ -143,16 +143,6 @@ def test_many_texts_are_stopped_gone_on_with_and_outlive_a_busy_service(visit, s
     assert page.locator("#many").is_hidden()
 
 
-@pytest.fixture(scope="module")
-def parse(chromium, real):
-    page = chromium.new_page()
-    page.goto(f"{real}docs")
-    yield lambda name, *given: page.evaluate(
-        "async ([name, given]) => (await import('/static/csv.js'))[name](...given)", [name, given]
-    )
-    page.close()
-
-
 cells = st.text(st.sampled_from('ab ",;\t\n\r=+-@é🎶'), max_size=6)
 
 
@@ -160,10 +150,10 @@ cells = st.text(st.sampled_from('ab ",;\t\n\r=+-@é🎶'), max_size=6)
 @given(
     rows=st.lists(st.lists(cells, min_size=2, max_size=4), min_size=1, max_size=4), separator=st.sampled_from(",;\t")
 )
-def test_csv_is_read_and_written_as_python_does(parse, rows, separator):
+def test_csv_is_read_and_written_as_python_does(function, rows, separator):
     written = io.StringIO()
     csv.writer(written, delimiter=separator).writerows(rows)
-    assert parse("parseCsv", written.getvalue(), separator) == rows
+    assert function("csv.js", "parseCsv")(written.getvalue(), separator) == rows
     safe = [[f"'{cell}" if cell[:1] in tuple("=+-@\t\r") else cell for cell in row] for row in rows]
-    back = parse("writeCsv", rows).removeprefix("\ufeff")
+    back = function("csv.js", "writeCsv")(rows).removeprefix("\ufeff")
     assert list(csv.reader(io.StringIO(back, newline=""))) == safe

@@ -8,14 +8,9 @@ from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")
-def shares(chromium, real):
+def shares(function):
     """Call a function of shares.js."""
-    page = chromium.new_page()
-    page.goto(f"{real}docs")
-    yield lambda name, *given: page.evaluate(
-        "async ([name, given]) => (await import('/static/shares.js'))[name](...given)", [name, given]
-    )
-    page.close()
+    return lambda name, *given: function("shares.js", name)(*given)
 
 
 parts = st.lists(st.floats(-50, 50), min_size=1, max_size=20)

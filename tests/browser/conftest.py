@@ -87,8 +87,12 @@ def function(chromium, real):
     """Call functions of the page where they run: ``function("csv.js", "parseCsv")("a,b", ",")``."""
     page = chromium.new_page()
     page.goto(f"{real}docs")
-    yield lambda file, name: lambda *given: page.evaluate(
-        f"async ([name, given]) => (await import('/static/{file}'))[name](...given)", [name, given]
+    yield (
+        lambda file, name: (
+            lambda *given: page.evaluate(
+                f"async ([name, given]) => (await import('/static/{file}'))[name](...given)", [name, given]
+            )
+        )
     )
     page.close()
 

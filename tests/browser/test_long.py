@@ -16,11 +16,8 @@ OBSERVE = """
 
 
 @pytest.fixture(scope="module")
-def pages_of(chromium, real):
-    page = chromium.new_page()
-    page.goto(f"{real}docs")
-    yield lambda *given: page.evaluate("async (given) => (await import('/static/paging.js')).pagesOf(...given)", given)
-    page.close()
+def pages_of(function):
+    return function("paging.js", "pagesOf")
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

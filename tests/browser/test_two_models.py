@@ -4,13 +4,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def compare(chromium, real):
-    page = chromium.new_page()
-    page.goto(f"{real}docs")
-    yield lambda ones, others: page.evaluate(
-        "async ([ones, others]) => (await import('/static/compare.js')).differences(ones, others)", [ones, others]
-    )
-    page.close()
+def compare(function):
+    return function("compare.js", "differences")
 
 
 def entity(start, end, label="PER"):

@@ -24,7 +24,7 @@ from fenestra.app.api.openapi import refusals, request_body
 from fenestra.app.api.reading import read_strictly
 from fenestra.app.api.schemas import ReloadResponse
 from fenestra.app.api.tagging import read_request
-from fenestra.app.engine.learning import Wanted, on_disk
+from fenestra.app.engine.learning import LearnOptions, on_disk
 from fenestra.app.engine.models import run_in_thread
 from fenestra.app.engine.service import Service, service_of
 from fenestra.app.errors import Problem
@@ -82,7 +82,7 @@ async def learn(name: Name, request: Request) -> LearnResponse:
     """
     service = service_of(request)
     asked = await read_request(service, LearnRequest, await read_body(request))
-    return LearnResponse(**await service.learning.begin(name, Wanted(asked.force, asked.seed)))
+    return LearnResponse(**await service.learning.begin(name, LearnOptions(asked.force, asked.seed)))
 
 
 @router.get("/learn", response_model=LearnResponse, responses=refusals(401, 404, 422, 429, 503))

@@ -45,7 +45,7 @@ State = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LearnOptions:
     """How to learn."""
 
     force: bool = False
@@ -72,7 +72,7 @@ class Learning:
         """How the last learning of a model went, and what serves."""
         return await on_disk(self._state, self._root(name), self._models.get(name))
 
-    async def begin(self, name: str, wanted: Wanted) -> State:
+    async def begin(self, name: str, options: LearnOptions) -> State:
         """Begin to learn from all corrections.
 
         Raises:
@@ -91,7 +91,7 @@ class Learning:
         except BaseException:
             held.close()
             raise
-        self._task = asyncio.create_task(self._learn(name, lineage, wanted, held, begun))
+        self._task = asyncio.create_task(self._learn(name, lineage, options, held, begun))
         return await on_disk(self._state, root, model)
 
     async def cancel(self, name: str) -> State:
@@ -175,12 +175,12 @@ class Learning:
         write_json(lineage.folder / _STATE, begun)
         return begun
 
-    async def _learn(self, name: str, lineage: Lineage, wanted: Wanted, held: ExitStack, begun: State) -> None:
+    async def _learn(self, name: str, lineage: Lineage, options: LearnOptions, held: ExitStack, begun: State) -> None:
         """Learn, and swap; whatever happens is in the state in the end."""
         state: State = {**begun, "version": None, "reason": None}
         try:
             made = lineage.models / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-            code = await run_in_thread(self._run, name, lineage, made, wanted)
+            code = await run_in_thread(self._run, name, lineage, made, options)
             state |= await self._outcome(name, lineage, made, code, begun)
         except Stopped as error:
             cancelled = (lineage.folder / _CANCEL).exists() and not self._stopping
@@ -196,13 +196,13 @@ class Learning:
         with suppress(Problem):  # which is logged; the state is then that of a learning that did not come to its end
             await on_disk(self._finish, lineage, state, held)
 
-    def _run(self, name: str, lineage: Lineage, made: Path, wanted: Wanted) -> int:
+    def _run(self, name: str, lineage: Lineage, made: Path, options: LearnOptions) -> int:
         """Run the training to its end, always from the model of the settings, so that mistakes do not pile up."""
         folder, settings = lineage.folder, self._settings
         command = [
             sys.executable, "-m", "fenestra", "learn", str(folder / _GIVEN), "--from",
-            str(configured(settings, name).absolute()), "--output", str(made), "--seed", str(wanted.seed),
-            "--json", str(folder / _FIGURES), "--attached", *["--force"] * wanted.force,
+            str(configured(settings, name).absolute()), "--output", str(made), "--seed", str(options.seed),
+            "--json", str(folder / _FIGURES), "--attached", *["--force"] * options.force,
         ]  # fmt: skip
         limits = Limits(settings.learn_seconds, settings.learn_mb, _NICE)
         return run_bounded(command, folder / _LOG, lambda: self._stopping or (folder / _CANCEL).exists(), limits)

@@ -46,12 +46,12 @@ def _try(options: argparse.Namespace) -> int:
 
     with waiting("loading the model"):
         tagger = Tagger.load(options.model or bundled_model(), threads=1)
-    talk = Talk(tagger, coloured=_coloured(), load=lambda name: Tagger.load(model_folder(name), threads=1))
+    session = Session(tagger, coloured=_coloured(), load=lambda name: Tagger.load(model_folder(name), threads=1))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return 2 if [line for line in _piped() if not talk.hear(line)] else 0
-    complain(f"{talk.about()}\n{HELP}", code=0)
+        return 2 if [line for line in _piped() if not session.reply(line)] else 0
+    complain(f"{session.about()}\n{HELP}", code=0)
     for line in _typed():
-        talk.hear(line)
+        session.reply(line)
     return 0
 
 
@@ -77,7 +77,7 @@ def _typed() -> Iterator[str]:
             return
 
 
-class Talk:
+class Session:
     """What is answered to each line; remembers the text before."""
 
     def __init__(self, tagger: "Tagger", *, coloured: bool, load: "Callable[[str], Tagger]") -> None:
@@ -90,7 +90,7 @@ class Talk:
         name = self._tagger.folder.name if self._tagger.folder else "model"
         return f"{name} {self._tagger.version}: {', '.join(self._tagger.labels)}"
 
-    def hear(self, line: str) -> bool:
+    def reply(self, line: str) -> bool:
         """Answer a line; what cannot be is said on standard error, and False is returned."""
         from fenestra.model.errors import FenestraError
 

@@ -263,7 +263,7 @@ class TestAlive:
             now[0] = 119
             assert not one.alive("two")
 
-    def test_a_process_that_shares_a_database_keeps_giving_signs_of_life(self):
+    def test_a_process_that_shares_a_database_has_a_heartbeat(self):
         beats, third = {}, threading.Event()
 
         def beat(name, number):

@@ -143,13 +143,13 @@ class Study:
             and (len(trial.params) < len(self._space.domains) or trial.params == attempt.params)
         ]
 
-    def signs_of_life(self) -> dict[str, int]:
+    def heartbeats(self) -> dict[str, int]:
         """The last number of each process that changes one."""
         with self._record.guarded():
             attributes = self._study.user_attrs
         return {name.removeprefix(_BEAT): beat for name, beat in attributes.items() if name.startswith(_BEAT)}
 
-    def give_sign_of_life(self, worker: str, beat: int) -> None:
+    def record_heartbeat(self, worker: str, beat: int) -> None:
         """Change the number of a process."""
         with self._record.guarded():
             self._study.set_user_attr(_BEAT + worker, beat)

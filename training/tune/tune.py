@@ -213,7 +213,7 @@ def _under_way(attempt: Attempt, watch: Watch) -> Iterator[None]:
 @contextmanager
 def _shared(study: Study, output: Path, *, in_database: bool) -> Iterator[None]:
     """Let other processes know that this one is alive."""
-    database = sharing_database(study.signs_of_life, study.give_sign_of_life)
+    database = sharing_database(study.heartbeats, study.record_heartbeat)
     with database if in_database else sharing_folder(output) as workers:
         study.join(workers)
         yield

@@ -22,7 +22,7 @@ LOCKS = "locks"
 """Folder of the locks, in that of the search."""
 
 BEAT, SILENCE = 10.0, 60.0
-"""Seconds between two signs of life in a database, and without one until a process is taken for dead."""
+"""Seconds between two heartbeats in a database, and without one until a process is taken for dead."""
 
 _TRIES = 1000  # to open a lock between other processes that remove its folder
 

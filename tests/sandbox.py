@@ -3,7 +3,7 @@
 The shell is real, and so is `fenestra`, which runs in this process: a shim on the path sends it what it was given.
 
     fenestra serve, mcp, label-studio   read their arguments and settings, and do not stay
-    fenestra train, tune                read the whole job; what they leave is a small model that was trained before
+    fenestra train, tune, learn         read the whole job; what they leave is a small model that was trained before
     fenestra data fetch, conll2003:…    a cache that holds a sample in the place of what the network would bring
     python -m benchmarks.NAME           reads its arguments
     make                                says what it would do (make -n)

@@ -161,9 +161,15 @@ def url():
 
 
 @cache
-def loaded(folder, device="auto", threads=1, **_):
-    """A model, loaded once."""
-    return Tagger(checkpoint.load(folder), folder=folder, device=device, threads=1)
+def loaded(folder):
+    """A model, loaded once, with little room for frequent words."""
+    return Tagger(checkpoint.load(folder), folder=folder, device="cpu", threads=1, cache_mb=8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unloaded_in_the_end():
+    yield
+    loaded.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -185,20 +191,19 @@ def stand_ins(monkeypatch, own):
         shutil.copy(own / "job.toml", output / tune.BEST)
         return {"best": {"values": {}, "dev_f1": 0.5, "by_seed": [], "number": 1}, "trials": [1]}
 
-    monkeypatch.setattr(server, "serve", serve)
-    monkeypatch.setattr(job, "train", train)
-
     def learn(corrections, source, output, *, bound, **_):
         assert read_corpus(corrections).sentences
         shutil.copytree(own / "MODEL", output, dirs_exist_ok=True)
         same = Change(from_counts(1, 1, 1), from_counts(1, 1, 1))
         return Figures(1, Tagger.load(source).labels, same, None, Elsewhere(0, 0.0, bound))
 
+    monkeypatch.setattr(server, "serve", serve)
+    monkeypatch.setattr(job, "train", train)
     monkeypatch.setattr(tune, "tune", search)
     monkeypatch.setattr(learning, "learn", learn)
     monkeypatch.setattr(sources, "fetch", lambda name, force=False: own / ".cache" / find(name).name)
     monkeypatch.setattr(cores, "usable_cores", lambda: 1)  # nothing is forked beside a service
-    monkeypatch.setattr(Tagger, "load", lambda folder, **options: loaded(Path(folder).resolve(), **options))
+    monkeypatch.setattr(Tagger, "load", lambda folder, **_: loaded(Path(folder).resolve()))
 
 
 @pytest.mark.parametrize(

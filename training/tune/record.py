@@ -76,6 +76,7 @@ def open_database(url: str, search: str = SEARCH) -> Record:
         StorageError: the database refused.
     """
     parsed = _parsed(url)
+    _need_driver(parsed)
     guarded = partial(_database_errors, parsed)
     with guarded():
         storage = _connected(parsed)
@@ -99,18 +100,23 @@ def _shown(url: URL) -> str:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-        parsed.get_dialect().import_dbapi()
+        parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise InputError(
             "--storage: not the URL of a database; expected such as sqlite:///search.db or "
             "postgresql+psycopg://HOST/DATABASE"
         ) from None
-    except ImportError as error:
-        way = "pip install 'fenestra-ner[postgresql]'" if error.name == "psycopg" else "install it"
-        raise InputError(f"--storage: the driver {error.name} is not there; {way}") from None
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise InputError("--storage: expected a file, such as sqlite:///search.db")
     return parsed
+
+
+def _need_driver(url: URL) -> None:
+    try:
+        url.get_dialect().import_dbapi()
+    except ImportError as error:
+        way = "pip install 'fenestra-ner[postgresql]'" if error.name == "psycopg" else "install it"
+        raise InputError(f"--storage: the driver {error.name} is not there; {way}") from None
 
 
 def _connected(url: URL) -> RDBStorage:

@@ -17,7 +17,7 @@ TEXT = "Ada Lovelace met Siemens in Munich. ADA met Nemo."
 
 
 def tagger_of(engine="auto", **options):
-    return Tagger(small_model(documents=True, scheme="BIOES", **options), device="cpu", engine=engine)
+    return Tagger(small_model(documents=True, scheme="BIOES", **options), device="cpu", engine=engine, cache_mb=8)
 
 
 def windows_of(model, words):

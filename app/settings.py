@@ -13,6 +13,7 @@ import limits
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    DirectoryPath,
     Field,
     PositiveInt,
     ValidationError,
@@ -181,6 +182,10 @@ class Settings(BaseSettings):
     Needs ``FENESTRA_API_KEYS``. If unset, the service keeps no text and learns nothing."""
     max_corrections: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Most corrections that are kept for a model; together they have 16 MiB at most."""
+    learn_replay: DirectoryPath | None = None
+    """Folder with ``NAME.txt``, text of the kind that the model ``NAME`` is used on, a text a line. It is replayed in
+    learning, but for an eighth, which tells what was forgotten. Models of languages other than English and Russian need
+    it."""
     learn_seconds: Seconds = 900.0
     """Longest time of a learning, in seconds; then it is ended, and nothing is changed."""
     learn_mb: Annotated[int, Field(ge=256)] = 2048

@@ -39,6 +39,7 @@ _CANCEL_SECONDS = 10.0
 _LOOKS, _LOOK_SECONDS = 5, 0.02  # at the lock, which whoever asks for the state shares for a moment
 _NEEDED = "torch", "seqeval"  # of the extra train
 _REFUSED = 2  # exit code of `fenestra learn` with figures that say why
+_UNKNOWN = "nobody knows what it forgot: there was no text to ask; FENESTRA_LEARN_REPLAY is not set or has none for it"
 _STEPS = ("held out", "learning", "checking")
 
 State = dict[str, Any]
@@ -181,7 +182,7 @@ class Learning:
         try:
             made = lineage.models / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
             code = await run_in_thread(self._run, name, lineage, made, options)
-            state |= await self._outcome(name, lineage, made, code, begun)
+            state |= await self._outcome(name, lineage, made, code, begun, options)
         except Stopped as error:
             cancelled = (lineage.folder / _CANCEL).exists() and not self._stopping
             state |= {"state": "cancelled"} if cancelled else {"state": "failed", "reason": str(error)}
@@ -202,12 +203,21 @@ class Learning:
         command = [
             sys.executable, "-m", "fenestra", "learn", str(folder / _GIVEN), "--from",
             str(configured(settings, name).absolute()), "--output", str(made), "--seed", str(options.seed),
-            "--json", str(folder / _FIGURES), "--attached", *["--force"] * options.force,
+            "--json", str(folder / _FIGURES), "--attached", *["--force"] * options.force, *self._replayed(name),
         ]  # fmt: skip
         limits = Limits(settings.learn_seconds, settings.learn_mb, _NICE)
         return run_bounded(command, folder / _LOG, lambda: self._stopping or (folder / _CANCEL).exists(), limits)
 
-    async def _outcome(self, name: str, lineage: Lineage, made: Path, code: int, begun: State) -> State:
+    def _replayed(self, name: str) -> list[str]:
+        """What names text of the kind that the model is used on, if the settings have such."""
+        if self._settings.learn_replay is None:
+            return []
+        text = self._settings.learn_replay / f"{name}.txt"
+        return ["--replay", str(text.absolute())] if text.exists() else []
+
+    async def _outcome(
+        self, name: str, lineage: Lineage, made: Path, code: int, begun: State, options: LearnOptions
+    ) -> State:
         """What came of it; a new model serves in the end if all is well.
 
         Whether it does is decided by one file. The state says before what it then is to say, for whoever finds it if
@@ -220,6 +230,8 @@ class Learning:
             return {"state": "refused", "figures": figures, "reason": reason}
         if code:
             return {"state": "failed", "reason": f"the training ended with code {code}; {_LOG} in its folder says why"}
+        if figures["elsewhere"]["lost"] is None and not options.force:
+            return {"state": "refused", "figures": figures, "reason": _UNKNOWN}
         before = await on_disk(lineage.folders)
         swap = {"folder": made.name, "figures": figures, "version": await on_disk(_version, made)}
         await on_disk(write_json, lineage.folder / _STATE, {**begun, "swap": swap})

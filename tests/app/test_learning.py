@@ -261,6 +261,42 @@ def test_a_model_that_forgot_too_much_does_not_serve(service, trainer):
     assert state["undo"] is None
 
 
+def test_what_nobody_knows_the_cost_of_serves_only_by_force(service, trainer, tmp_path):
+    before = version(service)
+    correct(service)
+    trainer.figures = {**trainer.figures, "elsewhere": {"texts": 0, "lost": None, "bound": 0.5}}
+    call(service, "POST", "learn", {})
+    state = ended(service)
+    assert state["state"] == "refused"
+    assert "FENESTRA_LEARN_REPLAY" in state["reason"]
+    assert version(service) == before
+    assert not list((tmp_path / "learn" / "small.learn" / "models").iterdir())
+    call(service, "POST", "learn", {"force": True})
+    assert ended(service)["state"] == "done"
+    assert version(service) != before
+
+
+def test_text_of_the_settings_is_replayed(model, trainer, tmp_path):
+    (tmp_path / "replay").mkdir()
+    (tmp_path / "replay" / "small.txt").write_text("Parcels are late.\n")
+    settings = Settings(model=model, api_keys=HASH, learn_folder=tmp_path / "learn", learn_replay=tmp_path / "replay")
+    with Client(create_app(settings)) as service:
+        correct(service)
+        for there in (True, False):
+            call(service, "POST", "learn", {})
+            assert ended(service)["state"] == "done"
+            named = (
+                trainer.command[trainer.command.index("--replay") + 1 :][:1] if "--replay" in trainer.command else []
+            )
+            assert named == [str(tmp_path / "replay" / "small.txt")] * there
+            (tmp_path / "replay" / "small.txt").unlink(missing_ok=True)
+
+
+def test_a_folder_to_replay_has_to_be_there(model, tmp_path):
+    with pytest.raises(InputError, match="FENESTRA_LEARN_REPLAY"):
+        Settings.read(model=model, learn_replay=tmp_path / "absent")
+
+
 def test_a_training_that_fails_changes_nothing(service, trainer):
     before = version(service)
     correct(service)

@@ -15,6 +15,8 @@ SANITIZE = "-g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,undefined -
 # zig keeps back the option itself, since it has no run time for it; what it hands on to clang it does not look at.
 SANITIZE += ["-Xclang", "-fsanitize=address"]
 _DROPPED = {"-O3", "-g0"}
+LINK = "-Os -g0 -fsanitize=undefined -shared".split()
+"""With zig's run time of that sanitizer; one to be debugged itself takes four times as long to compile."""
 
 
 def build_sanitized(names: list[str], folder: Path) -> list[Path]:
@@ -39,7 +41,7 @@ def _build(name: str, folder: Path) -> Path:
     for source, made in objects.items():
         _call([*zig, *flags, "-c", str(source), "-o", str(made)], folder)
     draft = library.with_suffix(".draft")
-    _call([*zig, "-shared", *map(str, objects.values()), "-o", str(draft), "-lm"], folder)
+    _call([*zig, *LINK, *map(str, objects.values()), "-o", str(draft), "-lm"], folder)
     return draft.replace(library)
 
 

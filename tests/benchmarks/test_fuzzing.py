@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("atheris", reason="no wheel of atheris for this platform")
 
 from benchmarks.fuzzing import __main__ as fuzzing
-from benchmarks.fuzzing.build import SANITIZE, build_sanitized, preloaded
+from benchmarks.fuzzing.build import LINK, SANITIZE, build_sanitized, preloaded
 from fenestra.hatch_build import zig_compiler
 
 pytestmark = pytest.mark.load
@@ -35,7 +35,7 @@ def broken(tmp_path_factory):
     (folder / "broken.c").write_text(BROKEN)
     for command in (
         [*zig_compiler(), *SANITIZE, "-fPIC", "-c", "broken.c", "-o", "broken.o"],
-        [*zig_compiler(), "-shared", "broken.o", "-o", "broken.so"],
+        [*zig_compiler(), *LINK, "broken.o", "-o", "broken.so"],
     ):
         subprocess.run(command, cwd=folder, check=True)
     return folder / "broken.so"

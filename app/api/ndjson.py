@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fenestra.app.api.responses import cut
+from fenestra.app.api.responses import cut, disconnect_check
 from fenestra.app.api.schemas import TagRequest
 from fenestra.app.api.tagging import LONG_BYTES, read_request, tag_line
 from fenestra.app.engine.jobs import ClientGone, Pieces
@@ -49,8 +49,8 @@ class NdjsonResponse(Response):
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue()
         self._open: dict[asyncio.Future[Pieces], int] = {}  # answers that are not sent yet, and their bytes
         self._lines = self._bytes = 0  # in progress
-        self._partial = 0  # bytes of the line that is still arriving
-        self._held = 0  # bytes of lines and answers that the memory budget counts
+        self._waiting = 0  # bytes of lines that are still arriving, or not begun yet
+        self._held = 0  # bytes of these, of lines in progress and of answers: what the memory budget counts
         self._sent = asyncio.Event()
         self._reading_body = asyncio.Event()
 
@@ -60,6 +60,7 @@ class NdjsonResponse(Response):
         reading.add_done_callback(_look_at)
         await self._reading_body.wait()  # the server sends 100 Continue at the first receive(), not after 200
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        pending: _Pending | None = None
         try:
             while (pending := await self._pending.get()) is not None:
                 for piece in cut(await self._line_of(pending, scope)):
@@ -74,7 +75,10 @@ class NdjsonResponse(Response):
             for answer in self._open:
                 answer.cancel()
             self._open.clear()
+            self._begun(self._waiting)
             self._hold(-self._held)
+            pending = None  # or an error that is raised here would hold this frame, and these two the error
+            del reading
 
     async def _read(self, scope: Scope, receive: Receive) -> None:
         """Begin to answer each line."""
@@ -84,9 +88,12 @@ class NdjsonResponse(Response):
             async for chunk in self._chunks(receive):
                 splitter.feed(chunk)
                 while splitter.unread:
-                    for number, line in await work.in_turn(splitter.take):
+                    lines = await work.in_turn(splitter.take)
+                    self._count_waiting(sum(len(line or b"") for _, line in lines) + splitter.size)
+                    for number, line in lines:
                         await self._begin(scope, number, line)
-                self._make_room(splitter)
+                if splitter.size > SMALL_BYTES and not self._service.memory.fits(0):
+                    raise Problem("overloaded", "too many long lines; send this line and those after it again later")
             for number, line in splitter.end():
                 await self._begin(scope, number, line)
         except Problem as problem:  # it ends the stream; the last line tells why
@@ -102,8 +109,11 @@ class NdjsonResponse(Response):
             if line is None:
                 raise Problem("too_large", f"the line is longer than {service.settings.max_body_bytes} bytes")
             answer = await self._submit(scope, number, line)
+        except ClientGone:
+            raise
         except Exception as error:  # not kept: with the frames that it holds, only the garbage collector could free it
             answer = _done([_refused_line(error, number, scope)])
+        self._begun(size)
         self._add(number, size, answer)
 
     async def _submit(self, scope: Scope, number: int, line: bytes) -> "asyncio.Future[Pieces]":
@@ -115,6 +125,8 @@ class NdjsonResponse(Response):
         if len(line) > LONG_BYTES:
             async with service.long_line:
                 await service.inference.room()  # before it takes memory …
+                if disconnect_check(scope)():
+                    raise ClientGone
                 request = await read_request(service, TagRequest, line)
                 await service.inference.room()  # … and again: others came while it was read
                 return tag_line(service, request, scope, number)
@@ -142,6 +154,8 @@ class NdjsonResponse(Response):
             raise
         except Exception as error:
             return [_refused_line(error, pending.number, scope), b"\n"]
+        finally:
+            del pending  # as above
 
     def _forget(self, pending: _Pending) -> None:
         """Make room for a further line: the answer to this one is sent."""
@@ -156,24 +170,23 @@ class NdjsonResponse(Response):
             self._sent.clear()
             await self._sent.wait()
         self._lines, self._bytes = self._lines + 1, self._bytes + size
-        self._hold(size)
 
     def _hold(self, size: int) -> None:
         """Count bytes of this stream."""
         self._held += size
         (self._service.memory.take if size > 0 else self._service.memory.give)(abs(size))
 
-    def _make_room(self, splitter: "LineSplitter") -> None:
-        """Count a line that is still arriving.
-
-        Raises:
-            Problem: ``overloaded``: there is no memory for more of it.
-        """
-        grown = splitter.size - self._partial
-        if grown > 0 and splitter.size > SMALL_BYTES and not self._service.memory.fits(grown):
-            raise Problem("overloaded", "too many long lines; send this line and those after it again later")
+    def _count_waiting(self, size: int) -> None:
+        """Count the lines that are not begun yet, and the one that is still arriving."""
+        grown = size - self._waiting
         self._hold(grown)
-        self._partial = splitter.size
+        self._waiting += grown
+        self._service.memory.waiting += grown
+
+    def _begun(self, size: int) -> None:
+        """Count bytes as waiting no more: they will be answered."""
+        self._waiting -= size
+        self._service.memory.waiting -= size
 
     async def _chunks(self, receive: Receive) -> AsyncIterator[bytes]:
         """The body as it arrives.

@@ -94,7 +94,10 @@ class Inference:
         job, answer = self._awaited(tagger, items, render, is_disconnected, trace)
         self._check_room(job)
         self._submit_awaited(job, answer)
-        return await answer
+        try:
+            return await answer
+        finally:
+            del job, answer  # or an error that is raised here would hold this frame, and the frame the error
 
     def begin(
         self,
@@ -148,7 +151,7 @@ class Inference:
         while (
             len(self._jobs) * _STREAM_SHARE >= self._max_jobs
             or self._tokens * _STREAM_SHARE >= self._max_tokens
-            or self._memory.full
+            or self._memory.crowded
         ):
             if not self._max_jobs:
                 raise Problem("overloaded", "the model does not answer; try again in a moment")

@@ -17,6 +17,8 @@ class MemoryBudget:
         self._limit = limit
         self.used = 0
         """Bytes that are taken."""
+        self.waiting = 0
+        """Those of them that wait for room themselves: lines of streams that are still arriving, or not begun yet."""
         self.freed: Callable[[], None] = _nothing
         """Called when bytes are freed."""
         self.relieved: Callable[[], None] = _nothing
@@ -27,6 +29,14 @@ class MemoryBudget:
     def full(self) -> bool:
         """Whether nothing large may be taken."""
         return self.used >= self._limit
+
+    @property
+    def crowded(self) -> bool:
+        """Whether nothing more may begin that will have a response: all is taken by what will be answered and sent.
+
+        What waits for room does not count. It frees nothing before it gets some, so all of it could wait for ever.
+        """
+        return self.used - self.waiting >= self._limit
 
     def fits(self, size: int) -> bool:
         """Whether there is room for so many more bytes."""

@@ -108,6 +108,10 @@ class Worker:
         """Tag a batch. If that fails, tag each job alone, so that only the one at fault fails."""
         try:
             answers = finish(self._tag(batch))
+        except ClientGone:
+            self._deliver(
+                [(job, ClientGone()) for job in batch]
+            )  # the other one holds the frames, and all that is there
         except Exception as error:
             if len(batch) > 1:
                 for job in batch:
@@ -121,6 +125,8 @@ class Worker:
         """Tag one large job, yielding control after every step."""
         try:
             answers = yield from self._tag([job])
+        except ClientGone:
+            self._deliver([(job, ClientGone())])
         except Exception as error:
             self._deliver([(job, error)])
         else:

@@ -33,6 +33,7 @@ class Exchange(RequestResponseCycle):
         if not (self.response_complete or self.disconnected):
             self.transport.close()
         self.on_response = _nothing
+        self.body = bytearray()  # what nobody read of it: only the garbage collector frees an exchange, some time later
 
     async def receive(self) -> ASGIReceiveEvent:
         """Wait for a piece of the body.
@@ -53,6 +54,8 @@ class Exchange(RequestResponseCycle):
         if self.disconnected or self.response_complete or self.fault:
             return {"type": "http.disconnect"}
         body, self.body = bytes(self.body), bytearray()
+        if not (self.more_body or self.following):  # nobody asks again: or who disconnects now would not be noticed
+            self.flow.resume_reading()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     def add_body(self, piece: bytes) -> int:

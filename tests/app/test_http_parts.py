@@ -166,3 +166,34 @@ def test_after_the_body_the_connection_is_read_for_a_disconnect_unless_requests_
         assert transport.reading is reads
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("following", "reads"), [((), True), (("another",), False)])
+def test_a_disconnect_is_noticed_behind_a_body_that_came_faster_than_it_was_taken(following, reads):
+    async def run():
+        transport = Transport()
+        one = exchange(transport)
+        receiving = asyncio.create_task(one.receive())
+        await asyncio.sleep(0)
+        one.following = following
+        one.add_body(b"x" * 100_000)
+        one.flow.pause_reading()  # as on_body does
+        one.complete_body()
+        assert (await receiving)["more_body"] is False
+        assert transport.reading is reads
+
+    asyncio.run(run())
+
+
+def test_what_nobody_read_of_a_body_is_gone_with_the_request():
+    async def leave(scope, receive, send):
+        """Answers nothing, as where the client has left."""
+
+    async def run():
+        one = exchange(Transport())
+        one.add_body(b"x" * 100_000)
+        one.disconnect()
+        await one.run_asgi(leave)
+        assert one.body == b""
+
+    asyncio.run(run())

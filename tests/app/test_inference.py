@@ -298,6 +298,34 @@ def test_a_refused_request_leaves_nothing_for_the_garbage_collector(scene, tagge
     scene(act, max_waiting=1)
 
 
+def test_a_request_whose_client_leaves_leaves_nothing_for_the_garbage_collector(scene, tagger):
+    class Text(str):
+        __slots__ = ("__weakref__",)
+
+    left = threading.Event()
+
+    async def act(inference):
+        gc.disable()
+        try:
+            text = Text("b " * 10_000)  # large enough to be computed in steps
+            kept = weakref.ref(text)
+            running = asyncio.ensure_future(inference.run(tagger, (text,), render, left.is_set))
+            await until(lambda: tagger.asked)
+            del text
+            left.set()
+            tagger.gate.set()
+            with pytest.raises(ClientGone):
+                await running
+            del running
+            tagger.asked.clear()
+            tagger.done.clear()
+            await until(lambda: kept() is None)
+        finally:
+            gc.enable()
+
+    scene(act)
+
+
 def test_a_waiting_request_of_a_disconnected_client_is_never_computed(scene, tagger):
     left = threading.Event()
 

@@ -328,7 +328,9 @@ def test_one_learns_at_a_time_and_can_be_cancelled(service, trainer):
 
     trainer.wait = wait
     call(service, "POST", "learn", {})
-    assert call(service, "GET", "learn").json()["stage"] == "learning"
+    while (stage := call(service, "GET", "learn").json()["stage"]) == "starting":
+        time.sleep(0.01)
+    assert stage == "learning"
     assert_refused(call(service, "POST", "learn", {}), 409, "conflict")
     assert_refused(call(service, "POST", "undo"), 409, "conflict")
     assert call(service, "DELETE", "learn").json()["state"] == "cancelled"

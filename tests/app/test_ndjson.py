@@ -126,6 +126,46 @@ class Connection:
                 await asyncio.sleep(0.002)
 
 
+@pytest.mark.parametrize(("streams", "size"), [(2, 400_000), (2, 500_000), (20, 60_000)])
+def test_lines_that_together_fill_the_memory_do_not_wait_for_each_other(serve, streams, size):
+    """What waits for room frees none: were it counted, each would wait for the others, for ever."""
+    client = serve(max_buffered_mb=1)
+    memory = client.app.state.service.memory
+
+    async def run():
+        connections = [Connection(client.app) for _ in range(streams)]
+        tasks = [connection.run() for connection in connections]
+        for connection in connections:
+            connection.feed(b'{"text":"Ada"' + b" " * size + b"}")
+        await connections[0].until(lambda: memory.waiting >= streams * size)
+        for connection in connections:
+            connection.feed(b"\n", more=False)
+        async with asyncio.timeout(20):
+            await asyncio.gather(*tasks)
+        assert [len(line["results"]) for connection in connections for line in connection.lines] == [1] * streams
+        assert (memory.used, memory.waiting) == (0, 0)
+
+    client.run(run())
+
+
+def test_a_long_line_of_a_client_that_has_left_is_not_parsed(client, monkeypatch):
+    async def fail(*_, **__):
+        raise AssertionError("parsed")
+
+    async def run():
+        connection = Connection(client.app)
+        connection.scope["state"]["is_disconnected"] = lambda: True
+        task = connection.run()
+        connection.feed(b'{"text":"Ada"' + b" " * 100_000 + b"}\n", more=False)
+        async with asyncio.timeout(10):
+            await task
+        assert connection.lines == []
+        assert client.app.state.service.memory.used == 0
+
+    monkeypatch.setattr("fenestra.app.api.ndjson.read_request", fail)
+    client.run(run())
+
+
 def test_a_line_is_answered_before_the_next_one_is_sent(client):
     async def run():
         connection = Connection(client.app)

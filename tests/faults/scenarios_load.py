@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
@@ -165,9 +167,9 @@ WORST = [
 
 
 def worst_bodies(world, name, clients, seconds, mebibytes):
-    """As bodies and as lines of streams, each kind for a while; a small request is answered beside them."""
+    """As bodies and as lines of streams, each kind for a while. Then all leave, and whoever comes next is answered."""
     with Server(drain_seconds=0, log_level="warning", deadline_seconds=120, stuck_seconds=60) as server:
-        before = canary(server)
+        before = canary(server), long_line(server)
         for body in WORST:
             line = {"Content-Type": "application/x-ndjson"}
             for raw in (post(body), post(body + b"\n", line, path="/tag/stream")):
@@ -179,13 +181,28 @@ def worst_bodies(world, name, clients, seconds, mebibytes):
                     assert server.usage().rss <= mebibytes * 2**20
                     time.sleep(0.05)
                 assert server.get("/livez", seconds=60)[0] == 200
-        assert canary(server) == before
+                end = time.monotonic() + 60
+                while server.metric("fenestra_queue_depth"):  # the rest of what was begun for those that have left
+                    assert time.monotonic() < end
+                    time.sleep(0.05)
+                assert (canary(server), long_line(server)) == before
+
+
+def long_line(server):
+    """What answers a long line of a stream: nothing of those that have left keeps its room."""
+    line = json.dumps({"text": "Ada met Ito in Rome. " * 2000}).encode() + b"\n"
+    with Wire(server.port, 60) as wire:
+        wire.send(post(line, {"Content-Type": "application/x-ndjson"}, path="/tag/stream"))
+        body = wire.answer().body
+    assert b"error" not in body
+    return body
 
 
 def _attack(port, raw, end):
-    """Send again and again; whatever comes back, the client goes on."""
-    while time.monotonic() < end:
-        with suppress(OSError, HTTPException), Wire(port, 30) as wire:
+    """Send again and again; whatever comes back, the client goes on, and leaves at the end."""
+    while (left := end - time.monotonic()) > 0:
+        with suppress(OSError, HTTPException), Wire(port, max(left, 0.1)) as wire:
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves by a reset
             wire.send(raw)
             wire.answer()
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from fenestra.training.config import RunConfig, load_config
@@ -27,10 +28,12 @@ def quick_job() -> RunConfig:
 
 
 @pytest.fixture(scope="session")
-def sample_model(tmp_path_factory) -> Path:
-    """The checkpoint of the sample job, trained once for all tests that need a model which has learned."""
-    config = load_config(SAMPLE)
-    return train(replace(config, threads=1), tmp_path_factory.mktemp("sample") / "model")
+def sample_model(tmp_path_factory, worker_id) -> Path:
+    """The checkpoint of the sample job, trained once for all tests, and all processes, that need one which has learned."""
+    folder = tmp_path_factory.getbasetemp()
+    model = (folder if worker_id == "master" else folder.parent) / "sample-model"
+    with FileLock(f"{model}.lock"):
+        return model if model.exists() else train(replace(load_config(SAMPLE), threads=1), model)
 
 
 _SLOW_MARKS = ("training", "browser", "load", "wheel")

@@ -29,7 +29,7 @@ def quick_job() -> RunConfig:
 
 @pytest.fixture(scope="session")
 def sample_model(tmp_path_factory, worker_id) -> Path:
-    """The checkpoint of the sample job, trained once for all tests, and all processes, that need one which has learned."""
+    """The checkpoint of the sample job, trained once for the tests of all processes that need one which has learned."""
     folder = tmp_path_factory.getbasetemp()
     model = (folder if worker_id == "master" else folder.parent) / "sample-model"
     with FileLock(f"{model}.lock"):

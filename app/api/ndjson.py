@@ -7,6 +7,7 @@ would be refused. All streams take turns: splitting and parsing goes through :mo
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from fenestra.app.errors import Problem, request_id, unexpected
 NDJSON = "application/x-ndjson"
 _MAX_LINES = 32  # of one stream that are read and whose response is not sent yet
 _SLICE_LINES = 500  # that are looked at in one turn
+_TOO_MANY = "too many long lines; send this line and those after it again later"
 _STOPPING = "the service is stopping; send this line and those after it again"
 
 
@@ -58,14 +60,15 @@ class NdjsonResponse(Response):
         """Answer all lines, as ASGI defines it."""
         reading = asyncio.create_task(self._read(scope, receive))
         reading.add_done_callback(_look_at)
-        await self._reading_body.wait()  # the server sends 100 Continue at the first receive(), not after 200
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         pending: _Pending | None = None
         try:
+            await self._reading_body.wait()  # the server sends 100 Continue at the first receive(), not after 200
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             while (pending := await self._pending.get()) is not None:
                 for piece in cut(await self._line_of(pending, scope)):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 self._forget(pending)
+                pending = None  # a stream may be idle for long: then it keeps no answer
             await reading
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (ClientGone, ClientDisconnect):
@@ -87,13 +90,16 @@ class NdjsonResponse(Response):
         try:
             async for chunk in self._chunks(receive):
                 splitter.feed(chunk)
+                del chunk
                 while splitter.unread:
-                    lines = await work.in_turn(splitter.take)
+                    lines = deque(await work.in_turn(splitter.take))
                     self._count_waiting(sum(len(line or b"") for _, line in lines) + splitter.size)
-                    for number, line in lines:
-                        await self._begin(scope, number, line)
-                if splitter.size > SMALL_BYTES and not self._service.memory.fits(0):
-                    raise Problem("overloaded", "too many long lines; send this line and those after it again later")
+                    while lines:  # each is gone from here when it has begun: a stream may be idle for long
+                        await self._begin(scope, *lines.popleft())
+                    if splitter.size > SMALL_BYTES and not self._service.memory.fits(0):
+                        raise Problem(
+                            "overloaded", "too many long lines; send this line and those after it again later"
+                        )
             for number, line in splitter.end():
                 await self._begin(scope, number, line)
         except Problem as problem:  # it ends the stream; the last line tells why
@@ -124,9 +130,9 @@ class NdjsonResponse(Response):
         service = self._service
         if len(line) > LONG_BYTES:
             async with service.long_line:
+                _check_client(scope)
                 await service.inference.room()  # before it takes memory …
-                if disconnect_check(scope)():
-                    raise ClientGone
+                _check_client(scope)
                 request = await read_request(service, TagRequest, line)
                 await service.inference.room()  # … and again: others came while it was read
                 return tag_line(service, request, scope, number)
@@ -261,6 +267,8 @@ class LineSplitter:
             if end >= 0:
                 found += self.end()
                 self.number += 1
+        if not self.unread:
+            self._chunk, self._at = b"", 0
         return found
 
     def end(self) -> list[tuple[int, bytes | None]]:
@@ -268,6 +276,16 @@ class LineSplitter:
         line = bytes(self._partial)
         self._partial, self._skipping = bytearray(), False
         return [(self.number, line)] if line and not line.isspace() else []
+
+
+def _check_client(scope: Scope) -> None:
+    """Do no more for a client that has left.
+
+    Raises:
+        ClientGone: it has.
+    """
+    if disconnect_check(scope)():
+        raise ClientGone
 
 
 def _done(pieces: Pieces) -> "asyncio.Future[Pieces]":

@@ -148,6 +148,7 @@ class Inference:
         Raises:
             Problem: ``overloaded``: the model is stuck.
         """
+        waited = False
         while (
             len(self._jobs) * _STREAM_SHARE >= self._max_jobs
             or self._tokens * _STREAM_SHARE >= self._max_tokens
@@ -157,12 +158,15 @@ class Inference:
                 raise Problem("overloaded", "the model does not answer; try again in a moment")
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
+            waited = True
             try:
                 await waiter
             except asyncio.CancelledError:
                 if not waiter.cancelled():  # it was woken and will not use the room: wake the next one
                     self._wake_waiters(1)
                 raise
+        if waited:  # there may be room for the next one, too, and nobody knows whether this one will take any
+            self._wake_waiters(1)
 
     def cancel(self, job: Job) -> None:
         """Take a job out of the queue that nobody waits for any more, if it is in there."""

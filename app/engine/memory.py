@@ -32,11 +32,11 @@ class MemoryBudget:
 
     @property
     def crowded(self) -> bool:
-        """Whether nothing more may begin that will have a response: all is taken by what will be answered and sent.
+        """Whether what waits for room has to go on waiting: nothing large may be taken, and some of it will be freed.
 
-        What waits for room does not count. It frees nothing before it gets some, so all of it could wait for ever.
+        Once everything that is taken waits itself, one may begin: it frees nothing before, and all would wait for ever.
         """
-        return self.used - self.waiting >= self._limit
+        return self.full and self.used > self.waiting
 
     def fits(self, size: int) -> bool:
         """Whether there is room for so many more bytes."""

@@ -4,6 +4,8 @@ import asyncio
 import gc
 import json
 import logging
+import random
+import tracemalloc
 
 import pytest
 
@@ -120,6 +122,10 @@ class Connection:
         body = b"".join(message.get("body", b"") for message in self.sent)
         return [json.loads(line) for line in body.splitlines()]
 
+    def ends(self, count):
+        """Whether as many lines were answered; what was sent is not looked into."""
+        return sum(message.get("body", b"").count(b"\n") for message in self.sent) == count
+
     async def until(self, condition):
         async with asyncio.timeout(10):
             while not condition():
@@ -163,6 +169,135 @@ def test_a_long_line_of_a_client_that_has_left_is_not_parsed(client, monkeypatch
         assert client.app.state.service.memory.used == 0
 
     monkeypatch.setattr("fenestra.app.api.ndjson.read_request", fail)
+    client.run(run())
+
+
+def test_a_complete_last_line_waits_for_room_as_any_other(serve):
+    """An empty piece that ends the body, as gzip always gives, brings no more of it."""
+    client = serve(max_buffered_mb=1)
+    memory = client.app.state.service.memory
+
+    async def run():
+        connection = Connection(client.app)
+        task = connection.run()
+        connection.feed(b'{"text":"Ada"' + b" " * 100_000 + b"}")
+        await connection.until(lambda: memory.waiting > 100_000)
+        memory.take(2**20)  # bodies of others, in between
+        connection.feed(b"", more=False)
+        await asyncio.sleep(0.05)
+        assert connection.lines == []
+        memory.give(2**20)
+        async with asyncio.timeout(10):
+            await task
+        assert "results" in connection.lines[0]
+
+    client.run(run())
+
+
+def test_who_is_woken_and_takes_no_room_wakes_the_next(serve):
+    client = serve(max_buffered_mb=1)
+    memory = client.app.state.service.memory
+
+    async def run():
+        read = asyncio.Event()
+        slow, other = Connection(client.app), Connection(client.app)
+
+        async def send(message):
+            if message.get("body"):
+                await read.wait()
+
+        slow.send = send  # a client that does not read what is wrong with its line
+        memory.take(2**20)
+        tasks = [slow.run(), other.run()]
+        slow.feed(b'{"text":"Ada","model":"none"}\n')
+        await asyncio.sleep(0.05)
+        other.feed(b'{"text":"Ada"}\n', more=False)
+        await asyncio.sleep(0.05)
+        memory.give(2**20)
+        async with asyncio.timeout(10):
+            await tasks[1]
+        assert "results" in other.lines[0]
+        read.set()
+        slow.feed(b"", more=False)
+        await tasks[0]
+
+    client.run(run())
+
+
+@pytest.mark.parametrize("tail", [b"", b'{"text":"a"}\n'])
+def test_a_stream_that_is_idle_keeps_neither_lines_nor_answers(serve, tail):
+    client = serve()
+    memory = client.app.state.service.memory
+
+    async def run():
+        text = json.dumps({"text": "Ada met Ito. " * 7000, "details": True}).encode()
+        body = text + b" " * 1_000_000 + b"\n" + tail
+        connection = Connection(client.app)
+        task = connection.run()
+        await asyncio.sleep(0.05)
+        tracemalloc.start()
+        try:
+            for _ in range(2):  # the first time imports, and grows what is there once for all
+                before = tracemalloc.get_traced_memory()[0]
+                for at in range(0, len(body), 60_000):
+                    connection.feed(body[at : at + 60_000])
+                await connection.until(lambda: connection.ends(body.count(b"\n")))
+                connection.sent.clear()
+                await asyncio.sleep(0.05)
+                gc.collect()
+                kept = tracemalloc.get_traced_memory()[0] - before
+                connection.feed(b'{"text":"a"}\n')
+                await connection.until(lambda: connection.ends(1))
+                connection.sent.clear()
+        finally:
+            tracemalloc.stop()
+        assert kept < 300_000
+        assert (memory.used, memory.waiting) == (0, 0)
+        connection.feed(b"", more=False)
+        await task
+
+    client.run(run())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_however_streams_end_nothing_stays_counted(serve, seed):
+    rng = random.Random(seed)
+    client = serve(max_buffered_mb=1, max_waiting=4, max_body_bytes=300_000)
+    service = client.app.state.service
+    pieces = [
+        b'{"text":"Ada met Ito"}\n' * 60, b'{"text":"Ada"' + b" " * 250_000 + b"}\n", b"x" * 310_000 + b"\n",
+        b"\n  \n \t\n", b" " * 90_000, b"nonsense\n", b'{"text":"Ada","model":"none"}\n', b"",
+        b'{"text":"' + b"Ada met Ito. " * 2000 + b'","details":true}\n',
+    ]  # fmt: skip
+
+    async def one():
+        connection, gone = Connection(client.app), False
+        connection.scope["state"]["is_disconnected"] = lambda: gone
+        task = connection.run()
+        for _ in range(rng.randrange(1, 8)):
+            connection.feed(rng.choice(pieces))
+            await asyncio.sleep(rng.random() * 0.01)
+        match rng.randrange(4):
+            case 0:
+                connection.feed(b'{"text":"last"}', more=False)
+            case 1:
+                connection.feed(b"   ", more=False)
+            case 2:
+                gone = True
+                connection.incoming.put_nowait({"type": "http.disconnect"})
+            case 3:
+                task.cancel()
+        async with asyncio.timeout(30):
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def run():
+        await asyncio.gather(*[one() for _ in range(25)])
+        memory = service.memory
+        async with asyncio.timeout(10):
+            while memory.used or memory.waiting or service.inference.depth or service.long_line.locked():
+                await asyncio.sleep(0.01)
+        assert not [task for task in asyncio.all_tasks() if "NdjsonResponse._read" in repr(task)]
+
     client.run(run())
 
 

@@ -97,9 +97,7 @@ class NdjsonResponse(Response):
                     while lines:  # each is gone from here when it has begun: a stream may be idle for long
                         await self._begin(scope, *lines.popleft())
                     if splitter.size > SMALL_BYTES and not self._service.memory.fits(0):
-                        raise Problem(
-                            "overloaded", "too many long lines; send this line and those after it again later"
-                        )
+                        raise Problem("overloaded", _TOO_MANY)
             for number, line in splitter.end():
                 await self._begin(scope, number, line)
         except Problem as problem:  # it ends the stream; the last line tells why

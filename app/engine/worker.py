@@ -109,9 +109,7 @@ class Worker:
         try:
             answers = finish(self._tag(batch))
         except ClientGone:
-            self._deliver(
-                [(job, ClientGone()) for job in batch]
-            )  # the other one holds the frames, and all that is there
+            self._deliver([(job, ClientGone()) for job in batch])  # the one that was raised holds the frames
         except Exception as error:
             if len(batch) > 1:
                 for job in batch:

@@ -259,6 +259,27 @@ def test_a_stream_that_is_idle_keeps_neither_lines_nor_answers(serve, tail):
     client.run(run())
 
 
+def test_a_stream_that_is_cut_off_before_its_first_byte_leaves_nothing_counted(client):
+    async def run():
+        memory = client.app.state.service.memory
+        connection = Connection(client.app)
+
+        async def send(_):
+            await asyncio.Event().wait()
+
+        connection.send = send
+        task = connection.run()
+        connection.feed(b'{"text":"Ada"' + b" " * 100_000)
+        await connection.until(lambda: memory.waiting > 100_000)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(0)
+        assert (memory.used, memory.waiting) == (0, 0)
+        assert not [left for left in asyncio.all_tasks() if "NdjsonResponse._read" in repr(left)]
+
+    client.run(run())
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_however_streams_end_nothing_stays_counted(serve, seed):
     rng = random.Random(seed)

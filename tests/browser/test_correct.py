@@ -11,13 +11,23 @@ TEXT = "🎶 Ada Lovelace met Siemens in Munich on Sunday."
 
 
 @pytest.fixture
-def page(visit, real, write):
+def written(visit, real, write):
+    """The text on the page; nobody corrects it yet."""
     page = visit(real, refusals=True)  # it says that it does not learn
     write(page, TEXT)
     page.locator("#models option").first.wait_for(state="attached")
+    return page
+
+
+@pytest.fixture
+def page(written):
+    begin(written)
+    return written
+
+
+def begin(page):
     page.get_by_role("button", name="Correct the names").click()
     page.get_by_role("group", name="Correct the names").wait_for()
-    return page
 
 
 def shown(page):
@@ -125,7 +135,7 @@ def test_corrections_are_kept_and_training_reads_them(page, write, tmp_path):
     assert corpus.notes == ()
     page.reload()
     page.locator("#models option").first.wait_for(state="attached")
-    page.get_by_role("button", name="Correct the names").click()
+    begin(page)
     page.get_by_text("2 corrected texts, kept in this browser").wait_for()
     assert shown(page) == []
     say(page, "Forget them")
@@ -142,3 +152,30 @@ def test_correcting_ends_as_it_began(page):
     assert dict(shown(page))["Munich"] == "LOC"
     page.locator("#marked mark", has_text="Munich").click()
     page.locator("#why-title", has_text="Munich").wait_for()
+
+
+def test_a_name_can_be_chosen_before_what_corrects_has_come(written):
+    held = []
+    written.route("**/static/correct.js", lambda route: held.append(route))
+    button = written.get_by_role("button", name="Correct the names")
+    button.click()
+    written.locator("#marked mark", has_text="Munich").click()
+    button.click()  # no more
+    button.click()
+    written.locator("#marked mark", has_text="Ada Lovelace").click()
+    assert written.locator("#correct").is_hidden()
+    held[0].continue_()
+    written.locator("#correct p", has_text="“Ada Lovelace” is:").wait_for()
+    assert button.get_attribute("aria-pressed") == "true"
+    assert written.locator(".token.chosen").count() == 0
+
+
+def test_that_what_corrects_does_not_come_is_said(written):
+    written.route("**/static/correct.js", lambda route: route.abort())
+    button = written.get_by_role("button", name="Correct the names")
+    button.click()
+    written.get_by_text("The service cannot be reached.").wait_for()
+    assert button.get_attribute("aria-pressed") == "false"
+    written.unroute("**/static/correct.js")
+    begin(written)
+    assert written.get_by_text("The service cannot be reached.").is_hidden()

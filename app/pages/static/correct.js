@@ -36,15 +36,13 @@ export function begin({ model, labelsInUse, onChange, onLearnt }) {
   redraw = onChange;
   modelInUse = model;
   learnt = onLearnt;
-  at("marked").addEventListener("click", onClick);
   document.addEventListener("selectionchange", onSelect);
   at("correct").hidden = false;
-  return { show, entities: () => entities, classOf, picks: () => picked };
+  return { show, entities: () => entities, classOf, pick };
 }
 
 /** Stop correcting; what was corrected stays kept. */
 export function end() {
-  at("marked").removeEventListener("click", onClick);
   document.removeEventListener("selectionchange", onSelect);
   at("correct").hidden = true;
   learning.close();
@@ -88,11 +86,10 @@ function store() {
   lasting = keep(NAME, all);
 }
 
-/** A click on a name picks it. */
-function onClick(event) {
-  const mark = event.target.closest("mark");
-  if (!mark || !getSelection().isCollapsed) return;
-  picked = entities.find(({ start }) => start === Number(mark.dataset.start)) ?? null;
+/** Somebody clicked on the name that begins there. */
+function pick(place) {
+  if (!getSelection().isCollapsed) return;
+  picked = entities.find(({ start }) => start === place) ?? null;
   redraw();
 }
 

@@ -2,7 +2,7 @@
 
 import { at, button, count, heading, make } from "./dom.js";
 import { marks } from "./marked.js";
-import { wordsFor } from "./refusals.js";
+import { arrived, wordsFor } from "./refusals.js";
 import { Refusal } from "./service.js";
 import { tagMany } from "./streaming.js";
 
@@ -73,9 +73,11 @@ function close() {
 }
 
 async function save(kind) {
-  const { saveCsv, saveJsonl } = await import("./results.js");
-  const done = texts.answers.map((answer, place) => ({ record: texts.records[place], text: String(texts.records[place][texts.key]), answer }));
-  (kind === "csv" ? saveCsv : saveJsonl)(texts.name, done, from.isShown);
+  const { name, records, key, answers } = texts;
+  const module = await arrived(import("./results.js"));
+  if (!module) return;
+  const done = answers.map((answer, place) => ({ record: records[place], text: String(records[place][key]), answer }));
+  (kind === "csv" ? module.saveCsv : module.saveJsonl)(name, done, from.isShown);
 }
 
 /** Make the parts of the card; what changes in them is drawn later. */

@@ -2,8 +2,10 @@
 
 import { say } from "./carry.js";
 import { at } from "./dom.js";
+import { arrived } from "./refusals.js";
 
 let many = null; // the module of many texts, once it is needed
+let newest = null; // the file that was given last: an earlier one that is read more slowly does not take its place
 
 /** Take files that are chosen or dropped; `page` is what the table needs to know, and `onOpen` puts a text into the box. */
 export function takeFiles(page) {
@@ -29,14 +31,18 @@ export function redrawMany() {
 
 async function open(file, page) {
   if (!file) return; // a folder, or something that is no file
-  const files = await import("./files.js");
+  newest = file;
+  const files = await arrived(import("./files.js"));
+  if (!files) return;
   try {
     const found = await files.read(file);
+    if (newest !== file) return;
     if (found.text !== undefined) {
       page.onOpen(found.text);
       return say(`${file.name} is in the box.`);
     }
-    many ??= await import("./many.js");
+    many ??= await arrived(import("./many.js"));
+    if (!many || newest !== file) return;
     say(`${file.name} is in the table below.`);
     many.open(found, page);
   } catch (error) {

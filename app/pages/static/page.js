@@ -12,7 +12,7 @@ import { chosenModel, greet, labelsInUse, modelInUse, named, secondModel } from 
 import { wellFormed } from "./offsets.js";
 import { redrawMany, takeFiles } from "./opening.js";
 import { onPage, pager, pagesOf } from "./paging.js";
-import { complain, content } from "./refusals.js";
+import { arrived, complain, content } from "./refusals.js";
 import { ask } from "./service.js";
 import { tokenView } from "./tokens.js";
 
@@ -26,7 +26,8 @@ const EMPTY = { text: "", entities: [], tokens: [], pages: pagesOf("", [], []), 
 const state = { ...EMPTY, page: 0, hidden: new Set(), least: 0, token: -1, rival: "" };
 const view = tokenView((token, pointed) => explain(token, token === state.token ? state.rival : "", pointed), turn);
 const drawPager = pager(turn);
-let correction = null; // the module that corrects names, once somebody has asked for it
+let correction = null; // what corrects names, while somebody does that
+let ready = Promise.resolve(); // when what was asked for by the button is there: a click on a name waits for it
 
 const soonTag = latest((refusal) => {
   if (!refusal.retry) show(EMPTY, ""); // do not show results of another text
@@ -132,8 +133,9 @@ function tokensOf(page) {
 async function compare(shown, page) {
   const { text, answer, second } = state;
   if (!second && at("versus").hidden) return;
-  const { closeComparison, drawComparison } = await import("./compare.js");
-  if (answer !== state.answer) return; // a later text was faster
+  const module = await arrived(import("./compare.js"));
+  if (!module || answer !== state.answer) return; // a later text was faster
+  const { closeComparison, drawComparison } = module;
   if (!second) return closeComparison();
   drawComparison(text, { name: answer.model.name, entities: shown },
     { name: second.model.name, entities: second.results[0].entities.filter(isShown) }, page);
@@ -182,11 +184,13 @@ function toggle(label) {
   draw();
 }
 
+/** Begin to correct names, or stop it. */
 async function correct() {
-  const on = at("correcting").getAttribute("aria-pressed") === "false";
-  at("correcting").setAttribute("aria-pressed", String(on));
-  const module = await import("./correct.js");
-  correction = on ? module.begin({ model: modelInUse, labelsInUse, onChange: draw, onLearnt: () => tag(0) }) : module.end();
+  const module = await arrived(import("./correct.js"));
+  if (!module) return;
+  content();
+  correction = correction ? module.end() : module.begin({ model: modelInUse, labelsInUse, onChange: draw, onLearnt: () => tag(0) });
+  at("correcting").setAttribute("aria-pressed", String(Boolean(correction)));
   draw();
 }
 
@@ -194,9 +198,13 @@ at("text").addEventListener("input", () => {
   state.page = 0;
   tag(at("text").value.length > LONG ? 3 * PAUSE_MS : PAUSE_MS);
 });
-at("marked").addEventListener("click", (event) => {
+at("marked").addEventListener("click", async (event) => {
   const mark = event.target.closest("mark");
-  if (mark && !correction) view.chooseAt(Number(mark.dataset.start));
+  if (!mark) return;
+  await ready;
+  const start = Number(mark.dataset.start);
+  if (correction) correction.pick(start);
+  else view.chooseAt(start);
 });
 for (const id of ["marked", "rows"]) {
   at(id).addEventListener("mouseover", light);
@@ -213,7 +221,9 @@ at("least").addEventListener("input", () => {
   draw();
 });
 at("least").addEventListener("change", () => remember(state));
-at("correcting").addEventListener("click", correct);
+at("correcting").addEventListener("click", () => {
+  ready = ready.then(correct);
+});
 at("link").addEventListener("click", () => copyLink(state));
 takeFiles({ model: chosenModel, isShown, onOpen: write });
 addEventListener("hashchange", async () => {

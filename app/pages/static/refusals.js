@@ -37,6 +37,16 @@ export function complain(refusal) {
   at("problem").hidden = false;
 }
 
+/** What is loaded once it is needed; undefined, and said, where it does not come. */
+export async function arrived(module) {
+  try {
+    return await module;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // a program that is wrong
+    complain({ code: "unreachable" });
+  }
+}
+
 /** Hide the error. */
 export function content() {
   at("problem").hidden = true;

@@ -61,6 +61,10 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Tests start hundreds of processes. Where Python may not keep what it compiled, as in many images, each would compile all
+# that it imports anew, and pytest all tests in each of its processes.
+test test-fast test-integrations: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.dev check ## install, check, then every test (WORKERS, PYTEST_ARGS)
 	@if [ "$$CI" = true ]; then .ci/browser; fi
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)

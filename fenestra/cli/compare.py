@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fenestra.cli.arguments import model_folder, output_file
 from fenestra.cli.corpora import add_corpus_options, load_model, read_annotated
 from fenestra.cli.shell import Verbs, add_verb, aligned, need, say
+from fenestra.cli.waiting import waiting
 from fenestra.model.version import VERSION
 
 if TYPE_CHECKING:
@@ -116,10 +117,13 @@ def _job(folder: Path) -> Mapping[str, Any] | None:
 def _on_corpora(options: argparse.Namespace) -> "tuple[str, str, Comparison]":
     from fenestra.training.report.compare import compare
 
-    first, second = (load_model(folder, options.device) for folder in (options.first, options.second))
-    labels = tuple(dict.fromkeys([*first.labels, *second.labels]))
-    gold = read_annotated(options, options.corpora, labels, like=options.first)
-    return gold.name, gold.sha256, compare(first, second, gold.sentences)
+    with waiting("loading the models") as wait:
+        first, second = (load_model(folder, options.device) for folder in (options.first, options.second))
+        labels = tuple(dict.fromkeys([*first.labels, *second.labels]))
+        wait.begin("reading the corpora")
+        gold = read_annotated(options, options.corpora, labels, like=options.first)
+        wait.begin("tagging and comparing")
+        return gold.name, gold.sha256, compare(first, second, gold.sentences)
 
 
 def _of_reports(first: Path, second: Path) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def test_tools_say_what_they_take_and_give(connect):
             assert tag.annotations.read_only_hint
             assert tag.input_schema["required"] == explain.input_schema["required"] == ["text"]
             assert set(tag.input_schema["properties"]) == {"text", "labels", "min_score"}
-            assert set(explain.input_schema["properties"]) == {"text", "start", "token"}
+            assert set(explain.input_schema["properties"]) == {"text", "start", "token", "against"}
             for tool in (tag, explain):
                 for described in (tool.input_schema, tool.output_schema, *tool.output_schema["$defs"].values()):
                     assert all(one.get("description") for one in described["properties"].values())
@@ -177,17 +177,19 @@ def test_labels_and_scores_may_be_asked_for(tagger):
     run(test)
 
 
-def test_a_tag_is_explained_by_the_place_or_the_number_of_its_word(connect, tagger):
-    explanation = tagger.explain(LOVELACE, 6)
+@pytest.mark.parametrize("compared", [{}, {"against": "ORG"}, {"against": "O"}])
+def test_a_tag_is_explained_by_the_place_or_the_number_of_its_word(connect, tagger, compared):
+    explanation = tagger.explain(LOVELACE, 6, **compared)
     expected = {**short(explanation), "token": short(explanation.token)}
     expected["window"] = [short(share) for share in expected.pop("shares")]
-    assert (expected.pop("against"), expected.pop("alternatives")) == (None, ())  # which the tool does not offer
+    assert expected.pop("alternatives") == ()  # which the tool does not offer
+    assert bool(expected["against"]) == bool(compared)
     assert expected["token"]["text"] == "London"
 
     async def test():
         async with connect() as client:
             for place in ({"token": 6}, {"start": 36}, {"start": 41}):
-                answer = await client.call_tool("explain", {"text": LOVELACE, **place})
+                answer = await client.call_tool("explain", {"text": LOVELACE, **place, **compared})
                 assert answer.structured_content == expected
 
     run(test)
@@ -208,6 +210,7 @@ WRONG = [
     ("explain", {"text": SECRET + " ", "start": 9}, "start: no word has a character at this index"),
     ("explain", {"text": SECRET, "token": 1}, "token: expected a number from 0 to below the count of tokens, 1"),
     ("explain", {"text": SECRET, "token": -1}, "token: Input should be greater than or equal to 0"),
+    ("explain", {"text": SECRET, "token": 0, "against": SECRET}, "against: expected another tag, or a label, of this"),
     ("tag_entities", {"text": SECRET, SECRET: 1}, "an argument is unknown; there are text, labels, min_score"),
     ("explain", {"text": SECRET, "token": 0, "labels": []}, "an argument is unknown; there are text, start, token"),
     (SECRET, {"text": SECRET}, "no such tool; there are tag_entities and explain"),

@@ -85,6 +85,8 @@ class Explanation(Answer):
     """The tag as the network knows it, which may tell single words and ends apart: `S-PER`, `E-PER`."""
     method: Literal["exact", "rescale"]
     """Whether the shares are exact, or by the rescale rule, which keeps the sum."""
+    against: str | None
+    """The tag that it was compared with, as the network knows it; the scores below are then differences of the two."""
     logit: Number
     """The network's score of the tag, before the softmax."""
     bias: Number

@@ -45,13 +45,15 @@ text[start:end] the name. At most {max_chars:,} characters a call: send a longer
 _EXPLAIN = """\
 Say why one word of a text got its tag: how much each word around it speaks for or against the tag. Use it to find out \
 why tag_entities found, missed or mislabelled a name. Pass the same text, and either `start`, the index of any \
-character of the word (an entity's `start` will do), or `token`, the number of the word from 0."""
+character of the word (an entity's `start` will do), or `token`, the number of the word from 0. With `against` it says \
+why the word has its tag and not that one: for a name that was missed, give the label that you expected."""
 
 Text = Annotated[str, Field(description="The text as it is, not trimmed or reformatted.")]
 Labels = Annotated[list[str] | None, Field(description="Keep entities with these labels only; all without it.")]
 Score = Annotated[float, Field(ge=0, le=1, description="Leave out entities whose score is below; 0 keeps all.")]
 Place = Annotated[int | None, Field(ge=0, description="Index of a character of the word, in code points from 0.")]
 Number = Annotated[int | None, Field(ge=0, description="Number of the word among all words and signs, from 0.")]
+Against = Annotated[str | None, Field(description="A label, such as ORG, or a tag, such as O or B-ORG, to compare with.")]
 
 
 class Server(MCPServer):
@@ -99,7 +101,7 @@ class Tools:
         return await self._run(work, lambda found: _result(Entities.of(found[0], labels, min_score)))
 
     async def explain(
-        self, text: Text, start: Place = None, token: Number = None
+        self, text: Text, start: Place = None, token: Number = None, against: Against = None
     ) -> Annotated[CallToolResult, Explanation]:
         """Say why a word got its tag."""
         self._check(text)
@@ -110,7 +112,7 @@ class Tools:
             place = await self._run(self._tagger.work([text]), lambda found: _token_at(found[0].tokens, start))
         if place is None:
             raise ToolError("start: no word has a character at this index; `start` of an entity has one")
-        work = self._tagger.explain_work(text, place)
+        work = self._tagger.explain_work(text, place, against=against)
         try:
             return await self._run(work, lambda found: _result(Explanation.of(found)))
         except InputError as error:

@@ -14,6 +14,8 @@ from typing import IO, Any, TextIO, cast
 from fenestra.model.errors import InputError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
+_QUERY = re.compile(r"(https?://[^\s?]*)\?\S*?(?=(?::\d+)?[:,.)]*(?:\s|$))", re.IGNORECASE)
 _PASSWORD = re.compile(rf"{_URL.pattern}[^/:@]*:(?!\d+(?:/|$))[^@]*@")
 
 
@@ -52,6 +54,24 @@ def as_path(name: str) -> Path:
 def is_remote(path: Path) -> bool:
     """Whether a path is of another file system."""
     return not isinstance(path, Path)
+
+
+def without_query(name: str) -> str:
+    """The name of a file, without what a web address has behind ``?``: of a presigned one, that is what opens it.
+
+    >>> without_query("https://host/texts.jsonl.gz?X-Amz-Signature=c0ffee")
+    'https://host/texts.jsonl.gz'
+    """
+    return name.partition("?")[0] if _HTTP.match(name) else name
+
+
+def without_queries(message: str) -> str:
+    """A message whose web addresses have nothing behind ``?``.
+
+    >>> without_queries("https://host/a.jsonl?X-Amz-Signature=c0ffee:12: not valid JSON")
+    'https://host/a.jsonl:12: not valid JSON'
+    """
+    return _QUERY.sub(r"\1", message)
 
 
 def files_below(folder: Path) -> list[tuple[Path, str, int]]:

@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from types import FrameType
 from typing import Any, NoReturn, TypeAlias
 
+from fenestra.cli.places import without_queries
 from fenestra.cli.waiting import clear
 from fenestra.model.suggest import did_you_mean, near
 from fenestra.model.version import VERSION
@@ -177,7 +178,7 @@ def run(parser: CommandParser, argv: Sequence[str] | None) -> int:
 def complain(message: str, *, code: int) -> int:
     """Print every line of a message on standard error behind the program's name, and return ``code``."""
     clear()
-    for line in message.splitlines():
+    for line in without_queries(message).splitlines():
         sys.stderr.write(f"fenestra: {line}\n")
     return code
 

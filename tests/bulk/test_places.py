@@ -1,7 +1,10 @@
 """Files behind URLs: the bytes of the same files on this machine. Memory stands for an object store."""
 
 import gzip
+import json
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -116,6 +119,50 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(name, tag):
 @pytest.mark.parametrize("name", ["memory://bucket/a:b@c", "memory://ada@host/x", "memory://host:8080/a@b"])
 def test_a_url_without_a_password_is_none_with_one(name):
     assert is_remote(as_path(name))
+
+
+@pytest.fixture
+def presigned():
+    """The address of a file on the web that is given to those only who have its signature."""
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    content = b'{"text": "It rained in London."}\n{"x": 1}\n'
+
+    class Web(BaseHTTPRequestHandler):
+        def do_GET(self):
+            known = self.path == "/a/texts.jsonl?X-Amz-Signature=c0ffee&e=1:2"
+            self.send_response(200 if known else 403)
+            self.send_header("Content-Length", str(len(content) if known else 0))
+            self.end_headers()
+            if known and self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/a/texts.jsonl?X-Amz-Signature=c0ffee&e=1:2"
+        server.shutdown()
+
+
+def test_what_opens_a_presigned_address_stands_nowhere(presigned, tag, tmp_path):
+    code, out, err = tag(presigned, "-o", f"{tmp_path}/out/", "--bad-lines", str(tmp_path / "bad"))
+    assert (code, out) == (0, "")
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.is_file()] == ["texts.jsonl"]
+    (found,) = map(json.loads, (tmp_path / "out" / "texts.jsonl").read_bytes().splitlines())
+    assert [entity["text"] for entity in found["entities"]] == ["London"]
+    (left,) = map(json.loads, (tmp_path / "bad").read_bytes().splitlines())
+    assert (left["path"], left["line"]) == (presigned.partition("?")[0], 2)
+    code, out, err = tag(presigned, "-o", str(tmp_path / "one.jsonl"))
+    assert code == 1
+    assert f"{presigned.partition('?')[0]}:2: " in "".join(err)
+    for refused in (presigned.replace("c0ffee", "c0ffee0"), presigned.replace("http", "nosuch")):
+        code, out, more = tag(refused)
+        assert code
+        err += more
+    assert "c0ffee" not in "".join(err)
 
 
 def test_what_is_not_there_is_named(url):

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from fenestra.cli.bulk.texts import Unit
 from fenestra.cli.output import STDIN, is_same_folder
-from fenestra.cli.places import as_path, files_below, is_remote
+from fenestra.cli.places import as_path, files_below, is_remote, without_query
 from fenestra.model.errors import DataError, InputError
 from fenestra.training.compressed import stem
 
@@ -138,7 +138,8 @@ def _remote_inputs(name: str, path: Path, form: InputFormat | None, but: Path | 
     """
     try:
         if path.is_file():
-            return [Input(name, form or guess_format(name), path.name, path.stat().st_size)]
+            place = Path(without_query(name)).name
+            return [Input(name, form or guess_format(place), place, path.stat().st_size)]
         files = files_below(path)
     except OSError as error:
         raise DataError(f"{name}: cannot be read ({error.strerror or type(error).__name__})") from error

@@ -12,6 +12,7 @@ from fenestra.cli.bulk.reading import Bad
 from fenestra.cli.bulk.resume import Store
 from fenestra.cli.bulk.units import UnitDone, WorkUnit
 from fenestra.cli.output import opened
+from fenestra.cli.places import without_query
 from fenestra.model.errors import DataError
 
 
@@ -120,7 +121,7 @@ class BadLines:
 
     def _tell(self, name: str, line: int, bad: Bad) -> None:
         if self._stream is not None:
-            record = {"path": name, "line": line or None, "error": bad.error, **_raw(bad)}
+            record = {"path": without_query(name), "line": line or None, "error": bad.error, **_raw(bad)}
             text = json.dumps(record, ensure_ascii=False)
             self._stream.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
         else:

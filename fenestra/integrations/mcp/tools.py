@@ -53,7 +53,7 @@ Labels = Annotated[list[str] | None, Field(description="Keep entities with these
 Score = Annotated[float, Field(ge=0, le=1, description="Leave out entities whose score is below; 0 keeps all.")]
 Place = Annotated[int | None, Field(ge=0, description="Index of a character of the word, in code points from 0.")]
 Number = Annotated[int | None, Field(ge=0, description="Number of the word among all words and signs, from 0.")]
-Against = Annotated[str | None, Field(description="A label, such as ORG, or a tag, such as O or B-ORG, to compare with.")]
+Against = Annotated[str | None, Field(description="A label, such as ORG, or a tag, such as O, to compare with.")]
 
 
 class Server(MCPServer):

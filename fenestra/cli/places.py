@@ -15,7 +15,7 @@ from fenestra.model.errors import InputError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
-_QUERY = re.compile(r"(https?://[^\s?]*)\?\S*?(?=(?::\d+)?[:,.)]*(?:\s|$))", re.IGNORECASE)
+_QUERY = re.compile(r"(https?://[^\s?]*)\?\S*?(?=(?::\d+)?[:,.)'\"]*(?:\s|$))", re.IGNORECASE)
 _PASSWORD = re.compile(rf"{_URL.pattern}[^/:@]*:(?!\d+(?:/|$))[^@]*@")
 
 

@@ -160,6 +160,7 @@ def test_what_opens_a_presigned_address_stands_nowhere(presigned, tag, tmp_path)
     assert f"{presigned.partition('?')[0]}:2: " in "".join(err)
     code, out, more = tag(presigned.replace("c0ffee", "c0ffee0"))
     assert code == 2
+    assert "texts.jsonl: cannot be read (ClientResponseError: 403" in more[0]
     assert "c0ffee" not in "".join(err + more)
 
 

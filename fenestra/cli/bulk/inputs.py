@@ -141,8 +141,9 @@ def _remote_inputs(name: str, path: Path, form: InputFormat | None, but: Path | 
             place = Path(without_query(name)).name
             return [Input(name, form or guess_format(place), place, path.stat().st_size)]
         files = files_below(path)
-    except OSError as error:
-        raise DataError(f"{name}: cannot be read ({error.strerror or type(error).__name__})") from error
+    except Exception as error:  # each file system's package has errors of its own, such as of missing credentials
+        said = getattr(error, "strerror", None) or f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise DataError(f"{without_query(name)}: cannot be read ({said})") from error
     inside = None if but is None else f"{str(but).rstrip('/')}/"
     found = [
         Input(str(file), form or guess_format(file.name), place, size)

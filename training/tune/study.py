@@ -22,7 +22,6 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
@@ -163,6 +162,8 @@ class Study:
         scores = sorted((t.dev_f1 for t in self.trials if t.state == "complete" and t.dev_f1 is not None), reverse=True)
         if len(scores) < FEWEST_FOR_IMPORTANCE or scores[math.ceil(_BEST_SHARE * len(scores)) - 1] == scores[-1]:
             return {}
+        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # and all of scikit-learn
+
         evaluator = PedAnovaImportanceEvaluator(target_quantile=_BEST_SHARE)
         with self._record.guarded():
             return get_param_importances(self._study, evaluator=evaluator)

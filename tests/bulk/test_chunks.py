@@ -10,10 +10,11 @@ from fenestra.cli.bulk import chunks, reading
 from fenestra.cli.bulk.chunks import chunks_of
 from fenestra.cli.bulk.reading import read
 from fenestra.cli.bulk.texts import count_lines, texts
+from fenestra.training.data import conll
 
 LINES = [
     "a", "é東", " ", "\u00a0", "\t", "{}", '{"text": "x"}', "\ufeff", "\u2028", "x" * 30, "b O", "\tO",
-    "-DOCSTART-", "-DOCSTART- O", "-DOCSTARTx", "  -DOCSTART-\tO",
+    "-DOCSTART- too long a line", "-DOCSTART-", "-DOCSTART- O", "-DOCSTARTx", "  -DOCSTART-\tO",
 ]  # fmt: skip
 ENDS = ["\n", "\n", "\n\n", "\n\n", "\r\n", "\r\n\r\n", "\r", "\r\r", "\r\r\n", "\n \t\n", "\n\u00a0\n", ""]
 CONTENT = st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(ENDS)).map("".join), max_size=25).map("".join)
@@ -67,8 +68,13 @@ def test_a_file_that_is_cut_has_the_same_texts_at_the_same_lines(data, kind, siz
 
 
 @given(BYTES, st.integers(1, 60))
+@example(b"a\n-DOCSTART- O\xffa\n", 1)
+@example(b"-DOCSTART-\n" + b"x" * 30 + b"\n\na\na\na\nb\n\n", 1)
+@example(b"a\n-DOCSTART- too long a line\nb\n\nc\n", 1)
 def test_a_long_document_is_cut_where_it_would_end_in_the_whole_file(data, size):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "MAX_LINE", 20)
+        patch.setattr(conll, "MAX_LINE", 20)
         patch.setattr(chunks, "LONGEST_DOCUMENT", 3)
         patch.setattr(reading, "LONGEST_DOCUMENT", 3)
         whole, _ = what_is_in(chunks_of(io.BytesIO(data), "conll"), "line")

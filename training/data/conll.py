@@ -34,10 +34,11 @@ class Line(NamedTuple):
     raw: bytes = b""
 
 
-def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
+def split_lines(stream: IO[bytes], longest: int | None = None) -> Iterator[bytes]:
     r"""Part bytes into lines, each with its end: LF, CRLF or CR. Carriage returns before a line feed belong to it.
 
-    Of a line that is longer than :data:`MAX_LINE` come its first bytes, one more than that, and its end.
+    Of a line that is longer than ``longest``, :data:`MAX_LINE` unless given, come its first bytes, one more than that,
+    and its end.
 
     >>> import io
     >>> list(split_lines(io.BytesIO(b"a O\rb O\r\r\nc O")))
@@ -46,8 +47,9 @@ def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
     Raises:
         OSError: the file cannot be read on.
     """
+    longest = MAX_LINE if longest is None else longest
     held = b""  # what was read of a line whose end is yet to come
-    while part := stream.readline(MAX_LINE):
+    while part := stream.readline(longest):
         if not held and part.endswith(b"\n") and b"\r" not in part:  # nearly every line
             yield part
             continue
@@ -55,12 +57,12 @@ def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
         body = held.rstrip(b"\r\n")
         end = held[len(body) :]
         *lines, last = body.split(b"\r")
-        yield from (line[: MAX_LINE + 1] + b"\r" for line in lines)
-        held = last[: MAX_LINE + 1] + end
+        yield from (line[: longest + 1] + b"\r" for line in lines)
+        held = last[: longest + 1] + end
         if end.endswith(b"\n"):
             yield held
             held = b""
-        elif len(end) >= MAX_LINE:  # a run of carriage returns that is no end of one line
+        elif len(end) >= longest:  # a run of carriage returns that is no end of one line
             yield from _carriage_returns(held)
             held = b""
     yield from _carriage_returns(held)

@@ -27,6 +27,7 @@ _BLANK_LINE = re.compile(rb"\n[ \t\r]*?\n"), re.compile(rb"[\r\n][ \t\r]*?" + _L
 """Of a CoNLL file: one that ends with a line feed, and with a carriage return."""
 _LONGEST_CHARACTER = 4  # bytes
 _ANY_END = re.compile(rb"[\r\n]")
+_WHOLE_END = re.compile(rb"\r*\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,22 +388,26 @@ def _line_begin(held: bytearray, place: int) -> int:
 
 
 def _is_mark(held: bytearray, begin: int) -> bool:
-    """Whether a line that begins somewhere, and whose end has been read, is the mark of a new document."""
-    end = _ANY_END.search(held, begin)
+    """Whether a line that begins somewhere, and whose end has been read, is the mark of a new document.
+
+    A bad line is none: reading leaves it out, with the sentence that it stands in.
+    """
+    end = _WHOLE_END.search(held, begin)
     if end is None or held.find(_MARK, begin, end.start()) < 0:
         return False
-    return columns(held[begin : end.start()].decode("utf-8", "replace"))[:1] == [DOCSTART]
+    cells, is_bad = _columns(bytes(held[begin : end.end()]))
+    return not is_bad and cells[:1] == [DOCSTART]
 
 
 def _long_documents(held: bytearray) -> Iterator[int]:
     """Where a document ends because it is too long; sentences with a bad line are none."""
     place = tokens = sentence = 0
     bad = False
-    for raw in split_lines(io.BytesIO(held)):
+    for raw in split_lines(io.BytesIO(held), len(held) + 1):  # whole: places are counted
         place += len(raw)
         cells, is_bad = _columns(raw)
         bad = bad or is_bad
-        if cells[:1] == [DOCSTART]:
+        if cells[:1] == [DOCSTART] and not is_bad:
             tokens, sentence, bad = 0, 0, False
         elif cells:
             sentence += 1

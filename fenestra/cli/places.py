@@ -15,7 +15,8 @@ from fenestra.model.errors import InputError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
-_QUERY = re.compile(r"(https?://[^\s?]*)\?\S*?(?=(?::\d+)?[:,.)'\"]*(?:\s|$))", re.IGNORECASE)
+_WORD = re.compile(r"\S+")
+_ENDS = ":;,.)]'\""
 _PASSWORD = re.compile(rf"{_URL.pattern}[^/:@]*:(?!\d+(?:/|$))[^@]*@")
 
 
@@ -66,12 +67,90 @@ def without_query(name: str) -> str:
 
 
 def without_queries(message: str) -> str:
-    """A message whose web addresses have nothing behind ``?``.
+    """A message whose addresses have nothing behind ``?``.
 
-    >>> without_queries("https://host/a.jsonl?X-Amz-Signature=c0ffee:12: not valid JSON")
-    'https://host/a.jsonl:12: not valid JSON'
+    >>> without_queries("https://host/a.jsonl?X-Amz-Signature=c0ffee: cannot be read")
+    'https://host/a.jsonl: cannot be read'
     """
-    return _QUERY.sub(r"\1", message)
+    return _WORD.sub(_cut, message) if "?" in message else message
+
+
+def _cut(word: re.Match[str]) -> str:
+    """A word of a message, without the query of an address, and with the marks behind it."""
+    said = word[0]
+    address = said.find(":/")  # of two strokes, pathlib keeps one
+    begin = said.find("?", address) if address > 0 else -1
+    return said if begin < 0 else said[:begin] + said[max(len(said.rstrip(_ENDS)), begin) :]
+
+
+def why(error: BaseException) -> str:
+    """Why a file cannot be read or written, in words; never empty, as those of a timeout are.
+
+    >>> why(FileNotFoundError(2, "No such file or directory", "a.txt")), why(TimeoutError())
+    ('No such file or directory', 'TimeoutError')
+    """
+    said = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+    return " ".join(said.split())[:200].rstrip(": ")
+
+
+@contextmanager
+def named_errors() -> Iterator[None]:
+    """What a file system's package raises is an OSError that says why: each has errors of its own, some without words.
+
+    Raises:
+        OSError: in their place.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise
+        raise OSError(0, why(error)) from error
+
+
+class _Remote(io.RawIOBase):
+    """A file of another file system, whose errors say why."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._file.seekable()
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
+        with named_errors():
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with named_errors():
+            return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        finally:
+            super().close()
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file for reading, here or on another file system.
+
+    Raises:
+        OSError: it cannot be; so does reading it.
+    """
+    if not is_remote(path):
+        return path.open("rb")
+    with named_errors():
+        return io.BufferedReader(_Remote(path.open("rb")))
 
 
 def files_below(folder: Path) -> list[tuple[Path, str, int]]:

@@ -51,7 +51,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with code 2."""
-        self.exit(2, f"fenestra: {message}{self._misspelt_option()}; see {self.prog} --help\n")
+        self.exit(2, f"fenestra: {without_queries(message)}{self._misspelt_option()}; see {self.prog} --help\n")
 
     def _misspelt_option(self) -> str:
         """The first option that there is not, and what it may have meant; empty where nothing is near."""
@@ -228,7 +228,7 @@ def _explain(error: Exception, *, debug: bool, extra: str) -> int:
     from fenestra.model.errors import FenestraError, InputError
 
     if debug:
-        traceback.print_exception(error)
+        sys.stderr.write(without_queries("".join(traceback.format_exception(error))))
     if isinstance(error, FenestraError):
         return complain(str(error), code=2 if isinstance(error, InputError) else 1)
     missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""

@@ -14,7 +14,8 @@ from fenestra.training.data import conll
 
 LINES = [
     "a", "é東", " ", "\u00a0", "\t", "{}", '{"text": "x"}', "\ufeff", "\u2028", "x" * 30, "b O", "\tO",
-    "-DOCSTART- too long a line", "-DOCSTART-", "-DOCSTART- O", "-DOCSTARTx", "  -DOCSTART-\tO",
+    "-DOCSTART- too long a line", "-DOCSTART-", "-DOCSTART- O\tO", "x-DOCSTART-",
+    "y" * 19, "y" * 20, "y" * 21, "-DOCSTART- O", "-DOCSTARTx", "  -DOCSTART-\tO",
 ]  # fmt: skip
 ENDS = ["\n", "\n", "\n\n", "\n\n", "\r\n", "\r\n\r\n", "\r", "\r\r", "\r\r\n", "\n \t\n", "\n\u00a0\n", ""]
 CONTENT = st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(ENDS)).map("".join), max_size=25).map("".join)
@@ -67,19 +68,49 @@ def test_a_file_that_is_cut_has_the_same_texts_at_the_same_lines(data, kind, siz
     assert list(chunks_of(Trickle(data, trickle), form, unit=unit, size=size)) == pieces
 
 
-@given(BYTES, st.integers(1, 60))
-@example(b"a\n-DOCSTART- O\xffa\n", 1)
-@example(b"-DOCSTART-\n" + b"x" * 30 + b"\n\na\na\na\nb\n\n", 1)
-@example(b"a\n-DOCSTART- too long a line\nb\n\nc\n", 1)
-def test_a_long_document_is_cut_where_it_would_end_in_the_whole_file(data, size):
+@given(BYTES, st.integers(1, 60), st.integers(1, 9))
+@example(b"a\n-DOCSTART- O\xffa\n", 1, 9)
+@example(b"-DOCSTART-\n" + b"x" * 30 + b"\n\na\na\na\nb\n\n", 1, 9)
+@example(b"a\n-DOCSTART- too long a line\nb\n\nc\n", 1, 9)
+@example(b"a\n-DOCSTART- 45678901\r\nb\n\nc\n", 1, 5)
+def test_a_long_document_is_cut_where_it_would_end_in_the_whole_file(data, size, trickle):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "MAX_LINE", 20)
         patch.setattr(conll, "MAX_LINE", 20)
         patch.setattr(chunks, "LONGEST_DOCUMENT", 3)
         patch.setattr(reading, "LONGEST_DOCUMENT", 3)
         whole, _ = what_is_in(chunks_of(io.BytesIO(data), "conll"), "line")
-        cut, _ = what_is_in(chunks_of(io.BytesIO(data), "conll", size=size), "line")
-    assert cut == whole
+        for source in (io.BytesIO(data), Trickle(data, trickle)):
+            assert what_is_in(chunks_of(source, "conll", size=size), "line")[0] == whole
+
+
+def test_a_bad_mark_begins_a_document_all_the_same():
+    data = b"-DOCSTART- O\n\na\n\n-DOCSTART- \xff\n\nb\n\nc\n"
+    items, bad = what_is_in(chunks_of(io.BytesIO(data), "conll"), "line")
+    assert [content for content, _ in items] == [[["-DOCSTART-"]], [["a"]], [["-DOCSTART-"]], [["b"], ["c"]]]
+    assert [(line, raw) for line, _, raw, _ in bad] == [(5, b"-DOCSTART- \xff\n")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a O\n\nx" + b"-DOCSTART-" * 90_000 + b"\n\nb O\n",
+        b"-DOCSTART-\n\n" + b"-DOCSTART- \xff\n\n" * 100_000,
+        b"-DOCSTART-\n\n" + b"a \xff\n\n" * 400_000,
+    ],
+    ids=["many marks in a line", "bad marks", "bad sentences"],
+)
+def test_a_file_of_whatever_is_cut_in_a_time_that_grows_with_its_size(data, monkeypatch):
+    looked_at = [0]
+
+    def count(raw):
+        looked_at[0] += len(raw)
+        return opens_document(raw)
+
+    opens_document = chunks.opens_document
+    monkeypatch.setattr(chunks, "opens_document", count)
+    assert b"".join(chunk.data for chunk in chunks_of(io.BytesIO(data), "conll", size=1000)) == data
+    assert looked_at[0] < 8 * len(data)
 
 
 def test_a_document_of_a_conll_file_is_in_one_chunk():

@@ -1,6 +1,7 @@
 """Files behind URLs: the bytes of the same files on this machine. Memory stands for an object store."""
 
 import gzip
+import io
 import json
 import threading
 import uuid
@@ -13,6 +14,7 @@ pytest.importorskip("upath", reason="universal_pathlib is not installed")
 
 from fenestra.cli import tag as tagging  # noqa: E402
 from fenestra.cli.bulk.inputs import find_inputs  # noqa: E402
+from fenestra.cli.main import main  # noqa: E402
 from fenestra.cli.places import as_path, is_remote  # noqa: E402
 from fenestra.cli.tag import tag_files  # noqa: E402
 from fenestra.model.errors import DataError, InputError  # noqa: E402
@@ -162,6 +164,50 @@ def test_what_opens_a_presigned_address_stands_nowhere(presigned, tag, tmp_path)
     assert code == 2
     assert "texts.jsonl: cannot be read (ClientResponseError: 403" in more[0]
     assert "c0ffee" not in "".join(err + more)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--debug", "tag", "{}"],
+        ["{}"],
+        ["tag", "--outptu={}", "-"],
+        ["evaluate", "--model", "english", "{}"],
+        ["data", "check", "{}"],
+    ],
+)
+def test_no_verb_repeats_what_opens_an_address(capsys, words):
+    address = "https://127.0.0.1:1/a.jsonl?X-Amz-Signature=c0ffee:12"
+    assert main([word.format(address) for word in words])
+    out, err = capsys.readouterr()
+    assert "127.0.0.1:1/a.jsonl" in err
+    assert "c0ffee" not in out + err
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), RuntimeError("403, message='Forbidden'")], ids=["silent", "foreign"])
+@pytest.mark.parametrize("name", ["a.txt", "a.conll", "a.parquet"])
+def test_a_file_that_cannot_be_read_to_its_end_is_told(url, tag, monkeypatch, error, name, tmp_path):
+    content = b"".join(b"It rained in London %d times.\n" % (n * 7919**3 % 10**12) for n in range(20_000))
+    if name == "a.parquet":
+        pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        pyarrow.parquet.write_table(pyarrow.table({"text": content.decode().split("\n")}), tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            if (self.tell() < len(content) // 2) == (name == "a.parquet"):  # which is read from its end
+                raise error
+            return super().read(size)
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file(f"{url}/{name}", content)
+    monkeypatch.setattr(type(memory), "_open", lambda *_, **__: Broken(content))
+    code, _, err = tag(f"{url}/{name}", "-o", tmp_path / "out.jsonl")
+    assert code
+    assert "TimeoutError" in "".join(err) or "RuntimeError: 403" in "".join(err)
+    code, _, err = tag(f"{url}/{name}", "-o", tmp_path / "out.jsonl", "--bad-lines", tmp_path / "bad")
+    assert code == 2
+    assert len((tmp_path / "bad").read_bytes().splitlines()) >= 1
 
 
 def test_what_is_not_there_is_named(url):

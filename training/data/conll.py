@@ -19,6 +19,7 @@ from fenestra.model.errors import DataError
 from fenestra.model.tags import OUTSIDE
 
 DOCSTART = "-DOCSTART-"
+_MARK = DOCSTART.encode()
 MAX_LINE = 1_000_000
 """Longest line that is read, in bytes, its end included."""
 LONGEST_DOCUMENT = 50_000
@@ -32,6 +33,21 @@ class Line(NamedTuple):
     text: str
     fault: str = ""
     raw: bytes = b""
+    opens: bool = False
+    """Of a bad line, whether it is a ``-DOCSTART-`` all the same."""
+
+
+def opens_document(raw: bytes | bytearray) -> bool:
+    r"""Whether the first column of a line is ``-DOCSTART-``, whatever else is wrong with it.
+
+    Of a line that is longer than :data:`MAX_LINE` only its beginning is looked at.
+
+    >>> opens_document(b" -DOCSTART- \xff\n"), opens_document(b"-DOCSTART- O\tO\n")
+    (True, False)
+    """
+    line = raw[: MAX_LINE + 1].rstrip(b" \t\r\n")
+    first = line.partition(b"\t")[0].strip(b" ") if b"\t" in line else line.lstrip(b" ").partition(b" ")[0]
+    return first == _MARK
 
 
 def split_lines(stream: IO[bytes], longest: int | None = None) -> Iterator[bytes]:
@@ -82,7 +98,8 @@ def read_lines(stream: IO[bytes], *, begun: bool = False) -> Iterator[Line]:
                 yield Line(number, "", "begins with the byte order mark of UTF-16; expected UTF-8")
                 return  # every further line would be a consequence
             if len(raw) > MAX_LINE:
-                yield Line(number, "", f"line longer than {MAX_LINE:,} bytes; expected one token and its tag")
+                fault = f"line longer than {MAX_LINE:,} bytes; expected one token and its tag"
+                yield Line(number, "", fault, opens=opens_document(raw))
             else:
                 yield _decode(number, raw.removeprefix(BOM_UTF8) if opens else raw)
     except OSError as error:
@@ -114,7 +131,8 @@ def iter_conll_words(
         stream: the file, open for reading bytes.
         name: what messages call it.
         begun: it goes on with what others have begun to read.
-        skip: is told of the first bad line of a sentence, which is then left out.
+        skip: is told of the first bad line of a sentence, which is then left out. A bad ``-DOCSTART-`` still begins a
+            document.
 
     Raises:
         DataError: without ``skip``: a line cannot be decoded, is too long, or begins with an empty column;
@@ -123,25 +141,23 @@ def iter_conll_words(
     words: list[str] = []
     bad = False
     for line in read_lines(stream, begun=begun):
-        number, text, fault, raw = line
-        cells = columns(text)
-        if fault or (cells and not cells[0]):
-            fault = fault or "the first column is empty; expected a word"
-            if skip is None:
-                raise DataError(f"{name}:{number}: {fault}")
-            if not bad:
-                skip(Line(number, text, fault, raw or text.encode()))
-            bad = True
-            continue
-        opens_document = bool(cells) and cells[0] == DOCSTART
-        if opens_document or not cells:
+        cells = columns(line.text)
+        fault = line.fault or ("the first column is empty; expected a word" if cells[:1] == [""] else "")
+        opens = line.opens or cells[:1] == [DOCSTART]
+        if opens or not (cells or fault):
             if words and not bad:
                 yield words
             words, bad = [], False
-        if opens_document:
-            yield [DOCSTART]
-        elif cells:
+        if fault:
+            if skip is None:
+                raise DataError(f"{name}:{line.number}: {fault}")
+            if not bad:
+                skip(line._replace(fault=fault, raw=line.raw or line.text.encode()))
+            bad = not opens
+        elif cells and not opens:
             words.append(cells[0])
+        if opens:
+            yield [DOCSTART]
     if words and not bad:
         yield words
 
@@ -176,4 +192,5 @@ def _decode(number: int, raw: bytes) -> Line:
     try:
         return Line(number, raw.decode("utf-8").rstrip("\r\n"))
     except UnicodeDecodeError as error:
-        return Line(number, "", f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}; expected UTF-8", raw)
+        fault = f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}; expected UTF-8"
+        return Line(number, "", fault, raw, opens_document(raw))

@@ -12,7 +12,8 @@ from typing import IO
 
 from fenestra.cli.bulk.inputs import InputFormat
 from fenestra.cli.bulk.texts import LINE_END, MAX_BYTES, Unit, count_ends, count_lines
-from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, MAX_LINE, columns, split_lines
+from fenestra.cli.places import why
+from fenestra.training.data.conll import DOCSTART, LONGEST_DOCUMENT, MAX_LINE, columns, opens_document, split_lines
 
 Document = list[list[str]]
 """Sentences of words that belong together."""
@@ -27,7 +28,6 @@ _BLANK_LINE = re.compile(rb"\n[ \t\r]*?\n"), re.compile(rb"[\r\n][ \t\r]*?" + _L
 """Of a CoNLL file: one that ends with a line feed, and with a carriage return."""
 _LONGEST_CHARACTER = 4  # bytes
 _ANY_END = re.compile(rb"[\r\n]")
-_WHOLE_END = re.compile(rb"\r*\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def chunks_of(
     except OSError as error:
         if end := cutter.last_border(held):
             yield cutter.chunk(form, held, end)
-        yield Chunk(form, fault=error.strerror or str(error), fault_line=1, last=True)
+        yield Chunk(form, fault=why(error), fault_line=1, last=True)
     else:
         yield replace(cutter.chunk(form, held, len(held)), last=True)
 
@@ -278,6 +278,7 @@ class _Sentences(_Lines):
         """Begin with a file that has had no mark."""
         super().__init__(MAX_LINE)
         self._marked = False
+        self._long = _LongDocuments()
 
     def border(self, held: bytearray, size: int) -> int:
         """The last border up to a size, or else the first one beyond; 0 where there is none yet."""
@@ -291,17 +292,18 @@ class _Sentences(_Lines):
         end = _ANY_END.search(held, size)  # of the line that begins at the size or before
         place = end.start() if end else len(held)
         while (place := held.rfind(_MARK, 1, place)) > 0:
-            begin = _line_begin(held, place)
-            if 0 < begin <= size and _is_mark(held, begin):
-                return begin
+            place = _line_begin(held, place)  # each line is looked at once, however many marks are in it
+            if 0 < place <= size and _is_mark(held, place):
+                return place
         if self._begins_marked(held):
-            return max((cut for cut in _long_documents(held) if cut <= size), default=0)
+            return max((cut for cut in self._long.ends(held) if cut <= size), default=0)
         return self._last(held, size)
 
     def chunk(self, form: InputFormat, held: bytearray, end: int) -> Chunk:
         """Take a chunk off what is held."""
         before = self._marked
-        self._marked = before or any(_is_mark(held, _line_begin(held, place)) for place in _found(held, _MARK, end))
+        self._marked = before or any(True for _ in _marks(held, 0, end))
+        self._long.taken(end)
         return replace(super().chunk(form, held, end), marked=before)
 
     def _last(self, held: bytearray, size: int) -> int:
@@ -311,10 +313,9 @@ class _Sentences(_Lines):
         return max((found.end() for blank in _BLANK_LINE for found in blank.finditer(held, 0, size)), default=0)
 
     def _first(self, held: bytearray, begin: int) -> int:
-        marks = (_line_begin(held, place) for place in _found(held, _MARK, len(held), begin))
-        found = [next((mark for mark in marks if mark > begin and _is_mark(held, mark)), 0)]
+        found = [next((mark for mark in _marks(held, begin, len(held)) if mark > begin), 0)]
         if self._begins_marked(held):
-            found.append(next((cut for cut in _long_documents(held) if cut > begin), 0))
+            found.append(next((cut for cut in self._long.ends(held) if cut > begin), 0))
         else:
             found.append(_after_blank(held, max(held.rfind(b"\n", 0, begin), held.rfind(b"\r", 0, begin), 0)))
         return min(filter(None, found), default=0)
@@ -376,11 +377,15 @@ def _character_begin(held: bytearray, end: int) -> int:
     return end
 
 
-def _found(held: bytearray, what: bytes, end: int, begin: int = 0) -> Iterator[int]:
-    """Where some bytes are in others."""
-    place = begin - 1
-    while (place := held.find(what, place + 1, end)) >= 0:
-        yield place
+def _marks(held: bytearray, begin: int, end: int) -> Iterator[int]:
+    """Where the lines begin that open a document, of those with the mark in a part; the last one may go on."""
+    while (place := held.find(_MARK, begin, end)) >= 0:
+        line, stop = _line_begin(held, place), _ANY_END.search(held, place)
+        if stop is None:
+            return
+        if opens_document(held[line : stop.start()]):
+            yield line
+        begin = stop.start()
 
 
 def _line_begin(held: bytearray, place: int) -> int:
@@ -388,34 +393,51 @@ def _line_begin(held: bytearray, place: int) -> int:
 
 
 def _is_mark(held: bytearray, begin: int) -> bool:
-    """Whether a line that begins somewhere, and whose end has been read, is the mark of a new document.
+    """Whether a line that begins somewhere, and whose end has been read, opens a document."""
+    end = _ANY_END.search(held, begin)
+    return end is not None and opens_document(held[begin : end.start()])
 
-    A bad line is none: reading leaves it out, with the sentence that it stands in.
+
+class _LongDocuments:
+    """Where documents end because they are too long, in what is held; every line is looked at once.
+
+    Sentences with a bad line are none.
     """
-    end = _WHOLE_END.search(held, begin)
-    if end is None or held.find(_MARK, begin, end.start()) < 0:
-        return False
-    cells, is_bad = _columns(bytes(held[begin : end.end()]))
-    return not is_bad and cells[:1] == [DOCSTART]
 
+    def __init__(self) -> None:
+        """Begin with a document."""
+        self._place = self._tokens = self._sentence = 0
+        self._bad = False
+        self._ends: list[int] = []  # of those behind which nothing was taken yet
 
-def _long_documents(held: bytearray) -> Iterator[int]:
-    """Where a document ends because it is too long; sentences with a bad line are none."""
-    place = tokens = sentence = 0
-    bad = False
-    for raw in split_lines(io.BytesIO(held), len(held) + 1):  # whole: places are counted
-        place += len(raw)
-        cells, is_bad = _columns(raw)
-        bad = bad or is_bad
-        if cells[:1] == [DOCSTART] and not is_bad:
-            tokens, sentence, bad = 0, 0, False
-        elif cells:
-            sentence += 1
-        elif not is_bad:
-            tokens, sentence, bad = tokens + (0 if bad else sentence), 0, False
-            if tokens > LONGEST_DOCUMENT and place < len(held):  # the last line may go on
-                yield place
-                tokens = 0
+    def ends(self, held: bytearray) -> list[int]:
+        """The places, from left to right; not behind the last line, which may go on."""
+        known = min(len(held.rstrip(b"\r")), len(held) - 1)  # behind it an LF may come, and make one line of several
+        for raw in split_lines(io.BytesIO(held[self._place :]), len(held) + 1):  # whole lines: places are counted
+            place = self._place + len(raw)
+            if place > known:
+                break
+            self._place = place
+            cells, is_bad = _columns(raw)
+            self._bad = self._bad or is_bad
+            if opens_document(raw):
+                self._tokens, self._sentence, self._bad = 0, 0, False
+            elif cells:
+                self._sentence += 1
+            elif not is_bad:
+                self._tokens += 0 if self._bad else self._sentence
+                self._sentence, self._bad = 0, False
+                if self._tokens > LONGEST_DOCUMENT:
+                    self._ends.append(place)
+                    self._tokens = 0
+        return self._ends
+
+    def taken(self, end: int) -> None:
+        """What is held begins there now, with a document."""
+        if end > self._place:  # a mark that was not come to yet
+            self._place, self._tokens, self._sentence, self._bad = end, 0, 0, False
+        self._place -= end
+        self._ends = [place - end for place in self._ends if place > end]
 
 
 def _columns(raw: bytes) -> tuple[list[str], bool]:

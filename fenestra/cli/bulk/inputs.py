@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from fenestra.cli.bulk.texts import Unit
 from fenestra.cli.output import STDIN, is_same_folder
-from fenestra.cli.places import as_path, files_below, is_remote, without_query
+from fenestra.cli.places import as_path, files_below, is_remote, why, without_query
 from fenestra.model.errors import DataError, InputError
 from fenestra.training.compressed import stem
 
@@ -142,8 +142,7 @@ def _remote_inputs(name: str, path: Path, form: InputFormat | None, but: Path | 
             return [Input(name, form or guess_format(place), place, path.stat().st_size)]
         files = files_below(path)
     except Exception as error:  # each file system's package has errors of its own, such as of missing credentials
-        said = getattr(error, "strerror", None) or f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise DataError(f"{without_query(name)}: cannot be read ({said})") from error
+        raise DataError(f"{name}: cannot be read ({why(error)})") from error
     inside = None if but is None else f"{str(but).rstrip('/')}/"
     found = [
         Input(str(file), form or guess_format(file.name), place, size)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from fenestra.cli.places import is_remote
+from fenestra.cli.places import is_remote, open_bytes
 from fenestra.model.errors import DataError
 
 _MOST_ROWS = 10_000
@@ -28,7 +28,7 @@ def row_chunks(path: Path, size: int) -> Iterator[tuple[bytes, int, float]]:
     from pyarrow import parquet
 
     try:
-        source = path.open("rb") if is_remote(path) else path
+        source = open_bytes(path) if is_remote(path) else path
         file = parquet.ParquetFile(source, memory_map=False, pre_buffer=False)
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({_reason(error)})") from error

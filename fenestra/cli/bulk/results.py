@@ -111,17 +111,19 @@ class BadLines:
             if piece.source != self._source:
                 self._source, self._lines = piece.source, 0
             for bad in result.bad:
-                self._tell(self._inputs[piece.source].name, self._lines + bad.line if bad.line else 0, bad)
+                self._tell(
+                    without_query(self._inputs[piece.source].name), self._lines + bad.line if bad.line else 0, bad
+                )
             self._lines += piece.chunk.lines
 
     def place(self, unit: WorkUnit) -> str:
         """Where the unit that comes next begins, as ``path:line``."""
         source = unit.pieces[0].source
-        return f"{self._inputs[source].name}:{self._lines + 1 if source == self._source else 1}"
+        return f"{without_query(self._inputs[source].name)}:{self._lines + 1 if source == self._source else 1}"
 
     def _tell(self, name: str, line: int, bad: Bad) -> None:
         if self._stream is not None:
-            record = {"path": without_query(name), "line": line or None, "error": bad.error, **_raw(bad)}
+            record = {"path": name, "line": line or None, "error": bad.error, **_raw(bad)}
             text = json.dumps(record, ensure_ascii=False)
             self._stream.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
         else:

@@ -13,6 +13,7 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
 from typing import IO, Literal, NamedTuple
 
+from fenestra.cli.places import why
 from fenestra.model.errors import DataError
 
 Unit = Literal["line", "paragraph", "file"]
@@ -137,7 +138,7 @@ def _lines(stream: IO[bytes], name: str, max_bytes: int, begun: bool) -> Iterato
                     yield _line(parts, number, end.decode(), too_long=size > max_bytes)
                     number, size, parts = number + 1, 0, []
     except OSError as error:
-        raise DataError(f"{name}:{number}: {error.strerror or error}") from error
+        raise DataError(f"{name}:{number}: {why(error)}") from error
     if size:
         yield _line(parts, number, "", too_long=size > max_bytes)
 

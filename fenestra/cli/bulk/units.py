@@ -20,7 +20,7 @@ from fenestra.cli.bulk.parquet import row_chunks
 from fenestra.cli.bulk.reading import Bad
 from fenestra.cli.bulk.tagging import Job, Tagged
 from fenestra.cli.output import STDIN
-from fenestra.cli.places import as_path
+from fenestra.cli.places import as_path, open_bytes, why
 from fenestra.model.errors import DataError
 from fenestra.training.compressed import Source, decompressed
 
@@ -201,7 +201,7 @@ def _row_chunks(given: Input, size: int) -> Iterator[tuple[Chunk, int]]:
         for data, rows, share in row_chunks(as_path(given.name), size):
             yield Chunk("parquet", data, rows), int(share * given.size)
     except OSError as error:
-        yield Chunk("parquet", fault=error.strerror or str(error), fault_line=1, last=True), 0
+        yield Chunk("parquet", fault=why(error), fault_line=1, last=True), 0
     else:
         yield Chunk("parquet", last=True), 0
 
@@ -214,9 +214,9 @@ def open_raw(name: str) -> IO[bytes]:
     """
     if name != STDIN:
         try:
-            return as_path(name).open("rb")
+            return open_bytes(as_path(name))
         except (OSError, ValueError) as error:
-            raise DataError(f"{name}: cannot be read ({getattr(error, 'strerror', error)})") from error
+            raise DataError(f"{name}: cannot be read ({why(error)})") from error
     if sys.stdin is None:
         raise DataError(f"{name}: standard input is closed")
     try:  # past Python's buffer: its lock would be held by a thread that waits for input when the process ends

@@ -55,6 +55,8 @@ def main() -> int:
     if not options.root.is_dir():
         print(f"no corpora: {options.root} is no folder, so nothing is measured", file=sys.stderr)
         return 0
+    if options.also and not (options.model and options.also.is_file()):
+        parser.error("--also: expected a file, and --model, whose language it is in")
     names = [options.model] if options.model else ["english", "russian"]
     subjects = {name: Subject(name, options.root, options.also) for name in names}
     also = f"{options.also.name:22}  " if options.also else ""

@@ -179,3 +179,28 @@ def test_that_what_corrects_does_not_come_is_said(written):
     written.unroute("**/static/correct.js")
     begin(written)
     assert written.get_by_text("The service cannot be reached.").is_hidden()
+
+
+def test_a_part_of_another_version_is_told_and_the_rest_of_the_page_works(written):
+    written.route(
+        "**/static/correct.js",
+        lambda route: route.fulfill(body="import { nope } from './dom.js'", content_type="text/javascript"),
+    )
+    button = written.get_by_role("button", name="Correct the names")
+    button.click()
+    written.locator("#marked mark", has_text="Munich").click()
+    written.get_by_text("Reload this page.").wait_for()
+    written.locator("#marked mark", has_text="Munich").click()
+    written.locator("#why-title", has_text="Munich").wait_for()
+    assert button.get_attribute("aria-pressed") == "false"
+
+
+def test_a_name_of_another_text_is_not_chosen(written, write):
+    held = []
+    written.route("**/static/correct.js", lambda route: held.append(route))
+    written.get_by_role("button", name="Correct the names").click()
+    written.locator("#marked mark", has_text="Ada Lovelace").click()
+    write(written, "🎶 Bob Berger met Siemens in London.")
+    held[0].continue_()
+    written.locator("#correct p").wait_for()
+    assert "Bob" not in written.locator("#correct p").inner_text()

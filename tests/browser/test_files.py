@@ -157,3 +157,22 @@ def test_csv_is_read_and_written_as_python_does(function, rows, separator):
     safe = [[f"'{cell}" if cell[:1] in tuple("=+-@\t\r") else cell for cell in row] for row in rows]
     back = function("csv.js", "writeCsv")(rows).removeprefix("\ufeff")
     assert list(csv.reader(io.StringIO(back, newline=""))) == safe
+
+
+def test_of_two_files_the_later_one_has_the_word(page):
+    page.evaluate(
+        """() => {
+            const read = Blob.prototype.arrayBuffer;
+            Blob.prototype.arrayBuffer = async function () {
+                if (this.name.startsWith("slow")) await new Promise((done) => setTimeout(done, 500));
+                return read.call(this);
+            };
+        }"""
+    )
+    for slow in (b"\xff\xfe\xff", b"Ada met Bob in Oslo."):
+        choose(page, "slow.txt", slow)
+        choose(page, "good.txt", "Ada met Bob in Madrid.")
+        page.locator("#notice", has_text="good.txt is in the box.").wait_for()
+        page.wait_for_timeout(1000)
+        assert page.locator("#notice").inner_text() == "good.txt is in the box."
+        assert page.get_by_label("Your text").input_value() == "Ada met Bob in Madrid."

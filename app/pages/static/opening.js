@@ -47,6 +47,6 @@ async function open(file, page) {
     many.open(found, page);
   } catch (error) {
     if (!(error instanceof files.BadFile)) throw error;
-    say(error.message);
+    if (newest === file) say(error.message);
   }
 }

@@ -28,6 +28,7 @@ const view = tokenView((token, pointed) => explain(token, token === state.token 
 const drawPager = pager(turn);
 let correction = null; // what corrects names, while somebody does that
 let ready = Promise.resolve(); // when what was asked for by the button is there: a click on a name waits for it
+let pending = 0; // how much was asked for and is not there
 
 const soonTag = latest((refusal) => {
   if (!refusal.retry) show(EMPTY, ""); // do not show results of another text
@@ -188,7 +189,6 @@ function toggle(label) {
 async function correct() {
   const module = await arrived(import("./correct.js"));
   if (!module) return;
-  content();
   correction = correction ? module.end() : module.begin({ model: modelInUse, labelsInUse, onChange: draw, onLearnt: () => tag(0) });
   at("correcting").setAttribute("aria-pressed", String(Boolean(correction)));
   draw();
@@ -201,10 +201,11 @@ at("text").addEventListener("input", () => {
 at("marked").addEventListener("click", async (event) => {
   const mark = event.target.closest("mark");
   if (!mark) return;
+  const [start, answer, waits] = [Number(mark.dataset.start), state.answer, pending > 0];
   await ready;
-  const start = Number(mark.dataset.start);
+  if (answer !== state.answer) return; // that was another text
   if (correction) correction.pick(start);
-  else view.chooseAt(start);
+  else if (!waits) view.chooseAt(start);
 });
 for (const id of ["marked", "rows"]) {
   at(id).addEventListener("mouseover", light);
@@ -222,7 +223,10 @@ at("least").addEventListener("input", () => {
 });
 at("least").addEventListener("change", () => remember(state));
 at("correcting").addEventListener("click", () => {
-  ready = ready.then(correct);
+  pending += 1;
+  ready = ready.then(correct).catch(reportError).then(() => {
+    pending -= 1;
+  });
 });
 at("link").addEventListener("click", () => copyLink(state));
 takeFiles({ model: chosenModel, isShown, onOpen: write });

@@ -19,7 +19,10 @@ const WORDS = {
   timeout: "This text took too long. Try a shorter one.",
   internal: "Something went wrong in the service. Its log has the details under the number of this request.",
   unreachable: "The service cannot be reached. Is it running?",
+  changed: "The service has changed since this page was loaded. Reload this page.",
 };
+
+let missing = false; // whether what is shown is that a part of the page did not come
 
 /** What an error means, and whether it is tried again. */
 export function wordsFor({ code, retry = 0 }) {
@@ -35,19 +38,24 @@ export function complain(refusal) {
   at("problem-said").replaceChildren(...said.map((part) => make("span", "", part)));
   at("problem-said").hidden = said.length === 0;
   at("problem").hidden = false;
+  missing = false;
 }
 
-/** What is loaded once it is needed; undefined, and said, where it does not come. */
+/** What is loaded once it is needed; undefined, and said until it comes, where it does not. */
 export async function arrived(module) {
   try {
-    return await module;
+    const found = await module;
+    if (missing) content();
+    return found;
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // a program that is wrong
-    complain({ code: "unreachable" });
+    if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error; // a program that is wrong
+    complain({ code: error instanceof TypeError ? "unreachable" : "changed" }); // the latter lacks what another part wants
+    missing = true;
   }
 }
 
 /** Hide the error. */
 export function content() {
   at("problem").hidden = true;
+  missing = false;
 }

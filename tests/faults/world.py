@@ -14,6 +14,7 @@ FAULTY = (sys.executable, "-m", "tests.faults.faulty")
 WATCHED = (sys.executable, "-m", "tests.faults.watched")
 BLOCK_MILLISECONDS = 20
 """Longest time that anything a client sends may keep the event loop busy, on a processor as fast as ours."""
+AGAIN = 2
 YARDSTICK_MILLISECONDS = 4
 """What :func:`tests.faults.watched.yardstick` takes there; a slower one may take as many times as long."""
 LEAKS = (b"Traceback", b'File "', b".py", b"pydantic", b"starlette", b"0x")
@@ -30,6 +31,8 @@ class World:
         self._golden = {}
         self._asked = set()
         self._failed = set()
+        self.repeat = None
+        """Does once more what the case did, where that is an exchange."""
 
     def __enter__(self):
         return self
@@ -54,13 +57,24 @@ class World:
 
     def check_canaries(self):
         """Every server that a case has used answers the fixed request with the same bytes as at first."""
+        repeat, self.repeat = self.repeat, None
         for name in self._asked:
             assert canary(self._servers[name]) == self._golden[name], name
             if name != "faulty":
                 block = longest_block(self._servers[name])
-                slower = max(block["yardstick"] / YARDSTICK_MILLISECONDS, 1)
-                assert block["milliseconds"] <= BLOCK_MILLISECONDS * slower + block["stolen"], (name, block)
+                for _ in range(AGAIN if repeat else 0):  # what blocks, blocks again; a machine that is busy may not
+                    if is_short(block):
+                        break
+                    repeat()
+                    block = longest_block(self._servers[name])
+                assert is_short(block), (name, block)
         self._asked.clear()
+
+
+def is_short(block):
+    """Whether a block is none, as fast as the machine is at the moment."""
+    slower = max(block["yardstick"] / YARDSTICK_MILLISECONDS, 1)
+    return block["milliseconds"] <= BLOCK_MILLISECONDS * slower + block["stolen"]
 
 
 def canary(server):

@@ -106,7 +106,7 @@ def _chosen(number: int, count: int, seed: int | None) -> Container[int]:
 def _sentences(path: Path) -> Iterator[Lines]:
     sentence: Lines = []
     with open_file(path) as stream:
-        for number, text, fault, _ in read_lines(stream):
+        for number, text, fault, *_ in read_lines(stream):
             if fault:
                 raise DataError(f"{path}:{number}: {fault}")
             alone = _opens([text])

@@ -190,7 +190,7 @@ def read_columns(found: Inspection, options: ReadingConfig) -> None:
     """
     reader = _Reader(found, options, _layout(found, options))
     with open_file(found.path) as stream:
-        for number, text, fault, _ in read_lines(stream):
+        for number, text, fault, *_ in read_lines(stream):
             reader.line(number, text, fault)
     reader.end_sentence()
     found.notes += reader.notes()
@@ -271,7 +271,7 @@ def _look(found: Inspection, options: ReadingConfig) -> tuple[int, int, Sequence
     names: Sequence[str] = CONLLU_COLUMNS if found.format == "conllu" else ()
     wanted = {str(c).lower() for c in (options.word_column, options.tag_column) if c != "auto" and _index(c) is None}
     with open_file(found.path) as stream:
-        for number, text, fault, _ in read_lines(stream):
+        for number, text, fault, *_ in read_lines(stream):
             text = text.lstrip(_BOM)
             if match := _COLUMN_NAMES.fullmatch(text):
                 names = match[1].split()
@@ -304,7 +304,7 @@ def _misc_key(found: Inspection, place: int) -> str:
     """The key of MISC that holds tags in this file; the first of those that are known if none does."""
     present: dict[str, bool] = {}
     with open_file(found.path) as stream:
-        for _, text, _, _ in read_lines(stream):
+        for _, text, *_ in read_lines(stream):
             cells = text.split("\t")
             for key, value in _misc(cells[place] if place < len(cells) else "").items():
                 if key in MISC_KEYS:

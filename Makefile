@@ -72,9 +72,9 @@ test: $(VENV)/.dev check ## install, check, then every test (WORKERS, PYTEST_ARG
 coverage: ## every test, with the lines and branches that none of them runs; half as long again as `make test`
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)"
 
-test-fast: $(VENV)/.dev ## the tests that train no model, drive no browser and load no server (WORKERS, PYTEST_ARGS)
+test-fast: $(VENV)/.dev ## the quick tests, in two minutes: no training, browser, loaded server or whatever else takes long (WORKERS, PYTEST_ARGS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-		-m "not training and not browser and not load and not wheel" $(PYTEST_ARGS)
+		-m "not slow and not training and not browser and not load and not wheel" $(PYTEST_ARGS)
 
 test-integrations: $(INTEGRATIONS:%=$(VENV)-%/.ready) ## each tool that Fenestra is used in, installed in .venv-NAME, with its tests (INTEGRATIONS, PYTEST_ARGS)
 	@for name in $(INTEGRATIONS); do \

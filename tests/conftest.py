@@ -36,18 +36,32 @@ def sample_model(tmp_path_factory, worker_id) -> Path:
         return model if model.exists() else train(replace(load_config(SAMPLE), threads=1), model)
 
 
-_SLOW_MARKS = ("training", "browser", "load", "wheel")
-_SLOW_FILES = ("tests/workers/", "tests/bulk/", "tests/training/test_loop.py", "tests/training/test_calibrate.py")
+_SLOW_MARKS = ("slow", "training", "browser", "load", "wheel")
+_SLOW_FILES = tuple(  # files that take ten seconds or more, and folders of them
+    f"tests/{name}"
+    for name in """
+    test_cli.py test_docs_commands.py test_tag_files.py test_website.py bulk/ faults/ integrations/ workers/
+    app/test_direct.py app/test_encodings.py app/test_http_deadlines.py app/test_http_drain.py app/test_learning.py
+    app/test_reloads.py benchmarks/test_cold.py benchmarks/test_rolling_update.py benchmarks/test_service.py
+    model/test_arrow.py model/test_batch_invariance.py model/test_explain.py model/test_lookups.py model/test_native.py
+    model/test_progress.py model/test_untrusted.py training/test_calibrate.py training/test_embed.py
+    training/test_ensemble.py training/test_job.py training/test_learn.py training/test_loop.py training/test_packed.py
+    training/test_recurrent_teacher.py training/test_shared_search.py training/test_tune.py training/test_vectors.py
+    """.split()
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item):
+    """Mark the tests of files that take long: `make test-fast` leaves them out."""
+    if item.nodeid.startswith(_SLOW_FILES):
+        item.add_marker("slow")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     """Put the files that take long first: handed out last, one of them would keep one process busy alone."""
-
-    def is_slow(item):
-        return item.nodeid.startswith(_SLOW_FILES) or any(map(item.get_closest_marker, _SLOW_MARKS))
-
-    slow = {item.path for item in items if is_slow(item)}
+    slow = {item.path for item in items if any(map(item.get_closest_marker, _SLOW_MARKS))}
     items.sort(key=lambda item: item.path not in slow)
 
 

@@ -15,6 +15,7 @@ from fenestra.model.errors import InputError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
+_WEB = re.compile(r"https?:/", re.IGNORECASE)  # of two strokes, pathlib keeps one
 _WORD = re.compile(r"\S+")
 _ENDS = ":;,.)]'\""
 _PASSWORD = re.compile(rf"{_URL.pattern}[^/:@]*:(?!\d+(?:/|$))[^@]*@")
@@ -67,7 +68,7 @@ def without_query(name: str) -> str:
 
 
 def without_queries(message: str) -> str:
-    """A message whose addresses have nothing behind ``?``.
+    """A message whose web addresses have nothing behind ``?``.
 
     >>> without_queries("https://host/a.jsonl?X-Amz-Signature=c0ffee: cannot be read")
     'https://host/a.jsonl: cannot be read'
@@ -78,8 +79,8 @@ def without_queries(message: str) -> str:
 def _cut(word: re.Match[str]) -> str:
     """A word of a message, without the query of an address, and with the marks behind it."""
     said = word[0]
-    address = said.find(":/")  # of two strokes, pathlib keeps one
-    begin = said.find("?", address) if address > 0 else -1
+    address = _WEB.search(said)
+    begin = said.find("?", address.end()) if address else -1
     return said if begin < 0 else said[:begin] + said[max(len(said.rstrip(_ENDS)), begin) :]
 
 
@@ -90,7 +91,8 @@ def why(error: BaseException) -> str:
     ('No such file or directory', 'TimeoutError')
     """
     said = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-    return " ".join(said.split())[:200].rstrip(": ")
+    words = without_queries(" ".join(said.split()))[:200].rstrip(": ")
+    return words or type(error).__name__
 
 
 @contextmanager
@@ -124,7 +126,7 @@ class _Remote(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
         with named_errors():
             data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
+            buffer[: len(data)] = data
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

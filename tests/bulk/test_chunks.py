@@ -97,20 +97,27 @@ def test_a_bad_mark_begins_a_document_all_the_same():
         b"a O\n\nx" + b"-DOCSTART-" * 90_000 + b"\n\nb O\n",
         b"-DOCSTART-\n\n" + b"-DOCSTART- \xff\n\n" * 100_000,
         b"-DOCSTART-\n\n" + b"a \xff\n\n" * 400_000,
+        b"-DOCSTART-\n\n" + b"x-DOCSTART- \xff\n\n" * 50_000,
+        b"word O\n" * 100_000,
     ],
-    ids=["many marks in a line", "bad marks", "bad sentences"],
+    ids=["many marks in a line", "bad marks", "bad sentences", "marks inside words", "no blank line"],
 )
-def test_a_file_of_whatever_is_cut_in_a_time_that_grows_with_its_size(data, monkeypatch):
+def test_a_file_of_whatever_is_cut_and_every_line_is_looked_at_a_few_times(data, monkeypatch):
     looked_at = [0]
 
-    def count(raw):
-        looked_at[0] += len(raw)
-        return opens_document(raw)
+    def count(function, size):
+        def counted(*arguments):
+            looked_at[0] += size(*arguments)
+            return function(*arguments)
 
-    opens_document = chunks.opens_document
-    monkeypatch.setattr(chunks, "opens_document", count)
-    assert b"".join(chunk.data for chunk in chunks_of(io.BytesIO(data), "conll", size=1000)) == data
-    assert looked_at[0] < 8 * len(data)
+        return counted
+
+    monkeypatch.setattr(chunks, "opens_document", count(chunks.opens_document, len))
+    monkeypatch.setattr(chunks, "_after_blank", count(chunks._after_blank, lambda held, begin: len(held) - begin))
+    monkeypatch.setattr(chunks, "_marks", count(chunks._marks, lambda held, begin, end: end - begin))
+    source = Trickle(data, 16_384)
+    assert b"".join(chunk.data for chunk in chunks_of(source, "conll", size=1000)) == data
+    assert looked_at[0] < 12 * len(data)
 
 
 def test_a_document_of_a_conll_file_is_in_one_chunk():

@@ -15,7 +15,7 @@ pytest.importorskip("upath", reason="universal_pathlib is not installed")
 from fenestra.cli import tag as tagging  # noqa: E402
 from fenestra.cli.bulk.inputs import find_inputs  # noqa: E402
 from fenestra.cli.main import main  # noqa: E402
-from fenestra.cli.places import as_path, is_remote  # noqa: E402
+from fenestra.cli.places import as_path, is_remote, without_queries  # noqa: E402
 from fenestra.cli.tag import tag_files  # noqa: E402
 from fenestra.model.errors import DataError, InputError  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
@@ -184,7 +184,9 @@ def test_no_verb_repeats_what_opens_an_address(capsys, words):
     assert "c0ffee" not in out + err
 
 
-@pytest.mark.parametrize("error", [TimeoutError(), RuntimeError("403, message='Forbidden'")], ids=["silent", "foreign"])
+@pytest.mark.parametrize(
+    "error", [TimeoutError(), RuntimeError("403, url='https://host/a?sig=c0ffee'")], ids=["silent", "foreign"]
+)
 @pytest.mark.parametrize("name", ["a.txt", "a.conll", "a.parquet"])
 def test_a_file_that_cannot_be_read_to_its_end_is_told(url, tag, monkeypatch, error, name, tmp_path):
     content = b"".join(b"It rained in London %d times.\n" % (n * 7919**3 % 10**12) for n in range(20_000))
@@ -208,6 +210,12 @@ def test_a_file_that_cannot_be_read_to_its_end_is_told(url, tag, monkeypatch, er
     code, _, err = tag(f"{url}/{name}", "-o", tmp_path / "out.jsonl", "--bad-lines", tmp_path / "bad")
     assert code == 2
     assert len((tmp_path / "bad").read_bytes().splitlines()) >= 1
+    assert b"c0ffee" not in (tmp_path / "bad").read_bytes()
+
+
+def test_what_is_no_web_address_keeps_its_name():
+    for message in ("s3://bucket/what?.txt:12: not JSON", "C:/x/what?.txt: no", "tag --outptu: did you mean --output?"):
+        assert without_queries(message) == message
 
 
 def test_what_is_not_there_is_named(url):

@@ -66,6 +66,7 @@ class World:
                     if is_short(block):
                         break
                     repeat()
+                    assert canary(self._servers[name]) == self._golden[name], name
                     block = longest_block(self._servers[name])
                 assert is_short(block), (name, block)
         self._asked.clear()

@@ -284,7 +284,10 @@ class _Sentences(_Lines):
         """The last border up to a size, or else the first one beyond; 0 where there is none yet."""
         if len(held) <= size + 1 or not _ANY_END.search(held, size):  # a mark may be half there
             return 0
-        return self.last_border(held, size) or self._first(held, size)
+        end = self.last_border(held, size) or self._first(held, max(size, self._searched))
+        # a blank line, or a mark, that began there may have ended since
+        self._searched = 0 if end else max(_last_line(held.rstrip(b" \t\r\n")) - 1, 0)
+        return end
 
     def last_border(self, held: bytearray, size: int | None = None) -> int:
         """The last border up to a size, or 0."""
@@ -389,7 +392,8 @@ def _marks(held: bytearray, begin: int, end: int) -> Iterator[int]:
 
 
 def _line_begin(held: bytearray, place: int) -> int:
-    return max(held.rfind(b"\n", 0, place), held.rfind(b"\r", 0, place)) + 1
+    end = held.rfind(b"\n", 0, place)
+    return max(end, held.rfind(b"\r", end + 1, place)) + 1
 
 
 def _is_mark(held: bytearray, begin: int) -> bool:

@@ -142,7 +142,7 @@ def _remote_inputs(name: str, path: Path, form: InputFormat | None, but: Path | 
             return [Input(name, form or guess_format(place), place, path.stat().st_size)]
         files = files_below(path)
     except Exception as error:  # each file system's package has errors of its own, such as of missing credentials
-        raise DataError(f"{name}: cannot be read ({why(error)})") from error
+        raise DataError(f"{without_query(name)}: cannot be read ({why(error)})") from error
     inside = None if but is None else f"{str(but).rstrip('/')}/"
     found = [
         Input(str(file), form or guess_format(file.name), place, size)

@@ -20,7 +20,7 @@ from fenestra.cli.bulk.parquet import row_chunks
 from fenestra.cli.bulk.reading import Bad
 from fenestra.cli.bulk.tagging import Job, Tagged
 from fenestra.cli.output import STDIN
-from fenestra.cli.places import as_path, open_bytes, why
+from fenestra.cli.places import as_path, open_bytes, why, without_query
 from fenestra.model.errors import DataError
 from fenestra.training.compressed import Source, decompressed
 
@@ -216,7 +216,7 @@ def open_raw(name: str) -> IO[bytes]:
         try:
             return open_bytes(as_path(name))
         except (OSError, ValueError) as error:
-            raise DataError(f"{name}: cannot be read ({why(error)})") from error
+            raise DataError(f"{without_query(name)}: cannot be read ({why(error)})") from error
     if sys.stdin is None:
         raise DataError(f"{name}: standard input is closed")
     try:  # past Python's buffer: its lock would be held by a thread that waits for input when the process ends

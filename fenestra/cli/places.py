@@ -96,7 +96,7 @@ def why(error: BaseException) -> str:
 
 
 @contextmanager
-def named_errors() -> Iterator[None]:
+def _named_errors() -> Iterator[None]:
     """What a file system's package raises is an OSError that says why: each has errors of its own, some without words.
 
     Raises:
@@ -124,13 +124,13 @@ class _Remote(io.RawIOBase):
         return self._file.seekable()
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what io.RawIOBase says
-        with named_errors():
+        with _named_errors():
             data = self._file.read(len(buffer))
             buffer[: len(data)] = data
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        with named_errors():
+        with _named_errors():
             return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -151,7 +151,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     """
     if not is_remote(path):
         return path.open("rb")
-    with named_errors():
+    with _named_errors():
         return io.BufferedReader(_Remote(path.open("rb")))
 
 

@@ -14,9 +14,10 @@ FAULTY = (sys.executable, "-m", "tests.faults.faulty")
 WATCHED = (sys.executable, "-m", "tests.faults.watched")
 BLOCK_MILLISECONDS = 20
 """Longest time that anything a client sends may keep the event loop busy, on a processor as fast as ours."""
-AGAIN = 2
 YARDSTICK_MILLISECONDS = 4
 """What :func:`tests.faults.watched.yardstick` takes there; a slower one may take as many times as long."""
+AGAIN = 2
+"""How often an exchange is repeated before a block of the event loop counts as its own."""
 LEAKS = (b"Traceback", b'File "', b".py", b"pydantic", b"starlette", b"0x")
 """Text that an error response must not contain."""
 

@@ -424,7 +424,7 @@ class _LongDocuments:
             self._place = place
             cells, is_bad = _columns(raw)
             self._bad = self._bad or is_bad
-            if opens_document(raw):
+            if _MARK in raw and opens_document(raw):
                 self._tokens, self._sentence, self._bad = 0, 0, False
             elif cells:
                 self._sentence += 1
